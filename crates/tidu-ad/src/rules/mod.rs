@@ -1,0 +1,23 @@
+//! The contract between this library and an operation set: two local rules per operation.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`Primitive`] | an operation with its JVP rule and its transpose rule |
+//! | [`PrimitiveBuilder`] | where a rule puts the operations that it emits |
+//! | [`PrimitiveValue`] | what those operations are applied to |
+//! | [`ADKey`] | how inputs for tangents and cotangents are named |
+//! | [`ADRuleError`] | what can go wrong, and where |
+
+mod builder;
+mod error;
+mod key;
+mod primitive;
+mod scope;
+
+pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
+pub use error::{ADRuleError, ADRuleKind, ADRuleResult, RuntimeError};
+pub use key::{ADKey, DiffPassId};
+pub use primitive::Primitive;
+
+pub(crate) use key::FIRST_RESERVED_PASS;
+pub(crate) use scope::{RuleScope, emit_sum};

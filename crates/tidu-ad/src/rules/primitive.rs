@@ -1,0 +1,180 @@
+//! An operation with its two rules.
+
+use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
+
+use super::{ADKey, ADRuleResult, PrimitiveBuilder, PrimitiveValue};
+
+/// An operation with its two local rules. Everything else is derived from them.
+///
+/// For an operation y = f(x₁, …, xₙ), the **JVP rule** emits the linear map
+/// (ẋ₁, …, ẋₙ) ↦ Σᵢ ∂f/∂xᵢ · ẋᵢ. For an operation that such a map is made of, the **transpose
+/// rule** emits its adjoint. (JAX: `ad.primitive_jvps` and `ad.primitive_transposes`.)
+///
+/// A rule must be a function of its arguments alone, and must emit operations that are linear in
+/// exactly those operands that it marks active.
+///
+/// # Example
+///
+/// Multiplication. The JVP is ẋ·y + x·ẏ; each product is linear in one operand, and its transpose
+/// is the product with the other one:
+///
+/// ```
+/// use tidu_ad::{ADKey, DiffPassId, Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand};
+/// use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
+///
+/// # #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// # struct Key(String);
+/// # impl ADKey for Key {
+/// #     fn tangent_of(&self, pass: DiffPassId) -> Self { Key(format!("d{pass}.{}", self.0)) }
+/// # }
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// enum Op {
+///     Add,
+///     Mul,
+/// }
+///
+/// # impl GraphOperation for Op {
+/// #     type Operand = f64;
+/// #     type Context = ();
+/// #     type InputKey = Key;
+/// #     fn input_count(&self) -> usize { 2 }
+/// #     fn output_count(&self) -> usize { 1 }
+/// # }
+/// impl Primitive for Op {
+///     type ADContext = ();
+///
+///     fn add() -> Self {
+///         Op::Add
+///     }
+///
+///     fn jvp_rule(
+///         &self,
+///         builder: &mut impl PrimitiveBuilder<Self>,
+///         primal_inputs: &[ValueKey<Self>],
+///         _primal_outputs: &[ValueKey<Self>],
+///         tangent_inputs: &[Option<LocalValueId>],
+///         _ctx: &mut (),
+///     ) -> Vec<Option<LocalValueId>> {
+///         let [dx, dy] = [tangent_inputs[0], tangent_inputs[1]];
+///         match self {
+///             Op::Add => vec![builder.emit_sum([dx, dy])],
+///             Op::Mul => {
+///                 let [x, y] = [primal_inputs[0].clone(), primal_inputs[1].clone()];
+///                 let by_x = dx.map(|dx| {
+///                     builder.emit_linear(Op::Mul, [RuleOperand::Active(dx), y.into()])
+///                 });
+///                 let by_y = dy.map(|dy| {
+///                     builder.emit_linear(Op::Mul, [x.into(), RuleOperand::Active(dy)])
+///                 });
+///                 vec![builder.emit_sum([by_x, by_y])]
+///             }
+///         }
+///     }
+///
+///     fn transpose_rule(
+///         &self,
+///         builder: &mut impl PrimitiveBuilder<Self>,
+///         cotangent_outputs: &[Option<LocalValueId>],
+///         inputs: &[PrimitiveValue<Self>],
+///         role: &OperationRole,
+///         _ctx: &mut (),
+///     ) -> Vec<Option<LocalValueId>> {
+///         let Some(ct) = cotangent_outputs[0] else {
+///             return vec![None, None];
+///         };
+///         match (self, role) {
+///             (Op::Add, _) => vec![Some(ct), Some(ct)],
+///             (Op::Mul, OperationRole::Linearized { active_mask }) => {
+///                 let mut by_other = |active: bool, other: &PrimitiveValue<Self>| {
+///                     let other = RuleOperand::Fixed(other.clone());
+///                     active.then(|| builder.emit_linear(Op::Mul, [RuleOperand::Active(ct), other]))
+///                 };
+///                 vec![
+///                     by_other(active_mask[0], &inputs[1]),
+///                     by_other(active_mask[1], &inputs[0]),
+///                 ]
+///             }
+///             (Op::Mul, OperationRole::Primary) => vec![None, None],
+///         }
+///     }
+/// }
+/// ```
+pub trait Primitive: GraphOperation<InputKey: ADKey> {
+    /// What rules may use and change: shapes, types, counters.
+    type ADContext: Default;
+
+    /// The operation that adds two operands, itself linear in both. Cotangents that meet are added
+    /// with it.
+    fn add() -> Self;
+
+    /// Emits the linear map of tangents of this operation at a point.
+    ///
+    /// `primal_inputs` and `primal_outputs` name the operation's operands and results, to be used
+    /// as [`PrimitiveValue::External`] operands. `tangent_inputs` holds one tangent an operand,
+    /// `None` for a symbolic zero; at least one of them is there. The result is one tangent an
+    /// output, `None` for a symbolic zero; each is one of `tangent_inputs` or made by `builder`.
+    ///
+    /// Work that depends on primal values alone (say 1 - y²) may be emitted too, with an active mask
+    /// that is all `false`.
+    fn jvp_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        primal_inputs: &[ValueKey<Self>],
+        primal_outputs: &[ValueKey<Self>],
+        tangent_inputs: &[Option<LocalValueId>],
+        ctx: &mut Self::ADContext,
+    ) -> Vec<Option<LocalValueId>>;
+
+    /// The fallible form of [`jvp_rule`](Self::jvp_rule), which the library calls.
+    ///
+    /// # Errors
+    ///
+    /// What the rule sees fit: [`ADRuleError::unsupported`](super::ADRuleError::unsupported) where
+    /// there is no derivative, [`ADRuleError::runtime`](super::ADRuleError::runtime) to carry an
+    /// error of its own.
+    fn try_jvp_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        primal_inputs: &[ValueKey<Self>],
+        primal_outputs: &[ValueKey<Self>],
+        tangent_inputs: &[Option<LocalValueId>],
+        ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        Ok(self.jvp_rule(builder, primal_inputs, primal_outputs, tangent_inputs, ctx))
+    }
+
+    /// Emits the adjoint of this operation, as a linear map of its active operands.
+    ///
+    /// `cotangent_outputs` holds one cotangent an output, `None` for a symbolic zero; at least one
+    /// of them is there. `inputs` names every operand as [`PrimitiveValue::External`]; of the
+    /// inactive ones the rule may use the value. `role` says which are active. The result is one
+    /// cotangent an operand, `None` for a symbolic zero; what it says of inactive operands is
+    /// ignored.
+    ///
+    /// With respect to the inner product ⟨a, b⟩ = Re(conj(a)·b), summed over components: for
+    /// complex operands, the product with w transposes to the product with conj(w).
+    fn transpose_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        cotangent_outputs: &[Option<LocalValueId>],
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        ctx: &mut Self::ADContext,
+    ) -> Vec<Option<LocalValueId>>;
+
+    /// The fallible form of [`transpose_rule`](Self::transpose_rule), which the library calls.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_jvp_rule`](Self::try_jvp_rule).
+    fn try_linear_transpose_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        cotangent_outputs: &[Option<LocalValueId>],
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        Ok(self.transpose_rule(builder, cotangent_outputs, inputs, role, ctx))
+    }
+}

@@ -1,0 +1,219 @@
+//! One call of a rule: rules are user code, so what they emit and return is checked here.
+
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+use tidu_graph::{GraphError, LocalValueId, OperationRole, describe_operation};
+
+use super::{ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue};
+
+/// The builder that a rule sees: passes checked operations on to the real one.
+///
+/// `add_primitive` cannot fail, so the first error is kept, and what the rule emits after it goes
+/// nowhere; [`finish`](Self::finish) reports it.
+pub(crate) struct RuleScope<'a, Op, B> {
+    builder: &'a mut B,
+    primitive: &'a Op,
+    rule: ADRuleKind,
+    known: IdSet,
+    error: Option<ADRuleError>,
+}
+
+/// Stands for the results of an operation that was refused.
+const REFUSED: LocalValueId = LocalValueId::MAX;
+
+impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
+    pub fn new(
+        builder: &'a mut B,
+        primitive: &'a Op,
+        rule: ADRuleKind,
+        given: &[Option<LocalValueId>],
+    ) -> Self {
+        Self {
+            builder,
+            primitive,
+            rule,
+            known: IdSet::new(given.iter().copied().flatten()),
+            error: None,
+        }
+    }
+
+    /// Checks what the rule returned.
+    pub fn finish(
+        self,
+        expected: usize,
+        returned: Vec<Option<LocalValueId>>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if returned.len() != expected {
+            return Err(ADRuleError::WrongRuleResultCount {
+                op: describe_operation(self.primitive),
+                rule: self.rule,
+                expected,
+                found: returned.len(),
+            });
+        }
+        for (position, id) in returned.iter().enumerate() {
+            if let Some(id) = id.filter(|id| !self.known.contains(*id)) {
+                return Err(self.unknown_value(id, format!("result {position}")));
+            }
+        }
+        Ok(returned)
+    }
+
+    fn try_emit(
+        &mut self,
+        op: Op,
+        inputs: Vec<PrimitiveValue<Op>>,
+        role: OperationRole,
+    ) -> ADRuleResult<Vec<LocalValueId>> {
+        self.check_operands(&op, &inputs, &role)?;
+        let outputs = op.output_count();
+        let ids = match self.builder.try_add_primitive(op, inputs, role) {
+            Ok(ids) => ids,
+            Err(source) => return Err(self.invalid_emission(source)),
+        };
+        if ids.len() != outputs {
+            return Err(ADRuleError::WrongBuilderResultCount {
+                op: describe_operation(self.primitive),
+                rule: self.rule,
+                expected: outputs,
+                found: ids.len(),
+            });
+        }
+        ids.iter().for_each(|&id| self.known.insert(id));
+        Ok(ids)
+    }
+
+    fn check_operands(
+        &self,
+        op: &Op,
+        inputs: &[PrimitiveValue<Op>],
+        role: &OperationRole,
+    ) -> ADRuleResult<()> {
+        if inputs.len() != op.input_count() {
+            return Err(self.invalid_emission(GraphError::WrongArity {
+                operation: describe_operation(op),
+                expected: op.input_count(),
+                found: inputs.len(),
+            }));
+        }
+        if let OperationRole::Linearized { active_mask } = role
+            && active_mask.len() != inputs.len()
+        {
+            return Err(ADRuleError::WrongActiveMask {
+                op: describe_operation(self.primitive),
+                rule: self.rule,
+                emitted: describe_operation(op),
+                expected: inputs.len(),
+                found: active_mask.len(),
+            });
+        }
+        for (operand, input) in inputs.iter().enumerate() {
+            if let PrimitiveValue::Local(id) = *input
+                && !self.known.contains(id)
+            {
+                let place = format!("operand {operand} of {}", describe_operation(op));
+                return Err(self.unknown_value(id, place));
+            }
+        }
+        Ok(())
+    }
+
+    fn invalid_emission(&self, source: GraphError) -> ADRuleError {
+        ADRuleError::InvalidEmission {
+            op: describe_operation(self.primitive),
+            rule: self.rule,
+            source,
+        }
+    }
+
+    fn unknown_value(&self, id: LocalValueId, place: String) -> ADRuleError {
+        ADRuleError::UnknownRuleValue {
+            op: describe_operation(self.primitive),
+            rule: self.rule,
+            place,
+            id,
+        }
+    }
+}
+
+impl<Op: Primitive, B: PrimitiveBuilder<Op>> PrimitiveBuilder<Op> for RuleScope<'_, Op, B> {
+    fn add_primitive(
+        &mut self,
+        op: Op,
+        inputs: Vec<PrimitiveValue<Op>>,
+        role: OperationRole,
+    ) -> Vec<LocalValueId> {
+        let outputs = op.output_count();
+        if self.error.is_none() {
+            match self.try_emit(op, inputs, role) {
+                Ok(ids) => return ids,
+                Err(error) => self.error = Some(error),
+            }
+        }
+        vec![REFUSED; outputs.max(1)]
+    }
+}
+
+/// Adds two cotangents with the primitive's own addition.
+pub(crate) fn emit_sum<Op: Primitive>(
+    builder: &mut impl PrimitiveBuilder<Op>,
+    terms: [LocalValueId; 2],
+) -> ADRuleResult<LocalValueId> {
+    let add = Op::add();
+    let shape = (add.input_count(), add.output_count());
+    if shape != (2, 1) {
+        return Err(ADRuleError::InvalidAdd {
+            op: describe_operation(&add),
+            inputs: shape.0,
+            outputs: shape.1,
+        });
+    }
+    let mut scope = RuleScope::new(builder, &add, ADRuleKind::Transpose, &terms.map(Some));
+    let role = OperationRole::Linearized {
+        active_mask: vec![true, true],
+    };
+    let operands = terms.map(PrimitiveValue::Local).to_vec();
+    let sum = scope.try_emit(add.clone(), operands, role)?;
+    Ok(sum[0])
+}
+
+/// The local ids that a rule may use. Builders nearly always number upwards, so runs of ids cover
+/// them; the rest goes into a set.
+#[derive(Default)]
+struct IdSet {
+    /// Disjoint runs `start..end`, ascending.
+    runs: SmallVec<[(LocalValueId, LocalValueId); 4]>,
+    others: HashSet<LocalValueId>,
+}
+
+impl IdSet {
+    fn new(ids: impl Iterator<Item = LocalValueId>) -> Self {
+        let mut sorted: SmallVec<[LocalValueId; 4]> = ids.collect();
+        sorted.sort_unstable();
+        let mut set = Self::default();
+        sorted.into_iter().for_each(|id| set.insert(id));
+        set
+    }
+
+    fn insert(&mut self, id: LocalValueId) {
+        match self.runs.last_mut() {
+            Some((_, end)) if *end == id => *end = id + 1,
+            Some((_, end)) if *end > id => {
+                if !self.contains(id) {
+                    self.others.insert(id);
+                }
+            }
+            _ => self.runs.push((id, id.saturating_add(1))),
+        }
+    }
+
+    fn contains(&self, id: LocalValueId) -> bool {
+        let after = self.runs.partition_point(|&(start, _)| start <= id);
+        let in_run = after > 0 && id < self.runs[after - 1].1;
+        in_run || (!self.others.is_empty() && self.others.contains(&id))
+    }
+}

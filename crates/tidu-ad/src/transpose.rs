@@ -1,0 +1,255 @@
+//! From a linear map to its adjoint.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidu_graph::{
+    Graph, GraphBuilder, LocalValueId, OperationNode, OperationRole, ValueKey, ValueRef,
+    describe_operation,
+};
+
+use crate::linearized_graph::LinearizedGraph;
+use crate::rules::{
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
+    RuleScope, emit_sum,
+};
+
+/// Transposes a linear map.
+///
+/// # Panics
+///
+/// Where [`try_linear_transpose`] returns an error, with the same text.
+#[track_caller]
+pub fn linear_transpose<Op: Primitive>(
+    linear: &LinearizedGraph<Op>,
+    ctx: &mut Op::ADContext,
+) -> LinearizedGraph<Op> {
+    match try_linear_transpose(linear, ctx) {
+        Ok(transposed) => transposed,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Transposes a linear map.
+///
+/// For the map ẋ ↦ J·ẋ, the result is the graph of ȳ ↦ Jᵀ·ȳ: ⟨ȳ, J·ẋ⟩ = ⟨Jᵀ·ȳ, ẋ⟩ with respect to the
+/// inner product ⟨a, b⟩ = Re(conj(a)·b), summed over components. (JAX: `jax.linear_transpose`.)
+///
+/// - `tangent_inputs()` of the result are the cotangent seeds of the map's active outputs, in order;
+///   `tangent_outputs()` follow the map's `tangent_inputs()`, `None` being a symbolic zero.
+/// - Seeds are named after the map's first tangent input ([`ADKey::cotangent_of`]), which carries
+///   the pass: maps of different passes never share a seed.
+/// - The result may refer to values of the linear graph (work there that no tangent enters), and to
+///   the primal graph: resolve all of them together.
+///
+/// # Errors
+///
+/// What a rule returns or does wrong; [`ADRuleError::NotLinear`], [`ADRuleError::InvalidAdd`],
+/// [`ADRuleError::NameCollision`].
+///
+/// # Complexity
+///
+/// Linear in the size of the map plus what the rules emit, with constant stack.
+pub fn try_linear_transpose<Op: Primitive>(
+    linear: &LinearizedGraph<Op>,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<LinearizedGraph<Op>> {
+    let mut builder = GraphBuilder::new();
+    for parent in linear.as_graph().parents() {
+        builder.add_parent(Arc::clone(parent));
+    }
+    let seeds: Vec<(Op::InputKey, LocalValueId)> = seed_keys(linear)?
+        .into_iter()
+        .map(|key| (key.clone(), builder.add_input(key)))
+        .collect();
+    let seed_ids: Vec<_> = seeds.iter().map(|(_, id)| Some(*id)).collect();
+    let cotangents = try_linear_transpose_with_builder(linear, &mut builder, &seed_ids, ctx)?;
+    builder.set_outputs(cotangents.iter().copied().flatten().collect());
+    Ok(LinearizedGraph::new(builder.build(), seeds, cotangents))
+}
+
+/// Transposes a linear map straight into a builder: a graph, or a runtime that computes what it is
+/// given.
+///
+/// `cotangent_seeds` holds one id of `builder` an active output of the map, in order; `None` is a
+/// symbolic zero. The result holds one an input of the map, in order.
+///
+/// Operations are visited in reverse order, each once, and only if they lie on a path from a tangent
+/// input to a seeded output. Cotangents that meet are added in the order in which they arise.
+///
+/// # Errors
+///
+/// As for [`try_linear_transpose`], and [`ADRuleError::WrongSeedCount`].
+///
+/// # Complexity
+///
+/// Linear in the size of the map plus what the rules emit, with constant stack.
+pub fn try_linear_transpose_with_builder<Op: Primitive>(
+    linear: &LinearizedGraph<Op>,
+    builder: &mut impl PrimitiveBuilder<Op>,
+    cotangent_seeds: &[Option<LocalValueId>],
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+    let graph = linear.as_graph();
+    if cotangent_seeds.len() != graph.outputs().len() {
+        return Err(ADRuleError::WrongSeedCount {
+            expected: graph.outputs().len(),
+            found: cotangent_seeds.len(),
+        });
+    }
+    let mut pass = Transposer {
+        graph,
+        on_tangent: depends_on_tangent(linear),
+        cotangent: vec![None; graph.values().len()],
+        builder,
+        ctx,
+    };
+    for (&output, &seed) in graph.outputs().iter().zip(cotangent_seeds) {
+        pass.accumulate(output, seed)?;
+    }
+    for node in graph.operations().iter().rev() {
+        pass.transpose(node)?;
+    }
+    let inputs = linear.tangent_inputs().iter();
+    Ok(inputs.map(|(_, id)| pass.cotangent[*id]).collect())
+}
+
+struct Transposer<'a, Op: Primitive, B> {
+    graph: &'a Graph<Op>,
+    /// By local value: whether it depends on a tangent input.
+    on_tangent: Vec<bool>,
+    /// By local value: what has been added up so far. A cotangent belongs to an occurrence, not to
+    /// a structure: two equal operations each have their own.
+    cotangent: Vec<Option<LocalValueId>>,
+    builder: &'a mut B,
+    ctx: &'a mut Op::ADContext,
+}
+
+impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
+    /// The one door by which a cotangent reaches a value, be it a seed or a rule's result.
+    fn accumulate(
+        &mut self,
+        value: LocalValueId,
+        cotangent: Option<LocalValueId>,
+    ) -> ADRuleResult<()> {
+        if !self.on_tangent[value] {
+            return Ok(());
+        }
+        let Some(new) = cotangent else {
+            return Ok(());
+        };
+        let sum = match self.cotangent[value] {
+            None => new,
+            Some(so_far) => emit_sum(self.builder, [so_far, new])?,
+        };
+        self.cotangent[value] = Some(sum);
+        Ok(())
+    }
+
+    /// Hands an operation's cotangents on to its operands.
+    fn transpose(&mut self, node: &OperationNode<Op>) -> ADRuleResult<()> {
+        let cotangents: SmallVec<[Option<LocalValueId>; 2]> =
+            node.outputs.iter().map(|&id| self.cotangent[id]).collect();
+        if cotangents.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        self.check_linear(node)?;
+        let operands: SmallVec<[PrimitiveValue<Op>; 4]> =
+            node.inputs.iter().map(|input| self.by_key(input)).collect();
+        let mut scope = RuleScope::new(
+            self.builder,
+            &node.operation,
+            ADRuleKind::Transpose,
+            &cotangents,
+        );
+        let returned = node.operation.try_linear_transpose_rule(
+            &mut scope,
+            &cotangents,
+            &operands,
+            &node.role,
+            self.ctx,
+        )?;
+        let returned = scope.finish(node.inputs.len(), returned)?;
+        for (operand, cotangent) in returned.into_iter().enumerate() {
+            if let ValueRef::Local(value) = node.inputs[operand] {
+                self.accumulate(value, cotangent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if an operand that depends on a tangent is not marked active.
+    fn check_linear(&self, node: &OperationNode<Op>) -> ADRuleResult<()> {
+        let not_linear = |reason: String| {
+            Err(ADRuleError::NotLinear {
+                op: describe_operation(&node.operation),
+                value: node.outputs[0],
+                reason,
+            })
+        };
+        let OperationRole::Linearized { active_mask } = &node.role else {
+            return not_linear("it has the role of a primal operation".into());
+        };
+        for (operand, input) in node.inputs.iter().enumerate() {
+            if let ValueRef::Local(value) = *input
+                && self.on_tangent[value]
+                && active_mask.get(operand) != Some(&true)
+            {
+                return not_linear(format!(
+                    "operand {operand}, %{value}, depends on a tangent but is not marked active"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn by_key(&self, operand: &ValueRef<Op>) -> PrimitiveValue<Op> {
+        match operand {
+            ValueRef::Local(id) => PrimitiveValue::External(self.graph.values()[*id].key.clone()),
+            external @ ValueRef::External(_) => external.clone(),
+        }
+    }
+}
+
+/// By local value: whether it depends on a tangent input, in whichever way.
+fn depends_on_tangent<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Vec<bool> {
+    let graph = linear.as_graph();
+    let mut depends = vec![false; graph.values().len()];
+    for &(_, id) in linear.tangent_inputs() {
+        depends[id] = true;
+    }
+    for node in graph.operations() {
+        let any = node
+            .inputs
+            .iter()
+            .any(|input| matches!(input, ValueRef::Local(id) if depends[*id]));
+        if any {
+            node.outputs.iter().for_each(|&id| depends[id] = true);
+        }
+    }
+    depends
+}
+
+/// One name an active output, none of them given twice.
+fn seed_keys<Op: Primitive>(linear: &LinearizedGraph<Op>) -> ADRuleResult<Vec<Op::InputKey>> {
+    let graph = linear.as_graph();
+    let Some(&(_, first)) = linear.tangent_inputs().first() else {
+        // Without tangent inputs no output is active.
+        return Ok(Vec::new());
+    };
+    let ValueKey::Input(first) = &graph.values()[first].key else {
+        unreachable!("a tangent input is an input");
+    };
+    let keys: Vec<_> = (0..graph.outputs().len())
+        .map(|output| first.cotangent_of(output))
+        .collect();
+    let mut seen = HashSet::with_capacity(keys.len());
+    match keys.iter().find(|key| !seen.insert(*key)) {
+        None => Ok(keys),
+        Some(key) => Err(ADRuleError::NameCollision {
+            rule: ADRuleKind::Transpose,
+            key: describe_operation(key),
+        }),
+    }
+}

@@ -1,0 +1,263 @@
+//! Going backward over a trace.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidu_ad::{
+    ADRuleError, ADRuleResult, DiffPassId, LinearizedGraph, Primitive, PrimitiveGraph,
+    try_linearize,
+};
+use tidu_graph::{GraphOperation, ValueKey, ValueRef, describe_key, resolve};
+
+use crate::error::EagerError;
+use crate::trace::{Edge, Trace, TraceNode};
+
+/// How a downstream runtime computes what going backward needs.
+pub trait BackwardExecutor<Op: Primitive> {
+    /// Computes the values of a graph.
+    ///
+    /// `graph` is the linearized graph of one call. `initial_data` holds what was saved of the call;
+    /// the result must hold that and the values of the graph, with zero for tangent inputs. What
+    /// [`run_transposed_linear`](Self::run_transposed_linear) is given as `external_data` is this
+    /// result.
+    fn execute_forward(
+        &mut self,
+        graph: PrimitiveGraph<'_, Op>,
+        initial_data: &HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    ) -> HashMap<ValueKey<Op>, Arc<Op::Operand>>;
+
+    /// Applies the transpose of a linear graph to cotangents, usually through
+    /// [`try_linear_transpose_with_builder`](tidu_ad::try_linear_transpose_with_builder).
+    ///
+    /// `cotangent_out` holds one cotangent an active output of `linear`; the result must hold one an
+    /// input of it, `None` for zero.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime sees fit.
+    fn run_transposed_linear(
+        &mut self,
+        linear: &LinearizedGraph<Op>,
+        cotangent_out: &[Option<Arc<Op::Operand>>],
+        external_data: &HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<Vec<Option<Arc<Op::Operand>>>>;
+
+    /// Adds two cotangents.
+    fn add_operands(&mut self, a: &Arc<Op::Operand>, b: &Arc<Op::Operand>) -> Arc<Op::Operand>;
+}
+
+/// Computes the gradients of the leaves that a recorded value depends on.
+///
+/// For a value y with the trace of its history and the cotangent `seed` ȳ, the result holds
+/// (∂y/∂x)ᵀ·ȳ for every leaf x with `requires_grad`, by the leaf's key. A leaf that y does not depend
+/// on is not in it. A value without a trace is a leaf itself, and its gradient the seed.
+///
+/// One pass in reverse order of recording: each call is linearized once, with respect to those inputs
+/// that require gradients, and for those outputs that have a cotangent; cotangents of values in
+/// between are dropped once used.
+///
+/// # Errors
+///
+/// What rules and executor return; [`EagerError`], as [`ADRuleError::Runtime`], for a key that the
+/// trace does not produce, a value that was not retained, and the wrong number of cotangents.
+///
+/// # Complexity
+///
+/// Linear in the size of the recorded graphs, with constant stack.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the signature is a published one"
+)]
+pub fn try_backward<Op: Primitive>(
+    output_key: &ValueKey<Op>,
+    output_trace: Option<&Trace<Op>>,
+    seed: Arc<Op::Operand>,
+    executor: &mut impl BackwardExecutor<Op>,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<HashMap<ValueKey<Op>, Arc<Op::Operand>>> {
+    let Some(trace) = output_trace else {
+        return Ok(HashMap::from([(output_key.clone(), seed)]));
+    };
+    let slot = trace
+        .node
+        .slot_of(output_key, || "the value to differentiate".into())?;
+    let order = topological_order(&trace.node);
+    let mut pass = Backward {
+        position: positions(&order),
+        cotangents: order.iter().map(|node| no_cotangents(node)).collect(),
+        leaves: HashMap::new(),
+        executor,
+        ctx,
+    };
+    pass.cotangents[order.len() - 1][slot] = Some(seed);
+    for (position, node) in order.iter().enumerate().rev() {
+        pass.visit(position, node)?;
+    }
+    Ok(pass.leaves)
+}
+
+type Cotangents<Op> = SmallVec<[Option<Arc<<Op as GraphOperation>::Operand>>; 1]>;
+
+struct Backward<'a, Op: Primitive, E> {
+    /// By address: the place of a node in the order. Only looked up, never iterated.
+    position: HashMap<usize, usize>,
+    /// By position and output slot: what has been added up so far.
+    cotangents: Vec<Cotangents<Op>>,
+    leaves: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    executor: &'a mut E,
+    ctx: &'a mut Op::ADContext,
+}
+
+impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
+    fn visit(&mut self, position: usize, node: &TraceNode<Op>) -> ADRuleResult<()> {
+        let cotangents = std::mem::take(&mut self.cotangents[position]);
+        if cotangents.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let (linear, seeds) = linearize_seeded(node, cotangents, self.ctx)?;
+        if seeds.is_empty() {
+            return Ok(());
+        }
+        check_retained(node, &linear)?;
+        let graph = PrimitiveGraph::new(linear.as_graph());
+        let values = self.executor.execute_forward(graph, &node.saved);
+        let cotangents = self
+            .executor
+            .run_transposed_linear(&linear, &seeds, &values, self.ctx)?;
+        if cotangents.len() != linear.tangent_inputs().len() {
+            return Err(ADRuleError::from(EagerError::WrongCotangentCount {
+                primitive: node.graph.describe(),
+                expected: linear.tangent_inputs().len(),
+                found: cotangents.len(),
+            }));
+        }
+        for (edge, cotangent) in node.active_edges().zip(cotangents) {
+            if let Some(cotangent) = cotangent {
+                self.accumulate(edge, cotangent);
+            }
+        }
+        Ok(())
+    }
+
+    fn accumulate(&mut self, edge: &Edge<Op>, cotangent: Arc<Op::Operand>) {
+        match edge {
+            Edge::Inactive => {}
+            Edge::Output { node, slot } => {
+                let position = self.position[&Arc::as_ptr(node).addr()];
+                let so_far = &mut self.cotangents[position][*slot];
+                *so_far = Some(match so_far {
+                    None => cotangent,
+                    Some(so_far) => self.executor.add_operands(so_far, &cotangent),
+                });
+            }
+            Edge::Leaf(key) => match self.leaves.get_mut(key) {
+                Some(so_far) => *so_far = self.executor.add_operands(so_far, &cotangent),
+                None => {
+                    self.leaves.insert(key.clone(), cotangent);
+                }
+            },
+        }
+    }
+}
+
+impl<Op: GraphOperation> TraceNode<Op> {
+    fn active_edges(&self) -> impl Iterator<Item = &Edge<Op>> {
+        let edges = self.edges.iter();
+        edges.filter(|edge| !matches!(edge, Edge::Inactive))
+    }
+}
+
+/// The linear graph of a call from its active inputs to its seeded outputs, and the cotangents of
+/// those outputs that are active in it.
+fn linearize_seeded<Op: Primitive>(
+    node: &TraceNode<Op>,
+    cotangents: Cotangents<Op>,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<(LinearizedGraph<Op>, Cotangents<Op>)> {
+    let inputs = node.graph.input_keys().iter().zip(&node.edges);
+    let wrt: Vec<Op::InputKey> = inputs
+        .filter(|(_, edge)| !matches!(edge, Edge::Inactive))
+        .map(|(key, _)| key.clone())
+        .collect();
+    let seeded = node.graph.output_keys().iter().zip(cotangents);
+    let (outputs, seeds): (Vec<ValueKey<Op>>, Vec<_>) = seeded
+        .filter_map(|(key, cotangent)| Some((key.clone(), cotangent?)))
+        .unzip();
+    let view = resolve(vec![Arc::clone(node.graph.shared_graph())]);
+    let linear =
+        with_free_pass(|pass| try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new()))?;
+    let seeds = linear.tangent_outputs().iter().zip(seeds);
+    let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| Some(seed)));
+    let active = active.collect();
+    Ok((linear, active))
+}
+
+/// A recorded graph may itself hold tangents of earlier passes; the first pass that it does not hold
+/// will do, because tangents never leave the node.
+fn with_free_pass<T>(mut attempt: impl FnMut(DiffPassId) -> ADRuleResult<T>) -> ADRuleResult<T> {
+    let mut pass = 0;
+    loop {
+        match attempt(pass) {
+            Err(ADRuleError::PassReused { .. }) => pass += 1,
+            result => return result,
+        }
+    }
+}
+
+/// Fails if the linear graph needs a value that was not saved.
+fn check_retained<Op: Primitive>(
+    node: &TraceNode<Op>,
+    linear: &LinearizedGraph<Op>,
+) -> ADRuleResult<()> {
+    for operation in linear.as_graph().operations() {
+        for operand in &operation.inputs {
+            if let ValueRef::External(key) = operand
+                && !node.saved.contains_key(key)
+            {
+                return Err(ADRuleError::from(EagerError::MissingRetained {
+                    primitive: node.graph.describe(),
+                    key: describe_key(key),
+                }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The calls that a node depends on through active inputs, and itself, inputs first.
+fn topological_order<Op: GraphOperation>(last: &Arc<TraceNode<Op>>) -> Vec<&TraceNode<Op>> {
+    let mut seen = std::collections::HashSet::from([Arc::as_ptr(last).addr()]);
+    let mut order = Vec::new();
+    let mut open: Vec<(&TraceNode<Op>, usize)> = vec![(&**last, 0)];
+    while let Some((node, next_edge)) = open.last_mut() {
+        match node.edges.get(*next_edge) {
+            Some(edge) => {
+                *next_edge += 1;
+                if let Edge::Output { node, .. } = edge
+                    && seen.insert(Arc::as_ptr(node).addr())
+                {
+                    open.push((&**node, 0));
+                }
+            }
+            None => {
+                order.push(*node);
+                open.pop();
+            }
+        }
+    }
+    order
+}
+
+fn positions<Op: GraphOperation>(order: &[&TraceNode<Op>]) -> HashMap<usize, usize> {
+    let addresses = order.iter().map(|node| std::ptr::from_ref(*node).addr());
+    addresses
+        .enumerate()
+        .map(|(i, address)| (address, i))
+        .collect()
+}
+
+fn no_cotangents<Op: GraphOperation>(node: &TraceNode<Op>) -> Cotangents<Op> {
+    node.output_keys.iter().map(|_| None).collect()
+}

@@ -1,0 +1,127 @@
+//! What can go wrong while recording or going backward, and where.
+
+use thiserror::Error;
+use tidu_ad::{ADRuleError, ADRuleKind};
+use tidu_graph::GraphError;
+
+/// What can go wrong while recording or going backward, and where.
+///
+/// [`try_backward`](crate::try_backward) returns it inside an [`ADRuleError::Runtime`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EagerError {
+    /// The graph of a recorded call cannot be made.
+    #[error("{source}")]
+    Graph {
+        /// What is wrong with it.
+        #[from]
+        source: GraphError,
+    },
+    /// A recorded graph was given the wrong number of keys.
+    #[error("the recorded graph has {expected} {side}, found {found} keys")]
+    WrongKeyCount {
+        /// Inputs or outputs.
+        side: Side,
+        /// The number that the graph has.
+        expected: usize,
+        /// The number of keys.
+        found: usize,
+    },
+    /// A key of a recorded graph is not that of the graph's input or output in its place.
+    #[error("key {position} of the recorded graph's {side} must be {expected}, found {found}")]
+    MismatchedKey {
+        /// Inputs or outputs.
+        side: Side,
+        /// The position in the list of keys.
+        position: usize,
+        /// The key of the graph's value, in short.
+        expected: String,
+        /// The key that was given, in short.
+        found: String,
+    },
+    /// Two inputs of a recorded graph have the same key, so that their gradients cannot be told
+    /// apart.
+    #[error("inputs {first} and {second} of the recorded graph have the same key {key}")]
+    RepeatedInputKey {
+        /// The first position.
+        first: usize,
+        /// The second position.
+        second: usize,
+        /// The key.
+        key: String,
+    },
+    /// A call was recorded with the wrong number of operands or results.
+    #[error("a call of {primitive} has {expected} {side}, found {found} values")]
+    WrongValueCount {
+        /// The call.
+        primitive: String,
+        /// Inputs or outputs.
+        side: Side,
+        /// The number that the graph has.
+        expected: usize,
+        /// The number of values.
+        found: usize,
+    },
+    /// A value comes with a trace that did not produce it.
+    #[error("{key} ({place}) is not a value that its trace produces")]
+    KeyNotInTrace {
+        /// The key, in short.
+        key: String,
+        /// An input of a call, or the value to differentiate.
+        place: String,
+    },
+    /// Going backward needs a value that was not retained when the call was recorded.
+    #[error(
+        "going backward through {primitive} needs {key}, which was not retained: \
+         pass it to `record_graph` among the retained values"
+    )]
+    MissingRetained {
+        /// The call.
+        primitive: String,
+        /// The value, in short.
+        key: String,
+    },
+    /// An executor returned the wrong number of cotangents.
+    #[error("the executor must return {expected} cotangents for {primitive}, found {found}")]
+    WrongCotangentCount {
+        /// The call.
+        primitive: String,
+        /// The number of inputs of the linear graph that it was given.
+        expected: usize,
+        /// How many it returned.
+        found: usize,
+    },
+}
+
+/// Which end of a recorded call an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What goes in.
+    Inputs,
+    /// What comes out.
+    Outputs,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Side::Inputs => "inputs",
+            Side::Outputs => "outputs",
+        })
+    }
+}
+
+impl From<EagerError> for ADRuleError {
+    fn from(error: EagerError) -> Self {
+        ADRuleError::runtime(error, ADRuleKind::Transpose)
+    }
+}
+
+/// The short form of every fallible call: the same text, at the caller's place.
+#[track_caller]
+pub(crate) fn unwrap_or_panic<T>(result: Result<T, EagerError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
+}

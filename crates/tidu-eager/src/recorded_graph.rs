@@ -1,0 +1,184 @@
+//! The graph of one eager call.
+
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use tidu_graph::{
+    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
+    describe_key, describe_operation,
+};
+
+use crate::error::{EagerError, Side, unwrap_or_panic};
+
+/// The graph of one eager call: a single primitive, or several recorded as one node.
+#[derive(Clone)]
+pub struct RecordedGraph<Op: GraphOperation> {
+    graph: Arc<Graph<Op>>,
+    input_keys: Vec<Op::InputKey>,
+    output_keys: Vec<ValueKey<Op>>,
+}
+
+impl<Op: GraphOperation> RecordedGraph<Op> {
+    /// Takes a graph with the keys of its inputs and outputs, in the graph's order.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_new`](Self::try_new) returns an error, with the same text.
+    #[track_caller]
+    pub fn new(
+        graph: Arc<Graph<Op>>,
+        input_keys: Vec<Op::InputKey>,
+        output_keys: Vec<ValueKey<Op>>,
+    ) -> Self {
+        unwrap_or_panic(Self::try_new(graph, input_keys, output_keys))
+    }
+
+    /// Takes a graph with the keys of its inputs and outputs, in the graph's order.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::WrongKeyCount`], [`EagerError::MismatchedKey`],
+    /// [`EagerError::RepeatedInputKey`].
+    pub fn try_new(
+        graph: Arc<Graph<Op>>,
+        input_keys: Vec<Op::InputKey>,
+        output_keys: Vec<ValueKey<Op>>,
+    ) -> Result<Self, EagerError> {
+        let inputs = input_keys.iter().cloned().map(ValueKey::Input);
+        check_keys(&graph, graph.inputs(), inputs, Side::Inputs)?;
+        check_keys(
+            &graph,
+            graph.outputs(),
+            output_keys.iter().cloned(),
+            Side::Outputs,
+        )?;
+        check_distinct(&input_keys)?;
+        Ok(Self {
+            graph,
+            input_keys,
+            output_keys,
+        })
+    }
+
+    /// The graph of a single primitive, applied to inputs of the given keys.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_from_primitive`](Self::try_from_primitive) returns an error, with the same text.
+    #[track_caller]
+    pub fn from_primitive(op: Op, input_keys: Vec<Op::InputKey>) -> Self {
+        unwrap_or_panic(Self::try_from_primitive(op, input_keys))
+    }
+
+    /// The graph of a single primitive, applied to inputs of the given keys.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::Graph`] for the wrong number of keys, [`EagerError::RepeatedInputKey`].
+    pub fn try_from_primitive(op: Op, input_keys: Vec<Op::InputKey>) -> Result<Self, EagerError> {
+        check_distinct(&input_keys)?;
+        let mut builder = GraphBuilder::new();
+        let operands = input_keys
+            .iter()
+            .map(|key| ValueRef::Local(builder.add_input(key.clone())))
+            .collect();
+        let outputs = builder.try_add_operation(op, operands, OperationRole::Primary)?;
+        let output_keys = outputs
+            .iter()
+            .map(|&id| builder.global_key(id).clone())
+            .collect();
+        builder.set_outputs(outputs);
+        Ok(Self {
+            graph: Arc::new(builder.build()),
+            input_keys,
+            output_keys,
+        })
+    }
+
+    /// The graph.
+    pub fn as_graph(&self) -> &Graph<Op> {
+        &self.graph
+    }
+
+    /// The keys of the graph's inputs, in order.
+    pub fn input_keys(&self) -> &[Op::InputKey] {
+        &self.input_keys
+    }
+
+    /// The keys of the graph's outputs, in order.
+    pub fn output_keys(&self) -> &[ValueKey<Op>] {
+        &self.output_keys
+    }
+
+    pub(crate) fn shared_graph(&self) -> &Arc<Graph<Op>> {
+        &self.graph
+    }
+
+    /// The call as an error names it.
+    pub(crate) fn describe(&self) -> String {
+        match self.graph.operations() {
+            [only] => describe_operation(&only.operation),
+            several => format!("a graph of {} operations", several.len()),
+        }
+    }
+}
+
+impl<Op: GraphOperation> Debug for RecordedGraph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedGraph")
+            .field("graph", &self.graph)
+            .field("call", &self.describe())
+            .finish()
+    }
+}
+
+fn check_keys<Op: GraphOperation>(
+    graph: &Graph<Op>,
+    ids: &[LocalValueId],
+    keys: impl ExactSizeIterator<Item = ValueKey<Op>>,
+    side: Side,
+) -> Result<(), EagerError> {
+    if ids.len() != keys.len() {
+        return Err(EagerError::WrongKeyCount {
+            side,
+            expected: ids.len(),
+            found: keys.len(),
+        });
+    }
+    for (position, (&id, found)) in ids.iter().zip(keys).enumerate() {
+        let expected = &graph.values()[id].key;
+        if *expected != found {
+            return Err(EagerError::MismatchedKey {
+                side,
+                position,
+                expected: describe_key(expected),
+                found: describe_key(&found),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_distinct<Key: std::hash::Hash + Eq + Debug>(keys: &[Key]) -> Result<(), EagerError> {
+    let repeated = |first, second| {
+        Err(EagerError::RepeatedInputKey {
+            first,
+            second,
+            key: describe_operation(&keys[second]),
+        })
+    };
+    match keys {
+        [] | [_] => Ok(()),
+        [a, b] if a != b => Ok(()),
+        _ => {
+            let mut seen = HashMap::with_capacity(keys.len());
+            for (second, key) in keys.iter().enumerate() {
+                if let Some(first) = seen.insert(key, second) {
+                    return repeated(first, second);
+                }
+            }
+            Ok(())
+        }
+    }
+}

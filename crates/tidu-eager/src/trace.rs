@@ -1,0 +1,81 @@
+//! What a recorded value remembers: the calls that it came from.
+
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidu_graph::{GraphOperation, ValueKey};
+
+use crate::recorded_graph::RecordedGraph;
+
+/// The history of a recorded value: the call that produced it, and the traces of that call's inputs.
+///
+/// Cheap to clone, shared, immutable. Dropping the last clone frees the history that nothing else
+/// refers to, in constant stack.
+pub struct Trace<Op: GraphOperation> {
+    pub(crate) node: Arc<TraceNode<Op>>,
+}
+
+impl<Op: GraphOperation> Trace<Op> {
+    /// What was kept of the call that produced the value, by keys of its recorded graph: the data of
+    /// the inputs, and the retained values.
+    pub fn saved_values(&self) -> &HashMap<ValueKey<Op>, Arc<Op::Operand>> {
+        &self.node.saved
+    }
+}
+
+impl<Op: GraphOperation> Clone for Trace<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            node: Arc::clone(&self.node),
+        }
+    }
+}
+
+impl<Op: GraphOperation> Debug for Trace<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("call", &self.node.graph.describe())
+            .field("saved_values", &self.node.saved.len())
+            .finish()
+    }
+}
+
+/// One recorded call.
+pub(crate) struct TraceNode<Op: GraphOperation> {
+    pub graph: RecordedGraph<Op>,
+    /// The eager keys of the results.
+    pub output_keys: SmallVec<[ValueKey<Op>; 1]>,
+    pub saved: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    pub edges: SmallVec<[Edge<Op>; 2]>,
+}
+
+/// An input of a recorded call.
+pub(crate) enum Edge<Op: GraphOperation> {
+    /// Takes no part in differentiation.
+    Inactive,
+    /// A value that no recorded call produced.
+    Leaf(ValueKey<Op>),
+    /// A result of a recorded call.
+    Output {
+        node: Arc<TraceNode<Op>>,
+        slot: usize,
+    },
+}
+
+/// Takes the history apart with a list of its own: a drop written by the compiler recurses as deep
+/// as the trace is long.
+impl<Op: GraphOperation> Drop for TraceNode<Op> {
+    fn drop(&mut self) {
+        let mut orphans: Vec<Edge<Op>> = Vec::new();
+        orphans.extend(std::mem::take(&mut self.edges));
+        while let Some(orphan) = orphans.pop() {
+            if let Edge::Output { node, .. } = orphan
+                && let Some(mut last) = Arc::into_inner(node)
+            {
+                orphans.extend(std::mem::take(&mut last.edges));
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! How a graph is made.
+
+use std::sync::Arc;
+
+use crate::error::{GraphError, describe_operation};
+use crate::graph::{Graph, LocalValueId, OperationNode, ValueNode, ValueRef};
+use crate::key::{OperationKey, ValueKey};
+use crate::{GraphOperation, OperationRole, ShortList};
+
+/// A key numbers output slots with a byte.
+const MAX_OUTPUTS: usize = 256;
+
+/// Makes a [`Graph`], operation by operation.
+///
+/// # Example
+///
+/// The product of two inputs, on an operation set with a single operation:
+///
+/// ```
+/// use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, ValueRef};
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// struct Mul;
+///
+/// impl GraphOperation for Mul {
+///     type Operand = f64;
+///     type Context = ();
+///     type InputKey = &'static str;
+///     fn input_count(&self) -> usize { 2 }
+///     fn output_count(&self) -> usize { 1 }
+/// }
+///
+/// let mut builder = GraphBuilder::new();
+/// let x = builder.add_input("x");
+/// let y = builder.add_input("y");
+/// let xy = builder.add_operation(
+///     Mul,
+///     vec![ValueRef::Local(x), ValueRef::Local(y)],
+///     OperationRole::Primary,
+/// );
+/// builder.set_outputs(xy);
+/// assert_eq!(builder.build().operations().len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct GraphBuilder<Op: GraphOperation> {
+    graph: Graph<Op>,
+}
+
+impl<Op: GraphOperation> GraphBuilder<Op> {
+    /// An empty graph to add to.
+    pub fn new() -> Self {
+        Self {
+            graph: Graph {
+                values: Vec::new(),
+                operations: Vec::new(),
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                parents: Vec::new(),
+            },
+        }
+    }
+
+    /// Adds an input. Two inputs of one name are two occurrences of one value.
+    pub fn add_input(&mut self, key: Op::InputKey) -> LocalValueId {
+        let id = self.graph.values.len();
+        self.graph.values.push(ValueNode {
+            key: ValueKey::Input(key),
+            producer: None,
+        });
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// Adds an operation and returns the ids of its results, by output slot.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_add_operation`](Self::try_add_operation) returns an error, with the same text.
+    #[track_caller]
+    pub fn add_operation(
+        &mut self,
+        operation: Op,
+        inputs: Vec<ValueRef<Op>>,
+        role: OperationRole,
+    ) -> Vec<LocalValueId> {
+        unwrap_or_panic(self.try_add_operation(operation, inputs, role))
+    }
+
+    /// Adds an operation and returns the ids of its results, by output slot.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::WrongArity`], [`GraphError::UnknownLocal`], [`GraphError::UnknownOutputSlot`]
+    /// (of an external operand) and [`GraphError::TooManyOutputs`]. The builder is then as it was.
+    /// Whether an external operand exists is only known once graphs are resolved together.
+    pub fn try_add_operation(
+        &mut self,
+        operation: Op,
+        inputs: Vec<ValueRef<Op>>,
+        role: OperationRole,
+    ) -> Result<Vec<LocalValueId>, GraphError> {
+        let output_count = operation.output_count();
+        if output_count > MAX_OUTPUTS {
+            return Err(GraphError::TooManyOutputs {
+                operation: describe_operation(&operation),
+                found: output_count,
+                limit: MAX_OUTPUTS,
+            });
+        }
+        let input_keys = self.operand_keys(&operation, &inputs)?;
+        let key = Arc::new(OperationKey::from_list(operation, input_keys, role)?);
+        let outputs = self.push_results(&key, output_count);
+        self.graph.operations.push(OperationNode::new(
+            key,
+            inputs.into(),
+            outputs.iter().copied().collect(),
+        ));
+        Ok(outputs)
+    }
+
+    /// Says which values the graph is for, replacing what was said before. An id may stand twice.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_set_outputs`](Self::try_set_outputs) returns an error, with the same text.
+    #[track_caller]
+    pub fn set_outputs(&mut self, outputs: Vec<LocalValueId>) {
+        unwrap_or_panic(self.try_set_outputs(outputs));
+    }
+
+    /// Says which values the graph is for, replacing what was said before. An id may stand twice.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnknownOutputId`]. The builder is then as it was.
+    pub fn try_set_outputs(&mut self, outputs: Vec<LocalValueId>) -> Result<(), GraphError> {
+        let available = self.graph.values.len();
+        match outputs.iter().position(|&id| id >= available) {
+            Some(position) => Err(GraphError::UnknownOutputId {
+                position,
+                id: outputs[position],
+                available,
+            }),
+            None => {
+                self.graph.outputs = outputs;
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a graph whose values this one may refer to.
+    pub fn add_parent(&mut self, parent: Arc<Graph<Op>>) {
+        self.graph.parents.push(parent);
+    }
+
+    /// The key of a value that was added.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_global_key`](Self::try_global_key) returns an error, with the same text.
+    #[track_caller]
+    pub fn global_key(&self, id: LocalValueId) -> &ValueKey<Op> {
+        unwrap_or_panic(self.try_global_key(id))
+    }
+
+    /// The key of a value that was added.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnknownLocalId`].
+    pub fn try_global_key(&self, id: LocalValueId) -> Result<&ValueKey<Op>, GraphError> {
+        let node = self.graph.values.get(id);
+        node.map(|node| &node.key)
+            .ok_or(GraphError::UnknownLocalId {
+                id,
+                available: self.graph.values.len(),
+            })
+    }
+
+    /// The graph as it stands, to be read while it grows.
+    pub fn as_graph(&self) -> &Graph<Op> {
+        &self.graph
+    }
+
+    /// The finished graph.
+    pub fn build(self) -> Graph<Op> {
+        self.graph
+    }
+
+    fn operand_keys(
+        &self,
+        operation: &Op,
+        inputs: &[ValueRef<Op>],
+    ) -> Result<ShortList<ValueKey<Op>>, GraphError> {
+        let available = self.graph.values.len();
+        let keys = inputs
+            .iter()
+            .enumerate()
+            .map(|(operand, input)| match input {
+                ValueRef::External(key) => Ok(key.clone()),
+                ValueRef::Local(id) => match self.graph.values.get(*id) {
+                    Some(node) => Ok(node.key.clone()),
+                    None => Err(GraphError::UnknownLocal {
+                        operation: describe_operation(operation),
+                        operand,
+                        id: *id,
+                        available,
+                    }),
+                },
+            });
+        keys.collect()
+    }
+
+    fn push_results(&mut self, key: &Arc<OperationKey<Op>>, count: usize) -> Vec<LocalValueId> {
+        let operation_id = self.graph.operations.len();
+        let first = self.graph.values.len();
+        for slot in 0..count {
+            self.graph.values.push(ValueNode {
+                key: ValueKey::Derived {
+                    operation: Arc::clone(key),
+                    output_slot: slot as u8,
+                },
+                producer: Some((operation_id, slot)),
+            });
+        }
+        (first..first + count).collect()
+    }
+}
+
+impl<Op: GraphOperation> Default for GraphBuilder<Op> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The short form of every fallible call: the same text, at the caller's place.
+#[track_caller]
+pub(crate) fn unwrap_or_panic<T>(result: Result<T, GraphError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,133 @@
+//! What can go wrong with a graph, and where.
+
+use std::fmt::Debug;
+
+use thiserror::Error;
+
+/// What can go wrong with a graph, and where.
+///
+/// Operations and keys appear as short text: an error never carries, or prints, a whole structure.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// An operation was applied to the wrong number of operands.
+    #[error("{operation} takes {expected} operands, found {found}")]
+    WrongArity {
+        /// The operation.
+        operation: String,
+        /// What its `input_count` says.
+        expected: usize,
+        /// How many operands were given.
+        found: usize,
+    },
+    /// An operand names a local value that does not exist yet.
+    #[error(
+        "operand {operand} of {operation} is local value %{id}, but the graph has {available} values so far"
+    )]
+    UnknownLocal {
+        /// The operation.
+        operation: String,
+        /// The position of the operand.
+        operand: usize,
+        /// The id that was given.
+        id: usize,
+        /// Ids below this exist.
+        available: usize,
+    },
+    /// A local id that the graph does not have.
+    #[error("local value %{id} does not exist: the graph has {available} values")]
+    UnknownLocalId {
+        /// The id that was given.
+        id: usize,
+        /// Ids below this exist.
+        available: usize,
+    },
+    /// A graph output names a local value that does not exist.
+    #[error("graph output {position} is local value %{id}, but the graph has {available} values")]
+    UnknownOutputId {
+        /// The position in the list of outputs.
+        position: usize,
+        /// The id that was given.
+        id: usize,
+        /// Ids below this exist.
+        available: usize,
+    },
+    /// An operation has more results than a key can number.
+    #[error("{operation} has {found} outputs, the limit is {limit}")]
+    TooManyOutputs {
+        /// The operation.
+        operation: String,
+        /// What its `output_count` says.
+        found: usize,
+        /// The largest number allowed.
+        limit: usize,
+    },
+    /// A key names a result that its operation does not have.
+    #[error("{operation} has {outputs} outputs, there is no output slot {slot}")]
+    UnknownOutputSlot {
+        /// The operation.
+        operation: String,
+        /// The slot that the key names.
+        slot: usize,
+        /// What its `output_count` says.
+        outputs: usize,
+    },
+    /// A requested output is not defined by any graph of the view.
+    #[error(
+        "requested output {position}, {key}, is not defined by any graph of the view: \
+         pass the graph that computes it to `resolve`"
+    )]
+    UnknownOutput {
+        /// The position in the list of requested outputs.
+        position: usize,
+        /// The key, in short.
+        key: String,
+    },
+    /// An operand refers to a value that no graph of the view defines.
+    #[error(
+        "operand {operand} of {operation} is {key}, which no graph of the view defines: \
+         pass the graph that computes it to `resolve`, or add it as a parent"
+    )]
+    UndefinedValue {
+        /// The operation that needs the value.
+        operation: String,
+        /// The position of the operand.
+        operand: usize,
+        /// The key, in short.
+        key: String,
+    },
+    /// A program was called with the wrong number of operands.
+    #[error("the program takes {expected} inputs, found {found}")]
+    WrongInputCount {
+        /// The number of program inputs.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+    },
+    /// An evaluation returned the wrong number of results.
+    #[error(
+        "`eval` of {operation} (instruction {instruction}) returned {found} results, expected {expected}"
+    )]
+    WrongResultCount {
+        /// The operation.
+        operation: String,
+        /// The position of the instruction in the program.
+        instruction: usize,
+        /// What its `output_count` says.
+        expected: usize,
+        /// How many results came back.
+        found: usize,
+    },
+}
+
+/// An operation as an error names it: its `Debug`, cut to a line.
+pub fn describe_operation(operation: &impl Debug) -> String {
+    /// Enough for any name, and for the first fields of a large constant.
+    const LIMIT: usize = 96;
+    let mut text = format!("{operation:?}");
+    if let Some((cut, _)) = text.char_indices().nth(LIMIT) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,359 @@
+//! Structural identity: what a value *is*, across graphs.
+
+use std::fmt::{self, Debug};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::error::{GraphError, describe_operation};
+use crate::{GraphOperation, OperationRole, ShortList};
+
+/// Says what a value is, across graphs: an input of some name, or a result of an operation on
+/// values that are described the same way.
+///
+/// Keys compare and hash by structure. Two graphs that compute `x·y` separately agree on the key of
+/// the product. A key is a shared, acyclic description, cheap to clone; `==`, `Hash`, `Debug` and
+/// `Drop` take constant stack at any depth.
+///
+/// # Complexity
+///
+/// `Hash` is O(1). `==` is O(1) for keys that share their description or differ in their
+/// fingerprints, and linear in the number of *distinct* nodes otherwise.
+#[derive(Clone)]
+pub enum ValueKey<Op: GraphOperation> {
+    /// A graph input.
+    Input(Op::InputKey),
+    /// A result of an operation.
+    Derived {
+        /// The operation with its operands and role.
+        operation: Arc<OperationKey<Op>>,
+        /// Which of the operation's results.
+        output_slot: u8,
+    },
+}
+
+/// An operation applied to values, in a role: the structural identity of a computation.
+pub struct OperationKey<Op: GraphOperation> {
+    spec: OperationSpec<Op>,
+    inputs: ShortList<ValueKey<Op>>,
+    fingerprint: u64,
+}
+
+/// An operation and the role in which it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationSpec<Op: GraphOperation> {
+    /// What is computed.
+    pub operation: Op,
+    /// The part it plays.
+    pub role: OperationRole,
+}
+
+impl<Op: GraphOperation> OperationKey<Op> {
+    /// Describes `operation` applied to `inputs` in `role`.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_new`](Self::try_new) returns an error, with the same text.
+    #[track_caller]
+    pub fn new(operation: Op, inputs: Vec<ValueKey<Op>>, role: OperationRole) -> Self {
+        match Self::try_new(operation, inputs, role) {
+            Ok(key) => key,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Describes `operation` applied to `inputs` in `role`.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::WrongArity`] and [`GraphError::UnknownOutputSlot`]: every key that exists is
+    /// well-formed, so no pass needs to check one again.
+    pub fn try_new(
+        operation: Op,
+        inputs: Vec<ValueKey<Op>>,
+        role: OperationRole,
+    ) -> Result<Self, GraphError> {
+        Self::from_list(operation, inputs.into(), role)
+    }
+
+    pub(crate) fn from_list(
+        operation: Op,
+        inputs: ShortList<ValueKey<Op>>,
+        role: OperationRole,
+    ) -> Result<Self, GraphError> {
+        if inputs.len() != operation.input_count() {
+            return Err(GraphError::WrongArity {
+                operation: describe_operation(&operation),
+                expected: operation.input_count(),
+                found: inputs.len(),
+            });
+        }
+        inputs.iter().try_for_each(ValueKey::check_slot)?;
+        let fingerprint = fingerprint(&operation, &inputs, &role);
+        Ok(Self {
+            spec: OperationSpec { operation, role },
+            inputs,
+            fingerprint,
+        })
+    }
+
+    /// What is computed.
+    pub fn operation(&self) -> &Op {
+        &self.spec.operation
+    }
+
+    /// What it is computed from.
+    pub fn inputs(&self) -> &[ValueKey<Op>] {
+        &self.inputs
+    }
+
+    /// The part it plays.
+    pub fn role(&self) -> &OperationRole {
+        &self.spec.role
+    }
+
+    /// A 64-bit digest of the whole structure, computed once from those of the operands.
+    ///
+    /// Equal keys have equal fingerprints. The digest uses a fixed seed: it is the same in every
+    /// run of one build.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    pub(crate) fn spec(&self) -> &OperationSpec<Op> {
+        &self.spec
+    }
+}
+
+impl<Op: GraphOperation> ValueKey<Op> {
+    /// Fails for a result that the operation does not have.
+    pub(crate) fn check_slot(&self) -> Result<(), GraphError> {
+        match self {
+            ValueKey::Derived {
+                operation,
+                output_slot,
+            } if usize::from(*output_slot) >= operation.operation().output_count() => {
+                Err(GraphError::UnknownOutputSlot {
+                    operation: describe_operation(operation.operation()),
+                    slot: usize::from(*output_slot),
+                    outputs: operation.operation().output_count(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The hasher behind fingerprints and interning tables: fixed seed, so that nothing depends on the
+/// run.
+pub(crate) type FixedState = foldhash::quality::FixedState;
+
+pub(crate) fn hash_one(value: &impl Hash) -> u64 {
+    FixedState::default().hash_one(value)
+}
+
+fn fingerprint<Op: GraphOperation>(
+    operation: &Op,
+    inputs: &[ValueKey<Op>],
+    role: &OperationRole,
+) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    operation.hash(&mut hasher);
+    role.hash(&mut hasher);
+    inputs.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl<Op: GraphOperation> PartialEq for ValueKey<Op> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (ValueKey::Input(a), ValueKey::Input(b)) => a == b,
+            (
+                ValueKey::Derived {
+                    operation: a,
+                    output_slot: i,
+                },
+                ValueKey::Derived {
+                    operation: b,
+                    output_slot: j,
+                },
+            ) => i == j && (Arc::ptr_eq(a, b) || a == b),
+            _ => false,
+        }
+    }
+}
+
+impl<Op: GraphOperation> Eq for ValueKey<Op> {}
+
+impl<Op: GraphOperation> Hash for ValueKey<Op> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            ValueKey::Input(key) => {
+                state.write_u8(0);
+                key.hash(state);
+            }
+            ValueKey::Derived {
+                operation,
+                output_slot,
+            } => {
+                state.write_u8(1);
+                state.write_u64(operation.fingerprint);
+                state.write_u8(*output_slot);
+            }
+        }
+    }
+}
+
+impl<Op: GraphOperation> PartialEq for OperationKey<Op> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || same_structure(self, other)
+    }
+}
+
+impl<Op: GraphOperation> Eq for OperationKey<Op> {}
+
+impl<Op: GraphOperation> Hash for OperationKey<Op> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.fingerprint);
+    }
+}
+
+impl<Op: GraphOperation> Clone for OperationKey<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            spec: self.spec.clone(),
+            inputs: self.inputs.clone(),
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+/// Shallow: the operation, its role, and the heads of its operands.
+impl<Op: GraphOperation> Debug for OperationKey<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Operands beyond these are counted, not shown, so that the text stays a line.
+        const SHOWN: usize = 4;
+        write!(f, "{}(", describe_operation(self.operation()))?;
+        for (position, input) in self.inputs.iter().take(SHOWN).enumerate() {
+            let comma = if position == 0 { "" } else { ", " };
+            write!(f, "{comma}{input:?}")?;
+        }
+        if self.inputs.len() > SHOWN {
+            write!(f, ", and {} more", self.inputs.len() - SHOWN)?;
+        }
+        write!(f, ")@{:016x}", self.fingerprint)?;
+        match self.role() {
+            OperationRole::Primary => Ok(()),
+            role => write!(f, " as {role:?}"),
+        }
+    }
+}
+
+/// Shallow: an input's name, or the head of the operation with its fingerprint.
+impl<Op: GraphOperation> Debug for ValueKey<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueKey::Input(key) => write!(f, "Input({key:?})"),
+            ValueKey::Derived {
+                operation,
+                output_slot,
+            } => write!(
+                f,
+                "{}@{:016x}.{output_slot}",
+                describe_operation(operation.operation()),
+                operation.fingerprint
+            ),
+        }
+    }
+}
+
+/// Takes the description apart with a list of its own, because the drop that the compiler would
+/// write recurses as deep as the computation is long.
+impl<Op: GraphOperation> Drop for OperationKey<Op> {
+    fn drop(&mut self) {
+        let mut orphans: Vec<ValueKey<Op>> = Vec::new();
+        orphans.extend(self.inputs.take().filter(ValueKey::is_derived));
+        while let Some(orphan) = orphans.pop() {
+            if let ValueKey::Derived { operation, .. } = orphan
+                && let Some(mut last) = Arc::into_inner(operation)
+            {
+                orphans.extend(last.inputs.take().filter(ValueKey::is_derived));
+            }
+        }
+    }
+}
+
+impl<Op: GraphOperation> ValueKey<Op> {
+    fn is_derived(&self) -> bool {
+        matches!(self, ValueKey::Derived { .. })
+    }
+}
+
+/// Compares two descriptions, each pair of nodes once.
+///
+/// Pairs are merged in a union-find before their operands are looked at, so that at most as many
+/// pairs are opened as there are distinct nodes, however the two sides share.
+fn same_structure<Op: GraphOperation>(a: &OperationKey<Op>, b: &OperationKey<Op>) -> bool {
+    let mut merged = Merged::default();
+    let mut pairs = vec![(a, b)];
+    while let Some((a, b)) = pairs.pop() {
+        let same_head =
+            a.fingerprint == b.fingerprint && a.spec == b.spec && a.inputs.len() == b.inputs.len();
+        if !same_head {
+            return false;
+        }
+        for operands in a.inputs.iter().zip(&b.inputs) {
+            match operands {
+                (ValueKey::Input(a), ValueKey::Input(b)) if a == b => {}
+                (
+                    ValueKey::Derived {
+                        operation: a,
+                        output_slot: i,
+                    },
+                    ValueKey::Derived {
+                        operation: b,
+                        output_slot: j,
+                    },
+                ) if i == j => {
+                    if !Arc::ptr_eq(a, b) && merged.unite(&**a, &**b) {
+                        pairs.push((a, b));
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+    true
+}
+
+/// A union-find over addresses. Only membership is asked, so addresses cannot be observed.
+#[derive(Default)]
+struct Merged {
+    index: HashMap<usize, usize, FixedState>,
+    leader: Vec<usize>,
+}
+
+impl Merged {
+    /// Merges the classes of two nodes; false if they were one class already.
+    fn unite<T>(&mut self, a: *const T, b: *const T) -> bool {
+        let (a, b) = (self.find(a.addr()), self.find(b.addr()));
+        self.leader[b] = a;
+        a != b
+    }
+
+    fn find(&mut self, address: usize) -> usize {
+        let fresh = self.leader.len();
+        let mut node = *self.index.entry(address).or_insert(fresh);
+        if node == fresh {
+            self.leader.push(fresh);
+        }
+        while self.leader[node] != node {
+            // Path halving keeps later look-ups short.
+            self.leader[node] = self.leader[self.leader[node]];
+            node = self.leader[node];
+        }
+        node
+    }
+}

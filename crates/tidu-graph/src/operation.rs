@@ -1,0 +1,84 @@
+//! What a downstream crate must say about its operations.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// An operation that can stand in a [`Graph`](crate::Graph).
+///
+/// An operation is a *value*: a small description such as `Add` or `Reshape { shape }`, compared
+/// and hashed by content. Two equal operations applied to the same operands in the same role are
+/// the same computation, and every pass of this crate may share them. An operation must therefore
+/// be pure: what it computes depends on its operands alone.
+///
+/// # Example
+///
+/// ```
+/// use tidu_graph::GraphOperation;
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// enum Op {
+///     Add,
+///     SinCos,
+/// }
+///
+/// impl GraphOperation for Op {
+///     type Operand = f64;
+///     type Context = ();
+///     type InputKey = &'static str;
+///
+///     fn input_count(&self) -> usize {
+///         match self {
+///             Op::Add => 2,
+///             Op::SinCos => 1,
+///         }
+///     }
+///
+///     fn output_count(&self) -> usize {
+///         match self {
+///             Op::Add => 1,
+///             Op::SinCos => 2,
+///         }
+///     }
+/// }
+///
+/// assert_eq!(Op::SinCos.output_count(), 2);
+/// ```
+pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
+    /// What flows along the edges when a program runs: a number, a tensor, a handle.
+    type Operand: Clone + Send + Sync + 'static;
+    /// What evaluation may use and change: a device, a pool of buffers, a counter.
+    type Context;
+    /// The name of a graph input.
+    type InputKey: Clone + Debug + Hash + Eq + Send + Sync + 'static;
+
+    /// The number of operands. Must not change from call to call.
+    fn input_count(&self) -> usize;
+
+    /// The number of results, at most 256. Must not change from call to call.
+    fn output_count(&self) -> usize;
+}
+
+/// An operation that can be run on concrete operands.
+pub trait EvaluableGraphOperation: GraphOperation {
+    /// Computes the results of the operation.
+    ///
+    /// `inputs` holds [`input_count`](GraphOperation::input_count) operands; the result must hold
+    /// [`output_count`](GraphOperation::output_count) of them.
+    fn eval(&self, ctx: &mut Self::Context, inputs: &[&Self::Operand]) -> Vec<Self::Operand>;
+}
+
+/// The part that an operation plays in a graph.
+///
+/// The graph crate only carries this mark along (it is part of a value's identity); the
+/// differentiation layer gives it meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OperationRole {
+    /// An ordinary computation.
+    Primary,
+    /// A piece of a linear map.
+    Linearized {
+        /// One flag an operand: the operation is linear in exactly those that are `true`, jointly.
+        /// All `false` marks work that does not depend on the linear map's inputs.
+        active_mask: Vec<bool>,
+    },
+}

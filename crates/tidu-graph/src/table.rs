@@ -1,0 +1,403 @@
+//! The hash-consing table behind [`ResolvedView`](crate::ResolvedView) and
+//! [`ValueKeyInterner`](crate::ValueKeyInterner): equal structures get one dense id.
+//!
+//! Invariant: the operands of an operation are in the table before it. Equality inside the table is
+//! therefore one level deep: same operation, same role, same operand ids.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashTable};
+use smallvec::SmallVec;
+
+use crate::error::{GraphError, describe_operation};
+use crate::key::{FixedState, OperationKey, ValueKey, hash_one};
+use crate::{GraphOperation, OperationRole};
+
+/// A dense id of a distinct value in one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(u32);
+
+/// A dense id of a distinct operation in one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(u32);
+
+impl ValueId {
+    /// The id as an index below [`value_count`](crate::ResolvedView::value_count).
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn new(index: usize) -> Self {
+        Self(to_u32(index))
+    }
+}
+
+impl OperationId {
+    /// The id as an index below [`operation_count`](crate::ResolvedView::operation_count).
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn new(index: usize) -> Self {
+        Self(to_u32(index))
+    }
+}
+
+/// Ids are 32 bits wide; four thousand million distinct values do not fit into memory with their
+/// keys, so the limit cannot be met.
+fn to_u32(index: usize) -> u32 {
+    u32::try_from(index).expect("a table holds fewer than 2^32 values")
+}
+
+/// How a value comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueOrigin {
+    /// A graph input.
+    Input,
+    /// A result of an operation.
+    Output {
+        /// The operation.
+        operation: OperationId,
+        /// Which of its results.
+        slot: usize,
+    },
+}
+
+/// An operation of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableOperation<'a, Op: GraphOperation> {
+    key: &'a Arc<OperationKey<Op>>,
+    operands: &'a [ValueId],
+    first_output: ValueId,
+}
+
+impl<'a, Op: GraphOperation> TableOperation<'a, Op> {
+    /// The structural identity.
+    pub fn key(&self) -> &'a Arc<OperationKey<Op>> {
+        self.key
+    }
+
+    /// The operands, in order.
+    pub fn operands(&self) -> &'a [ValueId] {
+        self.operands
+    }
+
+    /// The id of the result in `slot`; results have consecutive ids.
+    pub fn output(&self, slot: usize) -> ValueId {
+        ValueId::new(self.first_output.index() + slot)
+    }
+}
+
+pub(crate) struct ValueTable<Op: GraphOperation> {
+    values: Vec<Value<Op>>,
+    operations: Vec<Operation<Op>>,
+    operands: Vec<ValueId>,
+    inputs_by_hash: HashTable<ValueId>,
+    operations_by_fingerprint: HashTable<OperationId>,
+    /// Found once, a twin is never walked again: without this, interning the keys of a graph that
+    /// was built a second time, one after the other, would walk each one's whole history.
+    twins: Twins,
+    /// Keeps the twins alive, so that an address stands for one description only.
+    kept: Vec<Arc<OperationKey<Op>>>,
+}
+
+struct Value<Op: GraphOperation> {
+    key: ValueKey<Op>,
+    producer: Option<OperationId>,
+}
+
+struct Operation<Op: GraphOperation> {
+    key: Arc<OperationKey<Op>>,
+    first_operand: usize,
+    first_output: ValueId,
+}
+
+type OperandIds = SmallVec<[ValueId; 4]>;
+
+/// Descriptions, by address, that equal one in the table but are not it.
+type Twins = HashMap<usize, OperationId, FixedState>;
+
+/// What looking at an operation's operands came to.
+enum Operands {
+    Known(OperandIds),
+    /// Some must be looked up first.
+    Pending,
+    /// Some input is not in the table.
+    Unknown,
+}
+
+impl<Op: GraphOperation> ValueTable<Op> {
+    pub fn new() -> Self {
+        Self {
+            values: Vec::new(),
+            operations: Vec::new(),
+            operands: Vec::new(),
+            inputs_by_hash: HashTable::new(),
+            operations_by_fingerprint: HashTable::new(),
+            twins: Twins::default(),
+            kept: Vec::new(),
+        }
+    }
+
+    pub fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn operation_count(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// The first key that was seen of this structure.
+    pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
+        &self.values[id.index()].key
+    }
+
+    pub fn origin(&self, id: ValueId) -> ValueOrigin {
+        match self.values[id.index()].producer {
+            None => ValueOrigin::Input,
+            Some(operation) => ValueOrigin::Output {
+                operation,
+                slot: id.index() - self.operations[operation.index()].first_output.index(),
+            },
+        }
+    }
+
+    pub fn operation(&self, id: OperationId) -> TableOperation<'_, Op> {
+        let entry = &self.operations[id.index()];
+        let end = match self.operations.get(id.index() + 1) {
+            Some(next) => next.first_operand,
+            None => self.operands.len(),
+        };
+        TableOperation {
+            key: &entry.key,
+            operands: &self.operands[entry.first_operand..end],
+            first_output: entry.first_output,
+        }
+    }
+
+    /// The ids of keys, where the table has their structure.
+    ///
+    /// O(1) for a key that the table has seen by address; for the others together, linear in their
+    /// distinct nodes.
+    pub fn find_all(&self, keys: &[ValueKey<Op>]) -> Vec<Option<ValueId>> {
+        let mut twins = Twins::default();
+        keys.iter()
+            .map(|key| self.find_with(key, &mut twins))
+            .collect()
+    }
+
+    pub fn find(&self, key: &ValueKey<Op>) -> Option<ValueId> {
+        self.find_with(key, &mut Twins::default())
+    }
+
+    fn find_with(&self, key: &ValueKey<Op>, twins: &mut Twins) -> Option<ValueId> {
+        let (target, slot) = match key {
+            ValueKey::Input(input) => return self.find_input(input),
+            ValueKey::Derived {
+                operation,
+                output_slot,
+            } => (operation, usize::from(*output_slot)),
+        };
+        key.check_slot().ok()?;
+        let mut pending = vec![target];
+        while let Some(&next) = pending.last() {
+            if self.find_seen(next, twins).is_none() {
+                match self.operands_of(next, twins, &mut pending) {
+                    Operands::Pending => continue,
+                    Operands::Unknown => return None,
+                    Operands::Known(ids) => {
+                        let id = self.find_structure(next, &ids)?;
+                        twins.insert(Arc::as_ptr(next).addr(), id);
+                    }
+                }
+            }
+            pending.pop();
+        }
+        let operation = self.find_seen(target, twins)?;
+        Some(self.operation(operation).output(slot))
+    }
+
+    /// The id of a key, which is added if the table does not have its structure.
+    pub fn intern(&mut self, key: &ValueKey<Op>) -> Result<ValueId, GraphError> {
+        let (target, slot) = match key {
+            ValueKey::Input(_) => return Ok(self.intern_input(key)),
+            ValueKey::Derived {
+                operation,
+                output_slot,
+            } => (operation, usize::from(*output_slot)),
+        };
+        key.check_slot()?;
+        let no_more = Twins::default();
+        let mut pending = vec![target];
+        while let Some(&next) = pending.last() {
+            if self.find_seen(next, &no_more).is_none() {
+                for operand in next.inputs() {
+                    if matches!(operand, ValueKey::Input(_)) {
+                        self.intern_input(operand);
+                    }
+                }
+                if let Operands::Known(ids) = self.operands_of(next, &no_more, &mut pending) {
+                    self.intern_operation(next, &ids);
+                } else {
+                    continue;
+                }
+            }
+            pending.pop();
+        }
+        let operation = self
+            .find_seen(target, &no_more)
+            .expect("the loop above ends once the target is in the table");
+        Ok(self.operation(operation).output(slot))
+    }
+
+    /// The id of an input, which is added if it is new. `key` must be an input.
+    pub fn intern_input(&mut self, key: &ValueKey<Op>) -> ValueId {
+        let ValueKey::Input(input) = key else {
+            unreachable!("only called for inputs");
+        };
+        if let Some(known) = self.find_input(input) {
+            return known;
+        }
+        let id = ValueId::new(self.values.len());
+        let values = &self.values;
+        self.inputs_by_hash
+            .insert_unique(hash_one(input), id, |id| match &values[id.index()].key {
+                ValueKey::Input(input) => hash_one(input),
+                ValueKey::Derived { .. } => unreachable!("the table of inputs holds inputs"),
+            });
+        self.values.push(Value {
+            key: key.clone(),
+            producer: None,
+        });
+        id
+    }
+
+    /// The id of an operation whose operands are in the table, which is added if it is new.
+    pub fn intern_operation(
+        &mut self,
+        key: &Arc<OperationKey<Op>>,
+        operands: &[ValueId],
+    ) -> OperationId {
+        if let Some(known) = self.find_structure(key, operands) {
+            if !Arc::ptr_eq(self.operation(known).key, key) {
+                self.remember_twin(key, known);
+            }
+            return known;
+        }
+        let id = OperationId::new(self.operations.len());
+        let operations = &self.operations;
+        self.operations_by_fingerprint
+            .insert_unique(key.fingerprint(), id, |id| {
+                operations[id.index()].key.fingerprint()
+            });
+        self.operations.push(Operation {
+            key: Arc::clone(key),
+            first_operand: self.operands.len(),
+            first_output: ValueId::new(self.values.len()),
+        });
+        self.operands.extend_from_slice(operands);
+        for slot in 0..key.operation().output_count() {
+            self.values.push(Value {
+                key: ValueKey::Derived {
+                    operation: Arc::clone(key),
+                    output_slot: slot as u8,
+                },
+                producer: Some(id),
+            });
+        }
+        id
+    }
+
+    fn find_input(&self, input: &Op::InputKey) -> Option<ValueId> {
+        let same = |id: &ValueId| matches!(self.key(*id), ValueKey::Input(known) if known == input);
+        self.inputs_by_hash.find(hash_one(input), same).copied()
+    }
+
+    fn remember_twin(&mut self, key: &Arc<OperationKey<Op>>, id: OperationId) {
+        let address = Arc::as_ptr(key).addr();
+        if self.twins.insert(address, id).is_none() {
+            self.kept.push(Arc::clone(key));
+        }
+    }
+
+    /// Finds an operation whose very description was seen before, here or in `twins`.
+    fn find_seen(&self, key: &Arc<OperationKey<Op>>, twins: &Twins) -> Option<OperationId> {
+        let same = |id: &OperationId| Arc::ptr_eq(&self.operations[id.index()].key, key);
+        let found = self.operations_by_fingerprint.find(key.fingerprint(), same);
+        let twin = |twins: &Twins| twins.get(&Arc::as_ptr(key).addr()).copied();
+        found
+            .copied()
+            .or_else(|| twin(&self.twins))
+            .or_else(|| twin(twins))
+    }
+
+    /// Finds an operation by structure, one level deep.
+    fn find_structure(
+        &self,
+        key: &Arc<OperationKey<Op>>,
+        operands: &[ValueId],
+    ) -> Option<OperationId> {
+        let same = |id: &OperationId| {
+            let known = self.operation(*id);
+            Arc::ptr_eq(known.key, key)
+                || (known.key.fingerprint() == key.fingerprint()
+                    && known.key.spec() == key.spec()
+                    && known.operands == operands)
+        };
+        self.operations_by_fingerprint
+            .find(key.fingerprint(), same)
+            .copied()
+    }
+
+    /// The ids of an operation's operands. Operations that must be looked up before are pushed to
+    /// `pending`, all at once, so that an operation is looked at no more than twice.
+    fn operands_of<'k>(
+        &self,
+        key: &'k OperationKey<Op>,
+        twins: &Twins,
+        pending: &mut Vec<&'k Arc<OperationKey<Op>>>,
+    ) -> Operands {
+        let mut ids = OperandIds::with_capacity(key.inputs().len());
+        let already_pending = pending.len();
+        for operand in key.inputs() {
+            match operand {
+                ValueKey::Input(input) => match self.find_input(input) {
+                    Some(id) => ids.push(id),
+                    None => return Operands::Unknown,
+                },
+                ValueKey::Derived {
+                    operation,
+                    output_slot,
+                } => match self.find_seen(operation, twins) {
+                    Some(id) => ids.push(self.operation(id).output(usize::from(*output_slot))),
+                    None => pending.push(operation),
+                },
+            }
+        }
+        if pending.len() > already_pending {
+            Operands::Pending
+        } else {
+            Operands::Known(ids)
+        }
+    }
+}
+
+/// A key as an error names it.
+pub fn describe_key<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
+    match key {
+        ValueKey::Input(input) => format!("input {}", describe_operation(input)),
+        ValueKey::Derived {
+            operation,
+            output_slot,
+        } => {
+            let role = match operation.role() {
+                OperationRole::Primary => "",
+                OperationRole::Linearized { .. } => "linearized ",
+            };
+            format!(
+                "output {output_slot} of {role}{}",
+                describe_operation(operation.operation())
+            )
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Several graphs seen as one.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use crate::graph::{Graph, ValueRef};
+use crate::key::{FixedState, ValueKey};
+use crate::table::{OperationId, TableOperation, ValueId, ValueOrigin, ValueTable};
+use crate::{GraphOperation, OperationRole};
+
+/// Several graphs seen as one: every value once, whichever graph it stands in.
+///
+/// Made by [`resolve`]. Values have dense ids ([`ValueId`]), so that passes can keep what they know
+/// in plain vectors.
+pub struct ResolvedView<Op: GraphOperation> {
+    roots: Vec<Arc<Graph<Op>>>,
+    table: ValueTable<Op>,
+    /// By value id: whether a graph of the view defines the value, or something only refers to it.
+    defined: Vec<bool>,
+}
+
+/// What a value of a view is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueDef<Op: GraphOperation> {
+    /// A graph input.
+    Input {
+        /// Its name.
+        key: Op::InputKey,
+    },
+    /// A result of an operation.
+    Produced {
+        /// The operation.
+        operation: Op,
+        /// What it is applied to.
+        input_keys: Vec<ValueKey<Op>>,
+        /// The part it plays.
+        role: OperationRole,
+        /// Which of its results.
+        output_slot: usize,
+    },
+}
+
+/// Looks at graphs and all their parents as one.
+///
+/// Structurally equal values become one. Graphs may be given in any order, and more than once.
+/// A reference to a value that none of them defines is kept as such; it is an error only for a pass
+/// that needs the value.
+///
+/// # Complexity
+///
+/// Linear in the number of values of all graphs, in time and memory.
+pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<Op> {
+    let mut view = ResolvedView {
+        table: ValueTable::new(),
+        defined: Vec::new(),
+        roots: Vec::new(),
+    };
+    for graph in parents_first(&roots) {
+        view.add(graph);
+    }
+    view.roots = roots;
+    view
+}
+
+impl<Op: GraphOperation> ResolvedView<Op> {
+    /// What a value is, or `None` if no graph of the view defines it.
+    pub fn resolve_value(&self, key: &ValueKey<Op>) -> Option<ValueDef<Op>> {
+        self.find(key).map(|id| self.definition(id))
+    }
+
+    /// The graphs that the view was made from.
+    pub fn roots(&self) -> &[Arc<Graph<Op>>] {
+        &self.roots
+    }
+
+    /// One more than the largest index of a [`ValueId`].
+    pub fn value_count(&self) -> usize {
+        self.table.value_count()
+    }
+
+    /// One more than the largest index of an [`OperationId`].
+    pub fn operation_count(&self) -> usize {
+        self.table.operation_count()
+    }
+
+    /// The id of a value, or `None` if no graph of the view defines it.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) for a key that was taken from one of the graphs, linear in the key's distinct nodes
+    /// otherwise.
+    pub fn find(&self, key: &ValueKey<Op>) -> Option<ValueId> {
+        self.table.find(key).filter(|id| self.is_defined(*id))
+    }
+
+    /// [`find`](Self::find) for several keys, which may share structure.
+    pub fn find_all(&self, keys: &[ValueKey<Op>]) -> Vec<Option<ValueId>> {
+        let mut found = self.table.find_all(keys);
+        for id in &mut found {
+            *id = id.filter(|id| self.is_defined(*id));
+        }
+        found
+    }
+
+    /// Whether a graph of the view defines the value; otherwise something only refers to it.
+    pub fn is_defined(&self, id: ValueId) -> bool {
+        self.defined[id.index()]
+    }
+
+    /// How a value comes about.
+    pub fn origin(&self, id: ValueId) -> ValueOrigin {
+        self.table.origin(id)
+    }
+
+    /// The key of a value.
+    pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
+        self.table.key(id)
+    }
+
+    /// An operation of the view.
+    pub fn operation(&self, id: OperationId) -> TableOperation<'_, Op> {
+        self.table.operation(id)
+    }
+
+    fn definition(&self, id: ValueId) -> ValueDef<Op> {
+        match (self.key(id), self.origin(id)) {
+            (ValueKey::Input(key), _) => ValueDef::Input { key: key.clone() },
+            (ValueKey::Derived { operation, .. }, origin) => ValueDef::Produced {
+                operation: operation.operation().clone(),
+                input_keys: operation.inputs().to_vec(),
+                role: operation.role().clone(),
+                output_slot: match origin {
+                    ValueOrigin::Output { slot, .. } => slot,
+                    ValueOrigin::Input => unreachable!("a derived value is an output"),
+                },
+            },
+        }
+    }
+
+    fn add(&mut self, graph: &Graph<Op>) {
+        let mut ids: Vec<Option<ValueId>> = vec![None; graph.values.len()];
+        for &input in &graph.inputs {
+            ids[input] = Some(self.table.intern_input(&graph.values[input].key));
+        }
+        let mut operands = Vec::new();
+        for node in &graph.operations {
+            operands.clear();
+            operands.extend(node.inputs.iter().map(|operand| {
+                match operand {
+                    ValueRef::Local(local) => ids[*local].expect("a graph is in topological order"),
+                    ValueRef::External(key) => self
+                        .table
+                        .intern(key)
+                        .expect("a builder admits well-formed operands only"),
+                }
+            }));
+            let operation = self.table.intern_operation(node.key(), &operands);
+            let entry = self.table.operation(operation);
+            for (slot, &local) in node.outputs.iter().enumerate() {
+                ids[local] = Some(entry.output(slot));
+            }
+        }
+        self.defined.resize(self.table.value_count(), false);
+        for id in ids.into_iter().flatten() {
+            self.defined[id.index()] = true;
+        }
+    }
+}
+
+impl<Op: GraphOperation> Debug for ResolvedView<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolvedView")
+            .field("roots", &self.roots.len())
+            .field("values", &self.value_count())
+            .field("operations", &self.operation_count())
+            .finish()
+    }
+}
+
+/// The graphs and all their parents, each once, parents before children.
+fn parents_first<Op: GraphOperation>(roots: &[Arc<Graph<Op>>]) -> Vec<&Graph<Op>> {
+    let mut seen: HashSet<usize, FixedState> = HashSet::default();
+    let mut order = Vec::new();
+    for root in roots {
+        let mut open: Vec<(&Arc<Graph<Op>>, usize)> = Vec::new();
+        if seen.insert(Arc::as_ptr(root).addr()) {
+            open.push((root, 0));
+        }
+        while let Some((graph, next_parent)) = open.last_mut() {
+            match graph.parents.get(*next_parent) {
+                Some(parent) => {
+                    *next_parent += 1;
+                    if seen.insert(Arc::as_ptr(parent).addr()) {
+                        open.push((parent, 0));
+                    }
+                }
+                None => {
+                    order.push(&***graph);
+                    open.pop();
+                }
+            }
+        }
+    }
+    order
+}

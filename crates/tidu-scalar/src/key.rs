@@ -1,0 +1,122 @@
+//! Names of scalar inputs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tidu_ad::{ADKey, DiffPassId};
+
+/// The name of a scalar input: a word or a number, with a mark for each tangent or cotangent taken
+/// of it.
+///
+/// Prints as `x`, `#7`, `d1.x` (the tangent of x in pass 1), `ct0.d1.x` (the cotangent seed of output
+/// 0 of the linear map that starts at d1.x).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ScalarKey(Name);
+
+/// Marks stand in one list, not in a chain, so that nothing recurses over them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Name {
+    Word(Arc<str>),
+    Number(u64),
+    Marked(Arc<Marked>),
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Marked {
+    /// Never itself marked.
+    base: Name,
+    /// From the innermost to the outermost; never empty.
+    marks: Vec<Mark>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Mark {
+    Tangent(DiffPassId),
+    Cotangent(usize),
+}
+
+impl ScalarKey {
+    /// A number for a name, where names come from a counter.
+    pub fn fresh(number: u64) -> Self {
+        Self(Name::Number(number))
+    }
+
+    /// Whether this names a tangent.
+    pub fn is_tangent(&self) -> bool {
+        matches!(self.last_mark(), Some(Mark::Tangent(_)))
+    }
+
+    /// Whether this names a cotangent seed.
+    pub fn is_cotangent(&self) -> bool {
+        matches!(self.last_mark(), Some(Mark::Cotangent(_)))
+    }
+
+    fn last_mark(&self) -> Option<Mark> {
+        match &self.0 {
+            Name::Marked(marked) => marked.marks.last().copied(),
+            Name::Word(_) | Name::Number(_) => None,
+        }
+    }
+
+    fn marked(&self, mark: Mark) -> Self {
+        let mut marked = match &self.0 {
+            Name::Marked(marked) => Marked::clone(marked),
+            base => Marked {
+                base: base.clone(),
+                marks: Vec::with_capacity(1),
+            },
+        };
+        marked.marks.push(mark);
+        Self(Name::Marked(Arc::new(marked)))
+    }
+}
+
+impl ADKey for ScalarKey {
+    fn tangent_of(&self, pass: DiffPassId) -> Self {
+        self.marked(Mark::Tangent(pass))
+    }
+
+    fn cotangent_of(&self, output: usize) -> Self {
+        self.marked(Mark::Cotangent(output))
+    }
+}
+
+impl From<&str> for ScalarKey {
+    fn from(word: &str) -> Self {
+        Self(Name::Word(word.into()))
+    }
+}
+
+impl From<String> for ScalarKey {
+    fn from(word: String) -> Self {
+        Self(Name::Word(word.into()))
+    }
+}
+
+impl fmt::Display for ScalarKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let base = match &self.0 {
+            Name::Marked(marked) => {
+                for mark in marked.marks.iter().rev() {
+                    match mark {
+                        Mark::Tangent(pass) => write!(f, "d{pass}.")?,
+                        Mark::Cotangent(output) => write!(f, "ct{output}.")?,
+                    }
+                }
+                &marked.base
+            }
+            base => base,
+        };
+        match base {
+            Name::Word(word) => f.write_str(word),
+            Name::Number(number) => write!(f, "#{number}"),
+            Name::Marked(_) => unreachable!("the base of a marked name is not marked"),
+        }
+    }
+}
+
+impl fmt::Debug for ScalarKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,101 @@
+//! The primitives: what they are and what they compute.
+
+use tidu_graph::{EvaluableGraphOperation, GraphOperation};
+
+use crate::key::ScalarKey;
+
+/// A primitive on `f64`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScalarOp {
+    /// A constant, an operation without operands.
+    Constant(Constant),
+    /// x + y
+    Add,
+    /// x - y
+    Sub,
+    /// x·y
+    Mul,
+    /// x / y
+    Div,
+    /// -x
+    Neg,
+    /// eˣ
+    Exp,
+    /// ln x; -∞ at 0, NaN below
+    Ln,
+    /// sin x, x in radians
+    Sin,
+    /// cos x, x in radians
+    Cos,
+    /// (sin x, cos x), x in radians
+    SinCos,
+}
+
+impl ScalarOp {
+    /// The operation that yields `value`.
+    pub fn constant(value: f64) -> Self {
+        Self::Constant(Constant(value.to_bits()))
+    }
+}
+
+/// A number that compares by its bits, so that 0 and -0 are two constants and NaN is one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Constant(u64);
+
+impl Constant {
+    /// The number.
+    pub fn value(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+impl std::fmt::Debug for Constant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.value().fmt(f)
+    }
+}
+
+impl GraphOperation for ScalarOp {
+    type Operand = f64;
+    type Context = ();
+    type InputKey = ScalarKey;
+
+    fn input_count(&self) -> usize {
+        match self {
+            Self::Constant(_) => 0,
+            Self::Neg | Self::Exp | Self::Ln | Self::Sin | Self::Cos | Self::SinCos => 1,
+            Self::Add | Self::Sub | Self::Mul | Self::Div => 2,
+        }
+    }
+
+    fn output_count(&self) -> usize {
+        match self {
+            Self::SinCos => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl EvaluableGraphOperation for ScalarOp {
+    fn eval(&self, _ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
+        match (self, inputs) {
+            (Self::Constant(constant), []) => vec![constant.value()],
+            (Self::Add, [x, y]) => vec![*x + *y],
+            (Self::Sub, [x, y]) => vec![*x - *y],
+            (Self::Mul, [x, y]) => vec![*x * *y],
+            (Self::Div, [x, y]) => vec![*x / *y],
+            (Self::Neg, [x]) => vec![-*x],
+            (Self::Exp, [x]) => vec![x.exp()],
+            (Self::Ln, [x]) => vec![x.ln()],
+            (Self::Sin, [x]) => vec![x.sin()],
+            (Self::Cos, [x]) => vec![x.cos()],
+            (Self::SinCos, [x]) => vec![x.sin(), x.cos()],
+            _ => panic!(
+                "{self:?} takes {} operands, found {}",
+                self.input_count(),
+                inputs.len()
+            ),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The primitives' two rules, as a table.
+
+use tidu_ad::{
+    ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
+    RuleOperand::{self, Active},
+};
+use tidu_graph::{LocalValueId, OperationRole, ValueKey};
+
+use crate::op::ScalarOp;
+
+type Tangents = Vec<Option<LocalValueId>>;
+
+impl Primitive for ScalarOp {
+    type ADContext = ();
+
+    fn add() -> Self {
+        Self::Add
+    }
+
+    /// | y = | ẏ = |
+    /// |---|---|
+    /// | x₀ + x₁ | ẋ₀ + ẋ₁ |
+    /// | x₀ - x₁ | ẋ₀ - ẋ₁ |
+    /// | x₀·x₁ | ẋ₀·x₁ + x₀·ẋ₁ |
+    /// | x₀ / x₁ | (ẋ₀ - y·ẋ₁) / x₁ |
+    /// | -x | -ẋ |
+    /// | eˣ | y·ẋ |
+    /// | ln x | ẋ / x |
+    /// | sin x | cos x · ẋ |
+    /// | cos x | -(sin x · ẋ) |
+    /// | (s, c) = (sin x, cos x) | (c·ẋ, -(s·ẋ)) |
+    fn jvp_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        x: &[ValueKey<Self>],
+        y: &[ValueKey<Self>],
+        dx: &[Option<LocalValueId>],
+        _ctx: &mut (),
+    ) -> Tangents {
+        let x = |i: usize| PrimitiveValue::External(x[i].clone());
+        let y = |i: usize| PrimitiveValue::External(y[i].clone());
+        match self {
+            Self::Constant(_) => vec![None],
+            Self::Add => vec![b.emit_sum([dx[0], dx[1]])],
+            Self::Sub => vec![difference(b, dx[0], dx[1])],
+            Self::Mul => {
+                let by_x0 = scale(b, dx[0], x(1));
+                let by_x1 = scale(b, dx[1], x(0));
+                vec![b.emit_sum([by_x0, by_x1])]
+            }
+            Self::Div => {
+                let by_x1 = scale(b, dx[1], y(0));
+                let numerator = difference(b, dx[0], by_x1);
+                vec![numerator.map(|n| b.emit_linear(Self::Div, [Active(n), x(1).into()]))]
+            }
+            Self::Neg => vec![negate(b, dx[0])],
+            Self::Exp => vec![scale(b, dx[0], y(0))],
+            Self::Ln => vec![dx[0].map(|dx| b.emit_linear(Self::Div, [Active(dx), x(0).into()]))],
+            Self::Sin => {
+                let cos = b.emit_fixed(Self::Cos, [x(0)]);
+                vec![scale(b, dx[0], cos)]
+            }
+            Self::Cos => {
+                let sin = b.emit_fixed(Self::Sin, [x(0)]);
+                let product = scale(b, dx[0], sin);
+                vec![negate(b, product)]
+            }
+            Self::SinCos => {
+                let d_sin = scale(b, dx[0], y(1));
+                let product = scale(b, dx[0], y(0));
+                vec![d_sin, negate(b, product)]
+            }
+        }
+    }
+
+    fn transpose_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        cotangent_outputs: &[Option<LocalValueId>],
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        ctx: &mut (),
+    ) -> Tangents {
+        match self.try_linear_transpose_rule(builder, cotangent_outputs, inputs, role, ctx) {
+            Ok(cotangents) => cotangents,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// | y = | active | x̄ = |
+    /// |---|---|---|
+    /// | x₀ + x₁ | any | ȳ, ȳ |
+    /// | x₀ - x₁ | any | ȳ, -ȳ |
+    /// | x₀·x₁ | x₀ | ȳ·x₁ |
+    /// | x₀·x₁ | x₁ | ȳ·x₀ |
+    /// | x₀ / x₁ | x₀ | ȳ / x₁ |
+    /// | -x | x | -ȳ |
+    fn try_linear_transpose_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        ct: &[Option<LocalValueId>],
+        x: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        _ctx: &mut (),
+    ) -> ADRuleResult<Tangents> {
+        let OperationRole::Linearized { active_mask } = role else {
+            return Err(self.not_linear());
+        };
+        match (self, active_mask.as_slice()) {
+            (Self::Add, _) => Ok(vec![ct[0], ct[0]]),
+            (Self::Sub, [_, false]) => Ok(vec![ct[0], None]),
+            (Self::Sub, _) => Ok(vec![ct[0], negate(b, ct[0])]),
+            (Self::Mul, [true, false]) => Ok(vec![scale(b, ct[0], x[1].clone()), None]),
+            (Self::Mul, [false, true]) => Ok(vec![None, scale(b, ct[0], x[0].clone())]),
+            (Self::Div, [true, false]) => {
+                let divisor = RuleOperand::Fixed(x[1].clone());
+                let by_divisor = |ct| b.emit_linear(Self::Div, [Active(ct), divisor]);
+                Ok(vec![ct[0].map(by_divisor), None])
+            }
+            (Self::Neg, _) => Ok(vec![negate(b, ct[0])]),
+            _ => Err(self.not_linear()),
+        }
+    }
+}
+
+impl ScalarOp {
+    fn not_linear(&self) -> ADRuleError {
+        ADRuleError::unsupported(format!("{self:?}"), ADRuleKind::Transpose)
+    }
+}
+
+/// t·c, for a tangent or cotangent t and a coefficient c.
+fn scale(
+    b: &mut impl PrimitiveBuilder<ScalarOp>,
+    t: Option<LocalValueId>,
+    c: PrimitiveValue<ScalarOp>,
+) -> Option<LocalValueId> {
+    t.map(|t| b.emit_linear(ScalarOp::Mul, [Active(t), c.into()]))
+}
+
+fn negate(
+    b: &mut impl PrimitiveBuilder<ScalarOp>,
+    t: Option<LocalValueId>,
+) -> Option<LocalValueId> {
+    t.map(|t| b.emit_linear(ScalarOp::Neg, [Active(t)]))
+}
+
+fn difference(
+    b: &mut impl PrimitiveBuilder<ScalarOp>,
+    t: Option<LocalValueId>,
+    u: Option<LocalValueId>,
+) -> Option<LocalValueId> {
+    match (t, u) {
+        (Some(t), Some(u)) => Some(b.emit_linear(ScalarOp::Sub, [Active(t), Active(u)])),
+        (t, None) => t,
+        (None, u) => negate(b, u),
+    }
+}

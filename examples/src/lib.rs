@@ -1,0 +1,1 @@
+//! Runnable programs that show tidu at work; see `examples/`.
