@@ -15,6 +15,7 @@
 //! | [`linear_transpose`], [`try_linear_transpose`] | ẋ ↦ J·ẋ to ȳ ↦ Jᵀ·ȳ |
 //! | [`try_linear_transpose_with_builder`] | the same, straight into a runtime |
 //! | [`LinearizedGraph`] | a linear map as a graph |
+//! | [`verify_linear`], [`Linearity`] | is it linear, and if not, where not |
 //!
 //! # Example
 //!
@@ -67,10 +68,13 @@
 //! - Rules are user code: what they emit and return is checked, and an error names primitive, rule
 //!   and place.
 
+#![warn(clippy::unwrap_used)]
+
 mod linearize;
 mod linearized_graph;
 pub mod rules;
 mod transpose;
+mod verify;
 
 pub use linearize::{linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
@@ -79,3 +83,4 @@ pub use rules::{
     PrimitiveValue, RuleOperand, RuntimeError,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
+pub use verify::{Linearity, verify_linear};

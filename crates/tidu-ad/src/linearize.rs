@@ -9,11 +9,12 @@ use tidu_graph::{
     ValueOrigin, describe_key, describe_operation,
 };
 
-use crate::linearized_graph::LinearizedGraph;
+use crate::linearized_graph::{LinearizedGraph, OutputLabels};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, Primitive,
     RuleScope,
 };
+use crate::verify::verified;
 
 /// Derives the linear map from tangents of `wrt` to tangents of `outputs`.
 ///
@@ -58,7 +59,8 @@ pub fn linearize<Op: Primitive>(
 /// What a rule returns or does wrong; [`ADRuleError::Graph`] for an output or operand that no graph
 /// of the view defines; [`ADRuleError::RepeatedInput`], [`ADRuleError::PassReused`],
 /// [`ADRuleError::ReservedPass`], [`ADRuleError::NameCollision`],
-/// [`ADRuleError::UnknownAliasTarget`], [`ADRuleError::AliasCycle`].
+/// [`ADRuleError::UnknownAliasTarget`], [`ADRuleError::AliasCycle`]; [`ADRuleError::Unverified`] in
+/// builds with debug assertions.
 ///
 /// # Complexity
 ///
@@ -97,11 +99,13 @@ pub fn try_linearize<Op: Primitive>(
     }
     let mut builder = pass.builder;
     builder.set_outputs(tangent_outputs.iter().copied().flatten().collect());
-    Ok(LinearizedGraph::new(
+    let linear = LinearizedGraph::new(
         builder.build(),
         tangent_inputs,
         tangent_outputs,
-    ))
+        OutputLabels::Tangents,
+    );
+    verified(linear, ADRuleKind::Jvp)
 }
 
 struct Linearizer<'a, Op: Primitive> {

@@ -1,7 +1,8 @@
 //! A linear map as a graph.
 
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Display};
 
+use tidu_graph::text::{Listing, ListingOutput};
 use tidu_graph::{Graph, GraphOperation, LocalValueId};
 
 /// A linear map as a graph: the result of [`linearize`](crate::linearize), from tangents to
@@ -13,6 +14,15 @@ pub struct LinearizedGraph<Op: GraphOperation> {
     graph: Graph<Op>,
     tangent_inputs: Vec<(Op::InputKey, LocalValueId)>,
     tangent_outputs: Vec<Option<LocalValueId>>,
+    labels: OutputLabels<Op>,
+}
+
+/// What the outputs of a linear map are.
+pub(crate) enum OutputLabels<Op: GraphOperation> {
+    /// Tangents of the outputs that were asked for, in order.
+    Tangents,
+    /// Cotangents of the inputs with these keys.
+    Cotangents(Vec<Op::InputKey>),
 }
 
 impl<Op: GraphOperation> LinearizedGraph<Op> {
@@ -21,11 +31,13 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
         graph: Graph<Op>,
         tangent_inputs: Vec<(Op::InputKey, LocalValueId)>,
         tangent_outputs: Vec<Option<LocalValueId>>,
+        labels: OutputLabels<Op>,
     ) -> Self {
         Self {
             graph,
             tangent_inputs,
             tangent_outputs,
+            labels,
         }
     }
 
@@ -56,6 +68,44 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
     pub fn tangent_outputs(&self) -> &[Option<LocalValueId>] {
         &self.tangent_outputs
     }
+
+    /// The map ready to be printed, whole or line by line: outputs are labelled with what they are
+    /// tangents (`d.out0`) or cotangents of, symbolic zeros stand as `zero`, and what the map uses of
+    /// the primal graph as `residual`.
+    pub fn listing(&self) -> Listing<'_, Op> {
+        let outputs = self.tangent_outputs.iter().enumerate();
+        let outputs = outputs.map(|(position, &value)| ListingOutput {
+            value,
+            label: Some(self.output_label(position)),
+        });
+        Listing::new("linear", &self.graph)
+            .with_outputs(outputs.collect())
+            .with_residuals()
+    }
+
+    fn output_label(&self, position: usize) -> String {
+        match &self.labels {
+            OutputLabels::Tangents => format!("d.out{position}"),
+            OutputLabels::Cotangents(keys) => input_label::<Op>(&keys[position]),
+        }
+    }
+}
+
+impl<Op: GraphOperation> Display for LinearizedGraph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.listing(), f)
+    }
+}
+
+/// An input's name as text, not quoted.
+fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
+    struct Name<'a, Op: GraphOperation>(&'a Op::InputKey);
+    impl<Op: GraphOperation> Display for Name<'_, Op> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            Op::fmt_input_name(self.0, f)
+        }
+    }
+    Name::<Op>(key).to_string()
 }
 
 impl<Op: GraphOperation> Debug for LinearizedGraph<Op> {

@@ -9,11 +9,12 @@ use tidu_graph::{
     describe_operation,
 };
 
-use crate::linearized_graph::LinearizedGraph;
+use crate::linearized_graph::{LinearizedGraph, OutputLabels};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleScope, emit_sum,
 };
+use crate::verify::{depends_on_tangent, inactive_tangents, verified};
 
 /// Transposes a linear map.
 ///
@@ -46,7 +47,7 @@ pub fn linear_transpose<Op: Primitive>(
 /// # Errors
 ///
 /// What a rule returns or does wrong; [`ADRuleError::NotLinear`], [`ADRuleError::InvalidAdd`],
-/// [`ADRuleError::NameCollision`].
+/// [`ADRuleError::NameCollision`]; [`ADRuleError::Unverified`] in builds with debug assertions.
 ///
 /// # Complexity
 ///
@@ -66,7 +67,10 @@ pub fn try_linear_transpose<Op: Primitive>(
     let seed_ids: Vec<_> = seeds.iter().map(|(_, id)| Some(*id)).collect();
     let cotangents = try_linear_transpose_with_builder(linear, &mut builder, &seed_ids, ctx)?;
     builder.set_outputs(cotangents.iter().copied().flatten().collect());
-    Ok(LinearizedGraph::new(builder.build(), seeds, cotangents))
+    let inputs = linear.tangent_inputs().iter();
+    let labels = OutputLabels::Cotangents(inputs.map(|(key, _)| key.clone()).collect());
+    let transposed = LinearizedGraph::new(builder.build(), seeds, cotangents, labels);
+    verified(transposed, ADRuleKind::Transpose)
 }
 
 /// Transposes a linear map straight into a builder: a graph, or a runtime that computes what it is
@@ -188,20 +192,15 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
                 reason,
             })
         };
-        let OperationRole::Linearized { active_mask } = &node.role else {
+        if node.role == OperationRole::Primary {
             return not_linear("it has the role of a primal operation".into());
-        };
-        for (operand, input) in node.inputs.iter().enumerate() {
-            if let ValueRef::Local(value) = *input
-                && self.on_tangent[value]
-                && active_mask.get(operand) != Some(&true)
-            {
-                return not_linear(format!(
-                    "operand {operand}, %{value}, depends on a tangent but is not marked active"
-                ));
-            }
         }
-        Ok(())
+        match inactive_tangents(node, &self.on_tangent)[..] {
+            [] => Ok(()),
+            [operand, ..] => not_linear(format!(
+                "operand {operand} depends on a tangent but is not marked active"
+            )),
+        }
     }
 
     fn by_key(&self, operand: &ValueRef<Op>) -> PrimitiveValue<Op> {
@@ -210,25 +209,6 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             external @ ValueRef::External(_) => external.clone(),
         }
     }
-}
-
-/// By local value: whether it depends on a tangent input, in whichever way.
-fn depends_on_tangent<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Vec<bool> {
-    let graph = linear.as_graph();
-    let mut depends = vec![false; graph.values().len()];
-    for &(_, id) in linear.tangent_inputs() {
-        depends[id] = true;
-    }
-    for node in graph.operations() {
-        let any = node
-            .inputs
-            .iter()
-            .any(|input| matches!(input, ValueRef::Local(id) if depends[*id]));
-        if any {
-            node.outputs.iter().for_each(|&id| depends[id] = true);
-        }
-    }
-    depends
 }
 
 /// One name an active output, none of them given twice.

@@ -56,6 +56,8 @@
 //! Linear time and constant stack for recording, going backward and dropping, however long the
 //! trace; every sum of cotangents in a fixed order.
 
+#![warn(clippy::unwrap_used)]
+
 mod backward;
 mod error;
 mod recorded_graph;

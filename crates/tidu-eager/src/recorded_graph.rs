@@ -1,9 +1,10 @@
 //! The graph of one eager call.
 
 use std::collections::HashMap;
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 
+use tidu_graph::text::Listing;
 use tidu_graph::{
     Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
     describe_key, describe_operation,
@@ -121,6 +122,12 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
             [only] => describe_operation(&only.operation),
             several => format!("a graph of {} operations", several.len()),
         }
+    }
+}
+
+impl<Op: GraphOperation> Display for RecordedGraph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Listing::new("recorded", &self.graph).fmt(f)
     }
 }
 

@@ -17,6 +17,8 @@
 //! | [`materialize_merge`] → [`MaterializedGraph`] | one flat graph of what chosen outputs need |
 //! | [`compile`] → [`CompiledProgram`] | a list of instructions, to be run many times |
 //! | [`ValueKeyInterner`] | dense ids for keys of your own |
+//! | [`text`] | graphs as text, printed and parsed |
+//! | [`verify`] | everything that is wrong with a graph, in the manner of a compiler |
 //!
 //! # Example
 //!
@@ -73,6 +75,8 @@
 //! - What a caller can get wrong is a [`GraphError`] from a `try_` form; the short forms panic with
 //!   the same text.
 
+#![warn(clippy::unwrap_used)]
+
 mod builder;
 mod error;
 mod graph;
@@ -83,6 +87,8 @@ mod operation;
 mod program;
 mod short_list;
 mod table;
+pub mod text;
+mod verify;
 mod view;
 
 pub use builder::GraphBuilder;
@@ -98,4 +104,5 @@ pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use program::{CompiledProgram, Instruction, compile};
 pub use short_list::ShortList;
 pub use table::{OperationId, TableOperation, ValueId, ValueOrigin, describe_key};
+pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};

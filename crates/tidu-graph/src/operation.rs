@@ -1,6 +1,6 @@
 //! What a downstream crate must say about its operations.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::hash::Hash;
 
 /// An operation that can stand in a [`Graph`](crate::Graph).
@@ -56,6 +56,29 @@ pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
 
     /// The number of results, at most 256. Must not change from call to call.
     fn output_count(&self) -> usize;
+
+    /// Writes the name that graphs are printed with, such as `mul` or `const 2.5`.
+    ///
+    /// The default is the `Debug` form. Different operations should have different names; any text
+    /// will do, and is quoted in print where it would be misread.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Debug::fmt(self, f)
+    }
+
+    /// Writes the name of an input that graphs are printed with.
+    ///
+    /// The default is the `Debug` form.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn fmt_input_name(key: &Self::InputKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Debug::fmt(key, f)
+    }
 }
 
 /// An operation that can be run on concrete operands.

@@ -147,6 +147,11 @@ impl<Op: GraphOperation> ValueTable<Op> {
         self.operations.len()
     }
 
+    /// All operations, operands before users.
+    pub fn operation_ids(&self) -> impl Iterator<Item = OperationId> + use<Op> {
+        (0..self.operations.len()).map(OperationId::new)
+    }
+
     /// The first key that was seen of this structure.
     pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
         &self.values[id.index()].key

@@ -1,6 +1,7 @@
 //! Names of scalar inputs.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use tidu_ad::{ADKey, DiffPassId};
@@ -9,7 +10,8 @@ use tidu_ad::{ADKey, DiffPassId};
 /// of it.
 ///
 /// Prints as `x`, `#7`, `d1.x` (the tangent of x in pass 1), `ct0.d1.x` (the cotangent seed of output
-/// 0 of the linear map that starts at d1.x).
+/// 0 of the linear map that starts at d1.x). A word that would read as one of the others prints with
+/// a `'` before it, so that different keys print differently.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ScalarKey(Name);
 
@@ -49,6 +51,29 @@ impl ScalarKey {
     /// Whether this names a cotangent seed.
     pub fn is_cotangent(&self) -> bool {
         matches!(self.last_mark(), Some(Mark::Cotangent(_)))
+    }
+
+    /// The key that prints as `text`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut marks = Vec::new();
+        let mut rest = text;
+        while let Some((mark, inner)) = split_mark(rest) {
+            marks.push(mark);
+            rest = inner;
+        }
+        marks.reverse();
+        let base = if let Some(word) = rest.strip_prefix('\'') {
+            Name::Word(word.into())
+        } else if let Some(number) = split_number(rest) {
+            Name::Number(number)
+        } else {
+            Name::Word(rest.into())
+        };
+        Some(Self(if marks.is_empty() {
+            base
+        } else {
+            Name::Marked(Arc::new(Marked { base, marks }))
+        }))
     }
 
     fn last_mark(&self) -> Option<Mark> {
@@ -108,11 +133,38 @@ impl fmt::Display for ScalarKey {
             base => base,
         };
         match base {
+            Name::Word(word) if is_ambiguous(word) => write!(f, "'{word}"),
             Name::Word(word) => f.write_str(word),
             Name::Number(number) => write!(f, "#{number}"),
             Name::Marked(_) => unreachable!("the base of a marked name is not marked"),
         }
     }
+}
+
+/// Whether a word would be read as something else.
+fn is_ambiguous(word: &str) -> bool {
+    word.starts_with('\'') || split_mark(word).is_some() || split_number(word).is_some()
+}
+
+/// Splits `d1.x` and `ct0.x`.
+fn split_mark(text: &str) -> Option<(Mark, &str)> {
+    let (mark, inner) = text.split_once('.')?;
+    let mark = match mark.strip_prefix("ct") {
+        Some(output) => Mark::Cotangent(canonical_number(output)?),
+        None => Mark::Tangent(canonical_number(mark.strip_prefix('d')?)?),
+    };
+    Some((mark, inner))
+}
+
+/// Reads `#7`.
+fn split_number(text: &str) -> Option<u64> {
+    canonical_number(text.strip_prefix('#')?)
+}
+
+/// A number in the one form in which it prints.
+fn canonical_number<N: FromStr + ToString>(text: &str) -> Option<N> {
+    let number: N = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 impl fmt::Debug for ScalarKey {

@@ -1,8 +1,11 @@
 //! The primitives: what they are and what they compute.
 
+use std::fmt;
+
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 use crate::key::ScalarKey;
+use crate::names::plain_name;
 
 /// A primitive on `f64`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,9 +53,13 @@ impl Constant {
     }
 }
 
-impl std::fmt::Debug for Constant {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.value().fmt(f)
+/// The number as `f64` prints it, which reads back exactly; a NaN with its bits.
+impl fmt::Debug for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            nan if nan.is_nan() => write!(f, "NaN.{:016x}", self.0),
+            number => write!(f, "{number:?}"),
+        }
     }
 }
 
@@ -74,6 +81,17 @@ impl GraphOperation for ScalarOp {
             Self::SinCos => 2,
             _ => 1,
         }
+    }
+
+    fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(constant) => write!(f, "const {constant:?}"),
+            plain => f.write_str(plain_name(plain).unwrap_or("?")),
+        }
+    }
+
+    fn fmt_input_name(key: &ScalarKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(key, f)
     }
 }
 

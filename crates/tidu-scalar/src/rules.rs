@@ -1,7 +1,7 @@
 //! The primitives' two rules, as a table.
 
 use tidu_ad::{
-    ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
+    ADRuleError, ADRuleKind, ADRuleResult, Linearity, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleOperand::{self, Active},
 };
 use tidu_graph::{LocalValueId, OperationRole, ValueKey};
@@ -15,6 +15,17 @@ impl Primitive for ScalarOp {
 
     fn add() -> Self {
         Self::Add
+    }
+
+    fn linearity(&self) -> Linearity {
+        match self {
+            Self::Add | Self::Sub | Self::Neg => Linearity::Joint,
+            Self::Mul => Linearity::Each,
+            Self::Div => Linearity::In(&[&[true, false]]),
+            Self::Constant(_) | Self::Exp | Self::Ln | Self::Sin | Self::Cos | Self::SinCos => {
+                Linearity::Never
+            }
+        }
     }
 
     /// | y = | ẏ = |
@@ -44,30 +55,30 @@ impl Primitive for ScalarOp {
             Self::Add => vec![b.emit_sum([dx[0], dx[1]])],
             Self::Sub => vec![difference(b, dx[0], dx[1])],
             Self::Mul => {
-                let by_x0 = scale(b, dx[0], x(1));
-                let by_x1 = scale(b, dx[1], x(0));
+                let by_x0 = dx[0].map(|dx| b.emit_linear(Self::Mul, [Active(dx), x(1).into()]));
+                let by_x1 = scale(b, x(0), dx[1]);
                 vec![b.emit_sum([by_x0, by_x1])]
             }
             Self::Div => {
-                let by_x1 = scale(b, dx[1], y(0));
+                let by_x1 = scale(b, y(0), dx[1]);
                 let numerator = difference(b, dx[0], by_x1);
                 vec![numerator.map(|n| b.emit_linear(Self::Div, [Active(n), x(1).into()]))]
             }
             Self::Neg => vec![negate(b, dx[0])],
-            Self::Exp => vec![scale(b, dx[0], y(0))],
+            Self::Exp => vec![scale(b, y(0), dx[0])],
             Self::Ln => vec![dx[0].map(|dx| b.emit_linear(Self::Div, [Active(dx), x(0).into()]))],
             Self::Sin => {
                 let cos = b.emit_fixed(Self::Cos, [x(0)]);
-                vec![scale(b, dx[0], cos)]
+                vec![scale(b, cos, dx[0])]
             }
             Self::Cos => {
                 let sin = b.emit_fixed(Self::Sin, [x(0)]);
-                let product = scale(b, dx[0], sin);
+                let product = scale(b, sin, dx[0]);
                 vec![negate(b, product)]
             }
             Self::SinCos => {
-                let d_sin = scale(b, dx[0], y(1));
-                let product = scale(b, dx[0], y(0));
+                let d_sin = scale(b, y(1), dx[0]);
+                let product = scale(b, y(0), dx[0]);
                 vec![d_sin, negate(b, product)]
             }
         }
@@ -91,8 +102,8 @@ impl Primitive for ScalarOp {
     /// |---|---|---|
     /// | x₀ + x₁ | any | ȳ, ȳ |
     /// | x₀ - x₁ | any | ȳ, -ȳ |
-    /// | x₀·x₁ | x₀ | ȳ·x₁ |
-    /// | x₀·x₁ | x₁ | ȳ·x₀ |
+    /// | x₀·x₁ | x₀ | x₁·ȳ |
+    /// | x₀·x₁ | x₁ | x₀·ȳ |
     /// | x₀ / x₁ | x₀ | ȳ / x₁ |
     /// | -x | x | -ȳ |
     fn try_linear_transpose_rule(
@@ -108,10 +119,9 @@ impl Primitive for ScalarOp {
         };
         match (self, active_mask.as_slice()) {
             (Self::Add, _) => Ok(vec![ct[0], ct[0]]),
-            (Self::Sub, [_, false]) => Ok(vec![ct[0], None]),
             (Self::Sub, _) => Ok(vec![ct[0], negate(b, ct[0])]),
-            (Self::Mul, [true, false]) => Ok(vec![scale(b, ct[0], x[1].clone()), None]),
-            (Self::Mul, [false, true]) => Ok(vec![None, scale(b, ct[0], x[0].clone())]),
+            (Self::Mul, [true, false]) => Ok(vec![scale(b, x[1].clone(), ct[0]), None]),
+            (Self::Mul, [false, true]) => Ok(vec![None, scale(b, x[0].clone(), ct[0])]),
             (Self::Div, [true, false]) => {
                 let divisor = RuleOperand::Fixed(x[1].clone());
                 let by_divisor = |ct| b.emit_linear(Self::Div, [Active(ct), divisor]);
@@ -129,13 +139,13 @@ impl ScalarOp {
     }
 }
 
-/// t·c, for a tangent or cotangent t and a coefficient c.
+/// c·t, for a coefficient c and a tangent or cotangent t.
 fn scale(
     b: &mut impl PrimitiveBuilder<ScalarOp>,
-    t: Option<LocalValueId>,
     c: PrimitiveValue<ScalarOp>,
+    t: Option<LocalValueId>,
 ) -> Option<LocalValueId> {
-    t.map(|t| b.emit_linear(ScalarOp::Mul, [Active(t), c.into()]))
+    t.map(|t| b.emit_linear(ScalarOp::Mul, [c.into(), Active(t)]))
 }
 
 fn negate(

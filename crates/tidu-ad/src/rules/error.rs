@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tidu_graph::GraphError;
+use tidu_graph::{GraphError, Report};
 
 use super::DiffPassId;
 
@@ -203,6 +203,14 @@ pub enum ADRuleError {
         /// Which operand, and why.
         reason: String,
     },
+    /// A derived graph is not linear: what [`verify_linear`](crate::verify_linear) found.
+    #[error("the derived graph is not linear:\n{report}")]
+    Unverified {
+        /// The transform that derived it.
+        rule: ADRuleKind,
+        /// All findings.
+        report: Report,
+    },
     /// An error of a layer above, or of a rule's own, carried through unchanged.
     #[error("{source}")]
     Runtime {
@@ -249,6 +257,7 @@ impl ADRuleError {
             | Self::WrongBuilderResultCount { rule, .. }
             | Self::Graph { rule, .. }
             | Self::NameCollision { rule, .. }
+            | Self::Unverified { rule, .. }
             | Self::Runtime { rule, .. } => *rule,
             Self::RepeatedInput { .. }
             | Self::PassReused { .. }

@@ -3,6 +3,7 @@
 use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
 
 use super::{ADKey, ADRuleResult, PrimitiveBuilder, PrimitiveValue};
+use crate::verify::Linearity;
 
 /// An operation with its two local rules. Everything else is derived from them.
 ///
@@ -106,6 +107,14 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     /// The operation that adds two operands, itself linear in both. Cotangents that meet are added
     /// with it.
     fn add() -> Self;
+
+    /// In which of its operands the operation is linear.
+    ///
+    /// What is declared here is checked by [`verify_linear`](crate::verify_linear); the default
+    /// declares nothing.
+    fn linearity(&self) -> Linearity {
+        Linearity::Undeclared
+    }
 
     /// Emits the linear map of tangents of this operation at a point.
     ///

@@ -1,0 +1,213 @@
+//! Checking that a linear graph is linear.
+
+use std::fmt;
+
+use tidu_graph::{
+    GraphOperation, LocalOperationId, OperationNode, OperationRole, Report, ValueRef,
+    verify_structure,
+};
+
+use crate::linearized_graph::LinearizedGraph;
+use crate::rules::{ADRuleError, ADRuleKind, ADRuleResult, Primitive};
+
+/// In which of its operands an operation is linear, the others being fixed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Linearity {
+    /// Nothing is said: the operation is believed wherever it stands.
+    #[default]
+    Undeclared,
+    /// In all operands together, and in no fewer: x + y, -x, a sum, a concatenation. (With x fixed,
+    /// x + y is affine in y, not linear.)
+    Joint,
+    /// In each single operand: x·y, a matrix product.
+    Each,
+    /// In exactly these sets of operands, each given as an active mask: x / y in `[true, false]`.
+    In(&'static [&'static [bool]]),
+    /// In none.
+    Never,
+}
+
+impl Linearity {
+    /// Whether an operation may stand with this active mask, if something is declared.
+    pub fn permits(self, active_mask: &[bool]) -> bool {
+        let active = active_mask.iter().filter(|active| **active).count();
+        match self {
+            Linearity::Undeclared => true,
+            _ if active == 0 => true,
+            Linearity::Joint => active == active_mask.len(),
+            Linearity::Each => active == 1,
+            Linearity::In(masks) => masks.contains(&active_mask),
+            Linearity::Never => false,
+        }
+    }
+}
+
+/// Checks that a linear graph is linear and reports everything that is wrong with it.
+///
+/// Besides the structural checks of [`tidu_graph::verify`] (but for `dangling-external`):
+///
+/// | check | what it finds |
+/// |---|---|
+/// | `primal-role` | an operation that depends on a tangent but is not marked as linear |
+/// | `inactive-tangent` | an operand that depends on a tangent but is not marked active |
+/// | `not-linear` | an operation marked active in operands in which it is not linear |
+/// | `affine` | an active operand, or an output, that does not depend on a tangent, so that the map is not zero at zero |
+///
+/// `not-linear` and `affine` go by what the operation set declares
+/// ([`Primitive::linearity`](crate::Primitive::linearity)); an operation that declares nothing is
+/// believed.
+///
+/// [`try_linearize`](crate::try_linearize) and [`try_linear_transpose`](crate::try_linear_transpose)
+/// run this themselves in builds with debug assertions.
+///
+/// # Complexity
+///
+/// Linear in the graph.
+pub fn verify_linear<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Report {
+    let graph = linear.as_graph();
+    let mut report = verify_structure(graph);
+    let depends = depends_on_tangent(linear);
+    for (id, node) in graph.operations().iter().enumerate() {
+        check_operation(id, node, &depends, &mut report);
+    }
+    for (position, output) in linear.tangent_outputs().iter().enumerate() {
+        if let Some(value) = output.filter(|value| !depends[*value])
+            && is_declared(linear, value)
+        {
+            report.push_line(
+                "affine",
+                format!("output {position} does not depend on a tangent"),
+                format!("output %{value}"),
+                "return `None` for a tangent that is zero",
+            );
+        }
+    }
+    report.print_lines(|| linear.listing());
+    report
+}
+
+/// What a transform does with its result before it returns it: nothing in release builds.
+pub(crate) fn verified<Op: Primitive>(
+    linear: LinearizedGraph<Op>,
+    rule: ADRuleKind,
+) -> ADRuleResult<LinearizedGraph<Op>> {
+    if cfg!(debug_assertions) {
+        let report = verify_linear(&linear);
+        if !report.is_clean() {
+            return Err(ADRuleError::Unverified { rule, report });
+        }
+    }
+    Ok(linear)
+}
+
+/// By local value: whether it depends on a tangent input, in whichever way.
+pub(crate) fn depends_on_tangent<Op: GraphOperation>(linear: &LinearizedGraph<Op>) -> Vec<bool> {
+    let graph = linear.as_graph();
+    let mut depends = vec![false; graph.values().len()];
+    for &(_, id) in linear.tangent_inputs() {
+        depends[id] = true;
+    }
+    for node in graph.operations() {
+        if node.inputs.iter().any(|input| is_tangent(input, &depends)) {
+            node.outputs.iter().for_each(|&id| depends[id] = true);
+        }
+    }
+    depends
+}
+
+/// The operands that depend on a tangent but are not marked active; the reason for which an
+/// operation cannot be transposed.
+pub(crate) fn inactive_tangents<Op: GraphOperation>(
+    node: &OperationNode<Op>,
+    depends: &[bool],
+) -> Vec<usize> {
+    let active_mask: &[bool] = match &node.role {
+        OperationRole::Primary => &[],
+        OperationRole::Linearized { active_mask } => active_mask,
+    };
+    let operands = node.inputs.iter().enumerate();
+    operands
+        .filter(|(operand, input)| {
+            is_tangent(input, depends) && active_mask.get(*operand) != Some(&true)
+        })
+        .map(|(operand, _)| operand)
+        .collect()
+}
+
+fn check_operation<Op: Primitive>(
+    id: LocalOperationId,
+    node: &OperationNode<Op>,
+    depends: &[bool],
+    report: &mut Report,
+) {
+    let inactive = inactive_tangents(node, depends);
+    let OperationRole::Linearized { active_mask } = &node.role else {
+        if !inactive.is_empty() {
+            report.push(
+                "primal-role",
+                "this operation depends on a tangent but has the role of a primal operation".into(),
+                (id, &inactive),
+                "emit it as `Linearized`, with the operands that it is linear in marked active",
+            );
+        }
+        return;
+    };
+    if !inactive.is_empty() {
+        report.push(
+            "inactive-tangent",
+            "an operand depends on a tangent but is not marked active".into(),
+            (id, &inactive),
+            "mark it active if the operation is linear in it; use primal values as coefficients",
+        );
+    }
+    let linearity = node.operation.linearity();
+    let flags = active_mask.iter().enumerate();
+    let active: Vec<usize> = flags
+        .filter(|(_, active)| **active)
+        .map(|(at, _)| at)
+        .collect();
+    if !linearity.permits(active_mask) {
+        report.push(
+            "not-linear",
+            format!("this operation is not linear in {}", list_operands(&active)),
+            (id, &active),
+            "emit one operation for each operand that it is linear in, and add them up",
+        );
+    }
+    let constant = |operand: &usize| {
+        let input = node.inputs.get(*operand);
+        input.is_some_and(|input| !is_tangent(input, depends))
+    };
+    let constants: Vec<usize> = active.into_iter().filter(constant).collect();
+    if linearity != Linearity::Undeclared && !constants.is_empty() {
+        report.push(
+            "affine",
+            "an active operand does not depend on a tangent".into(),
+            (id, &constants),
+            "mark it inactive if it is a coefficient; leave it out if it is a zero tangent",
+        );
+    }
+}
+
+fn list_operands(operands: &[usize]) -> impl fmt::Display {
+    let list: Vec<String> = operands.iter().map(usize::to_string).collect();
+    match list.len() {
+        1 => format!("operand {}", list[0]),
+        _ => format!("operands {} together", list.join(", ")),
+    }
+}
+
+fn is_tangent<Op: GraphOperation>(operand: &ValueRef<Op>, depends: &[bool]) -> bool {
+    matches!(operand, ValueRef::Local(id) if depends[*id])
+}
+
+fn is_declared<Op: Primitive>(linear: &LinearizedGraph<Op>, value: usize) -> bool {
+    let graph = linear.as_graph();
+    match graph.values()[value].producer {
+        Some((operation, _)) => {
+            graph.operations()[operation].operation.linearity() != Linearity::Undeclared
+        }
+        None => true,
+    }
+}

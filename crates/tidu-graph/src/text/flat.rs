@@ -1,0 +1,66 @@
+//! Printing flat graphs and programs.
+
+use std::fmt::{self, Display};
+
+use super::listing::application;
+use super::name::{input_name, operation_name};
+use crate::key::ValueKey;
+use crate::materialize::MaterializedGraph;
+use crate::program::CompiledProgram;
+use crate::{GraphOperation, OperationRole};
+
+/// Values are numbered in the order in which they are listed, so the text reads like a `graph`.
+impl<Op: GraphOperation> Display for MaterializedGraph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "flat {{")?;
+        let mut inputs = self.input_values.iter().zip(&self.inputs).peekable();
+        let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: usize| {
+            while let Some((id, key)) = inputs.next_if(|(id, _)| **id < bound) {
+                let ValueKey::Input(key) = key else {
+                    unreachable!("an input has an input key");
+                };
+                writeln!(f, "    input %{id} = {}", input_name::<Op>(key))?;
+            }
+            Ok(())
+        };
+        let local = |id: &usize| format!("%{id}");
+        let mut next = 0;
+        for node in &self.operations {
+            next = node.outputs.first().copied().unwrap_or(next);
+            write_inputs_below(f, next)?;
+            let name = operation_name(&node.operation);
+            let results = node.outputs.iter().map(local);
+            let line = application(results, &name, &node.role, node.inputs.iter().map(local));
+            writeln!(f, "    {line}")?;
+        }
+        write_inputs_below(f, self.values.len())?;
+        for id in &self.output_values {
+            writeln!(f, "    output %{id}")?;
+        }
+        write!(f, "}}")
+    }
+}
+
+impl<Op: GraphOperation> Display for CompiledProgram<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "program {{")?;
+        for slot in &self.input_slots {
+            writeln!(f, "    input s{slot}")?;
+        }
+        for instruction in &self.instructions {
+            let name = operation_name(&instruction.operation);
+            let results = self.result_slots(instruction).map(|slot| match slot {
+                Some(slot) => format!("s{slot}"),
+                None => "_".to_owned(),
+            });
+            let operands = self.operand_slots(instruction).iter();
+            let operands = operands.map(|slot| format!("s{slot}"));
+            let line = application(results, &name, &OperationRole::Primary, operands);
+            writeln!(f, "    {line}")?;
+        }
+        for slot in &self.output_slots {
+            writeln!(f, "    output s{slot}")?;
+        }
+        write!(f, "}}")
+    }
+}

@@ -1,0 +1,370 @@
+//! Printing graphs.
+
+use std::fmt::{self, Display};
+use std::ops::Range;
+
+use super::name::{input_name, operation_name, plain_or_quoted_word};
+use crate::graph::{Graph, OperationNode, ValueRef};
+use crate::key::ValueKey;
+use crate::table::{OperationId, ValueId, ValueOrigin, ValueTable};
+use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationRole};
+
+/// A graph ready to be printed, whole or line by line.
+///
+/// [`Graph`]'s `Display` is `Listing::new("graph", graph)`. A layer above gives its own header and
+/// its own outputs.
+///
+/// # Complexity
+///
+/// Making and printing it are linear in the number of distinct values, those of other graphs
+/// included, with constant stack.
+pub struct Listing<'a, Op: GraphOperation> {
+    header: &'a str,
+    graph: &'a Graph<Op>,
+    outputs: Vec<ListingOutput>,
+    externals: Externals<Op>,
+    direct_uses: &'static str,
+}
+
+/// An output line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListingOutput {
+    /// The value; `None` prints as `zero`.
+    pub value: Option<LocalValueId>,
+    /// What it is, printed after an arrow.
+    pub label: Option<String>,
+}
+
+/// The line of one operation, with the columns of its operands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// The text, without indentation.
+    pub text: String,
+    /// By operand: the bytes of `text` that name it.
+    pub operands: Vec<Range<usize>>,
+}
+
+impl<'a, Op: GraphOperation> Listing<'a, Op> {
+    /// Prepares a graph with its own outputs.
+    pub fn new(header: &'a str, graph: &'a Graph<Op>) -> Self {
+        let outputs = graph.outputs().iter().map(|&value| ListingOutput {
+            value: Some(value),
+            label: None,
+        });
+        Self {
+            header,
+            graph,
+            outputs: outputs.collect(),
+            externals: Externals::of(graph),
+            direct_uses: "external",
+        }
+    }
+
+    /// Prints these outputs instead of the graph's own.
+    #[must_use]
+    pub fn with_outputs(mut self, outputs: Vec<ListingOutput>) -> Self {
+        self.outputs = outputs;
+        self
+    }
+
+    /// Marks what the graph's operations use of other graphs as residuals.
+    #[must_use]
+    pub fn with_residuals(mut self) -> Self {
+        self.direct_uses = "residual";
+        self
+    }
+
+    /// The line of an operation.
+    ///
+    /// # Panics
+    ///
+    /// For an id that the graph does not have.
+    pub fn operation_line(&self, id: LocalOperationId) -> Line {
+        let node = &self.graph.operations()[id];
+        let results = node.outputs.iter().map(|id| format!("%{id}"));
+        let operands = node.inputs.iter().map(|operand| self.operand(operand));
+        application(
+            results,
+            &operation_name(&node.operation),
+            &node.role,
+            operands,
+        )
+    }
+
+    /// An operand as it is printed, without its activity.
+    pub fn operand(&self, operand: &ValueRef<Op>) -> String {
+        match operand {
+            ValueRef::Local(id) => format!("%{id}"),
+            ValueRef::External(key) => self.externals.name(key),
+        }
+    }
+
+    /// What the graph's operations use of other graphs, in order of first use, as printed, with the
+    /// first operation that uses it.
+    pub fn residuals(&self) -> impl Iterator<Item = (String, LocalOperationId)> + '_ {
+        let uses = self.externals.direct.iter();
+        uses.map(|(id, user)| (self.externals.name_of(*id), *user))
+    }
+
+    fn write_externals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for item in &self.externals.items {
+            match *item {
+                Item::Input(id) => {
+                    writeln!(f, "    {} {}", self.direct_uses, self.externals.name_of(id))?;
+                }
+                Item::Operation(id) => self.write_definition(f, id)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_definition(&self, f: &mut fmt::Formatter<'_>, id: OperationId) -> fmt::Result {
+        let externals = &self.externals;
+        let entry = externals.table.operation(id);
+        let slots = entry.key().operation().output_count();
+        let named = (0..slots).map(|slot| entry.output(slot));
+        let named: Vec<ValueId> = named.filter(|id| externals.is_named(*id)).collect();
+        let is_direct = |id: &&ValueId| externals.is_direct[id.index()];
+        let all_direct = named.iter().all(|id| is_direct(&id));
+        let word = if all_direct {
+            self.direct_uses
+        } else {
+            "external"
+        };
+        let results = (0..slots).map(|slot| externals.slot_name(entry.output(slot)));
+        let operands = entry.operands().iter().map(|id| externals.name_of(*id));
+        let key = entry.key();
+        let line = application(
+            results,
+            &operation_name(key.operation()),
+            key.role(),
+            operands,
+        );
+        writeln!(f, "    {word} {}", line.text)?;
+        if !all_direct && self.direct_uses != "external" {
+            for id in named.iter().filter(is_direct) {
+                writeln!(f, "    {} {}", self.direct_uses, externals.name_of(*id))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<Op: GraphOperation> Display for Listing<'_, Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {{", self.header)?;
+        self.write_externals(f)?;
+        // Inputs stand where their ids do, among the operations: ids then count upwards.
+        let mut inputs = self.graph.inputs().iter().peekable();
+        let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: usize| {
+            while let Some(&id) = inputs.next_if(|id| **id < bound) {
+                let ValueKey::Input(key) = &self.graph.values()[id].key else {
+                    unreachable!("a graph input has an input key");
+                };
+                writeln!(f, "    input %{id} = {}", input_name::<Op>(key))?;
+            }
+            Ok(())
+        };
+        let mut next = 0;
+        for (id, node) in self.graph.operations().iter().enumerate() {
+            next = node.outputs.first().copied().unwrap_or(next);
+            write_inputs_below(f, next)?;
+            writeln!(f, "    {}", self.operation_line(id).text)?;
+        }
+        write_inputs_below(f, self.graph.values().len())?;
+        for output in &self.outputs {
+            match output.value {
+                Some(id) => write!(f, "    output %{id}")?,
+                None => write!(f, "    output zero")?,
+            }
+            if let Some(label) = &output.label {
+                write!(f, " -> {}", plain_or_quoted_word(label))?;
+            }
+            writeln!(f)?;
+        }
+        write!(f, "}}")
+    }
+}
+
+impl<Op: GraphOperation> Display for Graph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Listing::new("graph", self).fmt(f)
+    }
+}
+
+/// An operation applied to operands, as all listings write it.
+pub(crate) fn application(
+    results: impl Iterator<Item = String>,
+    name: &str,
+    role: &OperationRole,
+    operands: impl ExactSizeIterator<Item = String>,
+) -> Line {
+    let mut text = results.collect::<Vec<_>>().join(", ");
+    if text.is_empty() {
+        text.push('_');
+    }
+    text.push_str(" = ");
+    let count = operands.len();
+    let mask: &[bool] = match role {
+        OperationRole::Primary => &[],
+        OperationRole::Linearized { active_mask } => {
+            if active_mask.len() != count {
+                text.push_str("masked ");
+                push_bits(&mut text, active_mask);
+            } else if !active_mask.contains(&true) {
+                text.push_str("fixed ");
+            }
+            active_mask
+        }
+    };
+    let spelled_out = mask.len() != count;
+    text.push_str(name);
+    let mut spans = Vec::with_capacity(count);
+    for (position, operand) in operands.enumerate() {
+        text.push_str(if position == 0 { " " } else { ", " });
+        let start = text.len();
+        if !spelled_out && mask[position] {
+            text.push('~');
+        }
+        text.push_str(&operand);
+        spans.push(start..text.len());
+    }
+    Line {
+        text,
+        operands: spans,
+    }
+}
+
+fn push_bits(text: &mut String, mask: &[bool]) {
+    if mask.is_empty() {
+        text.push('-');
+    }
+    text.extend(mask.iter().map(|&bit| if bit { '1' } else { '0' }));
+    text.push(' ');
+}
+
+/// The values of other graphs that a graph needs, with what they are made of.
+struct Externals<Op: GraphOperation> {
+    table: ValueTable<Op>,
+    /// What to print, in order.
+    items: Vec<Item>,
+    /// By value: the number it is printed with, if it is a result that something uses.
+    number: Vec<Option<usize>>,
+    /// By value: whether an operation of the graph uses it itself.
+    is_direct: Vec<bool>,
+    /// The values that operations of the graph use themselves, each with its first user.
+    direct: Vec<(ValueId, LocalOperationId)>,
+}
+
+#[derive(Clone, Copy)]
+enum Item {
+    Input(ValueId),
+    Operation(OperationId),
+}
+
+impl<Op: GraphOperation> Externals<Op> {
+    fn of(graph: &Graph<Op>) -> Self {
+        let mut externals = Self {
+            table: ValueTable::new(),
+            items: Vec::new(),
+            number: Vec::new(),
+            is_direct: Vec::new(),
+            direct: Vec::new(),
+        };
+        for (user, node) in graph.operations().iter().enumerate() {
+            externals.add_operands(user, node);
+        }
+        externals.number_used_results();
+        externals
+    }
+
+    fn add_operands(&mut self, user: LocalOperationId, node: &OperationNode<Op>) {
+        for operand in &node.inputs {
+            let ValueRef::External(key) = operand else {
+                continue;
+            };
+            let known = self.table.operation_count();
+            let id = self
+                .table
+                .intern(key)
+                .expect("a builder admits well-formed operands only");
+            let new = self.table.operation_ids().skip(known);
+            self.items.extend(new.map(Item::Operation));
+            self.is_direct.resize(self.table.value_count(), false);
+            if !std::mem::replace(&mut self.is_direct[id.index()], true) {
+                self.direct.push((id, user));
+                if self.table.origin(id) == ValueOrigin::Input {
+                    self.items.push(Item::Input(id));
+                }
+            }
+        }
+    }
+
+    fn number_used_results(&mut self) {
+        let mut used = self.is_direct.clone();
+        for operation in self.table.operation_ids() {
+            for operand in self.table.operation(operation).operands() {
+                used[operand.index()] = true;
+            }
+        }
+        self.number = vec![None; used.len()];
+        let mut next = 0;
+        for operation in self.table.operation_ids() {
+            let entry = self.table.operation(operation);
+            for slot in 0..entry.key().operation().output_count() {
+                let id = entry.output(slot).index();
+                if used[id] {
+                    self.number[id] = Some(next);
+                    next += 1;
+                }
+            }
+        }
+    }
+
+    fn is_named(&self, id: ValueId) -> bool {
+        self.number[id.index()].is_some()
+    }
+
+    fn slot_name(&self, id: ValueId) -> String {
+        match self.number[id.index()] {
+            Some(number) => format!("@{number}"),
+            None => "_".to_owned(),
+        }
+    }
+
+    fn name(&self, key: &ValueKey<Op>) -> String {
+        let id = self.table.find(key);
+        id.map_or_else(|| "@?".to_owned(), |id| self.name_of(id))
+    }
+
+    fn name_of(&self, id: ValueId) -> String {
+        match self.table.key(id) {
+            ValueKey::Input(key) => format!("@{}", input_name::<Op>(key)),
+            ValueKey::Derived { .. } => self.slot_name(id),
+        }
+    }
+}
+
+impl Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Line {
+    /// A line to stand below this one, with carets under operands.
+    pub fn carets(&self, operands: &[usize]) -> String {
+        let mut marked = vec![false; self.text.len()];
+        for span in operands
+            .iter()
+            .filter_map(|&operand| self.operands.get(operand))
+        {
+            marked[span.clone()].fill(true);
+        }
+        let chars = self.text.char_indices();
+        let carets: String = chars
+            .map(|(at, _)| if marked[at] { '^' } else { ' ' })
+            .collect();
+        carets.trim_end().to_owned()
+    }
+}

@@ -1,0 +1,52 @@
+//! Graphs as text: one item a line, to be read, compared and parsed again.
+//!
+//! ```text
+//! graph {
+//!     input %0 = x
+//!     input %1 = y
+//!     %2 = exp %1
+//!     %3 = mul %0, %2
+//!     output %3
+//! }
+//! ```
+//!
+//! `%N` is the [`LocalValueId`](crate::LocalValueId), `@` marks values that another graph owns, `~`
+//! the operands that a linearized operation is linear in. Derived values of other graphs are
+//! numbered in the order in which they are first needed and defined once, so that the text is linear
+//! in the number of distinct values.
+//!
+//! The grammar:
+//!
+//! ```text
+//! listing     = header "{" { item } "}"                 one item a line, "//" starts a comment line
+//! header      = "graph" | "linear" | "recorded" | "flat"  as the reader expects
+//! item        = external | input | operation | output
+//! external    = ( "external" | "residual" ) ( "@" key | names "=" application )
+//! input       = "input" local "=" key
+//! operation   = locals "=" application
+//! output      = "output" ( local | "zero" ) [ "->" label ]
+//! application = [ "fixed" | "masked" bits ] name [ operand { "," operand } ]
+//! operand     = [ "~" ] ( local | "@" number | "@" key )
+//! names       = slot { "," slot }                       slot = "@" number | "_"
+//! locals      = local { "," local } | "_"               local = "%" number
+//! bits        = { "0" | "1" } | "-"
+//! name        = word { word } | string                  key, label = word | string
+//! ```
+//!
+//! Operands with a `~` make the operation `Linearized`, with those active. `fixed` marks a
+//! `Linearized` operation without active operands; `masked` spells a mask out whose length is wrong.
+//! In a `linear` listing, `residual` marks what its operations use of other graphs, that is, what
+//! must be saved to run it; `external` lines only define what residuals are made of. A string is
+//! quoted with `"`, and escapes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{..}`.
+//!
+//! A [`MaterializedGraph`](crate::MaterializedGraph) prints in the same form under the header `flat`,
+//! a [`CompiledProgram`](crate::CompiledProgram) under `program`, with slots `sN` in place of values.
+
+mod flat;
+mod listing;
+mod name;
+mod parse;
+
+pub use listing::{Line, Listing, ListingOutput};
+pub(crate) use name::input_name;
+pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};

@@ -1,0 +1,77 @@
+//! Names of operations and inputs in print: plain where they can be read back, quoted otherwise.
+
+use std::fmt::{self, Display};
+
+use crate::GraphOperation;
+
+/// The first word of an application may not be one of these.
+pub(super) const KEYWORDS: [&str; 2] = ["fixed", "masked"];
+
+/// An operation's name, quoted if need be.
+pub(crate) fn operation_name<Op: GraphOperation>(operation: &Op) -> String {
+    let text = NameOf(|f: &mut fmt::Formatter<'_>| operation.fmt_name(f)).to_string();
+    if is_plain_name(&text) {
+        text
+    } else {
+        quoted(&text)
+    }
+}
+
+/// An input's name, quoted if need be.
+pub(crate) fn input_name<Op: GraphOperation>(key: &Op::InputKey) -> String {
+    let text = NameOf(|f: &mut fmt::Formatter<'_>| Op::fmt_input_name(key, f)).to_string();
+    plain_or_quoted_word(&text)
+}
+
+pub(super) fn plain_or_quoted_word(text: &str) -> String {
+    let starts_plain = text
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_alphabetic() || matches!(c, '_' | '#'));
+    if starts_plain && text.chars().all(is_word_char) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
+}
+
+/// What a word may hold without being quoted.
+pub(super) fn is_word_char(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '.' | '#' | '+' | '-')
+}
+
+/// Words with single blanks between them, the first of which starts like a name.
+fn is_plain_name(text: &str) -> bool {
+    let first = text.split(' ').next().unwrap_or_default();
+    first.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && !KEYWORDS.contains(&first)
+        && text
+            .split(' ')
+            .all(|word| !word.is_empty() && word.chars().all(is_word_char))
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => quoted.extend(c.escape_unicode()),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+struct NameOf<F>(F);
+
+impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Display for NameOf<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)(f)
+    }
+}

@@ -1,0 +1,588 @@
+//! Reading graphs back from text.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::name::{KEYWORDS, is_word_char};
+use crate::builder::GraphBuilder;
+use crate::graph::{Graph, ValueRef};
+use crate::key::{OperationKey, ValueKey};
+use crate::{GraphOperation, LocalValueId, OperationRole};
+
+/// An operation set that can read the names it prints.
+pub trait ParseNames: GraphOperation {
+    /// The operation that prints as `text` (see [`GraphOperation::fmt_name`]), or `None`.
+    fn parse_name(text: &str) -> Option<Self>;
+
+    /// The input that prints as `text` (see [`GraphOperation::fmt_input_name`]), or `None`.
+    fn parse_input_name(text: &str) -> Option<Self::InputKey>;
+}
+
+/// Where a text is not a listing, and what should stand there.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}, column {column}: expected {expected}, found {found}")]
+#[non_exhaustive]
+pub struct ParseError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// What should stand there.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+/// What a listing says.
+#[derive(Debug)]
+pub struct ParsedListing<Op: GraphOperation> {
+    /// The word before the brace.
+    pub header: String,
+    /// The graph. Its outputs are the values of `outputs` that are there, in order.
+    pub graph: Graph<Op>,
+    /// The output lines.
+    pub outputs: Vec<ParsedOutput>,
+}
+
+/// An output line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedOutput {
+    /// The value; `None` for `zero`.
+    pub value: Option<LocalValueId>,
+    /// What stands after the arrow.
+    pub label: Option<String>,
+}
+
+/// Reads a listing whose header is one of `headers`.
+///
+/// # Errors
+///
+/// A [`ParseError`] for the first place where `text` is not a listing.
+///
+/// # Complexity
+///
+/// Linear in the text.
+pub fn parse<Op: ParseNames>(
+    text: &str,
+    headers: &[&str],
+) -> Result<ParsedListing<Op>, ParseError> {
+    let mut lines = text.lines().enumerate().filter_map(|(index, text)| {
+        let mut cursor = Cursor::new(index + 1, text);
+        cursor.skip_blanks();
+        let skipped = cursor.rest().is_empty() || cursor.rest().starts_with("//");
+        (!skipped).then_some(cursor)
+    });
+    let end = Cursor::new(text.lines().count() + 1, "");
+    let header = parse_header(lines.next().unwrap_or(end), headers)?;
+    let mut listing = Parser::<Op> {
+        builder: GraphBuilder::new(),
+        externals: Vec::new(),
+        outputs: Vec::new(),
+    };
+    for mut line in lines.by_ref() {
+        if line.eat("}") {
+            line.expect_end()?;
+            return match lines.next() {
+                None => listing.finish(header),
+                Some(after) => Err(after.expected("the end of the text")),
+            };
+        }
+        listing.parse_item(line)?;
+    }
+    Err(end.expected("`}`"))
+}
+
+impl<Op: ParseNames> FromStr for Graph<Op> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        parse(text, &["graph"]).map(|listing| listing.graph)
+    }
+}
+
+fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseError> {
+    let expected = || format!("`{} {{`", headers.join(" {` or `"));
+    let start = line;
+    let word = line.word();
+    if !headers.contains(&word) {
+        return Err(start.expected(&expected()));
+    }
+    line.skip_blanks();
+    if !line.eat("{") {
+        return Err(line.expected("`{`"));
+    }
+    line.expect_end()?;
+    Ok(word.to_owned())
+}
+
+struct Parser<Op: ParseNames> {
+    builder: GraphBuilder<Op>,
+    /// By number.
+    externals: Vec<ValueKey<Op>>,
+    outputs: Vec<ParsedOutput>,
+}
+
+impl<Op: ParseNames> Parser<Op> {
+    fn finish(mut self, header: String) -> Result<ParsedListing<Op>, ParseError> {
+        let values = self.outputs.iter().filter_map(|output| output.value);
+        self.builder.set_outputs(values.collect());
+        Ok(ParsedListing {
+            header,
+            graph: self.builder.build(),
+            outputs: self.outputs,
+        })
+    }
+
+    fn parse_item(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
+        let start = line;
+        match line.word() {
+            "input" => self.parse_input(line),
+            "output" => self.parse_output(line),
+            "external" | "residual" => self.parse_external(line),
+            "_" => self.parse_operation(start),
+            "" if start.rest().starts_with('%') => self.parse_operation(start),
+            _ => {
+                Err(start
+                    .expected("`input`, `external`, `residual`, an operation, `output` or `}`"))
+            }
+        }
+    }
+
+    fn parse_input(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
+        line.skip_blanks();
+        self.expect_next_local(&mut line, 0)?;
+        line.expect_equals()?;
+        let key = self.parse_key(&mut line)?;
+        line.expect_end()?;
+        self.builder.add_input(key);
+        Ok(())
+    }
+
+    fn parse_output(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
+        line.skip_blanks();
+        let value = if line.eat("zero") {
+            None
+        } else {
+            Some(self.parse_local(&mut line)?)
+        };
+        line.skip_blanks();
+        let label = if line.eat("->") {
+            line.skip_blanks();
+            let start = line;
+            let label = line.text()?;
+            if label.is_empty() {
+                return Err(start.expected("what the output is"));
+            }
+            Some(label)
+        } else {
+            None
+        };
+        line.expect_end()?;
+        self.outputs.push(ParsedOutput { value, label });
+        Ok(())
+    }
+
+    fn parse_external(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
+        line.skip_blanks();
+        if let Some(names_a_value) = line.rest().strip_prefix('@')
+            && !names_a_value.starts_with(|c: char| c.is_ascii_digit())
+        {
+            self.parse_external_value(&mut line)?;
+            return line.expect_end();
+        }
+        let start = line;
+        let slots = parse_slots(&mut line)?;
+        if let [Some((_, at))] = slots[..]
+            && line.rest().is_empty()
+        {
+            let mut line = at;
+            self.parse_external_value(&mut line)?;
+            return line.expect_end();
+        }
+        for (next, (number, at)) in (self.externals.len()..).zip(slots.iter().flatten()) {
+            if *number != next {
+                return Err(at.expected(&format!("`@{next}`")));
+            }
+        }
+        line.expect_equals()?;
+        let application = self.parse_application(&mut line)?;
+        line.expect_end()?;
+        let operation = application.operation;
+        let count = operation.output_count();
+        if slots.len() != count {
+            return Err(start.expected(&format!("{count} names")));
+        }
+        let inputs = application
+            .operands
+            .into_iter()
+            .map(|operand| match operand {
+                (ValueRef::External(key), _) => Ok(key),
+                (ValueRef::Local(_), at) => Err(at.expected("a value of another graph")),
+            });
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let key = OperationKey::try_new(operation, inputs, application.role)
+            .map_err(|error| application.name_at.wrong(&error.to_string()))?;
+        let key = Arc::new(key);
+        for (slot, _) in slots.iter().enumerate().filter(|(_, name)| name.is_some()) {
+            self.externals.push(ValueKey::Derived {
+                operation: Arc::clone(&key),
+                output_slot: slot as u8,
+            });
+        }
+        Ok(())
+    }
+
+    fn parse_operation(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
+        let start = line;
+        let mut results = 0;
+        if !line.eat("_") {
+            loop {
+                self.expect_next_local(&mut line, results)?;
+                results += 1;
+                line.skip_blanks();
+                if !line.eat(",") {
+                    break;
+                }
+                line.skip_blanks();
+            }
+        }
+        line.expect_equals()?;
+        let application = self.parse_application(&mut line)?;
+        line.expect_end()?;
+        let count = application.operation.output_count();
+        if results != count {
+            return Err(start.expected(&format!("{count} results")));
+        }
+        let operands = application.operands.into_iter().map(|(operand, _)| operand);
+        self.builder
+            .try_add_operation(application.operation, operands.collect(), application.role)
+            .map_err(|error| application.name_at.wrong(&error.to_string()))?;
+        Ok(())
+    }
+
+    fn parse_application<'t>(
+        &self,
+        line: &mut Cursor<'t>,
+    ) -> Result<Application<'t, Op>, ParseError> {
+        line.skip_blanks();
+        let prefix = self.parse_prefix(line)?;
+        let name_at = *line;
+        let name = line.name()?;
+        let operation = match Op::parse_name(&name) {
+            Some(operation) => operation,
+            None => return Err(name_at.expected("an operation")),
+        };
+        let mut operands = Vec::new();
+        let mut mask = Vec::new();
+        line.skip_blanks();
+        while !line.rest().is_empty() {
+            if !operands.is_empty() {
+                if !line.eat(",") {
+                    return Err(line.expected("`,` or the end of the line"));
+                }
+                line.skip_blanks();
+            }
+            let at = *line;
+            mask.push(line.eat("~"));
+            operands.push((self.parse_operand(line)?, at));
+            line.skip_blanks();
+        }
+        let role = match prefix {
+            Prefix::Masked(active_mask) => OperationRole::Linearized { active_mask },
+            Prefix::Fixed if mask.contains(&true) => {
+                return Err(name_at.expected("no active operand after `fixed`"));
+            }
+            Prefix::Fixed => OperationRole::Linearized { active_mask: mask },
+            Prefix::None if mask.contains(&true) => OperationRole::Linearized { active_mask: mask },
+            Prefix::None => OperationRole::Primary,
+        };
+        Ok(Application {
+            operation,
+            name_at,
+            operands,
+            role,
+        })
+    }
+
+    fn parse_prefix(&self, line: &mut Cursor<'_>) -> Result<Prefix, ParseError> {
+        let start = *line;
+        let word = line.word();
+        if !KEYWORDS.contains(&word) {
+            *line = start;
+            return Ok(Prefix::None);
+        }
+        line.skip_blanks();
+        if word == "fixed" {
+            return Ok(Prefix::Fixed);
+        }
+        let at = *line;
+        let bits = line.word();
+        line.skip_blanks();
+        match bits {
+            "-" => Ok(Prefix::Masked(Vec::new())),
+            bits if !bits.is_empty() && bits.chars().all(|c| matches!(c, '0' | '1')) => {
+                Ok(Prefix::Masked(bits.chars().map(|c| c == '1').collect()))
+            }
+            _ => Err(at.expected("an active mask such as `101` or `-`")),
+        }
+    }
+
+    fn parse_operand(&self, line: &mut Cursor<'_>) -> Result<ValueRef<Op>, ParseError> {
+        if line.rest().starts_with('@') {
+            self.parse_external_value(line).map(ValueRef::External)
+        } else if line.rest().starts_with('%') {
+            self.parse_local(line).map(ValueRef::Local)
+        } else {
+            Err(line.expected("an operand: `%` or `@`"))
+        }
+    }
+
+    fn parse_external_value(&self, line: &mut Cursor<'_>) -> Result<ValueKey<Op>, ParseError> {
+        let start = *line;
+        line.eat("@");
+        if let Some(number) = line.number() {
+            let key = self.externals.get(number).cloned();
+            return key.ok_or_else(|| start.expected("a value that was defined before"));
+        }
+        self.parse_key(line).map(ValueKey::Input)
+    }
+
+    fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
+        let start = *line;
+        let known = self.builder.as_graph().values().len();
+        let id = if line.eat("%") { line.number() } else { None };
+        id.filter(|id| *id < known)
+            .ok_or_else(|| start.expected("a local value that was defined before"))
+    }
+
+    fn expect_next_local(
+        &self,
+        line: &mut Cursor<'_>,
+        already_defined: usize,
+    ) -> Result<(), ParseError> {
+        let start = *line;
+        let next = self.builder.as_graph().values().len() + already_defined;
+        let id = if line.eat("%") { line.number() } else { None };
+        if id == Some(next) {
+            Ok(())
+        } else {
+            Err(start.expected(&format!("`%{next}`")))
+        }
+    }
+
+    fn parse_key(&self, line: &mut Cursor<'_>) -> Result<Op::InputKey, ParseError> {
+        let start = *line;
+        let text = line.text()?;
+        let key = (!text.is_empty())
+            .then(|| Op::parse_input_name(&text))
+            .flatten();
+        key.ok_or_else(|| start.expected("the name of an input"))
+    }
+}
+
+/// The names of an external operation's results: `@N`, or `_` for one that nothing uses.
+fn parse_slots<'t>(line: &mut Cursor<'t>) -> Result<Vec<Option<(usize, Cursor<'t>)>>, ParseError> {
+    let mut slots = Vec::new();
+    loop {
+        let at = *line;
+        if line.eat("_") {
+            slots.push(None);
+        } else {
+            let number = if line.eat("@") { line.number() } else { None };
+            let number = number.ok_or_else(|| at.expected("`@` and a number or name, or `_`"))?;
+            slots.push(Some((number, at)));
+        }
+        line.skip_blanks();
+        if !line.eat(",") {
+            return Ok(slots);
+        }
+        line.skip_blanks();
+    }
+}
+
+struct Application<'t, Op: GraphOperation> {
+    operation: Op,
+    name_at: Cursor<'t>,
+    operands: Vec<(ValueRef<Op>, Cursor<'t>)>,
+    role: OperationRole,
+}
+
+enum Prefix {
+    None,
+    Fixed,
+    Masked(Vec<bool>),
+}
+
+/// A place in a line.
+#[derive(Clone, Copy)]
+struct Cursor<'t> {
+    line: usize,
+    text: &'t str,
+    /// In bytes.
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    fn new(line: usize, text: &'t str) -> Self {
+        Self {
+            line,
+            text: text.trim_end(),
+            at: 0,
+        }
+    }
+
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn skip_blanks(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    fn eat(&mut self, token: &str) -> bool {
+        let found = self.rest().starts_with(token);
+        if found {
+            self.at += token.len();
+        }
+        found
+    }
+
+    /// The word at this place, which may be empty.
+    fn word(&mut self) -> &'t str {
+        let rest = self.rest();
+        let end = rest.find(|c| !is_word_char(c)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let number = rest[..end].parse().ok()?;
+        self.at += end;
+        Some(number)
+    }
+
+    /// A word or a string.
+    fn text(&mut self) -> Result<String, ParseError> {
+        if self.rest().starts_with('"') {
+            self.string()
+        } else {
+            Ok(self.word().to_owned())
+        }
+    }
+
+    /// Words up to the first operand, or a string.
+    fn name(&mut self) -> Result<String, ParseError> {
+        let start = *self;
+        let mut name = self.text()?;
+        if start.rest().starts_with('"') {
+            return Ok(name);
+        }
+        loop {
+            let before = *self;
+            self.skip_blanks();
+            let word = self.word();
+            if word.is_empty() {
+                *self = before;
+                break;
+            }
+            name.push(' ');
+            name.push_str(word);
+        }
+        if name.is_empty() {
+            return Err(start.expected("an operation"));
+        }
+        Ok(name)
+    }
+
+    fn string(&mut self) -> Result<String, ParseError> {
+        let mut text = String::new();
+        self.eat("\"");
+        loop {
+            let at = *self;
+            let Some(c) = self.next_char() else {
+                return Err(at.expected("`\"`"));
+            };
+            match c {
+                '"' => return Ok(text),
+                '\\' => text.push(self.escape(at)?),
+                c => text.push(c),
+            }
+        }
+    }
+
+    fn escape(&mut self, at: Self) -> Result<char, ParseError> {
+        let wrong = || at.expected("an escape: `\\\"`, `\\\\`, `\\n`, `\\r`, `\\t` or `\\u{..}`");
+        match self.next_char().ok_or_else(wrong)? {
+            'n' => Ok('\n'),
+            'r' => Ok('\r'),
+            't' => Ok('\t'),
+            c @ ('"' | '\\') => Ok(c),
+            'u' if self.eat("{") => {
+                let rest = self.rest();
+                let end = rest.find('}').ok_or_else(wrong)?;
+                let code = u32::from_str_radix(&rest[..end], 16).map_err(|_| wrong())?;
+                self.at += end + 1;
+                char::from_u32(code).ok_or_else(wrong)
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn next_char(&mut self) -> Option<char> {
+        let c = self.rest().chars().next()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    fn expect_equals(&mut self) -> Result<(), ParseError> {
+        self.skip_blanks();
+        if !self.eat("=") {
+            return Err(self.expected("`=`"));
+        }
+        self.skip_blanks();
+        Ok(())
+    }
+
+    fn expect_end(&mut self) -> Result<(), ParseError> {
+        self.skip_blanks();
+        if self.rest().is_empty() {
+            Ok(())
+        } else {
+            Err(self.expected("the end of the line"))
+        }
+    }
+
+    /// The error that something else should stand here.
+    fn expected(&self, expected: &str) -> ParseError {
+        /// Enough to recognise the place by.
+        const SHOWN: usize = 24;
+        let rest = self.rest();
+        let found = match rest.char_indices().nth(SHOWN) {
+            _ if rest.is_empty() => "the end of the line".to_owned(),
+            Some((cut, _)) => format!("`{}…`", &rest[..cut]),
+            None => format!("`{rest}`"),
+        };
+        self.error(expected, found)
+    }
+
+    /// The error that an application cannot stand here, for a reason.
+    fn wrong(&self, reason: &str) -> ParseError {
+        self.error("a well-formed operation", reason.to_owned())
+    }
+
+    fn error(&self, expected: &str, found: String) -> ParseError {
+        ParseError {
+            line: self.line,
+            column: self.text[..self.at].chars().count() + 1,
+            expected: expected.to_owned(),
+            found,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Checking a graph, and saying what is wrong in the manner of a compiler.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::graph::{Graph, OperationNode, ValueRef};
+use crate::key::{FixedState, ValueKey, hash_one};
+use crate::table::describe_key;
+use crate::text::{Line, Listing};
+use crate::view::resolve;
+use crate::{GraphOperation, LocalOperationId, OperationRole};
+
+/// Checks the structure of a graph and reports everything that is wrong with it.
+///
+/// | check | what it finds |
+/// |---|---|
+/// | `topological-order` | an operand that is not defined before it is used |
+/// | `arity` | an operation with the wrong number of operands or results |
+/// | `active-mask` | an active mask of the wrong length |
+/// | `dangling-external` | an operand that no parent of the graph defines |
+/// | `duplicate-input` | two inputs of one name |
+///
+/// A builder admits none of the first two; they are checked all the same.
+///
+/// # Complexity
+///
+/// Linear in the graph and its parents.
+pub fn verify<Op: GraphOperation>(graph: &Graph<Op>) -> Report {
+    let mut report = verify_structure(graph);
+    check_externals(graph, &mut report);
+    report.print_lines(|| Listing::new("graph", graph));
+    report
+}
+
+/// The checks of [`verify`] that need no parents. Lines are yet to be printed
+/// ([`Report::print_lines`]).
+pub fn verify_structure<Op: GraphOperation>(graph: &Graph<Op>) -> Report {
+    let mut report = Report::default();
+    check_inputs(graph, &mut report);
+    for (id, node) in graph.operations().iter().enumerate() {
+        check_operation(graph, id, node, &mut report);
+    }
+    report
+}
+
+/// What a check found; empty if all is well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// All findings, in the order of the graph.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The name of the check.
+    pub check: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The operation that it is about.
+    pub operation: Option<LocalOperationId>,
+    /// The operands that it is about.
+    pub operands: Vec<usize>,
+    /// The printed line that it is about.
+    pub line: Line,
+    /// What to do.
+    pub help: &'static str,
+}
+
+impl Report {
+    /// Whether nothing was found.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Adds a finding about an operation, or operands of it.
+    pub fn push(
+        &mut self,
+        check: &'static str,
+        message: String,
+        (operation, operands): (LocalOperationId, &[usize]),
+        help: &'static str,
+    ) {
+        self.findings.push(Finding {
+            check,
+            message,
+            operation: Some(operation),
+            operands: operands.to_vec(),
+            line: Line::default(),
+            help,
+        });
+    }
+
+    /// Adds a finding about a line that is no operation.
+    pub fn push_line(
+        &mut self,
+        check: &'static str,
+        message: String,
+        text: String,
+        help: &'static str,
+    ) {
+        self.findings.push(Finding {
+            check,
+            message,
+            operation: None,
+            operands: Vec::new(),
+            line: Line {
+                text,
+                operands: Vec::new(),
+            },
+            help,
+        });
+    }
+
+    /// Prints the lines of operations that findings are about. The listing is only made if there
+    /// are findings: a check that passes costs no printing.
+    pub fn print_lines<'a, Op: GraphOperation>(
+        &mut self,
+        listing: impl FnOnce() -> Listing<'a, Op>,
+    ) {
+        if self.is_clean() {
+            return;
+        }
+        let listing = listing();
+        for finding in &mut self.findings {
+            if let Some(operation) = finding.operation {
+                finding.line = listing.operation_line(operation);
+            }
+        }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        match self.findings.len() {
+            0 => write!(f, "no findings"),
+            1 => write!(f, "1 finding"),
+            many => write!(f, "{many} findings"),
+        }
+    }
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error[{}]: {}", self.check, self.message)?;
+        writeln!(f, "  |")?;
+        writeln!(f, "  |  {}", self.line.text)?;
+        let carets = self.line.carets(&self.operands);
+        if !carets.is_empty() {
+            writeln!(f, "  |  {carets}")?;
+        }
+        writeln!(f, "  = help: {}", self.help)
+    }
+}
+
+fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
+    let mut seen: HashMap<u64, Vec<usize>, FixedState> = HashMap::default();
+    for &id in graph.inputs() {
+        let key = &graph.values()[id].key;
+        let alike = seen.entry(hash_one(key)).or_default();
+        if let Some(first) = alike
+            .iter()
+            .find(|&&first| graph.values()[first].key == *key)
+        {
+            let ValueKey::Input(name) = key else {
+                continue;
+            };
+            let name = crate::text::input_name::<Op>(name);
+            report.push_line(
+                "duplicate-input",
+                format!("input %{id} has the name of input %{first}"),
+                format!("input %{id} = {name}"),
+                "use one input, or give each a name of its own",
+            );
+        } else {
+            alike.push(id);
+        }
+    }
+}
+
+fn check_operation<Op: GraphOperation>(
+    graph: &Graph<Op>,
+    id: LocalOperationId,
+    node: &OperationNode<Op>,
+    report: &mut Report,
+) {
+    let first_result = node
+        .outputs
+        .first()
+        .copied()
+        .unwrap_or(graph.values().len());
+    for (operand, input) in node.inputs.iter().enumerate() {
+        if let ValueRef::Local(value) = *input
+            && value >= first_result
+        {
+            report.push(
+                "topological-order",
+                format!("%{value} is used before it is defined"),
+                (id, &[operand]),
+                "add operations after everything that they use",
+            );
+        }
+    }
+    let expected = (node.operation.input_count(), node.operation.output_count());
+    let found = (node.inputs.len(), node.outputs.len());
+    if expected != found {
+        report.push(
+            "arity",
+            format!(
+                "this operation has {} operands and {} results, its type says {} and {}",
+                found.0, found.1, expected.0, expected.1
+            ),
+            (id, &[]),
+            "`input_count` and `output_count` must not change from call to call",
+        );
+    }
+    if let OperationRole::Linearized { active_mask } = &node.role
+        && active_mask.len() != node.inputs.len()
+    {
+        report.push(
+            "active-mask",
+            format!(
+                "the active mask has {} flags for {} operands",
+                active_mask.len(),
+                node.inputs.len()
+            ),
+            (id, &[]),
+            "give one flag an operand",
+        );
+    }
+}
+
+fn check_externals<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
+    let view = resolve(graph.parents().iter().map(Arc::clone).collect());
+    let mut places = Vec::new();
+    let mut keys = Vec::new();
+    for (id, node) in graph.operations().iter().enumerate() {
+        for (operand, input) in node.inputs.iter().enumerate() {
+            if let ValueRef::External(key) = input {
+                places.push((id, operand));
+                keys.push(key.clone());
+            }
+        }
+    }
+    let found = view.find_all(&keys);
+    for (((id, operand), key), found) in places.into_iter().zip(&keys).zip(found) {
+        if found.is_none() {
+            let key = describe_key(key);
+            report.push(
+                "dangling-external",
+                format!("{key} is not defined by any parent of this graph"),
+                (id, &[operand]),
+                "add the graph that computes it with `add_parent`",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Graphs that no builder would make.
+
+    use super::*;
+    use crate::builder::GraphBuilder;
+    use crate::key::OperationKey;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Neg;
+
+    impl GraphOperation for Neg {
+        type Operand = f64;
+        type Context = ();
+        type InputKey = &'static str;
+
+        fn input_count(&self) -> usize {
+            1
+        }
+
+        fn output_count(&self) -> usize {
+            1
+        }
+    }
+
+    fn broken(inputs: Vec<ValueRef<Neg>>, outputs: Vec<usize>) -> Graph<Neg> {
+        let mut builder = GraphBuilder::new();
+        let x = builder.add_input("x");
+        builder.add_operation(Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
+        let mut graph = builder.build();
+        let key = OperationKey::new(Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
+        graph.operations[0] = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
+        graph
+    }
+
+    #[test]
+    fn an_operand_defined_later_is_found() {
+        let report = verify(&broken(vec![ValueRef::Local(1)], vec![1]));
+        assert_eq!(report.findings.len(), 1);
+        assert_eq!(
+            report.findings[0].to_string(),
+            "error[topological-order]: %1 is used before it is defined\n  |\n  |  %1 = Neg %1\n  \
+             |           ^^\n  = help: add operations after everything that they use\n"
+        );
+    }
+
+    #[test]
+    fn a_wrong_number_of_operands_is_found() {
+        let twice = vec![ValueRef::Local(0), ValueRef::Local(0)];
+        let report = verify(&broken(twice, vec![1]));
+        assert_eq!(report.findings.len(), 1);
+        assert_eq!(report.findings[0].check, "arity");
+    }
+}
