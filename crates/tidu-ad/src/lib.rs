@@ -16,6 +16,8 @@
 //! | [`try_linear_transpose_with_builder`] | the same, straight into a runtime |
 //! | [`LinearizedGraph`] | a linear map as a graph |
 //! | [`verify_linear`], [`Linearity`] | is it linear, and if not, where not |
+//! | [`Receipt`] | what a derivative costs |
+//! | [`why_zero`], [`why_saved`] | why a derivative is zero, why a value must be saved |
 //!
 //! # Example
 //!
@@ -72,15 +74,19 @@
 
 mod linearize;
 mod linearized_graph;
+mod receipt;
 pub mod rules;
 mod transpose;
 mod verify;
+mod why;
 
 pub use linearize::{linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
+pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Primitive, PrimitiveBuilder,
     PrimitiveValue, RuleOperand, RuntimeError,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::{Linearity, verify_linear};
+pub use why::{WhySaved, WhyZero, why_saved, why_zero};

@@ -9,7 +9,7 @@ use tidu_graph::{
     ValueOrigin, describe_key, describe_operation,
 };
 
-use crate::linearized_graph::{LinearizedGraph, OutputLabels};
+use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, Primitive,
     RuleScope,
@@ -74,6 +74,19 @@ pub fn try_linearize<Op: Primitive>(
     ctx: &mut Op::ADContext,
     aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
+    let (linear, _) = linearize_unverified(view, outputs, wrt, pass, ctx, aliases)?;
+    verified(linear, ADRuleKind::Jvp)
+}
+
+/// The walk itself, and by view value the tangents that it found.
+pub(crate) fn linearize_unverified<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    outputs: &[ValueKey<Op>],
+    wrt: &[Op::InputKey],
+    pass: DiffPassId,
+    ctx: &mut Op::ADContext,
+    aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
+) -> ADRuleResult<(LinearizedGraph<Op>, Vec<State>)> {
     let output_ids = find_outputs(view, outputs)?;
     let tangent_keys = tangent_keys(view, wrt, outputs.len(), pass)?;
     let mut builder = GraphBuilder::new();
@@ -91,6 +104,7 @@ pub fn try_linearize<Op: Primitive>(
         aliases: resolve_aliases(view, aliases, &tangent_inputs),
         state: initial_state(view, &tangent_inputs),
         builder,
+        emissions: Emissions::default(),
         ctx,
     };
     let mut tangent_outputs = Vec::with_capacity(outputs.len());
@@ -104,8 +118,9 @@ pub fn try_linearize<Op: Primitive>(
         tangent_inputs,
         tangent_outputs,
         OutputLabels::Tangents,
+        pass.emissions,
     );
-    verified(linear, ADRuleKind::Jvp)
+    Ok((linear, pass.state))
 }
 
 struct Linearizer<'a, Op: Primitive> {
@@ -114,11 +129,12 @@ struct Linearizer<'a, Op: Primitive> {
     /// By view value.
     state: Vec<State>,
     builder: GraphBuilder<Op>,
+    emissions: Emissions<Op>,
     ctx: &'a mut Op::ADContext,
 }
 
 #[derive(Clone, Copy)]
-enum State {
+pub(crate) enum State {
     Unvisited,
     /// An aliased input whose target is being visited.
     Open,
@@ -243,6 +259,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             let output_keys: SmallVec<[ValueKey<Op>; 2]> = (0..outputs)
                 .map(|slot| self.view.key(entry.output(slot)).clone())
                 .collect();
+            self.emissions.begin(&self.builder, entry.key());
             let mut scope =
                 RuleScope::new(&mut self.builder, operation, ADRuleKind::Jvp, &tangents);
             let inputs = entry.key().inputs();

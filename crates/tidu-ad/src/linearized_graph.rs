@@ -1,9 +1,14 @@
 //! A linear map as a graph.
 
 use std::fmt::{self, Debug, Display};
+use std::str::FromStr;
+use std::sync::Arc;
 
-use tidu_graph::text::{Listing, ListingOutput};
-use tidu_graph::{Graph, GraphOperation, LocalValueId};
+use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, ParsedOutput, parse};
+use tidu_graph::{
+    Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey, Picture,
+    Shade, ValueKey,
+};
 
 /// A linear map as a graph: the result of [`linearize`](crate::linearize), from tangents to
 /// tangents, or of [`linear_transpose`](crate::linear_transpose), from cotangents to cotangents.
@@ -15,6 +20,14 @@ pub struct LinearizedGraph<Op: GraphOperation> {
     tangent_inputs: Vec<(Op::InputKey, LocalValueId)>,
     tangent_outputs: Vec<Option<LocalValueId>>,
     labels: OutputLabels<Op>,
+    emissions: Emissions<Op>,
+}
+
+/// Whose rule emitted what: runs of operations of a linear graph, each with the operation that was
+/// linearized or transposed.
+pub(crate) struct Emissions<Op: GraphOperation> {
+    /// The first operation of each run, ascending.
+    runs: Vec<(LocalOperationId, Arc<OperationKey<Op>>)>,
 }
 
 /// What the outputs of a linear map are.
@@ -32,12 +45,14 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
         tangent_inputs: Vec<(Op::InputKey, LocalValueId)>,
         tangent_outputs: Vec<Option<LocalValueId>>,
         labels: OutputLabels<Op>,
+        emissions: Emissions<Op>,
     ) -> Self {
         Self {
             graph,
             tangent_inputs,
             tangent_outputs,
             labels,
+            emissions,
         }
     }
 
@@ -69,6 +84,15 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
         &self.tangent_outputs
     }
 
+    /// The operation whose rule emitted an operation of this graph: one of the primal graph after
+    /// `linearize`, one of the transposed map after `linear_transpose`. `None` for an addition of
+    /// cotangent seeds, and in a graph that was read from text.
+    pub fn emitted_by(&self, operation: LocalOperationId) -> Option<&OperationKey<Op>> {
+        let runs = &self.emissions.runs;
+        let after = runs.partition_point(|(first, _)| *first <= operation);
+        runs[..after].last().map(|(_, key)| &**key)
+    }
+
     /// The map ready to be printed, whole or line by line: outputs are labelled with what they are
     /// tangents (`d.out0`) or cotangents of, symbolic zeros stand as `zero`, and what the map uses of
     /// the primal graph as `residual`.
@@ -83,6 +107,24 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
             .with_residuals()
     }
 
+    /// The map as a picture, joined to the graphs that it was derived from.
+    pub fn picture(&self) -> Picture {
+        let shade = match self.labels {
+            OutputLabels::Tangents => Shade::Linear,
+            OutputLabels::Cotangents(_) => Shade::Transposed,
+        };
+        let title = match shade {
+            Shade::Transposed => "transposed",
+            _ => "linear",
+        };
+        let parents = self.graph.parents().iter();
+        let mut graphs: Vec<(&str, Shade, &Graph<Op>)> = parents
+            .map(|parent| ("primal", Shade::Primal, &**parent))
+            .collect();
+        graphs.push((title, shade, &self.graph));
+        Picture::of_graphs(&graphs)
+    }
+
     fn output_label(&self, position: usize) -> String {
         match &self.labels {
             OutputLabels::Tangents => format!("d.out{position}"),
@@ -91,10 +133,66 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
     }
 }
 
+impl<Op: GraphOperation> Emissions<Op> {
+    /// What is added to `builder` from here on is emitted by the rule of `key`.
+    pub(crate) fn begin(&mut self, builder: &GraphBuilder<Op>, key: &Arc<OperationKey<Op>>) {
+        let first = builder.as_graph().operations().len();
+        if self.runs.last().is_some_and(|(last, _)| *last == first) {
+            self.runs.pop();
+        }
+        self.runs.push((first, Arc::clone(key)));
+    }
+}
+
+impl<Op: GraphOperation> Default for Emissions<Op> {
+    fn default() -> Self {
+        Self { runs: Vec::new() }
+    }
+}
+
 impl<Op: GraphOperation> Display for LinearizedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(&self.listing(), f)
     }
+}
+
+/// Reads a `linear` listing. Its parents are not in the text, so the graph has none.
+impl<Op: ParseNames> FromStr for LinearizedGraph<Op> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let listing = parse::<Op>(text, &["linear"])?;
+        let inputs = listing.graph.inputs().iter().map(|&id| {
+            let ValueKey::Input(key) = &listing.graph.values()[id].key else {
+                unreachable!("a graph input has an input key");
+            };
+            (Op::primal_of(key), id)
+        });
+        Ok(Self {
+            tangent_inputs: inputs.collect(),
+            tangent_outputs: listing.outputs.iter().map(|output| output.value).collect(),
+            labels: parse_labels::<Op>(&listing.outputs)?,
+            emissions: Emissions::default(),
+            graph: listing.graph,
+        })
+    }
+}
+
+fn parse_labels<Op: ParseNames>(outputs: &[ParsedOutput]) -> Result<OutputLabels<Op>, ParseError> {
+    let numbered = outputs.iter().enumerate();
+    let is_tangent = |(position, output): (usize, &ParsedOutput)| match &output.label {
+        None => true,
+        Some(label) => *label == format!("d.out{position}"),
+    };
+    if numbered.clone().all(is_tangent) {
+        return Ok(OutputLabels::Tangents);
+    }
+    let keys = outputs.iter().map(|output| {
+        let key = output.label.as_deref().and_then(Op::parse_input_name);
+        let expected = "the name of an input after `->`";
+        key.ok_or_else(|| ParseError::new(output.line, output.column, expected, "no such name"))
+    });
+    keys.collect::<Result<_, _>>().map(OutputLabels::Cotangents)
 }
 
 /// An input's name as text, not quoted.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_graph::{
-    Graph, GraphBuilder, LocalValueId, OperationNode, OperationRole, ValueKey, ValueRef,
-    describe_operation,
+    Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationNode, OperationRole, ValueKey,
+    ValueRef, describe_operation,
 };
 
-use crate::linearized_graph::{LinearizedGraph, OutputLabels};
+use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleScope, emit_sum,
@@ -65,11 +65,13 @@ pub fn try_linear_transpose<Op: Primitive>(
         .map(|key| (key.clone(), builder.add_input(key)))
         .collect();
     let seed_ids: Vec<_> = seeds.iter().map(|(_, id)| Some(*id)).collect();
-    let cotangents = try_linear_transpose_with_builder(linear, &mut builder, &seed_ids, ctx)?;
+    let mut emissions = Emissions::default();
+    let cotangents = transpose_into(linear, &mut builder, &seed_ids, ctx, &mut emissions)?;
     builder.set_outputs(cotangents.iter().copied().flatten().collect());
     let inputs = linear.tangent_inputs().iter();
     let labels = OutputLabels::Cotangents(inputs.map(|(key, _)| key.clone()).collect());
-    let transposed = LinearizedGraph::new(builder.build(), seeds, cotangents, labels);
+    let graph = builder.build();
+    let transposed = LinearizedGraph::new(graph, seeds, cotangents, labels, emissions);
     verified(transposed, ADRuleKind::Transpose)
 }
 
@@ -95,6 +97,37 @@ pub fn try_linear_transpose_with_builder<Op: Primitive>(
     cotangent_seeds: &[Option<LocalValueId>],
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+    transpose_into(linear, builder, cotangent_seeds, ctx, &mut Unobserved)
+}
+
+/// Is told how a transposition goes.
+pub(crate) trait Observer<Op: Primitive, B> {
+    /// The rule of `node` is about to be called.
+    fn enter(&mut self, _node: &OperationNode<Op>, _builder: &B) {}
+
+    /// The rule of an operation returned a symbolic zero for an operand that depends on a tangent.
+    fn died(&mut self, _operation: LocalOperationId, _operand: usize) {}
+}
+
+struct Unobserved;
+
+impl<Op: Primitive, B> Observer<Op, B> for Unobserved {}
+
+/// Attributes what is emitted into a graph to the operation whose rule emits it.
+impl<Op: Primitive> Observer<Op, GraphBuilder<Op>> for Emissions<Op> {
+    fn enter(&mut self, node: &OperationNode<Op>, builder: &GraphBuilder<Op>) {
+        self.begin(builder, node.key());
+    }
+}
+
+/// The one walk behind all transpositions.
+pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
+    linear: &LinearizedGraph<Op>,
+    builder: &mut B,
+    cotangent_seeds: &[Option<LocalValueId>],
+    ctx: &mut Op::ADContext,
+    observer: &mut impl Observer<Op, B>,
+) -> ADRuleResult<Vec<Option<LocalValueId>>> {
     let graph = linear.as_graph();
     if cotangent_seeds.len() != graph.outputs().len() {
         return Err(ADRuleError::WrongSeedCount {
@@ -112,8 +145,8 @@ pub fn try_linear_transpose_with_builder<Op: Primitive>(
     for (&output, &seed) in graph.outputs().iter().zip(cotangent_seeds) {
         pass.accumulate(output, seed)?;
     }
-    for node in graph.operations().iter().rev() {
-        pass.transpose(node)?;
+    for (id, node) in graph.operations().iter().enumerate().rev() {
+        pass.transpose(id, node, observer)?;
     }
     let inputs = linear.tangent_inputs().iter();
     Ok(inputs.map(|(_, id)| pass.cotangent[*id]).collect())
@@ -152,13 +185,19 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     }
 
     /// Hands an operation's cotangents on to its operands.
-    fn transpose(&mut self, node: &OperationNode<Op>) -> ADRuleResult<()> {
+    fn transpose(
+        &mut self,
+        id: LocalOperationId,
+        node: &OperationNode<Op>,
+        observer: &mut impl Observer<Op, B>,
+    ) -> ADRuleResult<()> {
         let cotangents: SmallVec<[Option<LocalValueId>; 2]> =
             node.outputs.iter().map(|&id| self.cotangent[id]).collect();
         if cotangents.iter().all(Option::is_none) {
             return Ok(());
         }
         self.check_linear(node)?;
+        observer.enter(node, self.builder);
         let operands: SmallVec<[PrimitiveValue<Op>; 4]> =
             node.inputs.iter().map(|input| self.by_key(input)).collect();
         let mut scope = RuleScope::new(
@@ -177,6 +216,9 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         let returned = scope.finish(node.inputs.len(), returned)?;
         for (operand, cotangent) in returned.into_iter().enumerate() {
             if let ValueRef::Local(value) = node.inputs[operand] {
+                if cotangent.is_none() && self.on_tangent[value] {
+                    observer.died(id, operand);
+                }
                 self.accumulate(value, cotangent)?;
             }
         }

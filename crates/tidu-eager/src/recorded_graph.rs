@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tidu_graph::text::Listing;
 use tidu_graph::{
-    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
-    describe_key, describe_operation,
+    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole, Picture, Shade, ValueKey,
+    ValueRef, describe_key, describe_operation,
 };
 
 use crate::error::{EagerError, Side, unwrap_or_panic};
@@ -110,6 +110,11 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
     /// The keys of the graph's outputs, in order.
     pub fn output_keys(&self) -> &[ValueKey<Op>] {
         &self.output_keys
+    }
+
+    /// The graph as a picture.
+    pub fn picture(&self) -> Picture {
+        Picture::of_graphs(&[("recorded", Shade::Primal, &*self.graph)])
     }
 
     pub(crate) fn shared_graph(&self) -> &Arc<Graph<Op>> {

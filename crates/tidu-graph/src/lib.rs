@@ -18,6 +18,7 @@
 //! | [`compile`] → [`CompiledProgram`] | a list of instructions, to be run many times |
 //! | [`ValueKeyInterner`] | dense ids for keys of your own |
 //! | [`text`] | graphs as text, printed and parsed |
+//! | [`Picture`] | graphs as pictures, for Graphviz and Mermaid |
 //! | [`verify`] | everything that is wrong with a graph, in the manner of a compiler |
 //!
 //! # Example
@@ -84,6 +85,7 @@ mod interner;
 mod key;
 mod materialize;
 mod operation;
+mod picture;
 mod program;
 mod short_list;
 mod table;
@@ -101,6 +103,7 @@ pub use materialize::{
     try_materialize_merge,
 };
 pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
+pub use picture::{Picture, Shade};
 pub use program::{CompiledProgram, Instruction, compile};
 pub use short_list::ShortList;
 pub use table::{OperationId, TableOperation, ValueId, ValueOrigin, describe_key};

@@ -148,8 +148,13 @@ impl<Op: GraphOperation> ValueTable<Op> {
     }
 
     /// All operations, operands before users.
-    pub fn operation_ids(&self) -> impl Iterator<Item = OperationId> + use<Op> {
+    pub fn operation_ids(&self) -> impl DoubleEndedIterator<Item = OperationId> + use<Op> {
         (0..self.operations.len()).map(OperationId::new)
+    }
+
+    /// All values, operands before results.
+    pub fn value_ids(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<Op> {
+        (0..self.values.len()).map(ValueId::new)
     }
 
     /// The first key that was seen of this structure.

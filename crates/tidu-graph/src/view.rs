@@ -85,6 +85,16 @@ impl<Op: GraphOperation> ResolvedView<Op> {
         self.table.operation_count()
     }
 
+    /// All values: operands before what is made of them.
+    pub fn value_ids(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<Op> {
+        self.table.value_ids()
+    }
+
+    /// All operations: each after those that it uses.
+    pub fn operation_ids(&self) -> impl DoubleEndedIterator<Item = OperationId> + use<Op> {
+        self.table.operation_ids()
+    }
+
     /// The id of a value, or `None` if no graph of the view defines it.
     ///
     /// # Complexity

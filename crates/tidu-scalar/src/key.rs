@@ -69,11 +69,18 @@ impl ScalarKey {
         } else {
             Name::Word(rest.into())
         };
-        Some(Self(if marks.is_empty() {
-            base
-        } else {
-            Name::Marked(Arc::new(Marked { base, marks }))
-        }))
+        Some(Self(with_marks(base, marks)))
+    }
+
+    /// What this is the tangent of; itself if it is no tangent.
+    pub(crate) fn primal(&self) -> Self {
+        match &self.0 {
+            Name::Marked(marked) if self.is_tangent() => {
+                let marks = &marked.marks[..marked.marks.len() - 1];
+                Self(with_marks(marked.base.clone(), marks.to_vec()))
+            }
+            _ => self.clone(),
+        }
     }
 
     fn last_mark(&self) -> Option<Mark> {
@@ -138,6 +145,14 @@ impl fmt::Display for ScalarKey {
             Name::Number(number) => write!(f, "#{number}"),
             Name::Marked(_) => unreachable!("the base of a marked name is not marked"),
         }
+    }
+}
+
+fn with_marks(base: Name, marks: Vec<Mark>) -> Name {
+    if marks.is_empty() {
+        base
+    } else {
+        Name::Marked(Arc::new(Marked { base, marks }))
     }
 }
 

@@ -37,6 +37,10 @@ impl ParseNames for ScalarOp {
     fn parse_input_name(text: &str) -> Option<ScalarKey> {
         ScalarKey::parse(text)
     }
+
+    fn primal_of(key: &ScalarKey) -> ScalarKey {
+        key.primal()
+    }
 }
 
 /// A number as `f64`'s `Debug` prints it, which is exact; a NaN by its bits.

@@ -106,6 +106,13 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         uses.map(|(id, user)| (self.externals.name_of(*id), *user))
     }
 
+    /// The first operation that uses a value of another graph itself.
+    pub fn first_use(&self, value: &ValueKey<Op>) -> Option<LocalOperationId> {
+        let id = self.externals.table.find(value)?;
+        let mut uses = self.externals.direct.iter();
+        uses.find(|(used, _)| *used == id).map(|(_, user)| *user)
+    }
+
     fn write_externals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for item in &self.externals.items {
             match *item {

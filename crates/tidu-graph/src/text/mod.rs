@@ -48,5 +48,5 @@ mod name;
 mod parse;
 
 pub use listing::{Line, Listing, ListingOutput};
-pub(crate) use name::input_name;
+pub use name::{input_name, operation_name};
 pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};

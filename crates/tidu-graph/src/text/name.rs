@@ -7,8 +7,8 @@ use crate::GraphOperation;
 /// The first word of an application may not be one of these.
 pub(super) const KEYWORDS: [&str; 2] = ["fixed", "masked"];
 
-/// An operation's name, quoted if need be.
-pub(crate) fn operation_name<Op: GraphOperation>(operation: &Op) -> String {
+/// The printed name of an operation, quoted if need be.
+pub fn operation_name<Op: GraphOperation>(operation: &Op) -> String {
     let text = NameOf(|f: &mut fmt::Formatter<'_>| operation.fmt_name(f)).to_string();
     if is_plain_name(&text) {
         text
@@ -17,8 +17,8 @@ pub(crate) fn operation_name<Op: GraphOperation>(operation: &Op) -> String {
     }
 }
 
-/// An input's name, quoted if need be.
-pub(crate) fn input_name<Op: GraphOperation>(key: &Op::InputKey) -> String {
+/// The printed name of an input, quoted if need be.
+pub fn input_name<Op: GraphOperation>(key: &Op::InputKey) -> String {
     let text = NameOf(|f: &mut fmt::Formatter<'_>| Op::fmt_input_name(key, f)).to_string();
     plain_or_quoted_word(&text)
 }

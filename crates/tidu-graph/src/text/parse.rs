@@ -18,6 +18,14 @@ pub trait ParseNames: GraphOperation {
 
     /// The input that prints as `text` (see [`GraphOperation::fmt_input_name`]), or `None`.
     fn parse_input_name(text: &str) -> Option<Self::InputKey>;
+
+    /// The input of which `key` names a tangent, as far as names tell; `key` itself by default.
+    ///
+    /// The text of a linear map names its tangent inputs only, so this is what a transposition of a
+    /// map that was read from text calls its outputs by.
+    fn primal_of(key: &Self::InputKey) -> Self::InputKey {
+        key.clone()
+    }
 }
 
 /// Where a text is not a listing, and what should stand there.
@@ -33,6 +41,23 @@ pub struct ParseError {
     pub expected: String,
     /// What stands there.
     pub found: String,
+}
+
+impl ParseError {
+    /// An error of a reader that is built on [`parse`].
+    pub fn new(
+        line: usize,
+        column: usize,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self {
+            line,
+            column,
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
 }
 
 /// What a listing says.
@@ -53,6 +78,10 @@ pub struct ParsedOutput {
     pub value: Option<LocalValueId>,
     /// What stands after the arrow.
     pub label: Option<String>,
+    /// Where the output stands: the line, counted from 1.
+    pub line: usize,
+    /// Where the output stands: the column in characters, counted from 1.
+    pub column: usize,
 }
 
 /// Reads a listing whose header is one of `headers`.
@@ -162,6 +191,7 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_output(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         line.skip_blanks();
+        let place = line;
         let value = if line.eat("zero") {
             None
         } else {
@@ -180,7 +210,12 @@ impl<Op: ParseNames> Parser<Op> {
             None
         };
         line.expect_end()?;
-        self.outputs.push(ParsedOutput { value, label });
+        self.outputs.push(ParsedOutput {
+            value,
+            label,
+            line: place.line,
+            column: place.column(),
+        });
         Ok(())
     }
 
@@ -578,11 +613,10 @@ impl<'t> Cursor<'t> {
     }
 
     fn error(&self, expected: &str, found: String) -> ParseError {
-        ParseError {
-            line: self.line,
-            column: self.text[..self.at].chars().count() + 1,
-            expected: expected.to_owned(),
-            found,
-        }
+        ParseError::new(self.line, self.column(), expected, found)
+    }
+
+    fn column(&self) -> usize {
+        self.text[..self.at].chars().count() + 1
     }
 }

@@ -1,0 +1,220 @@
+//! Why a derivative is zero, and why a value must be saved.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+use tidu_graph::{
+    GraphBuilder, LocalOperationId, OperationId, OperationKey, ResolvedView, ValueKey, ValueOrigin,
+    describe_operation,
+};
+
+use crate::linearize::{State, linearize_unverified};
+use crate::linearized_graph::LinearizedGraph;
+use crate::rules::{ADRuleError, ADRuleResult, Primitive};
+use crate::transpose::{Observer, transpose_into};
+
+/// Why the derivative by an input is a symbolic zero, or that it is not.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WhyZero {
+    /// It is not.
+    #[error("the derivative is not a symbolic zero")]
+    NotZero,
+    /// The outputs do not depend on the input.
+    #[error("no path leads from the input to an output")]
+    NoPath,
+    /// A JVP rule returned `None` for outputs on the way, although an operand has a tangent.
+    #[error("the jvp rule of {operation} returned no tangent")]
+    JvpRule {
+        /// The first such operation, in topological order.
+        operation: String,
+    },
+    /// A transpose rule returned `None` for an operand that depends on the tangent.
+    #[error(
+        "the transpose rule of {operation} returned no cotangent for operand {operand} of `{line}`"
+    )]
+    TransposeRule {
+        /// The first such operation that the cotangent meets on its way back.
+        operation: String,
+        /// The operand.
+        operand: usize,
+        /// The operation in the printed linear map.
+        line: String,
+    },
+    /// An operand depends on the tangent but is not marked active.
+    #[error("the linear map cannot be transposed: {reason}")]
+    Inactive {
+        /// The first such operation that the cotangent meets on its way back, and its operand.
+        reason: String,
+    },
+}
+
+/// Asks why the derivative of `outputs` by `input` is a symbolic zero: names the first place where
+/// tangent or cotangent died.
+///
+/// Follows the tangent forward, and if it arrives, a cotangent back, as
+/// [`linearize`](crate::linearize) and [`linear_transpose`](crate::linear_transpose) do.
+///
+/// # Errors
+///
+/// Those of the two transforms, but for what it explains.
+///
+/// # Complexity
+///
+/// That of the two transforms.
+pub fn why_zero<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    outputs: &[ValueKey<Op>],
+    input: &Op::InputKey,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<WhyZero> {
+    let wrt = std::slice::from_ref(input);
+    let mut pass = 0;
+    let (linear, state) = loop {
+        // Nobody sees these tangents, so any pass that is free will do.
+        match linearize_unverified(view, outputs, wrt, pass, ctx, &HashMap::new()) {
+            Err(ADRuleError::PassReused { .. }) => pass += 1,
+            result => break result?,
+        }
+    };
+    if linear.tangent_outputs().iter().all(Option::is_none) {
+        return Ok(why_no_tangent(view, outputs, input, &state));
+    }
+    let mut builder = GraphBuilder::new();
+    let seeds = linear.as_graph().outputs().iter();
+    let seeds: Vec<_> = seeds
+        .enumerate()
+        .map(|(position, _)| Some(builder.add_input(seed_name(&linear, position))))
+        .collect();
+    let mut first_death = FirstDeath(None);
+    match transpose_into(&linear, &mut builder, &seeds, ctx, &mut first_death) {
+        Ok(cotangents) if cotangents[0].is_some() => Ok(WhyZero::NotZero),
+        Ok(_) => Ok(first_death.explain(&linear)),
+        Err(error @ ADRuleError::NotLinear { .. }) => Ok(WhyZero::Inactive {
+            reason: error.to_string(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a value must be saved for a linear map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WhySaved {
+    /// The first operation of the map that uses the value.
+    pub operation: LocalOperationId,
+    /// That operation as it is printed.
+    pub used_by: String,
+    /// The operation whose rule asked for the value, in short; `None` in a map that was read from
+    /// text.
+    pub asked_by: Option<String>,
+}
+
+/// Asks why a value must be saved to run a linear map: names the first operation that uses it, or
+/// `None` if there is no such operation.
+///
+/// # Complexity
+///
+/// Linear in the map.
+pub fn why_saved<Op: Primitive>(
+    linear: &LinearizedGraph<Op>,
+    value: &ValueKey<Op>,
+) -> Option<WhySaved> {
+    let listing = linear.listing();
+    let operation = listing.first_use(value)?;
+    let asked_by = linear.emitted_by(operation);
+    Some(WhySaved {
+        operation,
+        used_by: listing.operation_line(operation).text,
+        asked_by: asked_by.map(|key: &OperationKey<Op>| describe_operation(key.operation())),
+    })
+}
+
+/// Seeds of a transposition that nobody sees need only be there.
+fn seed_name<Op: Primitive>(linear: &LinearizedGraph<Op>, position: usize) -> Op::InputKey {
+    use crate::rules::ADKey;
+    linear.tangent_inputs()[0].0.cotangent_of(position)
+}
+
+/// The first operation on a path from the input to an output that has a tangent going in and none
+/// coming out.
+fn why_no_tangent<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    outputs: &[ValueKey<Op>],
+    input: &Op::InputKey,
+    state: &[State],
+) -> WhyZero {
+    let on_path = on_path(view, outputs, input);
+    let has_tangent = |value: usize| matches!(state[value], State::Done(Some(_)));
+    let died = |id: &OperationId| {
+        let entry = view.operation(*id);
+        let slots = 0..entry.key().operation().output_count();
+        let mut results = slots.map(|slot| entry.output(slot).index());
+        entry.operands().iter().any(|id| has_tangent(id.index()))
+            && results.any(|value| on_path[value] && !has_tangent(value))
+    };
+    match view.operation_ids().find(died) {
+        None => WhyZero::NoPath,
+        Some(id) => WhyZero::JvpRule {
+            operation: describe_operation(view.operation(id).key().operation()),
+        },
+    }
+}
+
+/// By view value: whether it lies on a path from the input to an output.
+fn on_path<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    outputs: &[ValueKey<Op>],
+    input: &Op::InputKey,
+) -> Vec<bool> {
+    let mut from_input = vec![false; view.value_count()];
+    if let Some(id) = view.find(&ValueKey::Input(input.clone())) {
+        from_input[id.index()] = true;
+    }
+    let operations: Vec<OperationId> = view.operation_ids().collect();
+    for &id in &operations {
+        let entry = view.operation(id);
+        if entry.operands().iter().any(|id| from_input[id.index()]) {
+            for slot in 0..entry.key().operation().output_count() {
+                from_input[entry.output(slot).index()] = true;
+            }
+        }
+    }
+    let mut needed = vec![false; view.value_count()];
+    for id in view.find_all(outputs).into_iter().flatten() {
+        needed[id.index()] = true;
+    }
+    for value in view.value_ids().rev() {
+        if needed[value.index()]
+            && let ValueOrigin::Output { operation, .. } = view.origin(value)
+        {
+            for operand in view.operation(operation).operands() {
+                needed[operand.index()] = true;
+            }
+        }
+    }
+    let both = from_input.into_iter().zip(needed);
+    both.map(|(from_input, needed)| from_input && needed)
+        .collect()
+}
+
+struct FirstDeath(Option<(LocalOperationId, usize)>);
+
+impl<Op: Primitive, B> Observer<Op, B> for FirstDeath {
+    fn died(&mut self, operation: LocalOperationId, operand: usize) {
+        self.0.get_or_insert((operation, operand));
+    }
+}
+
+impl FirstDeath {
+    fn explain<Op: Primitive>(self, linear: &LinearizedGraph<Op>) -> WhyZero {
+        match self.0 {
+            None => WhyZero::NoPath,
+            Some((operation, operand)) => WhyZero::TransposeRule {
+                operation: describe_operation(&linear.as_graph().operations()[operation].operation),
+                operand,
+                line: linear.listing().operation_line(operation).text,
+            },
+        }
+    }
+}

@@ -1,0 +1,589 @@
+//! Graphs as pictures: Graphviz DOT and Mermaid.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Display, Write};
+
+use hashbrown::HashMap;
+
+use crate::graph::{Graph, LocalValueId, ValueRef};
+use crate::key::{FixedState, ValueKey};
+use crate::materialize::MaterializedGraph;
+use crate::program::CompiledProgram;
+use crate::table::{ValueId, ValueTable, describe_key};
+use crate::text::{input_name, operation_name};
+use crate::{GraphOperation, OperationRole};
+
+/// What a cluster of operations is for, and so how it is filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shade {
+    /// A primal computation.
+    Primal,
+    /// A linear map of tangents.
+    Linear,
+    /// A transposed map, of cotangents.
+    Transposed,
+}
+
+/// A graph, or several, ready to be drawn.
+///
+/// One node an operation, input and output; edges follow the values, bold where an operand is
+/// active. What a graph uses of others stands in a rank of its own, and is joined to its definition
+/// by a dashed edge where that is drawn too.
+///
+/// # Example
+///
+/// ```
+/// # use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, Picture, ValueRef};
+/// # #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// # struct Neg;
+/// # impl GraphOperation for Neg {
+/// #     type Operand = f64;
+/// #     type Context = ();
+/// #     type InputKey = &'static str;
+/// #     fn input_count(&self) -> usize { 1 }
+/// #     fn output_count(&self) -> usize { 1 }
+/// # }
+/// let mut builder = GraphBuilder::new();
+/// let x = builder.add_input("x");
+/// let y = builder.add_operation(Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
+/// builder.set_outputs(y);
+/// let dot = Picture::of_graph(&builder.build()).to_dot();
+/// assert!(dot.contains("Neg"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    clusters: Vec<Cluster>,
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    /// How many nodes were left out.
+    hidden: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Cluster {
+    title: String,
+    shade: Shade,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    cluster: usize,
+    kind: NodeKind,
+    label: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NodeKind {
+    Input,
+    Operation,
+    Residual,
+    Output,
+}
+
+#[derive(Clone, Debug)]
+struct Edge {
+    from: usize,
+    to: usize,
+    label: String,
+    style: EdgeStyle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EdgeStyle {
+    Plain,
+    /// Into an active operand.
+    Active,
+    /// From a definition to where another graph uses it.
+    Residual,
+}
+
+impl Picture {
+    /// More nodes than this are not drawn: no layout is readable beyond. See
+    /// [`around`](Self::around) for how to choose.
+    pub const NODE_LIMIT: usize = 400;
+
+    /// One graph.
+    pub fn of_graph<Op: GraphOperation>(graph: &Graph<Op>) -> Self {
+        Self::of_graphs(&[("graph", Shade::Primal, graph)])
+    }
+
+    /// Several graphs, each a cluster with a title, joined where one uses values of another.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graphs.
+    pub fn of_graphs<Op: GraphOperation>(graphs: &[(&str, Shade, &Graph<Op>)]) -> Self {
+        let mut scene = Scene::new();
+        for (title, shade, graph) in graphs {
+            scene.add_graph(title, *shade, graph);
+        }
+        scene.join_residuals();
+        scene.picture
+    }
+
+    /// A flat graph; linearized operations are filled as such.
+    pub fn of_flat<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Self {
+        let mut picture = Self::default();
+        let primal = picture.add_cluster("primal", Shade::Primal);
+        let linear = picture.add_cluster("linearized", Shade::Linear);
+        let mut made_by = vec![(0, 0); graph.values.len()];
+        for (&value, key) in graph.input_values.iter().zip(&graph.inputs) {
+            made_by[value] = (picture.add_node(primal, NodeKind::Input, key_label(key)), 0);
+        }
+        for node in &graph.operations {
+            let (cluster, mask) = match &node.role {
+                OperationRole::Primary => (primal, &[][..]),
+                OperationRole::Linearized { active_mask } => (linear, &active_mask[..]),
+            };
+            let label = operation_label(&node.operation, &node.outputs, "%");
+            let id = picture.add_node(cluster, NodeKind::Operation, label);
+            for (operand, &value) in node.inputs.iter().enumerate() {
+                picture.add_use(made_by[value], id, mask.get(operand) == Some(&true));
+            }
+            for (slot, &value) in node.outputs.iter().enumerate() {
+                made_by[value] = (id, slot);
+            }
+        }
+        for &value in &graph.output_values {
+            let id = picture.add_node(primal, NodeKind::Output, format!("%{value}"));
+            picture.add_use(made_by[value], id, false);
+        }
+        picture
+    }
+
+    /// A program; edges follow what its slots hold.
+    pub fn of_program<Op: GraphOperation>(program: &CompiledProgram<Op>) -> Self {
+        let mut picture = Self::default();
+        let cluster = picture.add_cluster("program", Shade::Primal);
+        let mut held_by = vec![(0, 0); program.n_slots];
+        for &slot in &program.input_slots {
+            let id = picture.add_node(cluster, NodeKind::Input, format!("s{slot}"));
+            held_by[slot] = (id, 0);
+        }
+        for instruction in &program.instructions {
+            let results: Vec<Option<usize>> = program.result_slots(instruction).collect();
+            let slots: Vec<usize> = results.iter().copied().flatten().collect();
+            let label = operation_label(&instruction.operation, &slots, "s");
+            let id = picture.add_node(cluster, NodeKind::Operation, label);
+            for &slot in program.operand_slots(instruction) {
+                picture.add_use(held_by[slot as usize], id, false);
+            }
+            for (result, slot) in results.into_iter().enumerate() {
+                if let Some(slot) = slot {
+                    held_by[slot] = (id, result);
+                }
+            }
+        }
+        for &slot in &program.output_slots {
+            let id = picture.add_node(cluster, NodeKind::Output, format!("s{slot}"));
+            picture.add_use(held_by[slot], id, false);
+        }
+        picture
+    }
+
+    /// Keeps what lies within `radius` edges of the nodes whose label holds one of `names` (`mul`,
+    /// `%12`, `x`), and says how much is left out.
+    #[must_use]
+    pub fn around(&self, names: &[&str], radius: usize) -> Self {
+        let chosen = |node: &Node| {
+            let mut words = node.label.split([' ', ',', '\n']);
+            names.contains(&node.label.as_str()) || words.any(|word| names.contains(&word))
+        };
+        let nodes = self.nodes.iter().enumerate();
+        let start = nodes.filter(|(_, node)| chosen(node)).map(|(id, _)| id);
+        self.neighbourhood(start.collect(), radius, usize::MAX)
+    }
+
+    /// The picture in the language of Graphviz; `dot -Tsvg` draws it.
+    pub fn to_dot(&self) -> String {
+        self.limited()
+            .write(|picture, text| picture.write_dot(text))
+    }
+
+    /// The picture as a Mermaid flow chart.
+    pub fn to_mermaid(&self) -> String {
+        self.limited()
+            .write(|picture, text| picture.write_mermaid(text))
+    }
+
+    fn write(&self, writer: impl FnOnce(&Self, &mut String) -> fmt::Result) -> String {
+        let mut text = String::new();
+        writer(self, &mut text).expect("writing to a string does not fail");
+        text
+    }
+
+    fn write_dot(&self, text: &mut String) -> fmt::Result {
+        writeln!(text, "digraph {{")?;
+        writeln!(text, "    rankdir=TB;")?;
+        writeln!(text, "    node [fontname=\"monospace\", style=filled];")?;
+        if let Some(note) = self.hidden_note() {
+            writeln!(text, "    label={};", DotString(&note))?;
+        }
+        for (index, cluster) in self.clusters.iter().enumerate() {
+            writeln!(text, "    subgraph cluster_{index} {{")?;
+            writeln!(text, "        label={};", DotString(&cluster.title))?;
+            for (id, node) in self.nodes_of(index) {
+                writeln!(
+                    text,
+                    "        n{id} [label={}, shape={}, fillcolor=\"{}\"];",
+                    DotString(&node.label),
+                    dot_shape(node.kind),
+                    fill(node.kind, cluster.shade)
+                )?;
+            }
+            let residuals: Vec<String> = self
+                .nodes_of(index)
+                .filter(|(_, node)| node.kind == NodeKind::Residual)
+                .map(|(id, _)| format!("n{id};"))
+                .collect();
+            if !residuals.is_empty() {
+                writeln!(text, "        {{ rank=same; {} }}", residuals.join(" "))?;
+            }
+            writeln!(text, "    }}")?;
+        }
+        for edge in &self.edges {
+            let style = match edge.style {
+                EdgeStyle::Plain => "style=solid",
+                EdgeStyle::Active => "style=bold, penwidth=2.5",
+                EdgeStyle::Residual => "style=dashed",
+            };
+            let label = DotString(&edge.label);
+            let (from, to) = (edge.from, edge.to);
+            writeln!(text, "    n{from} -> n{to} [{style}, label={label}];")?;
+        }
+        writeln!(text, "}}")
+    }
+
+    fn write_mermaid(&self, text: &mut String) -> fmt::Result {
+        writeln!(text, "flowchart TB")?;
+        for (index, cluster) in self.clusters.iter().enumerate() {
+            writeln!(
+                text,
+                "    subgraph c{index}[{}]",
+                MermaidString(&cluster.title)
+            )?;
+            for (id, node) in self.nodes_of(index) {
+                let (open, close) = mermaid_shape(node.kind);
+                writeln!(
+                    text,
+                    "        n{id}{open}{}{close}",
+                    MermaidString(&node.label)
+                )?;
+                let fill = fill(node.kind, cluster.shade);
+                writeln!(text, "        style n{id} fill:{fill}")?;
+            }
+            writeln!(text, "    end")?;
+        }
+        for edge in &self.edges {
+            let arrow = match edge.style {
+                EdgeStyle::Plain => "-->",
+                EdgeStyle::Active => "==>",
+                EdgeStyle::Residual => "-.->",
+            };
+            let label = match edge.label.as_str() {
+                "" => String::new(),
+                label => format!("|{}|", MermaidString(label)),
+            };
+            writeln!(text, "    n{} {arrow}{label} n{}", edge.from, edge.to)?;
+        }
+        match self.hidden_note() {
+            Some(note) => writeln!(text, "    hidden[{}]", MermaidString(&note)),
+            None => Ok(()),
+        }
+    }
+
+    fn hidden_note(&self) -> Option<String> {
+        let hidden = self.hidden;
+        (hidden > 0).then(|| format!("cut to a neighbourhood: {hidden} nodes are not shown"))
+    }
+
+    fn nodes_of(&self, cluster: usize) -> impl Iterator<Item = (usize, &Node)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter(move |(_, node)| node.cluster == cluster)
+    }
+
+    /// The picture itself, or what is nearest to its outputs if it is too large.
+    fn limited(&self) -> Self {
+        if self.nodes.len() <= Self::NODE_LIMIT {
+            return self.clone();
+        }
+        let ends = self.nodes.iter().enumerate();
+        let outputs = ends.filter(|(_, node)| node.kind == NodeKind::Output);
+        let mut start: VecDeque<usize> = outputs.map(|(id, _)| id).collect();
+        if start.is_empty() {
+            start.push_back(self.nodes.len() - 1);
+        }
+        self.neighbourhood(start, usize::MAX, Self::NODE_LIMIT)
+    }
+
+    /// The nodes within `radius` edges of the start, the nearest `limit` of them.
+    fn neighbourhood(&self, start: VecDeque<usize>, radius: usize, limit: usize) -> Self {
+        let neighbours = self.neighbours();
+        let mut distance = vec![usize::MAX; self.nodes.len()];
+        for &id in start.iter().take(limit) {
+            distance[id] = 0;
+        }
+        let mut kept = start.len().min(limit);
+        let mut queue: VecDeque<usize> = start.into_iter().take(limit).collect();
+        while let Some(id) = queue.pop_front() {
+            if distance[id] >= radius {
+                continue;
+            }
+            for &next in &neighbours[id] {
+                if distance[next] == usize::MAX && kept < limit {
+                    distance[next] = distance[id] + 1;
+                    kept += 1;
+                    queue.push_back(next);
+                }
+            }
+        }
+        self.restricted(|id| distance[id] != usize::MAX)
+    }
+
+    fn neighbours(&self) -> Vec<Vec<usize>> {
+        let mut neighbours = vec![Vec::new(); self.nodes.len()];
+        for edge in &self.edges {
+            neighbours[edge.from].push(edge.to);
+            neighbours[edge.to].push(edge.from);
+        }
+        neighbours
+    }
+
+    fn restricted(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let mut new_id = vec![None; self.nodes.len()];
+        let mut nodes = Vec::new();
+        for (id, node) in self.nodes.iter().enumerate().filter(|(id, _)| keep(*id)) {
+            new_id[id] = Some(nodes.len());
+            nodes.push(node.clone());
+        }
+        let edges = self.edges.iter().filter_map(|edge| {
+            Some(Edge {
+                from: new_id[edge.from]?,
+                to: new_id[edge.to]?,
+                ..edge.clone()
+            })
+        });
+        Self {
+            clusters: self.clusters.clone(),
+            edges: edges.collect(),
+            hidden: self.hidden + self.nodes.len() - nodes.len(),
+            nodes,
+        }
+    }
+
+    fn add_cluster(&mut self, title: &str, shade: Shade) -> usize {
+        self.clusters.push(Cluster {
+            title: title.to_owned(),
+            shade,
+        });
+        self.clusters.len() - 1
+    }
+
+    fn add_node(&mut self, cluster: usize, kind: NodeKind, label: String) -> usize {
+        self.nodes.push(Node {
+            cluster,
+            kind,
+            label,
+        });
+        self.nodes.len() - 1
+    }
+
+    /// An edge from a result to its use; the slot is named if it is not the first.
+    fn add_use(&mut self, (from, slot): (usize, usize), to: usize, active: bool) {
+        let label = match slot {
+            0 => String::new(),
+            slot => format!(".{slot}"),
+        };
+        let style = match active {
+            true => EdgeStyle::Active,
+            false => EdgeStyle::Plain,
+        };
+        self.edges.push(Edge {
+            from,
+            to,
+            label,
+            style,
+        });
+    }
+}
+
+/// A picture of several graphs in the making: knows which node makes which value.
+struct Scene<Op: GraphOperation> {
+    picture: Picture,
+    table: ValueTable<Op>,
+    /// By value of the table: the first node that makes it, and the output slot.
+    made_by: Vec<Option<(usize, usize)>>,
+    /// Nodes that stand for values of other graphs.
+    residuals: Vec<(ValueId, usize)>,
+    /// By value of the table: the node that stands for it in the cluster being added.
+    stand_in: HashMap<ValueId, usize, FixedState>,
+}
+
+impl<Op: GraphOperation> Scene<Op> {
+    fn new() -> Self {
+        Self {
+            picture: Picture::default(),
+            table: ValueTable::new(),
+            made_by: Vec::new(),
+            residuals: Vec::new(),
+            stand_in: HashMap::default(),
+        }
+    }
+
+    fn add_graph(&mut self, title: &str, shade: Shade, graph: &Graph<Op>) {
+        let cluster = self.picture.add_cluster(title, shade);
+        self.stand_in.clear();
+        let mut node_of = vec![(0, 0); graph.values.len()];
+        for &id in &graph.inputs {
+            let key = &graph.values[id].key;
+            let node = self
+                .picture
+                .add_node(cluster, NodeKind::Input, key_label(key));
+            node_of[id] = (node, 0);
+            self.define(key, node_of[id]);
+        }
+        for operation in &graph.operations {
+            let mask: &[bool] = match &operation.role {
+                OperationRole::Primary => &[],
+                OperationRole::Linearized { active_mask } => active_mask,
+            };
+            let label = operation_label(&operation.operation, &operation.outputs, "%");
+            let node = self.picture.add_node(cluster, NodeKind::Operation, label);
+            for (operand, input) in operation.inputs.iter().enumerate() {
+                let from = match input {
+                    ValueRef::Local(id) => node_of[*id],
+                    ValueRef::External(key) => (self.residual(cluster, key), 0),
+                };
+                self.picture
+                    .add_use(from, node, mask.get(operand) == Some(&true));
+            }
+            for (slot, &id) in operation.outputs.iter().enumerate() {
+                node_of[id] = (node, slot);
+                self.define(&graph.values[id].key, node_of[id]);
+            }
+        }
+        for &id in &graph.outputs {
+            let node = self
+                .picture
+                .add_node(cluster, NodeKind::Output, format!("%{id}"));
+            self.picture.add_use(node_of[id], node, false);
+        }
+    }
+
+    fn id(&mut self, key: &ValueKey<Op>) -> ValueId {
+        let id = self.table.intern(key);
+        let id = id.expect("a builder admits well-formed operands only");
+        self.made_by.resize(self.table.value_count(), None);
+        id
+    }
+
+    fn define(&mut self, key: &ValueKey<Op>, node: (usize, usize)) {
+        let id = self.id(key);
+        self.made_by[id.index()].get_or_insert(node);
+    }
+
+    /// The node of a cluster that stands for a value of another graph.
+    fn residual(&mut self, cluster: usize, key: &ValueKey<Op>) -> usize {
+        let id = self.id(key);
+        if let Some(&node) = self.stand_in.get(&id) {
+            return node;
+        }
+        let label = format!("@{}", key_label(key));
+        let node = self.picture.add_node(cluster, NodeKind::Residual, label);
+        self.stand_in.insert(id, node);
+        self.residuals.push((id, node));
+        node
+    }
+
+    fn join_residuals(&mut self) {
+        for &(id, node) in &self.residuals {
+            if let Some((from, slot)) = self.made_by[id.index()] {
+                self.picture.add_use((from, slot), node, false);
+                if let Some(edge) = self.picture.edges.last_mut() {
+                    edge.style = EdgeStyle::Residual;
+                }
+            }
+        }
+    }
+}
+
+fn key_label<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
+    match key {
+        ValueKey::Input(key) => input_name::<Op>(key),
+        derived => describe_key(derived),
+    }
+}
+
+fn operation_label<Op: GraphOperation>(
+    operation: &Op,
+    results: &[LocalValueId],
+    prefix: &str,
+) -> String {
+    let results: Vec<String> = results.iter().map(|id| format!("{prefix}{id}")).collect();
+    format!("{}\n{}", operation_name(operation), results.join(", "))
+}
+
+fn dot_shape(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Input => "ellipse",
+        NodeKind::Operation => "box",
+        NodeKind::Residual => "note",
+        NodeKind::Output => "doublecircle",
+    }
+}
+
+fn mermaid_shape(kind: NodeKind) -> (&'static str, &'static str) {
+    match kind {
+        NodeKind::Input => "([ ])",
+        NodeKind::Operation => "[ ]",
+        NodeKind::Residual => "[/ /]",
+        NodeKind::Output => "(( ))",
+    }
+    .split_once(' ')
+    .expect("every shape has two ends")
+}
+
+fn fill(kind: NodeKind, shade: Shade) -> &'static str {
+    match (kind, shade) {
+        (NodeKind::Input | NodeKind::Output, _) => "#ffffff",
+        (NodeKind::Residual, _) => "#eeeeee",
+        (NodeKind::Operation, Shade::Primal) => "#dbe9f6",
+        (NodeKind::Operation, Shade::Linear) => "#d9f0d3",
+        (NodeKind::Operation, Shade::Transposed) => "#fde0c5",
+    }
+}
+
+/// A string as Graphviz quotes it.
+struct DotString<'a>(&'a str);
+
+impl Display for DotString<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// A string as Mermaid quotes it: anything that could be markup becomes a character code.
+struct MermaidString<'a>(&'a str);
+
+impl Display for MermaidString<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '\n' => f.write_str("<br>")?,
+                '"' | '#' | '<' | '>' | '&' | ';' | '\\' | '`' => write!(f, "#{};", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
