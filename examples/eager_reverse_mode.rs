@@ -64,15 +64,15 @@ fn run_two_calls() -> Result<(), Box<dyn Error>> {
 
     let keys = recorder.fresh_input_keys::<ScalarOp>(1);
     let negation = RecordedGraph::from_primitive(ScalarOp::Neg, keys);
-    let minus_x = Arc::new(-0.5);
-    let negated = recorder.record_graph(negation, &[x], &[minus_x.clone()], HashMap::new());
+    let minus_x = [Arc::new(-0.5)];
+    let negated = recorder.record_graph(negation, &[x], &minus_x, HashMap::new());
 
     // A result goes into the next call with the key and the trace it came with.
     let minus_x = EagerInput {
         key: negated[0].key.clone(),
         trace: negated[0].trace.clone(),
         requires_grad: negated[0].requires_grad,
-        data: minus_x,
+        data: minus_x[0].clone(),
     };
     let keys = recorder.fresh_input_keys::<ScalarOp>(1);
     let exponential = RecordedGraph::from_primitive(ScalarOp::Exp, keys);
