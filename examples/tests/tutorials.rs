@@ -89,7 +89,11 @@ fn first_fault(blocks: &[Block<'_>], example: &str) -> Option<String> {
         let (start, equal) = best_match(&quoted, &example);
         if equal < quoted.len() {
             let (offset, line) = &quoted[equal];
-            let there = example.get(start + equal).map_or("its end", String::as_str);
+            let there = match (equal, example.get(start + equal)) {
+                (0, _) => "has no such line",
+                (_, Some(line)) => line,
+                (_, None) => "ends here",
+            };
             return Some(format!(
                 "block {} differs in line {} of the page\n    page:    {line}\n    example: {there}",
                 number + 1,
@@ -167,9 +171,11 @@ fn the_check_sees_what_differs() {
         "{skipped}"
     );
     let changed = fault("```rust\none();\n```\n\n```rust,ignore\ntoo();\n```\n");
-    assert!(changed.expect("it is misspelt").contains("block 2"));
+    let changed = changed.expect("it is misspelt");
+    assert!(changed.contains("block 2 differs in line 6"), "{changed}");
+    assert!(changed.contains("example: has no such line"), "{changed}");
     let beyond = fault("```rust\n}\nfn b() {}\n```\n").expect("the file is shorter");
-    assert!(beyond.contains("its end"), "{beyond}");
+    assert!(beyond.contains("example: ends here"), "{beyond}");
 }
 
 #[test]
