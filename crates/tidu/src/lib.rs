@@ -22,43 +22,35 @@
 //!
 //! # Example
 //!
-//! The gradient of f(x, y) = x·y + x at (2, 3), backward through the graph:
+//! The gradient of f(x, y) = x·y at (2, 3), backward through the graph:
 //!
 //! ```
 //! use std::collections::HashMap;
 //! use std::sync::Arc;
-//! use tidu::graph::{
-//!     GraphBuilder, OperationRole, ValueKey, ValueRef, compile, materialize_merge, resolve,
-//! };
+//! use tidu::graph::{GraphBuilder, OperationRole, ValueRef, compile, materialize_merge, resolve};
 //! use tidu::scalar::{ScalarKey, ScalarOp};
 //! use tidu::{linear_transpose, linearize};
 //!
+//! // f(x, y) = x·y, as a graph.
 //! let mut builder = GraphBuilder::new();
 //! let x = ValueRef::Local(builder.add_input(ScalarKey::from("x")));
 //! let y = ValueRef::Local(builder.add_input(ScalarKey::from("y")));
-//! let xy = builder.add_operation(ScalarOp::Mul, vec![x.clone(), y], OperationRole::Primary)[0];
-//! let f = builder.add_operation(ScalarOp::Add, vec![ValueRef::Local(xy), x], OperationRole::Primary)[0];
-//! let f_key = builder.global_key(f).clone();
-//! builder.set_outputs(vec![f]);
+//! let f = builder.add_operation(ScalarOp::Mul, vec![x, y], OperationRole::Primary);
+//! let f_key = builder.global_key(f[0]).clone();
+//! builder.set_outputs(f);
 //!
-//! // One linearization, one transposition: a graph from the seed of f to cotangents of x and y.
-//! let primal = resolve(vec![Arc::new(builder.build())]);
+//! // The linear map ẋ, ẏ ↦ ḟ, and its transpose f̄ ↦ x̄, ȳ.
+//! let view = resolve(vec![Arc::new(builder.build())]);
 //! let wrt = ["x".into(), "y".into()];
-//! let linear = linearize(&primal, &[f_key], &wrt, 1, &mut (), &HashMap::new());
+//! let linear = linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new());
 //! let gradient = Arc::new(linear_transpose(&linear, &mut ()).into_graph());
 //!
-//! // A transposed graph knows the graphs it came from: resolving it resolves them too.
-//! let outputs: Vec<_> =
-//!     gradient.outputs().iter().map(|&id| gradient.values()[id].key.clone()).collect();
-//! let seed = gradient.values()[gradient.inputs()[0]].key.clone();
-//! let flat = materialize_merge(&resolve(vec![gradient]), &outputs);
-//! let values = HashMap::from([
-//!     (ValueKey::Input("x".into()), 2.0),
-//!     (ValueKey::Input("y".into()), 3.0),
-//!     (seed, 1.0),
-//! ]);
-//! let inputs: Vec<&f64> = flat.inputs.iter().map(|key| &values[key]).collect();
-//! assert_eq!(compile(&flat).eval(&mut (), &inputs), [4.0, 2.0]);
+//! // A program for both components. It asks for the seed f̄ and for y and x, in this order.
+//! let outputs = gradient.outputs().iter().map(|&id| gradient.values()[id].key.clone());
+//! let outputs: Vec<_> = outputs.collect();
+//! let graphs = vec![Arc::new(linear.into_graph()), gradient];
+//! let program = compile(&materialize_merge(&resolve(graphs), &outputs));
+//! assert_eq!(program.eval(&mut (), &[&1.0, &3.0, &2.0]), [3.0, 2.0]);
 //! ```
 
 pub use tidu_ad::{
@@ -70,3 +62,21 @@ pub use tidu_ad::{
 pub use tidu_eager as eager;
 pub use tidu_graph as graph;
 pub use tidu_scalar as scalar;
+
+// The pages of the book whose code is not taken from an example are compiled here.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/introduction.md")]
+mod introduction {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vocabulary.md")]
+mod vocabulary {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/complex.md")]
+mod complex {}

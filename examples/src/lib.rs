@@ -1,1 +1,0 @@
-//! Runnable programs that show tidu at work; see `examples/`.
