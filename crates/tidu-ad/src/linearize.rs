@@ -115,6 +115,7 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     builder.set_outputs(tangent_outputs.iter().copied().flatten().collect());
     let linear = LinearizedGraph::new(
         builder.build(),
+        view.roots().to_vec(),
         tangent_inputs,
         tangent_outputs,
         OutputLabels::Tangents,

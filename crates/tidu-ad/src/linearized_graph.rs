@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, ParsedOutput, parse};
 use tidu_graph::{
-    Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey, Picture,
-    Shade, ValueKey,
+    Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey,
+    OperationRole, Picture, Shade, ValueKey, with_parents,
 };
 
 /// A linear map as a graph: the result of [`linearize`](crate::linearize), from tangents to
 /// tangents, or of [`linear_transpose`](crate::linear_transpose), from cotangents to cotangents.
 ///
-/// Its coefficients are values of the primal graph, which it names by key; its parents are the
-/// graphs of the view it was derived from.
+/// Its coefficients are values of the primal graph, which it names by key. Its parents are the graphs
+/// it was derived from, so that resolving it resolves all that it needs. Cheap to clone but for the
+/// lists of its inputs and outputs.
 pub struct LinearizedGraph<Op: GraphOperation> {
     graph: Graph<Op>,
+    /// The graphs of the view that the map was derived from, through however many transpositions.
+    primal: Vec<Arc<Graph<Op>>>,
     tangent_inputs: Vec<(Op::InputKey, LocalValueId)>,
     tangent_outputs: Vec<Option<LocalValueId>>,
     labels: OutputLabels<Op>,
@@ -25,12 +28,14 @@ pub struct LinearizedGraph<Op: GraphOperation> {
 
 /// Whose rule emitted what: runs of operations of a linear graph, each with the operation that was
 /// linearized or transposed.
+#[derive(Clone)]
 pub(crate) struct Emissions<Op: GraphOperation> {
     /// The first operation of each run, ascending.
     runs: Vec<(LocalOperationId, Arc<OperationKey<Op>>)>,
 }
 
 /// What the outputs of a linear map are.
+#[derive(Clone)]
 pub(crate) enum OutputLabels<Op: GraphOperation> {
     /// Tangents of the outputs that were asked for, in order.
     Tangents,
@@ -42,6 +47,7 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
     /// `graph.outputs()` must be the `tangent_outputs` that are there, in order.
     pub(crate) fn new(
         graph: Graph<Op>,
+        primal: Vec<Arc<Graph<Op>>>,
         tangent_inputs: Vec<(Op::InputKey, LocalValueId)>,
         tangent_outputs: Vec<Option<LocalValueId>>,
         labels: OutputLabels<Op>,
@@ -49,6 +55,7 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
     ) -> Self {
         Self {
             graph,
+            primal,
             tangent_inputs,
             tangent_outputs,
             labels,
@@ -65,6 +72,11 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
     /// The graph, to be put into a view with others.
     pub fn into_graph(self) -> Graph<Op> {
         self.graph
+    }
+
+    /// The graphs of the view that the map was derived from, through however many transpositions.
+    pub fn primal(&self) -> &[Arc<Graph<Op>>] {
+        &self.primal
     }
 
     /// The inputs of the linear map.
@@ -117,10 +129,15 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
             Shade::Transposed => "transposed",
             _ => "linear",
         };
-        let parents = self.graph.parents().iter();
-        let mut graphs: Vec<(&str, Shade, &Graph<Op>)> = parents
-            .map(|parent| ("primal", Shade::Primal, &**parent))
+        let mut graphs: Vec<(&str, Shade, &Graph<Op>)> = with_parents([&self.graph])
+            .into_iter()
+            .map(|graph| match is_linear(graph) {
+                true => ("linear", Shade::Linear, graph),
+                false => ("primal", Shade::Primal, graph),
+            })
             .collect();
+        // The map itself comes last, after all its parents.
+        graphs.pop();
         graphs.push((title, shade, &self.graph));
         Picture::of_graphs(&graphs)
     }
@@ -136,7 +153,7 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
 impl<Op: GraphOperation> Emissions<Op> {
     /// What is added to `builder` from here on is emitted by the rule of `key`.
     pub(crate) fn begin(&mut self, builder: &GraphBuilder<Op>, key: &Arc<OperationKey<Op>>) {
-        let first = builder.as_graph().operations().len();
+        let first = builder.operations().len();
         if self.runs.last().is_some_and(|(last, _)| *last == first) {
             self.runs.pop();
         }
@@ -173,6 +190,7 @@ impl<Op: ParseNames> FromStr for LinearizedGraph<Op> {
             tangent_outputs: listing.outputs.iter().map(|output| output.value).collect(),
             labels: parse_labels::<Op>(&listing.outputs)?,
             emissions: Emissions::default(),
+            primal: Vec::new(),
             graph: listing.graph,
         })
     }
@@ -195,6 +213,13 @@ fn parse_labels<Op: ParseNames>(outputs: &[ParsedOutput]) -> Result<OutputLabels
     keys.collect::<Result<_, _>>().map(OutputLabels::Cotangents)
 }
 
+fn is_linear<Op: GraphOperation>(graph: &Graph<Op>) -> bool {
+    let roles = graph.operations().iter().map(|node| &node.role);
+    roles
+        .into_iter()
+        .any(|role| *role != OperationRole::Primary)
+}
+
 /// An input's name as text, not quoted.
 fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
     struct Name<'a, Op: GraphOperation>(&'a Op::InputKey);
@@ -204,6 +229,19 @@ fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
         }
     }
     Name::<Op>(key).to_string()
+}
+
+impl<Op: GraphOperation> Clone for LinearizedGraph<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            graph: self.graph.clone(),
+            primal: self.primal.clone(),
+            tangent_inputs: self.tangent_inputs.clone(),
+            tangent_outputs: self.tangent_outputs.clone(),
+            labels: self.labels.clone(),
+            emissions: self.emissions.clone(),
+        }
+    }
 }
 
 impl<Op: GraphOperation> Debug for LinearizedGraph<Op> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::sync::Arc;
 
 use tidu_graph::text::operation_name;
 use tidu_graph::{GraphOperation, LocalOperationId, ValueRef, describe_operation, resolve};
@@ -53,7 +52,7 @@ impl Receipt {
                 .entry(operation_name(&node.operation))
                 .or_default() += 1;
         }
-        let primal = resolve(graph.parents().iter().map(Arc::clone).collect());
+        let primal = resolve(linear.primal().to_vec());
         let listing = linear.listing();
         let residual = |(name, user): (String, LocalOperationId)| Residual {
             name,

@@ -41,8 +41,8 @@ pub fn linear_transpose<Op: Primitive>(
 ///   `tangent_outputs()` follow the map's `tangent_inputs()`, `None` being a symbolic zero.
 /// - Seeds are named after the map's first tangent input ([`ADKey::cotangent_of`]), which carries
 ///   the pass: maps of different passes never share a seed.
-/// - The result may refer to values of the linear graph (work there that no tangent enters), and to
-///   the primal graph: resolve all of them together.
+/// - The result may refer to values of the linear graph (work there that no tangent enters), which
+///   is its parent, and through it to the primal graph.
 ///
 /// # Errors
 ///
@@ -57,9 +57,7 @@ pub fn try_linear_transpose<Op: Primitive>(
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
     let mut builder = GraphBuilder::new();
-    for parent in linear.as_graph().parents() {
-        builder.add_parent(Arc::clone(parent));
-    }
+    builder.add_parent(Arc::new(linear.as_graph().clone()));
     let seeds: Vec<(Op::InputKey, LocalValueId)> = seed_keys(linear)?
         .into_iter()
         .map(|key| (key.clone(), builder.add_input(key)))
@@ -70,8 +68,14 @@ pub fn try_linear_transpose<Op: Primitive>(
     builder.set_outputs(cotangents.iter().copied().flatten().collect());
     let inputs = linear.tangent_inputs().iter();
     let labels = OutputLabels::Cotangents(inputs.map(|(key, _)| key.clone()).collect());
-    let graph = builder.build();
-    let transposed = LinearizedGraph::new(graph, seeds, cotangents, labels, emissions);
+    let transposed = LinearizedGraph::new(
+        builder.build(),
+        linear.primal().to_vec(),
+        seeds,
+        cotangents,
+        labels,
+        emissions,
+    );
     verified(transposed, ADRuleKind::Transpose)
 }
 

@@ -259,5 +259,5 @@ fn positions<Op: GraphOperation>(order: &[&TraceNode<Op>]) -> HashMap<usize, usi
 }
 
 fn no_cotangents<Op: GraphOperation>(node: &TraceNode<Op>) -> Cotangents<Op> {
-    node.output_keys.iter().map(|_| None).collect()
+    (0..node.output_keys.len()).map(|_| None).collect()
 }

@@ -10,7 +10,7 @@ use tidu_graph::{GraphOperation, ValueKey, describe_key};
 
 use crate::error::{EagerError, Side, unwrap_or_panic};
 use crate::recorded_graph::RecordedGraph;
-use crate::trace::{Edge, Trace, TraceNode};
+use crate::trace::{Edge, OutputKeys, Trace, TraceNode};
 
 /// An eager value, as an input of a call.
 pub struct EagerInput<Op: GraphOperation> {
@@ -141,7 +141,7 @@ impl<K> Recorder<K> {
             node: Arc::new(TraceNode {
                 saved: saved_values(&graph, inputs, retained_values),
                 graph,
-                output_keys: output_keys.clone(),
+                output_keys: OutputKeys::new(output_keys.clone()),
                 edges,
             }),
         });
@@ -253,7 +253,7 @@ impl<Op: GraphOperation> TraceNode<Op> {
         key: &ValueKey<Op>,
         place: impl FnOnce() -> String,
     ) -> Result<usize, EagerError> {
-        let slot = self.output_keys.iter().position(|output| output == key);
+        let slot = self.output_keys.slot_of(key);
         slot.ok_or_else(|| EagerError::KeyNotInTrace {
             key: describe_key(key),
             place: place(),

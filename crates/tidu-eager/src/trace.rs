@@ -46,7 +46,7 @@ impl<Op: GraphOperation> Debug for Trace<Op> {
 pub(crate) struct TraceNode<Op: GraphOperation> {
     pub graph: RecordedGraph<Op>,
     /// The eager keys of the results.
-    pub output_keys: SmallVec<[ValueKey<Op>; 1]>,
+    pub output_keys: OutputKeys<Op>,
     pub saved: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
     pub edges: SmallVec<[Edge<Op>; 2]>,
 }
@@ -62,6 +62,38 @@ pub(crate) enum Edge<Op: GraphOperation> {
         node: Arc<TraceNode<Op>>,
         slot: usize,
     },
+}
+
+/// The keys of a call's results. Most calls have one or two; a search through the keys of one that
+/// has thousands, for each of its users, would be quadratic.
+pub(crate) struct OutputKeys<Op: GraphOperation> {
+    keys: SmallVec<[ValueKey<Op>; 1]>,
+    /// Filled where there are more than `SEARCHED` keys.
+    slots: HashMap<ValueKey<Op>, usize>,
+}
+
+impl<Op: GraphOperation> OutputKeys<Op> {
+    const SEARCHED: usize = 8;
+
+    pub fn new(keys: SmallVec<[ValueKey<Op>; 1]>) -> Self {
+        let numbered = keys.iter().cloned().zip(0..);
+        let slots = match keys.len() > Self::SEARCHED {
+            true => numbered.collect(),
+            false => HashMap::new(),
+        };
+        Self { keys, slots }
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn slot_of(&self, key: &ValueKey<Op>) -> Option<usize> {
+        match self.slots.is_empty() {
+            true => self.keys.iter().position(|output| output == key),
+            false => self.slots.get(key).copied(),
+        }
+    }
 }
 
 /// Takes the history apart with a list of its own: a drop written by the compiler recurses as deep

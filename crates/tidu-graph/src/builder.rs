@@ -1,9 +1,10 @@
 //! How a graph is made.
 
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::error::{GraphError, describe_operation};
-use crate::graph::{Graph, LocalValueId, OperationNode, ValueNode, ValueRef};
+use crate::graph::{Content, Graph, LocalValueId, OperationNode, ValueNode, ValueRef};
 use crate::key::{OperationKey, ValueKey};
 use crate::{GraphOperation, OperationRole, ShortList};
 
@@ -41,16 +42,15 @@ const MAX_OUTPUTS: usize = 256;
 /// builder.set_outputs(xy);
 /// assert_eq!(builder.build().operations().len(), 1);
 /// ```
-#[derive(Debug)]
 pub struct GraphBuilder<Op: GraphOperation> {
-    graph: Graph<Op>,
+    content: Content<Op>,
 }
 
 impl<Op: GraphOperation> GraphBuilder<Op> {
     /// An empty graph to add to.
     pub fn new() -> Self {
         Self {
-            graph: Graph {
+            content: Content {
                 values: Vec::new(),
                 operations: Vec::new(),
                 inputs: Vec::new(),
@@ -62,12 +62,12 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
 
     /// Adds an input. Two inputs of one name are two occurrences of one value.
     pub fn add_input(&mut self, key: Op::InputKey) -> LocalValueId {
-        let id = self.graph.values.len();
-        self.graph.values.push(ValueNode {
+        let id = self.content.values.len();
+        self.content.values.push(ValueNode {
             key: ValueKey::Input(key),
             producer: None,
         });
-        self.graph.inputs.push(id);
+        self.content.inputs.push(id);
         id
     }
 
@@ -110,7 +110,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         let input_keys = self.operand_keys(&operation, &inputs)?;
         let key = Arc::new(OperationKey::from_list(operation, input_keys, role)?);
         let outputs = self.push_results(&key, output_count);
-        self.graph.operations.push(OperationNode::new(
+        self.content.operations.push(OperationNode::new(
             key,
             inputs.into(),
             outputs.iter().copied().collect(),
@@ -134,7 +134,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     ///
     /// [`GraphError::UnknownOutputId`]. The builder is then as it was.
     pub fn try_set_outputs(&mut self, outputs: Vec<LocalValueId>) -> Result<(), GraphError> {
-        let available = self.graph.values.len();
+        let available = self.content.values.len();
         match outputs.iter().position(|&id| id >= available) {
             Some(position) => Err(GraphError::UnknownOutputId {
                 position,
@@ -142,7 +142,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
                 available,
             }),
             None => {
-                self.graph.outputs = outputs;
+                self.content.outputs = outputs;
                 Ok(())
             }
         }
@@ -150,7 +150,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
 
     /// Adds a graph whose values this one may refer to.
     pub fn add_parent(&mut self, parent: Arc<Graph<Op>>) {
-        self.graph.parents.push(parent);
+        self.content.parents.push(parent);
     }
 
     /// The key of a value that was added.
@@ -169,22 +169,27 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     ///
     /// [`GraphError::UnknownLocalId`].
     pub fn try_global_key(&self, id: LocalValueId) -> Result<&ValueKey<Op>, GraphError> {
-        let node = self.graph.values.get(id);
+        let node = self.content.values.get(id);
         node.map(|node| &node.key)
             .ok_or(GraphError::UnknownLocalId {
                 id,
-                available: self.graph.values.len(),
+                available: self.content.values.len(),
             })
     }
 
-    /// The graph as it stands, to be read while it grows.
-    pub fn as_graph(&self) -> &Graph<Op> {
-        &self.graph
+    /// The values that were added so far, indexed by [`LocalValueId`].
+    pub fn values(&self) -> &[ValueNode<Op>] {
+        &self.content.values
+    }
+
+    /// The operations that were added so far.
+    pub fn operations(&self) -> &[OperationNode<Op>] {
+        &self.content.operations
     }
 
     /// The finished graph.
     pub fn build(self) -> Graph<Op> {
-        self.graph
+        Graph::new(self.content)
     }
 
     fn operand_keys(
@@ -192,13 +197,13 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         operation: &Op,
         inputs: &[ValueRef<Op>],
     ) -> Result<ShortList<ValueKey<Op>>, GraphError> {
-        let available = self.graph.values.len();
+        let available = self.content.values.len();
         let keys = inputs
             .iter()
             .enumerate()
             .map(|(operand, input)| match input {
                 ValueRef::External(key) => Ok(key.clone()),
-                ValueRef::Local(id) => match self.graph.values.get(*id) {
+                ValueRef::Local(id) => match self.content.values.get(*id) {
                     Some(node) => Ok(node.key.clone()),
                     None => Err(GraphError::UnknownLocal {
                         operation: describe_operation(operation),
@@ -212,10 +217,10 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     }
 
     fn push_results(&mut self, key: &Arc<OperationKey<Op>>, count: usize) -> Vec<LocalValueId> {
-        let operation_id = self.graph.operations.len();
-        let first = self.graph.values.len();
+        let operation_id = self.content.operations.len();
+        let first = self.content.values.len();
         for slot in 0..count {
-            self.graph.values.push(ValueNode {
+            self.content.values.push(ValueNode {
                 key: ValueKey::Derived {
                     operation: Arc::clone(key),
                     output_slot: slot as u8,
@@ -224,6 +229,15 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
             });
         }
         (first..first + count).collect()
+    }
+}
+
+impl<Op: GraphOperation> Debug for GraphBuilder<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphBuilder")
+            .field("values", &self.content.values.len())
+            .field("operations", &self.content.operations.len())
+            .finish_non_exhaustive()
     }
 }
 

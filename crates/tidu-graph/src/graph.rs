@@ -4,7 +4,9 @@ use std::fmt::{self, Debug};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::key::{OperationKey, OperationSpec, ValueKey};
+use hashbrown::HashSet;
+
+use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
 use crate::{GraphOperation, ShortList};
 
 /// The index of a value in its graph: says *which occurrence*, where a key says *what*.
@@ -87,63 +89,121 @@ impl<Op: GraphOperation> Debug for OperationNode<Op> {
 ///
 /// Values and operations are in topological order: an operation comes after everything that it
 /// uses. A graph may refer to values of other graphs by key; its *parents* are graphs that are to
-/// be looked at together with it.
+/// be looked at together with it. The content is shared: cloning a graph is O(1).
 pub struct Graph<Op: GraphOperation> {
-    pub(crate) values: Vec<ValueNode<Op>>,
-    pub(crate) operations: Vec<OperationNode<Op>>,
-    pub(crate) inputs: Vec<LocalValueId>,
-    pub(crate) outputs: Vec<LocalValueId>,
-    pub(crate) parents: Vec<Arc<Graph<Op>>>,
+    content: Arc<Content<Op>>,
+}
+
+pub(crate) struct Content<Op: GraphOperation> {
+    pub values: Vec<ValueNode<Op>>,
+    pub operations: Vec<OperationNode<Op>>,
+    pub inputs: Vec<LocalValueId>,
+    pub outputs: Vec<LocalValueId>,
+    pub parents: Vec<Arc<Graph<Op>>>,
 }
 
 impl<Op: GraphOperation> Graph<Op> {
+    pub(crate) fn new(content: Content<Op>) -> Self {
+        Self {
+            content: Arc::new(content),
+        }
+    }
+
     /// All values, indexed by [`LocalValueId`].
     pub fn values(&self) -> &[ValueNode<Op>] {
-        &self.values
+        &self.content.values
     }
 
     /// All operations, indexed by [`LocalOperationId`].
     pub fn operations(&self) -> &[OperationNode<Op>] {
-        &self.operations
+        &self.content.operations
     }
 
     /// The inputs, in the order in which they were added.
     pub fn inputs(&self) -> &[LocalValueId] {
-        &self.inputs
+        &self.content.inputs
     }
 
     /// The outputs, in the order in which they were set.
     pub fn outputs(&self) -> &[LocalValueId] {
-        &self.outputs
+        &self.content.outputs
     }
 
     /// The graphs whose values this one may refer to.
     pub fn parents(&self) -> &[Arc<Graph<Op>>] {
-        &self.parents
+        &self.content.parents
     }
+
+    /// What tells shared content apart. Only compared, never shown.
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.content).addr()
+    }
+}
+
+impl<Op: GraphOperation> Clone for Graph<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            content: Arc::clone(&self.content),
+        }
+    }
+}
+
+/// The graphs and all their parents, each once, parents before children, in a fixed order.
+///
+/// # Complexity
+///
+/// Linear in the number of graphs and of their parents, with constant stack.
+pub fn with_parents<'a, Op: GraphOperation>(
+    roots: impl IntoIterator<Item = &'a Graph<Op>>,
+) -> Vec<&'a Graph<Op>> {
+    let mut seen: HashSet<usize, FixedState> = HashSet::default();
+    let mut order = Vec::new();
+    for root in roots {
+        let mut open: Vec<(&Graph<Op>, usize)> = Vec::new();
+        if seen.insert(root.address()) {
+            open.push((root, 0));
+        }
+        while let Some((graph, next_parent)) = open.last_mut() {
+            match graph.parents().get(*next_parent) {
+                Some(parent) => {
+                    *next_parent += 1;
+                    if seen.insert(parent.address()) {
+                        open.push((parent, 0));
+                    }
+                }
+                None => {
+                    order.push(*graph);
+                    open.pop();
+                }
+            }
+        }
+    }
+    order
 }
 
 /// Sizes only: a graph's content is read with its own tools, and parents may be many.
 impl<Op: GraphOperation> Debug for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Graph")
-            .field("values", &self.values.len())
-            .field("operations", &self.operations.len())
-            .field("inputs", &self.inputs.len())
-            .field("outputs", &self.outputs.len())
-            .field("parents", &self.parents.len())
+            .field("values", &self.values().len())
+            .field("operations", &self.operations().len())
+            .field("inputs", &self.inputs().len())
+            .field("outputs", &self.outputs().len())
+            .field("parents", &self.parents().len())
             .finish()
     }
 }
 
 /// Takes a chain of parents apart with a list of its own: a drop written by the compiler recurses
 /// as deep as the chain.
-impl<Op: GraphOperation> Drop for Graph<Op> {
+impl<Op: GraphOperation> Drop for Content<Op> {
     fn drop(&mut self) {
         let mut orphans = std::mem::take(&mut self.parents);
         while let Some(orphan) = orphans.pop() {
-            if let Some(mut last) = Arc::into_inner(orphan) {
-                orphans.append(&mut last.parents);
+            if let Some(last) = Arc::into_inner(orphan)
+                && let Some(mut content) = Arc::into_inner(last.content)
+            {
+                orphans.append(&mut content.parents);
             }
         }
     }

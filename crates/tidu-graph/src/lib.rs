@@ -95,7 +95,9 @@ mod view;
 
 pub use builder::GraphBuilder;
 pub use error::{GraphError, describe_operation};
-pub use graph::{Graph, LocalOperationId, LocalValueId, OperationNode, ValueNode, ValueRef};
+pub use graph::{
+    Graph, LocalOperationId, LocalValueId, OperationNode, ValueNode, ValueRef, with_parents,
+};
 pub use interner::{ValueKeyId, ValueKeyInterner};
 pub use key::{OperationKey, OperationSpec, ValueKey};
 pub use materialize::{

@@ -433,16 +433,16 @@ impl<Op: GraphOperation> Scene<Op> {
     fn add_graph(&mut self, title: &str, shade: Shade, graph: &Graph<Op>) {
         let cluster = self.picture.add_cluster(title, shade);
         self.stand_in.clear();
-        let mut node_of = vec![(0, 0); graph.values.len()];
-        for &id in &graph.inputs {
-            let key = &graph.values[id].key;
+        let mut node_of = vec![(0, 0); graph.values().len()];
+        for &id in graph.inputs() {
+            let key = &graph.values()[id].key;
             let node = self
                 .picture
                 .add_node(cluster, NodeKind::Input, key_label(key));
             node_of[id] = (node, 0);
             self.define(key, node_of[id]);
         }
-        for operation in &graph.operations {
+        for operation in graph.operations() {
             let mask: &[bool] = match &operation.role {
                 OperationRole::Primary => &[],
                 OperationRole::Linearized { active_mask } => active_mask,
@@ -459,10 +459,10 @@ impl<Op: GraphOperation> Scene<Op> {
             }
             for (slot, &id) in operation.outputs.iter().enumerate() {
                 node_of[id] = (node, slot);
-                self.define(&graph.values[id].key, node_of[id]);
+                self.define(&graph.values()[id].key, node_of[id]);
             }
         }
-        for &id in &graph.outputs {
+        for &id in graph.outputs() {
             let node = self
                 .picture
                 .add_node(cluster, NodeKind::Output, format!("%{id}"));

@@ -268,6 +268,7 @@ mod tests {
 
     use super::*;
     use crate::builder::GraphBuilder;
+    use crate::graph::Content;
     use crate::key::OperationKey;
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -291,10 +292,16 @@ mod tests {
         let mut builder = GraphBuilder::new();
         let x = builder.add_input("x");
         builder.add_operation(Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
-        let mut graph = builder.build();
         let key = OperationKey::new(Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
-        graph.operations[0] = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
-        graph
+        let operation = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
+        let graph = builder.build();
+        Graph::new(Content {
+            values: graph.values().to_vec(),
+            operations: vec![operation],
+            inputs: vec![x],
+            outputs: Vec::new(),
+            parents: Vec::new(),
+        })
     }
 
     #[test]

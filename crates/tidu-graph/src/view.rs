@@ -3,10 +3,8 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use hashbrown::HashSet;
-
-use crate::graph::{Graph, ValueRef};
-use crate::key::{FixedState, ValueKey};
+use crate::graph::{Graph, ValueRef, with_parents};
+use crate::key::ValueKey;
 use crate::table::{OperationId, TableOperation, ValueId, ValueOrigin, ValueTable};
 use crate::{GraphOperation, OperationRole};
 
@@ -57,7 +55,7 @@ pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<O
         defined: Vec::new(),
         roots: Vec::new(),
     };
-    for graph in parents_first(&roots) {
+    for graph in with_parents(roots.iter().map(|root| &**root)) {
         view.add(graph);
     }
     view.roots = roots;
@@ -150,12 +148,12 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     }
 
     fn add(&mut self, graph: &Graph<Op>) {
-        let mut ids: Vec<Option<ValueId>> = vec![None; graph.values.len()];
-        for &input in &graph.inputs {
-            ids[input] = Some(self.table.intern_input(&graph.values[input].key));
+        let mut ids: Vec<Option<ValueId>> = vec![None; graph.values().len()];
+        for &input in graph.inputs() {
+            ids[input] = Some(self.table.intern_input(&graph.values()[input].key));
         }
         let mut operands = Vec::new();
-        for node in &graph.operations {
+        for node in graph.operations() {
             operands.clear();
             operands.extend(node.inputs.iter().map(|operand| {
                 match operand {
@@ -187,31 +185,4 @@ impl<Op: GraphOperation> Debug for ResolvedView<Op> {
             .field("operations", &self.operation_count())
             .finish()
     }
-}
-
-/// The graphs and all their parents, each once, parents before children.
-fn parents_first<Op: GraphOperation>(roots: &[Arc<Graph<Op>>]) -> Vec<&Graph<Op>> {
-    let mut seen: HashSet<usize, FixedState> = HashSet::default();
-    let mut order = Vec::new();
-    for root in roots {
-        let mut open: Vec<(&Arc<Graph<Op>>, usize)> = Vec::new();
-        if seen.insert(Arc::as_ptr(root).addr()) {
-            open.push((root, 0));
-        }
-        while let Some((graph, next_parent)) = open.last_mut() {
-            match graph.parents.get(*next_parent) {
-                Some(parent) => {
-                    *next_parent += 1;
-                    if seen.insert(Arc::as_ptr(parent).addr()) {
-                        open.push((parent, 0));
-                    }
-                }
-                None => {
-                    order.push(&***graph);
-                    open.pop();
-                }
-            }
-        }
-    }
-    order
 }

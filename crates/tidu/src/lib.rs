@@ -22,42 +22,56 @@
 //!
 //! # Example
 //!
-//! The gradient of f(x, y) = x·y at (2, 3), backward through the graph:
+//! The gradient of f(x, y) = x·eʸ at (2, 0), backward through the graph:
 //!
 //! ```
 //! use std::collections::HashMap;
 //! use std::sync::Arc;
-//! use tidu::graph::{GraphBuilder, OperationRole, ValueRef, compile, materialize_merge, resolve};
-//! use tidu::scalar::{ScalarKey, ScalarOp};
+//! use tidu::graph::{Graph, ValueKey, compile, materialize_merge, resolve};
+//! use tidu::scalar::ScalarOp;
 //! use tidu::{linear_transpose, linearize};
 //!
-//! // f(x, y) = x·y, as a graph.
-//! let mut builder = GraphBuilder::new();
-//! let x = ValueRef::Local(builder.add_input(ScalarKey::from("x")));
-//! let y = ValueRef::Local(builder.add_input(ScalarKey::from("y")));
-//! let f = builder.add_operation(ScalarOp::Mul, vec![x, y], OperationRole::Primary);
-//! let f_key = builder.global_key(f[0]).clone();
-//! builder.set_outputs(f);
+//! // f(x, y) = x·eʸ, as text; a `GraphBuilder` makes the same graph in code.
+//! let f: Graph<ScalarOp> = "graph {
+//!     input %0 = x
+//!     input %1 = y
+//!     %2 = exp %1
+//!     %3 = mul %0, %2
+//!     output %3
+//! }".parse().unwrap();
+//! let f_key = f.values()[3].key.clone();
 //!
 //! // The linear map ẋ, ẏ ↦ ḟ, and its transpose f̄ ↦ x̄, ȳ.
-//! let view = resolve(vec![Arc::new(builder.build())]);
-//! let wrt = ["x".into(), "y".into()];
-//! let linear = linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new());
-//! let gradient = Arc::new(linear_transpose(&linear, &mut ()).into_graph());
+//! let view = resolve(vec![Arc::new(f)]);
+//! let linear = linearize(&view, &[f_key], &["x".into(), "y".into()], 1, &mut (), &HashMap::new());
+//! let gradient = linear_transpose(&linear, &mut ()).into_graph();
+//! assert_eq!(gradient.to_string(), "graph {
+//!     external @x
+//!     external @0 = exp @y
+//!     input %0 = ct0.d1.x
+//!     %1 = mul @x, ~%0
+//!     %2 = mul @0, ~%0
+//!     %3 = mul @0, ~%1
+//!     output %2
+//!     output %3
+//! }");
 //!
-//! // A program for both components. It asks for the seed f̄ and for y and x, in this order.
-//! let outputs = gradient.outputs().iter().map(|&id| gradient.values()[id].key.clone());
-//! let outputs: Vec<_> = outputs.collect();
-//! let graphs = vec![Arc::new(linear.into_graph()), gradient];
-//! let program = compile(&materialize_merge(&resolve(graphs), &outputs));
-//! assert_eq!(program.eval(&mut (), &[&1.0, &3.0, &2.0]), [3.0, 2.0]);
+//! // A program for both components at (2, 0), with the seed f̄ = 1.
+//! let outputs: Vec<_> = gradient.outputs().iter().map(|&id| gradient.values()[id].key.clone()).collect();
+//! let flat = materialize_merge(&resolve(vec![Arc::new(gradient)]), &outputs);
+//! let inputs = flat.inputs.iter().map(|key| match key {
+//!     ValueKey::Input(name) if *name == "x".into() => &2.0,
+//!     ValueKey::Input(name) if *name == "y".into() => &0.0,
+//!     _ => &1.0,
+//! });
+//! assert_eq!(compile(&flat).eval(&mut (), &inputs.collect::<Vec<_>>()), [1.0, 2.0]);
 //! ```
 
 pub use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Linearity, LinearizedGraph,
-    Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, RuleOperand, RuntimeError,
-    linear_transpose, linearize, rules, try_linear_transpose, try_linear_transpose_with_builder,
-    try_linearize, verify_linear, why_saved, why_zero,
+    Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, Receipt, Residual, RuleOperand,
+    RuntimeError, WhySaved, WhyZero, linear_transpose, linearize, rules, try_linear_transpose,
+    try_linear_transpose_with_builder, try_linearize, verify_linear, why_saved, why_zero,
 };
 pub use tidu_eager as eager;
 pub use tidu_graph as graph;

@@ -386,7 +386,7 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
         let start = *line;
-        let known = self.builder.as_graph().values().len();
+        let known = self.builder.values().len();
         let id = if line.eat("%") { line.number() } else { None };
         id.filter(|id| *id < known)
             .ok_or_else(|| start.expected("a local value that was defined before"))
@@ -398,7 +398,7 @@ impl<Op: ParseNames> Parser<Op> {
         already_defined: usize,
     ) -> Result<(), ParseError> {
         let start = *line;
-        let next = self.builder.as_graph().values().len() + already_defined;
+        let next = self.builder.values().len() + already_defined;
         let id = if line.eat("%") { line.number() } else { None };
         if id == Some(next) {
             Ok(())
