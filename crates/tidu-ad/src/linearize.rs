@@ -258,7 +258,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             vec![None; outputs]
         } else {
             let output_keys: SmallVec<[ValueKey<Op>; 2]> = (0..outputs)
-                .map(|slot| self.view.key(entry.output(slot)).clone())
+                .map(|slot| self.view.key(entry.output(slot)))
                 .collect();
             self.emissions.begin(&self.builder, entry.key());
             let mut scope =
@@ -292,15 +292,15 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             source: GraphError::UndefinedValue {
                 operation: describe_operation(self.view.operation(user).key().operation()),
                 operand,
-                key: describe_key(self.view.key(id)),
+                key: describe_key(&self.view.key(id)),
             },
         })
     }
 
     fn describe_input(&self, id: ValueId) -> String {
         match self.view.key(id) {
-            ValueKey::Input(key) => describe_operation(key),
-            derived => describe_key(derived),
+            ValueKey::Input(key) => describe_operation(&key),
+            derived => describe_key(&derived),
         }
     }
 }

@@ -149,7 +149,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
             ValueOrigin::Input => {
                 let value = self.push_value(id, None);
                 self.graph.input_values.push(value);
-                self.graph.inputs.push(self.view.key(id).clone());
+                self.graph.inputs.push(self.view.key(id));
                 None
             }
         }
@@ -172,7 +172,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
     fn push_value(&mut self, id: ValueId, producer: Option<(usize, usize)>) -> usize {
         let value = self.graph.values.len();
         self.graph.values.push(MaterializedValue {
-            key: self.view.key(id).clone(),
+            key: self.view.key(id),
             producer,
         });
         self.flat_value[id.index()] = Some(value);
@@ -195,7 +195,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
         Err(GraphError::UndefinedValue {
             operation: describe_operation(self.view.operation(operation).key().operation()),
             operand,
-            key: describe_key(self.view.key(id)),
+            key: describe_key(&self.view.key(id)),
         })
     }
 }

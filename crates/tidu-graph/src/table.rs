@@ -89,10 +89,12 @@ impl<'a, Op: GraphOperation> TableOperation<'a, Op> {
 }
 
 pub(crate) struct ValueTable<Op: GraphOperation> {
-    values: Vec<Value<Op>>,
+    values: Vec<Value>,
+    inputs: Vec<Op::InputKey>,
     operations: Vec<Operation<Op>>,
     operands: Vec<ValueId>,
-    inputs_by_hash: HashTable<ValueId>,
+    /// Indices into `inputs`, with the value.
+    inputs_by_hash: HashTable<(u32, ValueId)>,
     operations_by_fingerprint: HashTable<OperationId>,
     /// Found once, a twin is never walked again: without this, interning the keys of a graph that
     /// was built a second time, one after the other, would walk each one's whole history.
@@ -101,9 +103,13 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
     kept: Vec<Arc<OperationKey<Op>>>,
 }
 
-struct Value<Op: GraphOperation> {
-    key: ValueKey<Op>,
-    producer: Option<OperationId>,
+/// A value says no more than where it comes from; keys are made when they are asked for, so that
+/// a table does not hold a counted reference for each of its values.
+#[derive(Clone, Copy)]
+enum Value {
+    /// An index into `inputs`.
+    Input(u32),
+    Output(OperationId),
 }
 
 struct Operation<Op: GraphOperation> {
@@ -130,6 +136,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
     pub fn new() -> Self {
         Self {
             values: Vec::new(),
+            inputs: Vec::new(),
             operations: Vec::new(),
             operands: Vec::new(),
             inputs_by_hash: HashTable::new(),
@@ -157,19 +164,29 @@ impl<Op: GraphOperation> ValueTable<Op> {
         (0..self.values.len()).map(ValueId::new)
     }
 
-    /// The first key that was seen of this structure.
-    pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
-        &self.values[id.index()].key
+    /// The key of a value, in the first description that was seen of its structure.
+    pub fn key(&self, id: ValueId) -> ValueKey<Op> {
+        match self.values[id.index()] {
+            Value::Input(index) => ValueKey::Input(self.inputs[index as usize].clone()),
+            Value::Output(operation) => ValueKey::Derived {
+                operation: Arc::clone(self.operation(operation).key),
+                output_slot: self.slot(id, operation) as u8,
+            },
+        }
     }
 
     pub fn origin(&self, id: ValueId) -> ValueOrigin {
-        match self.values[id.index()].producer {
-            None => ValueOrigin::Input,
-            Some(operation) => ValueOrigin::Output {
+        match self.values[id.index()] {
+            Value::Input(_) => ValueOrigin::Input,
+            Value::Output(operation) => ValueOrigin::Output {
                 operation,
-                slot: id.index() - self.operations[operation.index()].first_output.index(),
+                slot: self.slot(id, operation),
             },
         }
+    }
+
+    fn slot(&self, id: ValueId, operation: OperationId) -> usize {
+        id.index() - self.operations[operation.index()].first_output.index()
     }
 
     pub fn operation(&self, id: OperationId) -> TableOperation<'_, Op> {
@@ -212,6 +229,8 @@ impl<Op: GraphOperation> ValueTable<Op> {
         let mut pending = vec![target];
         while let Some(&next) = pending.last() {
             if self.find_seen(next, twins).is_none() {
+                // Most keys that are not here fail at their fingerprint, without a walk.
+                self.find_fingerprint(next.fingerprint())?;
                 match self.operands_of(next, twins, &mut pending) {
                     Operands::Pending => continue,
                     Operands::Unknown => return None,
@@ -230,7 +249,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
     /// The id of a key, which is added if the table does not have its structure.
     pub fn intern(&mut self, key: &ValueKey<Op>) -> Result<ValueId, GraphError> {
         let (target, slot) = match key {
-            ValueKey::Input(_) => return Ok(self.intern_input(key)),
+            ValueKey::Input(input) => return Ok(self.intern_input(input)),
             ValueKey::Derived {
                 operation,
                 output_slot,
@@ -242,8 +261,8 @@ impl<Op: GraphOperation> ValueTable<Op> {
         while let Some(&next) = pending.last() {
             if self.find_seen(next, &no_more).is_none() {
                 for operand in next.inputs() {
-                    if matches!(operand, ValueKey::Input(_)) {
-                        self.intern_input(operand);
+                    if let ValueKey::Input(input) = operand {
+                        self.intern_input(input);
                     }
                 }
                 if let Operands::Known(ids) = self.operands_of(next, &no_more, &mut pending) {
@@ -260,25 +279,20 @@ impl<Op: GraphOperation> ValueTable<Op> {
         Ok(self.operation(operation).output(slot))
     }
 
-    /// The id of an input, which is added if it is new. `key` must be an input.
-    pub fn intern_input(&mut self, key: &ValueKey<Op>) -> ValueId {
-        let ValueKey::Input(input) = key else {
-            unreachable!("only called for inputs");
-        };
+    /// The id of an input, which is added if it is new.
+    pub fn intern_input(&mut self, input: &Op::InputKey) -> ValueId {
         if let Some(known) = self.find_input(input) {
             return known;
         }
         let id = ValueId::new(self.values.len());
-        let values = &self.values;
+        let index = to_u32(self.inputs.len());
+        let inputs = &self.inputs;
         self.inputs_by_hash
-            .insert_unique(hash_one(input), id, |id| match &values[id.index()].key {
-                ValueKey::Input(input) => hash_one(input),
-                ValueKey::Derived { .. } => unreachable!("the table of inputs holds inputs"),
+            .insert_unique(hash_one(input), (index, id), |(index, _)| {
+                hash_one(&inputs[*index as usize])
             });
-        self.values.push(Value {
-            key: key.clone(),
-            producer: None,
-        });
+        self.inputs.push(input.clone());
+        self.values.push(Value::Input(index));
         id
     }
 
@@ -306,21 +320,22 @@ impl<Op: GraphOperation> ValueTable<Op> {
             first_output: ValueId::new(self.values.len()),
         });
         self.operands.extend_from_slice(operands);
-        for slot in 0..key.operation().output_count() {
-            self.values.push(Value {
-                key: ValueKey::Derived {
-                    operation: Arc::clone(key),
-                    output_slot: slot as u8,
-                },
-                producer: Some(id),
-            });
-        }
+        let outputs = key.operation().output_count();
+        let values = std::iter::repeat_n(Value::Output(id), outputs);
+        self.values.extend(values);
         id
     }
 
     fn find_input(&self, input: &Op::InputKey) -> Option<ValueId> {
-        let same = |id: &ValueId| matches!(self.key(*id), ValueKey::Input(known) if known == input);
-        self.inputs_by_hash.find(hash_one(input), same).copied()
+        let same = |(index, _): &(u32, ValueId)| self.inputs[*index as usize] == *input;
+        let found = self.inputs_by_hash.find(hash_one(input), same);
+        found.map(|(_, id)| *id)
+    }
+
+    fn find_fingerprint(&self, fingerprint: u64) -> Option<OperationId> {
+        let same = |id: &OperationId| self.operations[id.index()].key.fingerprint() == fingerprint;
+        let found = self.operations_by_fingerprint.find(fingerprint, same);
+        found.copied()
     }
 
     fn remember_twin(&mut self, key: &Arc<OperationKey<Op>>, id: OperationId) {

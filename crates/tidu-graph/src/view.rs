@@ -123,7 +123,7 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     }
 
     /// The key of a value.
-    pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
+    pub fn key(&self, id: ValueId) -> ValueKey<Op> {
         self.table.key(id)
     }
 
@@ -134,7 +134,7 @@ impl<Op: GraphOperation> ResolvedView<Op> {
 
     fn definition(&self, id: ValueId) -> ValueDef<Op> {
         match (self.key(id), self.origin(id)) {
-            (ValueKey::Input(key), _) => ValueDef::Input { key: key.clone() },
+            (ValueKey::Input(key), _) => ValueDef::Input { key },
             (ValueKey::Derived { operation, .. }, origin) => ValueDef::Produced {
                 operation: operation.operation().clone(),
                 input_keys: operation.inputs().to_vec(),
@@ -150,7 +150,10 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     fn add(&mut self, graph: &Graph<Op>) {
         let mut ids: Vec<Option<ValueId>> = vec![None; graph.values().len()];
         for &input in graph.inputs() {
-            ids[input] = Some(self.table.intern_input(&graph.values()[input].key));
+            let ValueKey::Input(key) = &graph.values()[input].key else {
+                unreachable!("a graph input has an input key");
+            };
+            ids[input] = Some(self.table.intern_input(key));
         }
         let mut operands = Vec::new();
         for node in graph.operations() {
