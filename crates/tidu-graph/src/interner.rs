@@ -86,6 +86,7 @@ impl<Op: GraphOperation> ValueKeyInterner<Op> {
     /// # Panics
     ///
     /// For an id that another, larger interner gave out.
+    #[track_caller]
     pub fn resolve(&self, id: ValueKeyId) -> &ValueKey<Op> {
         assert!(
             id.0.index() < self.table.value_count(),
