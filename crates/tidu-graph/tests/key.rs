@@ -96,10 +96,7 @@ fn two_sides_may_share_differently() {
     let shared = primal(ScalarOp::Mul, vec![one.clone(), one]);
     let apart = primal(ScalarOp::Mul, vec![sin(), sin()]);
     assert_eq!(shared, apart);
-    let other = primal(
-        ScalarOp::Mul,
-        vec![sin(), primal(ScalarOp::Cos, vec![x()])],
-    );
+    let other = primal(ScalarOp::Mul, vec![sin(), primal(ScalarOp::Cos, vec![x()])]);
     assert_ne!(shared, other);
 }
 
@@ -206,7 +203,10 @@ fn equality_does_not_trust_fingerprints() {
     let ValueKey::Derived { operation, .. } = &a else {
         unreachable!("64 operations were applied");
     };
-    let ValueKey::Derived { operation: twin, .. } = &other_leaf else {
+    let ValueKey::Derived {
+        operation: twin, ..
+    } = &other_leaf
+    else {
         unreachable!("64 operations were applied");
     };
     assert_eq!(operation.fingerprint(), twin.fingerprint());
@@ -253,7 +253,14 @@ fn an_interner_knows_only_what_it_was_given() {
 
 #[test]
 fn an_interned_slot_is_a_value_of_its_own() {
-    let slot = |slot| derived(ScalarOp::SinCos, vec![input("x")], OperationRole::Primary, slot);
+    let slot = |slot| {
+        derived(
+            ScalarOp::SinCos,
+            vec![input("x")],
+            OperationRole::Primary,
+            slot,
+        )
+    };
     let mut interner = ValueKeyInterner::new();
     let sin = interner.intern(slot(0));
     assert_eq!(interner.get(&slot(1)), None);

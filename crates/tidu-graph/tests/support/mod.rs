@@ -2,8 +2,9 @@
 //! the text of a panic.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
+use std::sync::{Arc, Once};
 
 use tidu_graph::{
     EvaluableGraphOperation, Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
@@ -118,18 +119,39 @@ pub fn on_small_stack<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
     }
 }
 
-/// The text of the panic that `body` must raise.
+thread_local! {
+    /// Whether this thread expects a panic, and where it then came from.
+    static EXPECTED_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The text of the panic that `body` must raise, which must point at a test, not at the library.
 pub fn panic_text<T>(body: impl FnOnce() -> T) -> String {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(body)) else {
-        panic!("no panic");
-    };
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = take_hook();
+        set_hook(Box::new(move |panic| {
+            let ours = EXPECTED_PANIC.with_borrow_mut(|place| {
+                let place = place.as_mut()?;
+                *place = panic.location()?.file().replace('\\', "/");
+                Some(())
+            });
+            if ours.is_none() {
+                others(panic);
+            }
+        }));
+    });
+    EXPECTED_PANIC.set(Some(String::new()));
+    let result = catch_unwind(AssertUnwindSafe(body));
+    let place = EXPECTED_PANIC.take().expect("set above");
+    let panic = result.err().expect("a panic");
+    assert!(place.contains("tests/"), "the panic points at {place}");
     match panic.downcast::<String>() {
         Ok(text) => *text,
-        Err(_) => panic!("the panic carries no formatted text"),
+        Err(text) => text.downcast::<&str>().expect("a text").to_string(),
     }
 }
 
-/// A shared copy of what a builder holds.
+/// A graph as views take it.
 pub fn shared<Op: GraphOperation>(graph: Graph<Op>) -> Arc<Graph<Op>> {
     Arc::new(graph)
 }
