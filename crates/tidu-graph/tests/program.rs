@@ -191,7 +191,7 @@ fn the_description_of_a_program_is_consistent() {
     assert_eq!(program.input_slots, [0, 1]);
     assert_eq!(program.output_slots.len(), 1);
     assert_eq!(program.instructions.len(), 9);
-    let mut written = vec![true, true, false, false];
+    let mut written = [true, true, false, false];
     for instruction in &program.instructions {
         for &slot in program.operand_slots(instruction) {
             assert!(written[slot as usize]);

@@ -321,3 +321,21 @@ fn an_operation_with_ten_thousand_operands_is_found_from_its_twin() {
         assert_eq!(view.operation_count(), 10_001);
     });
 }
+
+#[test]
+fn many_keys_that_are_unknown_for_one_reason() {
+    on_small_stack(|| {
+        // What makes all of the keys unknown lies at the bottom of each.
+        let tower = |name: &str| {
+            let mut builder = GraphBuilder::new();
+            let x = builder.add_input(ScalarKey::from(name));
+            (0..200_000).fold(x, |v, _| apply(&mut builder, ScalarOp::Sin, &[v])[0]);
+            builder.build()
+        };
+        let view = resolve(vec![shared(tower("x"))]);
+        let other = tower("y");
+        let keys: Vec<_> = other.values().iter().map(|node| node.key.clone()).collect();
+        assert!(view.find_all(&keys).iter().all(Option::is_none));
+        assert!(view.find_all(&keys[..10]).iter().all(Option::is_none));
+    });
+}

@@ -367,6 +367,6 @@ fn debug_of_views_and_flat_graphs_is_their_sizes() {
     );
     assert_eq!(
         format!("{:?}", flat.operations[0]),
-        "MaterializedOperation { operation: Sin, role: Primary, inputs: [0], outputs: [1] }"
+        "MaterializedOperation { operation: Sin, role: Primary, inputs: [0], outputs: [2] }"
     );
 }
