@@ -401,7 +401,7 @@ fn texts_stay_short_on_a_deep_graph() {
     let view = resolve(vec![shared(user.build())]);
 
     let texts = [
-        try_materialize_merge(&view, &[key.clone()]).expect_err("undefined"),
+        try_materialize_merge(&view, std::slice::from_ref(&key)).expect_err("undefined"),
         try_materialize_merge(&view, &[user_output]).expect_err("undefined"),
         try_materialize_merge(&view, &[input(&long_name)]).expect_err("undefined"),
         OperationKey::try_new(ScalarOp::Mul, vec![key.clone()], Primary).expect_err("arity"),
