@@ -41,8 +41,6 @@ fn a_trace_of_three_hundred_thousand_calls() {
                 "{found}, not {expected}"
             );
         }
-        drop(session);
-        drop(v);
     });
 }
 
