@@ -355,11 +355,10 @@ fn tangent_keys<Op: Primitive>(
     let seeds = keys.first().into_iter();
     let seeds = seeds.flat_map(|first| (0..outputs).map(|output| first.cotangent_of(output)));
     for name in keys.iter().cloned().chain(seeds) {
-        let key = ValueKey::Input(name);
-        if view.find(&key).is_some() {
+        if view.find(&ValueKey::Input(name.clone())).is_some() {
             return Err(ADRuleError::PassReused {
                 pass,
-                key: describe_key(&key),
+                key: describe_operation(&name),
             });
         }
     }
@@ -390,23 +389,18 @@ fn resolve_aliases<Op: Primitive>(
     }
     let tangents: HashMap<&Op::InputKey, LocalValueId> =
         tangent_inputs.iter().map(|(key, id)| (key, *id)).collect();
-    let (inputs, targets): (Vec<ValueKey<Op>>, Vec<ValueKey<Op>>) = aliases
-        .iter()
-        .map(|(input, target)| (ValueKey::Input(input.clone()), target.clone()))
-        .unzip();
-    let found = view.find_all(&inputs).into_iter();
-    let found = found
-        .zip(view.find_all(&targets))
-        .zip(inputs.iter().zip(&targets));
+    let targets: Vec<ValueKey<Op>> = aliases.values().cloned().collect();
+    let found = aliases.iter().zip(view.find_all(&targets));
     found
-        .filter_map(|((input_id, target_id), (input, target))| {
+        .filter_map(|((input, target), target_id)| {
+            let input_id = view.find(&ValueKey::Input(input.clone()));
             let alias = match (target_id, target) {
                 (Some(id), _) => Alias::Value(id),
                 (None, ValueKey::Input(key)) if tangents.contains_key(key) => {
                     Alias::Tangent(tangents[key])
                 }
                 (None, _) => Alias::Unknown {
-                    input: describe_key(input),
+                    input: describe_operation(input),
                     target: describe_key(target),
                 },
             };

@@ -186,8 +186,9 @@ fn linearize_seeded<Op: Primitive>(
         .filter_map(|(key, cotangent)| Some((key.clone(), cotangent?)))
         .unzip();
     let view = resolve(vec![Arc::clone(node.graph.shared_graph())]);
-    let linear =
-        with_free_pass(|pass| try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new()))?;
+    let linear = with_free_pass(view.value_count(), |pass| {
+        try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new())
+    })?;
     let seeds = linear.tangent_outputs().iter().zip(seeds);
     let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| Some(seed)));
     let active = active.collect();
@@ -196,14 +197,20 @@ fn linearize_seeded<Op: Primitive>(
 
 /// A recorded graph may itself hold tangents of earlier passes; the first pass that it does not hold
 /// will do, because tangents never leave the node.
-fn with_free_pass<T>(mut attempt: impl FnMut(DiffPassId) -> ADRuleResult<T>) -> ADRuleResult<T> {
-    let mut pass = 0;
-    loop {
+///
+/// Names being injective, each of the graph's `values` stands in the way of one pass at most: a key
+/// type that leaves no pass free is found out.
+fn with_free_pass<T>(
+    values: usize,
+    mut attempt: impl FnMut(DiffPassId) -> ADRuleResult<T>,
+) -> ADRuleResult<T> {
+    for pass in 0..values as DiffPassId {
         match attempt(pass) {
-            Err(ADRuleError::PassReused { .. }) => pass += 1,
+            Err(ADRuleError::PassReused { .. }) => {}
             result => return result,
         }
     }
+    attempt(values as DiffPassId)
 }
 
 /// Fails if the linear graph needs a value that was not saved.

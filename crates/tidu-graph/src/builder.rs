@@ -187,6 +187,21 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         &self.content.operations
     }
 
+    /// The inputs that were added so far.
+    pub fn inputs(&self) -> &[LocalValueId] {
+        &self.content.inputs
+    }
+
+    /// The outputs as they are set now.
+    pub fn outputs(&self) -> &[LocalValueId] {
+        &self.content.outputs
+    }
+
+    /// The parents that were added so far.
+    pub fn parents(&self) -> &[Arc<Graph<Op>>] {
+        &self.content.parents
+    }
+
     /// The finished graph.
     pub fn build(self) -> Graph<Op> {
         Graph::new(self.content)

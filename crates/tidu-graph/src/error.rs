@@ -1,6 +1,6 @@
 //! What can go wrong with a graph, and where.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Write};
 
 use thiserror::Error;
 
@@ -120,14 +120,36 @@ pub enum GraphError {
     },
 }
 
-/// An operation as an error names it: its `Debug`, cut to a line.
+/// An operation as an error names it: its `Debug`, on one line, and cut where it gets long.
 pub fn describe_operation(operation: &impl Debug) -> String {
+    let mut line = Line::default();
+    // An error means that the line is full; the rest of a large constant is then never formatted.
+    let _ = write!(line, "{operation:?}");
+    line.text
+}
+
+#[derive(Default)]
+struct Line {
+    text: String,
+    length: usize,
+}
+
+impl Line {
     /// Enough for any name, and for the first fields of a large constant.
     const LIMIT: usize = 96;
-    let mut text = format!("{operation:?}");
-    if let Some((cut, _)) = text.char_indices().nth(LIMIT) {
-        text.truncate(cut);
-        text.push('…');
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            match self.length {
+                ..Self::LIMIT if character.is_control() => self.text.push(' '),
+                ..Self::LIMIT => self.text.push(character),
+                Self::LIMIT => self.text.push('…'),
+                _ => return Err(fmt::Error),
+            }
+            self.length += 1;
+        }
+        Ok(())
     }
-    text
 }

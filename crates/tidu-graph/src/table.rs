@@ -123,12 +123,16 @@ type OperandIds = SmallVec<[ValueId; 4]>;
 /// Descriptions, by address, that equal one in the table but are not it.
 type Twins = HashMap<usize, OperationId, FixedState>;
 
+/// What one look-up of several keys found out, by address; `None` for what the table does not have.
+/// Without the latter, keys that are unknown for the same reason would each walk down to it.
+type Verdicts = HashMap<usize, Option<OperationId>, FixedState>;
+
 /// What looking at an operation's operands came to.
 enum Operands {
     Known(OperandIds),
     /// Some must be looked up first.
     Pending,
-    /// Some input is not in the table.
+    /// Some are not in the table.
     Unknown,
 }
 
@@ -207,17 +211,17 @@ impl<Op: GraphOperation> ValueTable<Op> {
     /// O(1) for a key that the table has seen by address; for the others together, linear in their
     /// distinct nodes.
     pub fn find_all(&self, keys: &[ValueKey<Op>]) -> Vec<Option<ValueId>> {
-        let mut twins = Twins::default();
+        let mut verdicts = Verdicts::default();
         keys.iter()
-            .map(|key| self.find_with(key, &mut twins))
+            .map(|key| self.find_with(key, &mut verdicts))
             .collect()
     }
 
     pub fn find(&self, key: &ValueKey<Op>) -> Option<ValueId> {
-        self.find_with(key, &mut Twins::default())
+        self.find_with(key, &mut Verdicts::default())
     }
 
-    fn find_with(&self, key: &ValueKey<Op>, twins: &mut Twins) -> Option<ValueId> {
+    fn find_with(&self, key: &ValueKey<Op>, verdicts: &mut Verdicts) -> Option<ValueId> {
         let (target, slot) = match key {
             ValueKey::Input(input) => return self.find_input(input),
             ValueKey::Derived {
@@ -228,21 +232,18 @@ impl<Op: GraphOperation> ValueTable<Op> {
         key.check_slot().ok()?;
         let mut pending = vec![target];
         while let Some(&next) = pending.last() {
-            if self.find_seen(next, twins).is_none() {
-                // Most keys that are not here fail at their fingerprint, without a walk.
-                self.find_fingerprint(next.fingerprint())?;
-                match self.operands_of(next, twins, &mut pending) {
+            if self.verdict(next, verdicts).is_none() {
+                let known = |key: &Arc<_>| self.verdict(key, verdicts);
+                let found = match self.operands_of(next, known, &mut pending) {
                     Operands::Pending => continue,
-                    Operands::Unknown => return None,
-                    Operands::Known(ids) => {
-                        let id = self.find_structure(next, &ids)?;
-                        twins.insert(Arc::as_ptr(next).addr(), id);
-                    }
-                }
+                    Operands::Unknown => None,
+                    Operands::Known(ids) => self.find_structure(next, &ids),
+                };
+                verdicts.insert(Arc::as_ptr(next).addr(), found);
             }
             pending.pop();
         }
-        let operation = self.find_seen(target, twins)?;
+        let operation = self.verdict(target, verdicts)??;
         Some(self.operation(operation).output(slot))
     }
 
@@ -256,16 +257,16 @@ impl<Op: GraphOperation> ValueTable<Op> {
             } => (operation, usize::from(*output_slot)),
         };
         key.check_slot()?;
-        let no_more = Twins::default();
         let mut pending = vec![target];
         while let Some(&next) = pending.last() {
-            if self.find_seen(next, &no_more).is_none() {
+            if self.find_seen(next).is_none() {
                 for operand in next.inputs() {
                     if let ValueKey::Input(input) = operand {
                         self.intern_input(input);
                     }
                 }
-                if let Operands::Known(ids) = self.operands_of(next, &no_more, &mut pending) {
+                let known = |key: &Arc<_>| self.find_seen(key).map(Some);
+                if let Operands::Known(ids) = self.operands_of(next, known, &mut pending) {
                     self.intern_operation(next, &ids);
                 } else {
                     continue;
@@ -274,7 +275,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
             pending.pop();
         }
         let operation = self
-            .find_seen(target, &no_more)
+            .find_seen(target)
             .expect("the loop above ends once the target is in the table");
         Ok(self.operation(operation).output(slot))
     }
@@ -332,10 +333,11 @@ impl<Op: GraphOperation> ValueTable<Op> {
         found.map(|(_, id)| *id)
     }
 
-    fn find_fingerprint(&self, fingerprint: u64) -> Option<OperationId> {
+    /// Most keys that are not here fail this, without a walk.
+    fn has_fingerprint(&self, fingerprint: u64) -> bool {
         let same = |id: &OperationId| self.operations[id.index()].key.fingerprint() == fingerprint;
         let found = self.operations_by_fingerprint.find(fingerprint, same);
-        found.copied()
+        found.is_some()
     }
 
     fn remember_twin(&mut self, key: &Arc<OperationKey<Op>>, id: OperationId) {
@@ -345,15 +347,24 @@ impl<Op: GraphOperation> ValueTable<Op> {
         }
     }
 
-    /// Finds an operation whose very description was seen before, here or in `twins`.
-    fn find_seen(&self, key: &Arc<OperationKey<Op>>, twins: &Twins) -> Option<OperationId> {
+    /// Finds an operation whose very description was seen before.
+    fn find_seen(&self, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
         let same = |id: &OperationId| Arc::ptr_eq(&self.operations[id.index()].key, key);
         let found = self.operations_by_fingerprint.find(key.fingerprint(), same);
-        let twin = |twins: &Twins| twins.get(&Arc::as_ptr(key).addr()).copied();
         found
+            .or_else(|| self.twins.get(&Arc::as_ptr(key).addr()))
             .copied()
-            .or_else(|| twin(&self.twins))
-            .or_else(|| twin(twins))
+    }
+
+    /// What is known of a description without looking at its operands.
+    fn verdict(
+        &self,
+        key: &Arc<OperationKey<Op>>,
+        verdicts: &Verdicts,
+    ) -> Option<Option<OperationId>> {
+        let seen = self.find_seen(key).map(Some);
+        seen.or_else(|| verdicts.get(&Arc::as_ptr(key).addr()).copied())
+            .or_else(|| (!self.has_fingerprint(key.fingerprint())).then_some(None))
     }
 
     /// Finds an operation by structure, one level deep.
@@ -374,32 +385,40 @@ impl<Op: GraphOperation> ValueTable<Op> {
             .copied()
     }
 
-    /// The ids of an operation's operands. Operations that must be looked up before are pushed to
+    /// The ids of an operation's operands, as far as `known` tells: it is `None` for what must be
+    /// looked up first, `Some(None)` for what the table does not have. The former are pushed to
     /// `pending`, all at once, so that an operation is looked at no more than twice.
     fn operands_of<'k>(
         &self,
         key: &'k OperationKey<Op>,
-        twins: &Twins,
+        known: impl Fn(&Arc<OperationKey<Op>>) -> Option<Option<OperationId>>,
         pending: &mut Vec<&'k Arc<OperationKey<Op>>>,
     ) -> Operands {
         let mut ids = OperandIds::with_capacity(key.inputs().len());
         let already_pending = pending.len();
+        let mut unknown = false;
         for operand in key.inputs() {
             match operand {
                 ValueKey::Input(input) => match self.find_input(input) {
                     Some(id) => ids.push(id),
-                    None => return Operands::Unknown,
+                    None => unknown = true,
                 },
                 ValueKey::Derived {
                     operation,
                     output_slot,
-                } => match self.find_seen(operation, twins) {
-                    Some(id) => ids.push(self.operation(id).output(usize::from(*output_slot))),
+                } => match known(operation) {
+                    Some(Some(id)) => {
+                        ids.push(self.operation(id).output(usize::from(*output_slot)));
+                    }
+                    Some(None) => unknown = true,
                     None => pending.push(operation),
                 },
             }
         }
-        if pending.len() > already_pending {
+        if unknown {
+            pending.truncate(already_pending);
+            Operands::Unknown
+        } else if pending.len() > already_pending {
             Operands::Pending
         } else {
             Operands::Known(ids)
