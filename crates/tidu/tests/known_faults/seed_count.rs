@@ -121,7 +121,7 @@ fn an_executor_returns_one_cotangent_an_input() {
         let call = RecordedGraph::from_primitive(Mul, vec!["a".into(), "b".into()]);
         let inputs = [leaf("x", true), leaf("y", y_requires_grad)];
         let z = recorder.record_graph(call, &inputs, &[Arc::new(9.0)], HashMap::new());
-        let mut backward = |returned| {
+        let backward = |returned| {
             let (key, trace) = (&z[0].key, z[0].trace.as_ref());
             try_backward(key, trace, Arc::new(1.0), &mut Returning(returned), &mut ())
         };
