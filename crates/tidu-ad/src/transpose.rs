@@ -243,9 +243,15 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         }
         match inactive_tangents(node, &self.on_tangent)[..] {
             [] => Ok(()),
-            [operand, ..] => not_linear(format!(
-                "operand {operand} depends on a tangent but is not marked active"
-            )),
+            [operand, ..] => {
+                let place = match node.inputs[operand] {
+                    ValueRef::Local(id) => format!("operand {operand}, %{id},"),
+                    ValueRef::External(_) => format!("operand {operand}"),
+                };
+                not_linear(format!(
+                    "{place} depends on a tangent but is not marked active"
+                ))
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use crate::graph::{Content, Graph, LocalValueId, OperationNode, ValueNode, Value
 use crate::key::{OperationKey, ValueKey};
 use crate::{GraphOperation, OperationRole, ShortList};
 
-/// A key numbers output slots with a byte.
-const MAX_OUTPUTS: usize = 256;
+/// The largest number of results of an operation: a key numbers output slots with a byte.
+pub const MAX_OUTPUTS: usize = 256;
 
 /// Makes a [`Graph`], operation by operation.
 ///

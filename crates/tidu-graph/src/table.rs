@@ -150,6 +150,18 @@ impl<Op: GraphOperation> ValueTable<Op> {
         }
     }
 
+    /// A table for about so many operations.
+    pub fn with_capacity(operations: usize) -> Self {
+        let mut table = Self::new();
+        table.values.reserve(operations);
+        table.operations.reserve(operations);
+        table.operands.reserve(operations);
+        table.operations_by_fingerprint.reserve(operations, |_| {
+            unreachable!("an empty table has nothing to move")
+        });
+        table
+    }
+
     pub fn value_count(&self) -> usize {
         self.values.len()
     }

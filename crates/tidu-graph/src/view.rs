@@ -50,12 +50,14 @@ pub enum ValueDef<Op: GraphOperation> {
 ///
 /// Linear in the number of values of all graphs, in time and memory.
 pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<Op> {
+    let graphs = with_parents(roots.iter().map(|root| &**root));
+    let operations = graphs.iter().map(|graph| graph.operations().len()).sum();
     let mut view = ResolvedView {
-        table: ValueTable::new(),
+        table: ValueTable::with_capacity(operations),
         defined: Vec::new(),
         roots: Vec::new(),
     };
-    for graph in with_parents(roots.iter().map(|root| &**root)) {
+    for graph in graphs {
         view.add(graph);
     }
     view.roots = roots;
