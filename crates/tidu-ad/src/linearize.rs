@@ -78,6 +78,34 @@ pub fn try_linearize<Op: Primitive>(
     verified(linear, ADRuleKind::Jvp)
 }
 
+/// A pass that no tangent of the view's inputs, nor a later cotangent seed, is in the way of: for
+/// differentiations whose tangents nobody names.
+///
+/// # Errors
+///
+/// [`ADRuleError::RepeatedInput`], [`ADRuleError::NameCollision`]; [`ADRuleError::PassReused`] for a
+/// key type whose names leave no pass free.
+///
+/// # Complexity
+///
+/// One look-up for each of `wrt` and `outputs` in the usual case that the view holds no tangents.
+pub fn free_pass<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    wrt: &[Op::InputKey],
+    outputs: usize,
+) -> ADRuleResult<DiffPassId> {
+    // Names being injective, each value of the view is in the way of one pass at most.
+    let last = view.value_count() as DiffPassId;
+    for pass in 0..last {
+        match tangent_keys(view, wrt, outputs, pass) {
+            Err(ADRuleError::PassReused { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(pass),
+        }
+    }
+    tangent_keys(view, wrt, outputs, last).map(|_| last)
+}
+
 /// The walk itself, and by view value the tangents that it found.
 pub(crate) fn linearize_unverified<Op: Primitive>(
     view: &ResolvedView<Op>,

@@ -118,6 +118,58 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         Ok(outputs)
     }
 
+    /// Adds the operations of a graph, applied to `arguments` in place of its inputs, and returns what
+    /// its outputs are then: an output that is an input is the argument itself.
+    ///
+    /// What the graph uses of other graphs, it uses here too.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::WrongInputCount`]; [`GraphError::UnknownLocalId`] for an argument. The builder is
+    /// then as it was.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn try_inline(
+        &mut self,
+        graph: &Graph<Op>,
+        arguments: &[ValueRef<Op>],
+    ) -> Result<Vec<ValueRef<Op>>, GraphError> {
+        if arguments.len() != graph.inputs().len() {
+            return Err(GraphError::WrongInputCount {
+                expected: graph.inputs().len(),
+                found: arguments.len(),
+            });
+        }
+        for argument in arguments {
+            if let ValueRef::Local(id) = argument {
+                self.try_global_key(*id)?;
+            }
+        }
+        let mut here: Vec<Option<ValueRef<Op>>> = vec![None; graph.values().len()];
+        for (&input, argument) in graph.inputs().iter().zip(arguments) {
+            here[input] = Some(argument.clone());
+        }
+        let known = |here: &[Option<ValueRef<Op>>], id: LocalValueId| {
+            let value = here[id].clone();
+            value.expect("a graph is in topological order")
+        };
+        for node in graph.operations() {
+            let operands = node.inputs.iter().map(|operand| match operand {
+                ValueRef::Local(id) => known(&here, *id),
+                external @ ValueRef::External(_) => external.clone(),
+            });
+            let operands = operands.collect();
+            let results =
+                self.try_add_operation(node.operation.clone(), operands, node.role.clone())?;
+            for (&id, result) in node.outputs.iter().zip(results) {
+                here[id] = Some(ValueRef::Local(result));
+            }
+        }
+        Ok(graph.outputs().iter().map(|&id| known(&here, id)).collect())
+    }
+
     /// Says which values the graph is for, replacing what was said before. An id may stand twice.
     ///
     /// # Panics

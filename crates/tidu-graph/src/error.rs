@@ -96,10 +96,16 @@ pub enum GraphError {
         /// The key, in short.
         key: String,
     },
+    /// A graph that is to be closed needs an input that is not among those listed.
+    #[error("{key} is needed but not listed among the inputs")]
+    UnlistedInput {
+        /// The input, in short.
+        key: String,
+    },
     /// A program was called with the wrong number of operands.
     #[error("the program takes {expected} inputs, found {found}")]
     WrongInputCount {
-        /// The number of program inputs.
+        /// The number of inputs of the program, or of the graph to be inlined.
         expected: usize,
         /// How many were given.
         found: usize,

@@ -4,9 +4,12 @@ use std::fmt::{self, Debug};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::builder::unwrap_or_panic;
 use crate::error::{GraphError, describe_operation};
-use crate::key::{OperationKey, OperationSpec, ValueKey};
+use crate::graph::{Content, Graph, OperationNode, ValueNode, ValueRef};
+use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
 use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
 use crate::view::ResolvedView;
 use crate::{GraphOperation, ShortList};
@@ -52,6 +55,63 @@ impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
 
     fn deref(&self) -> &OperationSpec<Op> {
         self.key.spec()
+    }
+}
+
+impl<Op: GraphOperation> MaterializedGraph<Op> {
+    /// The same as a closed [`Graph`] with exactly these inputs, in this order, whether anything needs
+    /// them or not.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnlistedInput`] for an input that something needs and that is not listed.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Result<Graph<Op>, GraphError> {
+        let mut content = Content {
+            values: Vec::with_capacity(self.values.len()),
+            operations: Vec::with_capacity(self.operations.len()),
+            inputs: (0..inputs.len()).collect(),
+            outputs: Vec::with_capacity(self.outputs.len()),
+            parents: Vec::new(),
+        };
+        content.values.extend(inputs.iter().map(|key| ValueNode {
+            key: ValueKey::Input(key.clone()),
+            producer: None,
+        }));
+        let position: HashMap<&Op::InputKey, usize, FixedState> = inputs.iter().zip(0..).collect();
+        let mut local = vec![0; self.values.len()];
+        for (&value, key) in self.input_values.iter().zip(&self.inputs) {
+            let listed = match key {
+                ValueKey::Input(input) => position.get(input),
+                ValueKey::Derived { .. } => None,
+            };
+            local[value] = *listed.ok_or_else(|| GraphError::UnlistedInput {
+                key: describe_key(key),
+            })?;
+        }
+        for (index, node) in self.operations.iter().enumerate() {
+            let operands = node.inputs.iter();
+            let operands = operands.map(|&value| ValueRef::Local(local[value]));
+            let operands = operands.collect();
+            for (slot, &value) in node.outputs.iter().enumerate() {
+                local[value] = content.values.len();
+                content.values.push(ValueNode {
+                    key: self.values[value].key.clone(),
+                    producer: Some((index, slot)),
+                });
+            }
+            let outputs = node.outputs.iter().map(|&value| local[value]).collect();
+            let key = Arc::clone(&node.key);
+            content
+                .operations
+                .push(OperationNode::new(key, operands, outputs));
+        }
+        let outputs = self.output_values.iter().map(|&value| local[value]);
+        content.outputs.extend(outputs);
+        Ok(Graph::new(content))
     }
 }
 

@@ -70,8 +70,9 @@
 pub use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Linearity, LinearizedGraph,
     Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, Receipt, Residual, RuleOperand,
-    RuntimeError, WhySaved, WhyZero, linear_transpose, linearize, rules, try_linear_transpose,
-    try_linear_transpose_with_builder, try_linearize, verify_linear, why_saved, why_zero,
+    RuntimeError, WhySaved, WhyZero, free_pass, linear_transpose, linearize, rules,
+    try_linear_transpose, try_linear_transpose_with_builder, try_linearize, verify_linear,
+    why_saved, why_zero,
 };
 pub use tidu_eager as eager;
 pub use tidu_graph as graph;
