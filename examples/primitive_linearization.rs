@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use tidu::graph::{
@@ -30,7 +31,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let f_key = builder.global_key(f).clone();
     builder.set_outputs(vec![f]);
     let primal = Arc::new(builder.build());
-    print_graph("primal", &primal);
+    println!("{primal}");
 
     // Linearizing asks each operation for its JVP rule. The result is the map ẋ ↦ x·ẋ + ẋ·x, which
     // names x by key: its coefficients stay in the primal graph. The pass id, 1, becomes part of
@@ -38,12 +39,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     let view = resolve(vec![primal.clone()]);
     let wrt = [ScalarKey::user("x")];
     let linear = try_linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new())?;
-    print_graph("linear", linear.as_graph());
+    println!("{linear}");
 
     // Transposing walks that map backward and asks each of its operations for its transpose rule.
     // Only linear operations are met here, which is why no rule for the transpose of `Exp` exists.
     let transposed = try_linear_transpose(&linear, &mut ())?;
-    print_graph("transposed", transposed.as_graph());
+    println!("{transposed}");
     let tangent = linear.tangent_inputs()[0].0.tangent_of(1);
     let seed = transposed.tangent_inputs()[0].0.clone();
 
@@ -99,7 +100,8 @@ fn run_exponential() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Public for the test that compares what is printed with what the tutorial shows.
+pub fn main() -> Result<(), Box<dyn Error>> {
     run()?;
     run_exponential()
 }
@@ -128,6 +130,21 @@ impl GraphOperation for ScalarOp {
 
     fn output_count(&self) -> usize {
         1
+    }
+
+    // How graphs are printed. There is a default, which is `Debug`.
+    fn fmt_input_name(key: &ScalarKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match key {
+            ScalarKey::User(name) => f.write_str(name),
+            ScalarKey::Tangent { of, pass } => {
+                write!(f, "d{pass}.")?;
+                Self::fmt_input_name(of, f)
+            }
+            ScalarKey::Cotangent { of, output } => {
+                write!(f, "ct{output}.")?;
+                Self::fmt_input_name(of, f)
+            }
+        }
     }
 }
 
@@ -285,23 +302,6 @@ fn evaluate(
     let inputs: Option<Vec<&f64>> = flat.inputs.iter().map(|key| data.get(key)).collect();
     let inputs = inputs.ok_or("an input has no value")?;
     Ok(compile(&flat).try_eval(&mut (), &inputs)?)
-}
-
-/// Lists a graph: `%0` is a value of its own, anything else a value of another graph.
-fn print_graph(title: &str, graph: &Graph<ScalarOp>) {
-    println!("{title}: {:?} -> {:?}", graph.inputs(), graph.outputs());
-    for node in graph.operations() {
-        let operands: Vec<String> = node
-            .inputs
-            .iter()
-            .map(|input| match input {
-                ValueRef::Local(id) => format!("%{id}"),
-                ValueRef::External(key) => format!("{key:?}"),
-            })
-            .collect();
-        let operands = operands.join(", ");
-        println!("    %{} = {:?} {operands}", node.outputs[0], node.operation);
-    }
 }
 
 #[test]
