@@ -36,7 +36,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Linearizing asks each operation for its JVP rule. The result is the map ẋ ↦ x·ẋ + ẋ·x, which
     // names x by key: its coefficients stay in the primal graph. The pass id, 1, becomes part of
     // the tangent's name, so that the tangents of a second derivative would be other inputs.
-    let view = resolve(vec![primal.clone()]);
+    let view = resolve(vec![primal]);
     let wrt = [ScalarKey::user("x")];
     let linear = try_linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new())?;
     println!("{linear}");
@@ -48,17 +48,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     let tangent = linear.tangent_inputs()[0].0.tangent_of(1);
     let seed = transposed.tangent_inputs()[0].0.clone();
 
-    // Both maps refer to values of the graphs they came from: resolve them all together.
-    let jvp = Arc::new(linear.into_graph());
-    let vjp = Arc::new(transposed.into_graph());
-    let graphs = [primal, jvp.clone(), vjp.clone()];
+    // Both maps refer to values of the function, and bring it along as a parent.
+    let jvp = linear.into_graph();
+    let vjp = transposed.into_graph();
     let x = (ScalarKey::user("x"), 3.0);
 
-    let df = evaluate(&graphs, &jvp, &[x.clone(), (tangent, 1.5)])?;
+    let df = evaluate(&jvp, &[x.clone(), (tangent, 1.5)])?;
     println!("JVP of x² at 3 for the tangent 1.5: {df:?}");
     assert_eq!(df, [9.0]);
 
-    let dx = evaluate(&graphs, &vjp, &[x, (seed, 2.0)])?;
+    let dx = evaluate(&vjp, &[x, (seed, 2.0)])?;
     println!("VJP of x² at 3 for the cotangent 2: {dx:?}");
     assert_eq!(dx, [12.0]);
 
@@ -85,16 +84,15 @@ fn run_exponential() -> Result<(), Box<dyn Error>> {
     builder.set_outputs(vec![f]);
     let primal = Arc::new(builder.build());
 
-    let view = resolve(vec![primal.clone()]);
+    let view = resolve(vec![primal]);
     let wrt = [ScalarKey::user("x")];
     let linear = try_linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new())?;
     let transposed = try_linear_transpose(&linear, &mut ())?;
     let seed = transposed.tangent_inputs()[0].0.clone();
 
     // The coefficient exp(-x) is computed by the primal graph, as part of the same program.
-    let vjp = Arc::new(transposed.into_graph());
-    let graphs = [primal, Arc::new(linear.into_graph()), vjp.clone()];
-    let dx = evaluate(&graphs, &vjp, &[(ScalarKey::user("x"), 0.5), (seed, 1.0)])?;
+    let vjp = transposed.into_graph();
+    let dx = evaluate(&vjp, &[(ScalarKey::user("x"), 0.5), (seed, 1.0)])?;
     println!("derivative of exp(-x) at 0.5: {dx:?}");
     assert_eq!(dx, [-(-0.5_f64).exp()]);
     Ok(())
@@ -283,18 +281,18 @@ impl Primitive for ScalarOp {
 
 // Helpers of this program.
 
-/// Runs what the outputs of one of `graphs` need, for inputs given by name.
+/// Runs what the outputs of a graph need, for inputs given by name.
 fn evaluate(
-    graphs: &[Arc<Graph<ScalarOp>>],
-    of: &Graph<ScalarOp>,
+    graph: &Graph<ScalarOp>,
     data: &[(ScalarKey, f64)],
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let outputs: Vec<ValueKey<ScalarOp>> = of
+    let outputs: Vec<ValueKey<ScalarOp>> = graph
         .outputs()
         .iter()
-        .map(|&id| of.values()[id].key.clone())
+        .map(|&id| graph.values()[id].key.clone())
         .collect();
-    let flat = try_materialize_merge(&resolve(graphs.to_vec()), &outputs)?;
+    let view = resolve(vec![Arc::new(graph.clone())]);
+    let flat = try_materialize_merge(&view, &outputs)?;
     let data: HashMap<ValueKey<ScalarOp>, f64> = data
         .iter()
         .map(|(key, value)| (ValueKey::Input(key.clone()), *value))
