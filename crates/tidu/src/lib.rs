@@ -93,5 +93,9 @@ mod introduction {}
 mod vocabulary {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/text-form.md")]
+mod text_form {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/complex.md")]
 mod complex {}
