@@ -170,6 +170,28 @@ pub fn try_materialize_merge<Op: GraphOperation>(
     Ok(pass.graph)
 }
 
+impl<Op: GraphOperation> Graph<Op> {
+    /// The closed graph that computes `outputs`, as their keys describe them, from `inputs`.
+    ///
+    /// Keys describe computations completely, so no other graph is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnlistedInput`] for an input that a key needs and that is not listed;
+    /// [`GraphError::UnknownOutputSlot`].
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the distinct nodes of the keys.
+    pub fn from_keys(
+        inputs: &[Op::InputKey],
+        outputs: &[ValueKey<Op>],
+    ) -> Result<Self, GraphError> {
+        let view = ResolvedView::of_keys(outputs)?;
+        try_materialize_merge(&view, outputs)?.to_graph(inputs)
+    }
+}
+
 struct Materializer<'a, Op: GraphOperation> {
     view: &'a ResolvedView<Op>,
     /// By view value: its index in the flat graph, once it is there.

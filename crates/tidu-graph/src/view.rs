@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use crate::error::GraphError;
 use crate::graph::{Graph, ValueRef, with_parents};
 use crate::key::ValueKey;
 use crate::table::{OperationId, TableOperation, ValueId, ValueOrigin, ValueTable};
@@ -65,6 +66,19 @@ pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<O
 }
 
 impl<Op: GraphOperation> ResolvedView<Op> {
+    /// Everything that keys describe, taken as defined.
+    pub(crate) fn of_keys(keys: &[ValueKey<Op>]) -> Result<Self, GraphError> {
+        let mut table = ValueTable::new();
+        for key in keys {
+            table.intern(key)?;
+        }
+        Ok(Self {
+            defined: vec![true; table.value_count()],
+            table,
+            roots: Vec::new(),
+        })
+    }
+
     /// What a value is, or `None` if no graph of the view defines it.
     pub fn resolve_value(&self, key: &ValueKey<Op>) -> Option<ValueDef<Op>> {
         self.find(key).map(|id| self.definition(id))

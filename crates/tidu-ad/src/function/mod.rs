@@ -104,6 +104,24 @@ impl<Op: GraphOperation> Function<Op> {
         Self::close(graphs, inputs, outputs.iter().cloned().zip(names).collect())
     }
 
+    /// Makes a function of the values that `outputs` describe, each with a name.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::RepeatedInput`]; [`FunctionError::Graph`] for an input that the outputs need
+    /// and that is not listed.
+    pub fn from_keys(
+        inputs: &[Op::InputKey],
+        outputs: Vec<(ValueKey<Op>, String)>,
+    ) -> Result<Self, FunctionError> {
+        error::check_distinct::<Op>(inputs)?;
+        let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        Ok(Self {
+            graph: Graph::from_keys(inputs, &keys)?,
+            output_names: names.into(),
+        })
+    }
+
     /// The graph. Its inputs and outputs are the function's, in order.
     pub fn as_graph(&self) -> &Graph<Op> {
         &self.graph
