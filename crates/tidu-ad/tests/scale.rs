@@ -11,7 +11,7 @@ use tidu_ad::{
     LinearizedGraph, Primitive, linear_transpose, linearize, try_linear_transpose_with_builder,
 };
 use tidu_graph::{
-    Graph, GraphBuilder, LocalValueId, OperationRole, ValueKey, compile, materialize_merge, resolve,
+    Graph, GraphBuilder, OperationRole, ValueKey, compile, materialize_merge, resolve,
 };
 use tidu_scalar::{ScalarKey, ScalarOp};
 
@@ -76,20 +76,6 @@ fn value_and_gradient(primal: Graph<ScalarOp>, x: &[f64]) -> (f64, Vec<f64>) {
     (values[0], gradient)
 }
 
-/// v = x; `steps` times: v = v + y·sin v.
-fn chain(steps: usize) -> Graph<ScalarOp> {
-    let mut builder = GraphBuilder::new();
-    let mut v = builder.add_input("x".into());
-    let y = builder.add_input("y".into());
-    for _ in 0..steps {
-        let sin = apply(&mut builder, ScalarOp::Sin, &[v])[0];
-        let product = apply(&mut builder, ScalarOp::Mul, &[y, sin])[0];
-        v = apply(&mut builder, ScalarOp::Add, &[v, product])[0];
-    }
-    builder.set_outputs(vec![v]);
-    builder.build()
-}
-
 /// The value of [`chain`] with its derivatives by x and y, by the chain rule along it.
 fn chain_derivatives(steps: usize, x: f64, y: f64) -> [f64; 3] {
     (0..steps).fold([x, 1.0, 0.0], |[v, by_x, by_y], _| {
@@ -98,30 +84,16 @@ fn chain_derivatives(steps: usize, x: f64, y: f64) -> [f64; 3] {
     })
 }
 
-/// s = 0; for each i: s = s + exp(-(xᵢ·xᵢ))·xᵢ₊₁, the last with the first.
+fn chain(steps: usize) -> Graph<ScalarOp> {
+    tidu_testkit::chain(3 * steps).graph()
+}
+
 fn wide(terms: usize) -> Graph<ScalarOp> {
-    let mut builder = GraphBuilder::new();
-    let x: Vec<LocalValueId> = (0..terms)
-        .map(|i| builder.add_input(ScalarKey::fresh(i as u64)))
-        .collect();
-    let mut sum = apply(&mut builder, ScalarOp::constant(0.0), &[])[0];
-    for i in 0..terms {
-        let square = apply(&mut builder, ScalarOp::Mul, &[x[i], x[i]])[0];
-        let negative = apply(&mut builder, ScalarOp::Neg, &[square])[0];
-        let exp = apply(&mut builder, ScalarOp::Exp, &[negative])[0];
-        let term = apply(&mut builder, ScalarOp::Mul, &[exp, x[(i + 1) % terms]])[0];
-        sum = apply(&mut builder, ScalarOp::Add, &[sum, term])[0];
-    }
-    builder.set_outputs(vec![sum]);
-    builder.build()
+    tidu_testkit::wide(5 * terms).graph()
 }
 
 fn square(depth: usize) -> Graph<ScalarOp> {
-    let mut builder = GraphBuilder::new();
-    let x = builder.add_input("x".into());
-    let v = (0..depth).fold(x, |v, _| apply(&mut builder, ScalarOp::Mul, &[v, v])[0]);
-    builder.set_outputs(vec![v]);
-    builder.build()
+    tidu_testkit::square("x", depth)
 }
 
 #[track_caller]

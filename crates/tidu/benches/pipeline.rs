@@ -2,8 +2,6 @@
 //!
 //! `cargo bench -p tidu`. Throughput is in primal operations.
 
-mod workloads;
-
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,7 +12,7 @@ use tidu::graph::{
 };
 use tidu::scalar::ScalarOp;
 use tidu::{LinearizedGraph, linear_transpose, linearize};
-use workloads::{Workload, chain, wide};
+use tidu_testkit::{Workload, chain, wide};
 
 /// Everything that the stages make, to be handed to the next one.
 struct Stages {
@@ -28,7 +26,7 @@ struct Stages {
 
 impl Stages {
     fn of(workload: &Workload) -> Self {
-        let graph = workload.graph();
+        let graph = Arc::new(workload.graph());
         let output = graph.values()[graph.outputs()[0]].key.clone();
         let view = resolve(vec![Arc::clone(&graph)]);
         let linear = linearize_output(&view, &output, workload);

@@ -1,20 +1,18 @@
-//! What the tests of this crate share: one operation set that can misbehave and that counts, a
-//! small stack, and the text of a panic.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+//! What the tests of this crate share: one operation set that can misbehave and that counts.
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::hash::{Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Primitive, PrimitiveBuilder,
     PrimitiveValue,
     RuleOperand::{Active, Fixed},
 };
-use tidu_graph::{
-    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
-};
+use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
+
+pub use tidu_testkit::{apply, on_small_stack, output_keys, panic_text};
 
 /// An operation that does as it should, unless it has a fault.
 #[derive(Clone, Debug)]
@@ -433,62 +431,5 @@ impl Probe {
             )),
             _ => Ok(vec![Some(ct)]),
         }
-    }
-}
-
-/// Adds a primal operation on local values and returns its results.
-pub fn apply<Op: GraphOperation>(
-    builder: &mut GraphBuilder<Op>,
-    op: Op,
-    operands: &[LocalValueId],
-) -> Vec<LocalValueId> {
-    let operands = operands.iter().copied().map(ValueRef::Local).collect();
-    builder.add_operation(op, operands, OperationRole::Primary)
-}
-
-/// The keys of a graph's outputs.
-pub fn output_keys<Op: GraphOperation>(graph: &Graph<Op>) -> Vec<ValueKey<Op>> {
-    let outputs = graph.outputs().iter();
-    outputs.map(|&id| graph.values()[id].key.clone()).collect()
-}
-
-/// Runs on a stack of 2 MiB, whatever the test harness uses.
-pub fn on_small_stack<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(body);
-    match thread.expect("a thread can be started").join() {
-        Ok(value) => value,
-        Err(panic) => resume_unwind(panic),
-    }
-}
-
-thread_local! {
-    /// Whether this thread expects a panic, and where it then came from.
-    static EXPECTED_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// The text of the panic that `body` must raise, which must point at a test, not at the library.
-pub fn panic_text<T>(body: impl FnOnce() -> T) -> String {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let others = take_hook();
-        set_hook(Box::new(move |panic| {
-            let ours = EXPECTED_PANIC.with_borrow_mut(|place| {
-                let place = place.as_mut()?;
-                *place = panic.location()?.file().replace('\\', "/");
-                Some(())
-            });
-            if ours.is_none() {
-                others(panic);
-            }
-        }));
-    });
-    EXPECTED_PANIC.set(Some(String::new()));
-    let result = catch_unwind(AssertUnwindSafe(body));
-    let place = EXPECTED_PANIC.take().expect("set above");
-    let panic = result.err().expect("a panic");
-    assert!(place.contains("tests/"), "the panic points at {place}");
-    match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(text) => text.downcast::<&str>().expect("a text").to_string(),
     }
 }

@@ -1,11 +1,9 @@
 //! What the tests of this crate share: an executor for any operation set that can be evaluated,
 //! names, and a front end that records as it computes.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use tidu_ad::{
     ADRuleResult, LinearizedGraph, Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue,
@@ -16,9 +14,10 @@ use tidu_eager::{
     try_backward,
 };
 use tidu_graph::{
-    EvaluableGraphOperation, Graph, GraphBuilder, LocalValueId, OperationRole, ValueKey, ValueRef,
+    EvaluableGraphOperation, GraphBuilder, LocalValueId, OperationRole, ValueKey, ValueRef,
 };
 use tidu_scalar::{ScalarKey, ScalarOp};
+pub use tidu_testkit::{apply, on_small_stack, output_keys, panic_text};
 
 pub type Values<Op> = HashMap<ValueKey<Op>, Arc<<Op as tidu_graph::GraphOperation>::Operand>>;
 
@@ -271,22 +270,6 @@ pub fn composite(
     RecordedGraph::new(Arc::new(graph), keys, output_keys)
 }
 
-/// The keys of a graph's outputs.
-pub fn output_keys(graph: &Graph<ScalarOp>) -> Vec<ValueKey<ScalarOp>> {
-    let outputs = graph.outputs().iter();
-    outputs.map(|&id| graph.values()[id].key.clone()).collect()
-}
-
-/// Adds a primal operation on local values and returns its results.
-pub fn apply(
-    builder: &mut GraphBuilder<ScalarOp>,
-    op: ScalarOp,
-    operands: &[LocalValueId],
-) -> Vec<LocalValueId> {
-    let operands = operands.iter().copied().map(ValueRef::Local).collect();
-    builder.add_operation(op, operands, OperationRole::Primary)
-}
-
 /// The gradients of a value with seed 1, and the executor that computed them.
 pub fn backward(value: &EagerInput<ScalarOp>) -> (Gradients, Executor<ScalarOp>) {
     let mut executor = Executor::new();
@@ -309,46 +292,5 @@ impl Gradients {
         let mut names: Vec<_> = self.0.keys().map(|key| format!("{key:?}")).collect();
         names.sort();
         names
-    }
-}
-
-/// Runs on a stack of 2 MiB, whatever the test harness uses.
-pub fn on_small_stack<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(body);
-    match thread.expect("a thread can be started").join() {
-        Ok(value) => value,
-        Err(panic) => resume_unwind(panic),
-    }
-}
-
-thread_local! {
-    /// Whether this thread expects a panic, and where it then came from.
-    static EXPECTED_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// The text of the panic that `body` must raise, which must point at a test, not at the library.
-pub fn panic_text<T>(body: impl FnOnce() -> T) -> String {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let others = take_hook();
-        set_hook(Box::new(move |panic| {
-            let ours = EXPECTED_PANIC.with_borrow_mut(|place| {
-                let place = place.as_mut()?;
-                *place = panic.location()?.file().replace('\\', "/");
-                Some(())
-            });
-            if ours.is_none() {
-                others(panic);
-            }
-        }));
-    });
-    EXPECTED_PANIC.set(Some(String::new()));
-    let result = catch_unwind(AssertUnwindSafe(body));
-    let place = EXPECTED_PANIC.take().expect("set above");
-    let panic = result.err().expect("a panic");
-    assert!(place.contains("tests/"), "the panic points at {place}");
-    match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(text) => text.downcast::<&str>().expect("a text").to_string(),
     }
 }
