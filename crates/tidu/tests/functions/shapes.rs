@@ -483,6 +483,38 @@ fn every_derived_function_reads_back() {
     assert_reads_back(&bound.bind("d0.x", ScalarOp::constant(-0.0)).unwrap());
 }
 
+/// Names that would be misread in print are quoted, in what is made of them, too.
+#[test]
+fn strange_names_read_back() {
+    let names = [
+        "a b",
+        "output",
+        "%0",
+        "d0.x",
+        "#1",
+        "'x",
+        "x\ny",
+        "é \"→\" \\",
+    ];
+    let f = F::build(names, |b, x| {
+        let product = |x: LocalValueId, y: &LocalValueId| op(b, ScalarOp::Mul, &[x, *y]);
+        let product = x[1..].iter().fold(x[0], product);
+        vec![product]
+    });
+    let f = f.unwrap();
+    for g in [f.jvp(..), f.vjp(..), f.hvp([6, 7]), f.hessian([0, 1])] {
+        let g = g.unwrap();
+        assert_reads_back(&g);
+        let names = g.input_names();
+        let inputs: Vec<_> = names.iter().map(|name| (&name[..], 1.0)).collect();
+        let program = g.compile();
+        assert_eq!(
+            program.call_named(&inputs).unwrap(),
+            program.call(&vec![1.0; inputs.len()]).unwrap()
+        );
+    }
+}
+
 /// A graph listing is a function, too: its outputs have no names, and what is not needed goes.
 #[test]
 fn graphs_are_read_as_functions() {
