@@ -35,8 +35,8 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// # Errors
     ///
-    /// [`FunctionError::UnknownInput`]; [`FunctionError::Graph`] for an operation that takes operands
-    /// or has no result.
+    /// [`FunctionError::UnknownInput`]; [`FunctionError::Graph`] for an operation that takes operands;
+    /// [`FunctionError::MissingInput`] for one that has no result.
     pub fn bind(&self, input: &str, constant: Op) -> Result<Self, FunctionError> {
         let at = positions_of(&[input], &self.input_names())?[0];
         let mut builder = GraphBuilder::new();

@@ -265,20 +265,15 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
                 outputs: self.outputs.len(),
             });
         };
-        let one = Op::one_like(&mut self.glue, output, self.ctx);
-        let one = one.ok_or_else(|| FunctionError::NoUnit {
-            value: self.function.output_names[0].clone(),
-        })?;
+        let one = self.one_like(&output.clone(), &self.function.output_names[0])?;
         self.cotangents(&[one], "d")
     }
 
     /// The derivatives of all outputs by the only one of `wrt`.
     fn column(&mut self) -> Result<Vec<ValueKey<Op>>, FunctionError> {
-        let input = ValueKey::Input(self.inputs[self.wrt[0]].clone());
-        let one = Op::one_like(&mut self.glue, &input, self.ctx);
-        let one = one.ok_or_else(|| FunctionError::NoUnit {
-            value: input_label::<Op>(&self.inputs[self.wrt[0]]),
-        })?;
+        let input = self.inputs[self.wrt[0]].clone();
+        let name = input_label::<Op>(&input);
+        let one = self.one_like(&ValueKey::Input(input), &name)?;
         let tangents = self
             .glue
             .try_inline(self.linear.as_graph(), &[ValueRef::Local(one)])?;
@@ -304,6 +299,14 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         Ok(column)
     }
 
+    fn one_like(&mut self, like: &ValueKey<Op>, name: &str) -> Result<LocalValueId, FunctionError> {
+        let one = Op::one_like(&mut self.glue, like, self.ctx);
+        let one = one.ok_or_else(|| FunctionError::NoUnit { value: name.into() })?;
+        // The id is the operation set's word only.
+        self.glue.try_global_key(one)?;
+        Ok(one)
+    }
+
     fn zero_like(
         &mut self,
         like: &ValueKey<Op>,
@@ -311,7 +314,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
     ) -> Result<ValueKey<Op>, FunctionError> {
         let zero = Op::zero_like(&mut self.glue, like, self.ctx);
         let zero = zero.ok_or_else(|| FunctionError::NoZero { value: name.into() })?;
-        Ok(self.glue.global_key(zero).clone())
+        Ok(self.glue.try_global_key(zero)?.clone())
     }
 
     fn close(

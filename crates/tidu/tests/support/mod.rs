@@ -10,6 +10,7 @@ mod operand;
 mod problem;
 mod random;
 mod sketch;
+pub mod tame;
 
 pub use check::{assert_all_ways, assert_hvp_all_ways};
 pub use dual::{Dual, Number};

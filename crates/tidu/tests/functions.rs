@@ -1,0 +1,15 @@
+//! Functions and their transforms.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
+
+mod functions {
+    mod chain;
+    mod counts;
+    mod errors;
+    mod orders;
+    mod shapes;
+}
