@@ -1,5 +1,6 @@
 //! Putting functions together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, ValueKey, ValueRef};
@@ -61,12 +62,19 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// # Errors
     ///
-    /// [`FunctionError::UnknownOutput`].
+    /// [`FunctionError::UnknownOutput`]; [`FunctionError::AmbiguousOutput`] for a name that several
+    /// outputs have, as after two forward derivatives.
     pub fn select(&self, outputs: &[&str]) -> Result<Self, FunctionError> {
-        let found = outputs.iter().map(|wanted| {
-            let names = self.output_names.iter();
-            let found = names.clone().position(|name| name == wanted);
-            found.ok_or_else(|| self.unknown_output((*wanted).to_owned()))
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (position, name) in self.output_names.iter().enumerate() {
+            by_name.entry(name).or_default().push(position);
+        }
+        let found = outputs.iter().map(|&wanted| match by_name.get(wanted) {
+            Some(positions) if positions.len() == 1 => Ok(positions[0]),
+            Some(_) => Err(FunctionError::AmbiguousOutput {
+                name: wanted.to_owned(),
+            }),
+            None => Err(self.unknown_output(wanted.to_owned())),
         });
         let positions = found.collect::<Result<Vec<_>, _>>()?;
         self.select_at(&positions)

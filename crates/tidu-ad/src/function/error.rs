@@ -34,6 +34,12 @@ pub enum FunctionError {
         /// The names that there are.
         known: String,
     },
+    /// A name that several outputs have.
+    #[error("the function has several outputs {name}: select them by position")]
+    AmbiguousOutput {
+        /// The name.
+        name: String,
+    },
     /// An input that is named twice.
     #[error("input {name} is named twice")]
     RepeatedInput {

@@ -7,8 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
+use tidu::Function;
 use tidu::scalar::ScalarOp;
-use tidu_ad::Function;
 
 use crate::support::tame::{Coefficients, Dual4, lift, split, tame_function};
 use crate::support::{Layout, Number, Random, Sketch, assert_close};

@@ -1,7 +1,7 @@
 //! f(x) = exp(x²)·sin x to the eighth derivative: what it is, and how many operations it takes.
 
+use tidu::Function;
 use tidu::scalar::ScalarOp;
-use tidu_ad::Function;
 
 /// Operations of the derivatives of order 1 to 8. Fewer are welcome, more are a regression.
 const RECORDED: [usize; 8] = [12, 28, 55, 96, 157, 257, 418, 669];

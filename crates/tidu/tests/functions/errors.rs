@@ -8,7 +8,7 @@ use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
     ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand,
 };
-use tidu_ad::{Function, FunctionError, Wrt};
+use tidu::{Function, FunctionError, Wrt};
 
 type F = Function<ScalarOp>;
 
@@ -579,4 +579,19 @@ fn an_input_is_bound_to_a_value() {
     assert_eq!(bound.compile().call(&[0.0]).unwrap(), [18.0]);
     let error = f.bind("x", Bare::Nothing).unwrap_err();
     assert_eq!(error, FunctionError::MissingInput { name: "x".into() });
+}
+
+#[test]
+fn a_name_that_two_outputs_have() {
+    let f: Function<ScalarOp> = "function {\n input %0 = x\n %1 = sin %0\n output %1 -> f\n}"
+        .parse()
+        .unwrap();
+    let twice = f.jvp("x").unwrap().jvp("x").unwrap();
+    let error = twice.select(&["d.f"]).unwrap_err();
+    assert_eq!(error, FunctionError::AmbiguousOutput { name: "d.f".into() });
+    assert_eq!(
+        error.to_string(),
+        "the function has several outputs d.f: select them by position"
+    );
+    assert!(twice.select(&["f"]).is_ok());
 }

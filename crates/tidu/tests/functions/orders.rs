@@ -1,7 +1,7 @@
 //! Mixed partial derivatives, in every order of inputs and by every mode.
 
+use tidu::Function;
 use tidu::scalar::ScalarOp;
-use tidu_ad::Function;
 
 const MODES: [Mode; 3] = [Mode::Grad, Mode::Jvp, Mode::Vjp];
 const ORDERS: [[&str; 3]; 6] = [

@@ -4,7 +4,7 @@
 use insta::assert_snapshot;
 use tidu::graph::{GraphBuilder, LocalValueId, OperationRole, ValueKey, ValueRef};
 use tidu::scalar::{ScalarKey, ScalarOp};
-use tidu_ad::{Function, FunctionProgram, Wrt};
+use tidu::{Function, FunctionProgram, Wrt};
 
 type F = Function<ScalarOp>;
 
