@@ -72,6 +72,10 @@ mod introduction {}
 mod vocabulary {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/functions.md")]
+mod functions {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/text-form.md")]
 mod text_form {}
 
