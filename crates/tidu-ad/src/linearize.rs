@@ -208,7 +208,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
         match (self.state[id.index()], self.view.origin(id)) {
             (State::Done(_), _) => Ok(None),
             (State::Open, _) => Err(ADRuleError::AliasCycle {
-                input: self.describe_input(id),
+                input: describe_input(self.view.key(id)),
             }),
             (State::Unvisited, ValueOrigin::Output { operation, .. }) => {
                 Ok(Some(Frame::Operation {
@@ -296,12 +296,13 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             },
         })
     }
+}
 
-    fn describe_input(&self, id: ValueId) -> String {
-        match self.view.key(id) {
-            ValueKey::Input(key) => describe_operation(key),
-            derived => describe_key(derived),
-        }
+/// The name of an input; the messages it stands in say that it is one.
+fn describe_input<Op: Primitive>(key: &ValueKey<Op>) -> String {
+    match key {
+        ValueKey::Input(key) => describe_operation(key),
+        derived @ ValueKey::Derived { .. } => describe_key(derived),
     }
 }
 
@@ -406,7 +407,7 @@ fn resolve_aliases<Op: Primitive>(
                     Alias::Tangent(tangents[key])
                 }
                 (None, _) => Alias::Unknown {
-                    input: describe_key(input),
+                    input: describe_input(input),
                     target: describe_key(target),
                 },
             };
