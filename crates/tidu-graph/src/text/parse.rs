@@ -202,10 +202,7 @@ impl<Op: ParseNames> Parser<Op> {
             line.skip_blanks();
             let start = line;
             let label = line.text()?;
-            if label.is_empty() {
-                return Err(start.expected("what the output is"));
-            }
-            Some(label)
+            Some(label.ok_or_else(|| start.expected("what the output is"))?)
         } else {
             None
         };
@@ -409,10 +406,7 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_key(&self, line: &mut Cursor<'_>) -> Result<Op::InputKey, ParseError> {
         let start = *line;
-        let text = line.text()?;
-        let key = (!text.is_empty())
-            .then(|| Op::parse_input_name(&text))
-            .flatten();
+        let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
         key.ok_or_else(|| start.expected("the name of an input"))
     }
 }
@@ -503,22 +497,22 @@ impl<'t> Cursor<'t> {
         Some(number)
     }
 
-    /// A word or a string.
-    fn text(&mut self) -> Result<String, ParseError> {
+    /// A word or a string, if one stands here. A string may be empty, a word is not.
+    fn text(&mut self) -> Result<Option<String>, ParseError> {
         if self.rest().starts_with('"') {
-            self.string()
-        } else {
-            Ok(self.word().to_owned())
+            return self.string().map(Some);
         }
+        let word = self.word();
+        Ok((!word.is_empty()).then(|| word.to_owned()))
     }
 
     /// Words up to the first operand, or a string.
     fn name(&mut self) -> Result<String, ParseError> {
-        let start = *self;
-        let mut name = self.text()?;
-        if start.rest().starts_with('"') {
-            return Ok(name);
+        if self.rest().starts_with('"') {
+            return self.string();
         }
+        let start = *self;
+        let mut name = self.word().to_owned();
         loop {
             let before = *self;
             self.skip_blanks();
