@@ -172,10 +172,8 @@ impl<Op: GraphOperation> Display for Listing<'_, Op> {
             }
             Ok(())
         };
-        let mut next = 0;
         for (id, node) in self.graph.operations().iter().enumerate() {
-            next = node.outputs.first().copied().unwrap_or(next);
-            write_inputs_below(f, next)?;
+            write_inputs_below(f, inputs_end(node))?;
             writeln!(f, "    {}", self.operation_line(id).text)?;
         }
         write_inputs_below(f, self.graph.values().len())?;
@@ -197,6 +195,17 @@ impl<Op: GraphOperation> Display for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Listing::new("graph", self).fmt(f)
     }
+}
+
+/// Inputs with smaller ids are listed before the operation. One without results has no id of its
+/// own to go by, and stands after what it uses.
+fn inputs_end<Op: GraphOperation>(node: &OperationNode<Op>) -> LocalValueId {
+    let operands = node.inputs.iter().map(|operand| match operand {
+        ValueRef::Local(id) => id + 1,
+        ValueRef::External(_) => 0,
+    });
+    let results = node.outputs.first().copied();
+    results.unwrap_or_else(|| operands.max().unwrap_or(0))
 }
 
 /// An operation applied to operands, as all listings write it.
