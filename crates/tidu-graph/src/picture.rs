@@ -564,6 +564,8 @@ impl Display for DotString<'_> {
                 '"' => f.write_str("\\\"")?,
                 '\\' => f.write_str("\\\\")?,
                 '\n' => f.write_str("\\n")?,
+                // Graphviz reads character entities wherever there is text.
+                '&' => f.write_str("&amp;")?,
                 c => f.write_char(c)?,
             }
         }
