@@ -322,10 +322,10 @@ impl<Op: ParseNames> Parser<Op> {
             line.skip_blanks();
         }
         let role = match prefix {
-            Prefix::Masked(active_mask) => OperationRole::Linearized { active_mask },
-            Prefix::Fixed if mask.contains(&true) => {
-                return Err(name_at.expected("no active operand after `fixed`"));
+            Prefix::Fixed | Prefix::Masked(_) if mask.contains(&true) => {
+                return Err(name_at.expected("no `~` after `fixed` or `masked`"));
             }
+            Prefix::Masked(active_mask) => OperationRole::Linearized { active_mask },
             Prefix::Fixed => OperationRole::Linearized { active_mask: mask },
             Prefix::None if mask.contains(&true) => OperationRole::Linearized { active_mask: mask },
             Prefix::None => OperationRole::Primary,
@@ -374,11 +374,12 @@ impl<Op: ParseNames> Parser<Op> {
     fn parse_external_value(&self, line: &mut Cursor<'_>) -> Result<ValueKey<Op>, ParseError> {
         let start = *line;
         line.eat("@");
-        if let Some(number) = line.number() {
-            let key = self.externals.get(number).cloned();
-            return key.ok_or_else(|| start.expected("a value that was defined before"));
+        if !line.rest().starts_with(|c: char| c.is_ascii_digit()) {
+            return self.parse_key(line).map(ValueKey::Input);
         }
-        self.parse_key(line).map(ValueKey::Input)
+        let number = line.number();
+        let key = number.and_then(|number| self.externals.get(number).cloned());
+        key.ok_or_else(|| start.expected("a value that was defined before"))
     }
 
     fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
