@@ -304,7 +304,7 @@ impl<Op: GraphOperation> Externals<Op> {
                 .table
                 .intern(key)
                 .expect("a builder admits well-formed operands only");
-            let new = self.table.operation_ids().skip(known);
+            let new = self.table.operation_ids_since(known);
             self.items.extend(new.map(Item::Operation));
             self.is_direct.resize(self.table.value_count(), false);
             if !std::mem::replace(&mut self.is_direct[id.index()], true) {
