@@ -60,7 +60,8 @@ fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => quoted.extend(c.escape_unicode()),
+            // What would not be seen, or not be told from something else.
+            c if c != '\'' && c.escape_debug().len() > 1 => quoted.extend(c.escape_unicode()),
             c => quoted.push(c),
         }
     }
