@@ -10,6 +10,8 @@ use tidu_graph::{
     OperationRole, Picture, Shade, ValueKey, with_parents,
 };
 
+use crate::rules::ADRuleKind;
+
 /// A linear map as a graph: the result of [`linearize`](crate::linearize), from tangents to
 /// tangents, or of [`linear_transpose`](crate::linear_transpose), from cotangents to cotangents.
 ///
@@ -140,6 +142,14 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
         graphs.pop();
         graphs.push((title, shade, &self.graph));
         Picture::of_graphs(&graphs)
+    }
+
+    /// The kind of rule that emitted the operations of this graph.
+    pub(crate) fn rule(&self) -> ADRuleKind {
+        match self.labels {
+            OutputLabels::Tangents => ADRuleKind::Jvp,
+            OutputLabels::Cotangents(_) => ADRuleKind::Transpose,
+        }
     }
 
     fn output_label(&self, position: usize) -> String {

@@ -66,6 +66,8 @@ pub struct Finding {
     pub operands: Vec<usize>,
     /// The printed line that it is about.
     pub line: Line,
+    /// What else is known of it.
+    pub note: Option<String>,
     /// What to do.
     pub help: &'static str,
 }
@@ -90,6 +92,7 @@ impl Report {
             operation: Some(operation),
             operands: operands.to_vec(),
             line: Line::default(),
+            note: None,
             help,
         });
     }
@@ -111,6 +114,7 @@ impl Report {
                 text,
                 operands: Vec::new(),
             },
+            note: None,
             help,
         });
     }
@@ -154,6 +158,9 @@ impl Display for Finding {
         let carets = self.line.carets(&self.operands);
         if !carets.is_empty() {
             writeln!(f, "  |  {carets}")?;
+        }
+        if let Some(note) = &self.note {
+            writeln!(f, "  = note: {note}")?;
         }
         writeln!(f, "  = help: {}", self.help)
     }
