@@ -70,7 +70,8 @@ impl Receipt {
         }
     }
 
-    /// Operations of the map for each operation of the primal graph; infinite if that has none.
+    /// Operations of the map for each operation of the primal graph. If that has none, infinite, or
+    /// not a number if the map has none either.
     pub fn ratio(&self) -> f64 {
         self.operations as f64 / self.primal_operations as f64
     }
