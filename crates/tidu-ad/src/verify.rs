@@ -95,7 +95,7 @@ pub fn verify_linear<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Report {
 }
 
 /// Whose rule emitted an operation, in words.
-fn emitter<Op: GraphOperation>(
+pub(crate) fn emitter<Op: GraphOperation>(
     linear: &LinearizedGraph<Op>,
     id: LocalOperationId,
 ) -> Option<String> {

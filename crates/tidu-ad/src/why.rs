@@ -12,6 +12,7 @@ use crate::linearize::{State, linearize_unverified};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADRuleError, ADRuleResult, Primitive};
 use crate::transpose::{Observer, transpose_into};
+use crate::verify::emitter;
 
 /// Why the derivative by an input is a symbolic zero, or that it is not.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -42,9 +43,10 @@ pub enum WhyZero {
         line: String,
     },
     /// An operand depends on the tangent but is not marked active.
-    #[error("the linear map cannot be transposed: {reason}")]
+    #[error("{reason}")]
     Inactive {
-        /// The first such operation that the cotangent meets on its way back, and its operand.
+        /// The first such operation that the cotangent meets on its way back, its operand, and whose
+        /// rule emitted it.
         reason: String,
     },
 }
@@ -90,9 +92,14 @@ pub fn why_zero<Op: Primitive>(
     match transpose_into(&linear, &mut builder, &seeds, ctx, &mut first_death) {
         Ok(cotangents) if cotangents[0].is_some() => Ok(WhyZero::NotZero),
         Ok(_) => Ok(first_death.explain(&linear)),
-        Err(error @ ADRuleError::NotLinear { .. }) => Ok(WhyZero::Inactive {
-            reason: error.to_string(),
-        }),
+        Err(error @ ADRuleError::NotLinear { value, .. }) => {
+            let producer = linear.as_graph().values()[value].producer;
+            let emitter = producer.and_then(|(id, _)| emitter(&linear, id));
+            let emitter = emitter.unwrap_or_else(|| "emitted by no rule".into());
+            Ok(WhyZero::Inactive {
+                reason: format!("{error}; {emitter}"),
+            })
+        }
         Err(error) => Err(error),
     }
 }

@@ -237,8 +237,8 @@ fn a_tangent_that_is_not_marked_active_is_named() {
     let steps: &[(Op, &[usize])] = &[(Op::Forgetful, &[0]), (Op::Double, &[2])];
     let reason = why(steps, &[3], "x");
     assert!(matches!(reason, WhyZero::Inactive { .. }), "{reason}");
-    assert_snapshot!(reason, @"the linear map cannot be transposed: cannot transpose Double, which makes %1: operand 0 depends on a tangent but is not marked active");
-    assert_snapshot!(why(&[(Op::Primal, &[0])], &[2], "x"), @"the linear map cannot be transposed: cannot transpose Double, which makes %1: it has the role of a primal operation");
+    assert_snapshot!(reason, @"cannot transpose Double, which makes %1: operand 0 depends on a tangent but is not marked active; emitted by the jvp rule of Forgetful");
+    assert_snapshot!(why(&[(Op::Primal, &[0])], &[2], "x"), @"cannot transpose Double, which makes %1: it has the role of a primal operation; emitted by the jvp rule of Primal");
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn maps_from_text_answer_too() {
     assert_snapshot!(tell(why_saved(&parsed, &keys[1])), @"operation 0: %1 = mul @0, ~%0 for nobody knows");
 }
 
-/// The wholesale transforms, for comparison: they refuse what the question explains.
+/// The transforms give a symbolic zero where the question gives a reason.
 #[test]
 fn what_is_asked_about_is_what_the_transforms_do() {
     let mut builder = GraphBuilder::new();
