@@ -232,6 +232,21 @@ fn the_first_transpose_rule_without_a_cotangent_is_named() {
     assert_snapshot!(reason, @r#"the transpose rule of OneWay("near the output") returned no cotangent for operand 0 of `%2 = "OneWay(\"near the output\")" ~%1`"#);
 }
 
+/// On two paths, the one that the walk back from the outputs comes to first: the later operation.
+#[test]
+fn of_two_transpose_rules_the_first_on_the_way_back_is_named() {
+    let steps: &[(Op, &[usize])] = &[
+        (Op::OneWay("early"), &[0]),
+        (Op::OneWay("late"), &[0]),
+        (Op::Add, &[2, 3]),
+    ];
+    let reason = why(steps, &[4], "x");
+    let WhyZero::TransposeRule { operation, .. } = &reason else {
+        panic!("{reason}");
+    };
+    assert_eq!(operation, "OneWay(\"late\")");
+}
+
 #[test]
 fn a_tangent_that_is_not_marked_active_is_named() {
     let steps: &[(Op, &[usize])] = &[(Op::Forgetful, &[0]), (Op::Double, &[2])];
