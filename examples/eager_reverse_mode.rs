@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use tidu::eager::{self, BackwardExecutor, EagerInput, KeySource, RecordedGraph, Recorder};
 use tidu::graph::{
-    EvaluableGraphOperation, Graph, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
+    EvaluableGraphOperation, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
 };
 use tidu::rules::{ADKey, ADRuleResult, DiffPassId, Primitive, PrimitiveBuilder, PrimitiveValue};
 use tidu::{
@@ -32,7 +33,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut recorder = Recorder::new(ExampleKeySource::default());
     let keys = recorder.fresh_input_keys::<ScalarOp>(2);
     let call = RecordedGraph::from_primitive(ScalarOp::Mul, keys);
-    print_graph("recorded call", call.as_graph());
+    println!("{call}");
     let outputs = recorder.record_graph(call, &[x.clone(), x], &[y], HashMap::new());
 
     // Backward from y with cotangent 1. The executor does the arithmetic.
@@ -94,7 +95,8 @@ fn run_two_calls() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Public for the test that compares what is printed with what the tutorial shows.
+pub fn main() -> Result<(), Box<dyn Error>> {
     run()?;
     run_two_calls()
 }
@@ -124,6 +126,22 @@ impl GraphOperation for ScalarOp {
     fn output_count(&self) -> usize {
         1
     }
+
+    // How graphs are printed. There is a default here too, which is `Debug`.
+    fn fmt_input_name(key: &ScalarKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match key {
+            ScalarKey::User(name) => f.write_str(name),
+            ScalarKey::Fresh(number) => write!(f, "v{number}"),
+            ScalarKey::Tangent { of, pass } => {
+                write!(f, "d{pass}.")?;
+                Self::fmt_input_name(of, f)
+            }
+            ScalarKey::Cotangent { of, output } => {
+                write!(f, "ct{output}.")?;
+                Self::fmt_input_name(of, f)
+            }
+        }
+    }
 }
 
 impl EvaluableGraphOperation for ScalarOp {
@@ -137,7 +155,7 @@ impl EvaluableGraphOperation for ScalarOp {
     }
 }
 
-/// The name of an input. Tangents are inputs too, and need names of their own.
+/// The name of an input. Tangents and cotangent seeds are inputs too, and need names of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum ScalarKey {
     User(String),
@@ -146,14 +164,22 @@ enum ScalarKey {
         of: Box<ScalarKey>,
         pass: DiffPassId,
     },
+    Cotangent {
+        of: Box<ScalarKey>,
+        output: usize,
+    },
 }
 
 impl ADKey for ScalarKey {
     fn tangent_of(&self, pass: DiffPassId) -> Self {
-        ScalarKey::Tangent {
-            of: Box::new(self.clone()),
-            pass,
-        }
+        let of = Box::new(self.clone());
+        ScalarKey::Tangent { of, pass }
+    }
+
+    // There is a default, which makes seeds of tangents; a variant of their own reads better.
+    fn cotangent_of(&self, output: usize) -> Self {
+        let of = Box::new(self.clone());
+        ScalarKey::Cotangent { of, output }
     }
 }
 
@@ -384,8 +410,8 @@ impl BackwardExecutor<ScalarOp> for ExampleExecutor {
         ctx: &mut (),
     ) -> ADRuleResult<Vec<Option<Arc<f64>>>> {
         // Only to show it: what follows runs the same transposition without making a graph.
-        print_graph("its linear map", linear.as_graph());
-        print_graph("transposed", try_linear_transpose(linear, ctx)?.as_graph());
+        println!("{linear}");
+        println!("{}", try_linear_transpose(linear, ctx)?);
 
         let mut builder = EvalBuilder {
             locals: Vec::new(),
@@ -416,23 +442,6 @@ impl BackwardExecutor<ScalarOp> for ExampleExecutor {
 
 fn input_key(name: &str) -> ValueKey<ScalarOp> {
     ValueKey::Input(ScalarKey::User(name.into()))
-}
-
-/// Lists a graph: `%0` is a value of its own, anything else a value of another graph.
-fn print_graph(title: &str, graph: &Graph<ScalarOp>) {
-    println!("{title}: {:?} -> {:?}", graph.inputs(), graph.outputs());
-    for node in graph.operations() {
-        let operands: Vec<String> = node
-            .inputs
-            .iter()
-            .map(|input| match input {
-                ValueRef::Local(id) => format!("%{id}"),
-                ValueRef::External(key) => format!("{key:?}"),
-            })
-            .collect();
-        let operands = operands.join(", ");
-        println!("    %{} = {:?} {operands}", node.outputs[0], node.operation);
-    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let primal = Arc::new(builder.build());
 
     // One linearization and one transposition, whatever the number of inputs.
-    let view = resolve(vec![primal.clone()]);
+    let view = resolve(vec![primal]);
     let wrt = [ScalarKey::from("x"), ScalarKey::from("y")];
     let outputs = [f_key];
     let linear = try_linearize(&view, &outputs, &wrt, 1, &mut (), &HashMap::new())?;
@@ -38,8 +38,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             .iter()
             .map(|&id| gradient.values()[id].key.clone()),
     );
-    let graphs = vec![primal, Arc::new(linear.into_graph()), Arc::new(gradient)];
-    let flat = try_materialize_merge(&resolve(graphs), &outputs)?;
+    // The gradient's parent is the linear map, whose parent is the function.
+    let flat = try_materialize_merge(&resolve(vec![Arc::new(gradient)]), &outputs)?;
     let program = compile(&flat);
 
     let data = HashMap::from([

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use tidu::graph::{
@@ -30,34 +31,33 @@ fn run() -> Result<(), Box<dyn Error>> {
     let f_key = builder.global_key(f).clone();
     builder.set_outputs(vec![f]);
     let primal = Arc::new(builder.build());
-    print_graph("primal", &primal);
+    println!("{primal}");
 
     // Linearizing asks each operation for its JVP rule. The result is the map ẋ ↦ x·ẋ + ẋ·x, which
     // names x by key: its coefficients stay in the primal graph. The pass id, 1, becomes part of
     // the tangent's name, so that the tangents of a second derivative would be other inputs.
-    let view = resolve(vec![primal.clone()]);
+    let view = resolve(vec![primal]);
     let wrt = [ScalarKey::user("x")];
     let linear = try_linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new())?;
-    print_graph("linear", linear.as_graph());
+    println!("{linear}");
 
     // Transposing walks that map backward and asks each of its operations for its transpose rule.
     // Only linear operations are met here, which is why no rule for the transpose of `Exp` exists.
     let transposed = try_linear_transpose(&linear, &mut ())?;
-    print_graph("transposed", transposed.as_graph());
+    println!("{transposed}");
     let tangent = linear.tangent_inputs()[0].0.tangent_of(1);
     let seed = transposed.tangent_inputs()[0].0.clone();
 
-    // Both maps refer to values of the graphs they came from: resolve them all together.
-    let jvp = Arc::new(linear.into_graph());
-    let vjp = Arc::new(transposed.into_graph());
-    let graphs = [primal, jvp.clone(), vjp.clone()];
+    // Both maps refer to values of the function, and bring it along as a parent.
+    let jvp = linear.into_graph();
+    let vjp = transposed.into_graph();
     let x = (ScalarKey::user("x"), 3.0);
 
-    let df = evaluate(&graphs, &jvp, &[x.clone(), (tangent, 1.5)])?;
+    let df = evaluate(&jvp, &[x.clone(), (tangent, 1.5)])?;
     println!("JVP of x² at 3 for the tangent 1.5: {df:?}");
     assert_eq!(df, [9.0]);
 
-    let dx = evaluate(&graphs, &vjp, &[x, (seed, 2.0)])?;
+    let dx = evaluate(&vjp, &[x, (seed, 2.0)])?;
     println!("VJP of x² at 3 for the cotangent 2: {dx:?}");
     assert_eq!(dx, [12.0]);
 
@@ -84,22 +84,22 @@ fn run_exponential() -> Result<(), Box<dyn Error>> {
     builder.set_outputs(vec![f]);
     let primal = Arc::new(builder.build());
 
-    let view = resolve(vec![primal.clone()]);
+    let view = resolve(vec![primal]);
     let wrt = [ScalarKey::user("x")];
     let linear = try_linearize(&view, &[f_key], &wrt, 1, &mut (), &HashMap::new())?;
     let transposed = try_linear_transpose(&linear, &mut ())?;
     let seed = transposed.tangent_inputs()[0].0.clone();
 
     // The coefficient exp(-x) is computed by the primal graph, as part of the same program.
-    let vjp = Arc::new(transposed.into_graph());
-    let graphs = [primal, Arc::new(linear.into_graph()), vjp.clone()];
-    let dx = evaluate(&graphs, &vjp, &[(ScalarKey::user("x"), 0.5), (seed, 1.0)])?;
+    let vjp = transposed.into_graph();
+    let dx = evaluate(&vjp, &[(ScalarKey::user("x"), 0.5), (seed, 1.0)])?;
     println!("derivative of exp(-x) at 0.5: {dx:?}");
     assert_eq!(dx, [-(-0.5_f64).exp()]);
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Public for the test that compares what is printed with what the tutorial shows.
+pub fn main() -> Result<(), Box<dyn Error>> {
     run()?;
     run_exponential()
 }
@@ -128,6 +128,21 @@ impl GraphOperation for ScalarOp {
 
     fn output_count(&self) -> usize {
         1
+    }
+
+    // How graphs are printed. There is a default, which is `Debug`.
+    fn fmt_input_name(key: &ScalarKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match key {
+            ScalarKey::User(name) => f.write_str(name),
+            ScalarKey::Tangent { of, pass } => {
+                write!(f, "d{pass}.")?;
+                Self::fmt_input_name(of, f)
+            }
+            ScalarKey::Cotangent { of, output } => {
+                write!(f, "ct{output}.")?;
+                Self::fmt_input_name(of, f)
+            }
+        }
     }
 }
 
@@ -266,18 +281,18 @@ impl Primitive for ScalarOp {
 
 // Helpers of this program.
 
-/// Runs what the outputs of one of `graphs` need, for inputs given by name.
+/// Runs what the outputs of a graph need, for inputs given by name.
 fn evaluate(
-    graphs: &[Arc<Graph<ScalarOp>>],
-    of: &Graph<ScalarOp>,
+    graph: &Graph<ScalarOp>,
     data: &[(ScalarKey, f64)],
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let outputs: Vec<ValueKey<ScalarOp>> = of
+    let outputs: Vec<ValueKey<ScalarOp>> = graph
         .outputs()
         .iter()
-        .map(|&id| of.values()[id].key.clone())
+        .map(|&id| graph.values()[id].key.clone())
         .collect();
-    let flat = try_materialize_merge(&resolve(graphs.to_vec()), &outputs)?;
+    let view = resolve(vec![Arc::new(graph.clone())]);
+    let flat = try_materialize_merge(&view, &outputs)?;
     let data: HashMap<ValueKey<ScalarOp>, f64> = data
         .iter()
         .map(|(key, value)| (ValueKey::Input(key.clone()), *value))
@@ -285,23 +300,6 @@ fn evaluate(
     let inputs: Option<Vec<&f64>> = flat.inputs.iter().map(|key| data.get(key)).collect();
     let inputs = inputs.ok_or("an input has no value")?;
     Ok(compile(&flat).try_eval(&mut (), &inputs)?)
-}
-
-/// Lists a graph: `%0` is a value of its own, anything else a value of another graph.
-fn print_graph(title: &str, graph: &Graph<ScalarOp>) {
-    println!("{title}: {:?} -> {:?}", graph.inputs(), graph.outputs());
-    for node in graph.operations() {
-        let operands: Vec<String> = node
-            .inputs
-            .iter()
-            .map(|input| match input {
-                ValueRef::Local(id) => format!("%{id}"),
-                ValueRef::External(key) => format!("{key:?}"),
-            })
-            .collect();
-        let operands = operands.join(", ");
-        println!("    %{} = {:?} {operands}", node.outputs[0], node.operation);
-    }
 }
 
 #[test]

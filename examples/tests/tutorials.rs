@@ -1,28 +1,126 @@
-//! Keeps the documentation honest: code in tutorials is code of the examples, and links lead
-//! somewhere.
+//! Keeps the documentation honest: code in tutorials is code of the examples, what they are said to
+//! print is what they print, and links lead somewhere.
 
+use std::cell::RefCell;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
-/// By page of `docs/tutorials`: the example that it walks through.
-const TUTORIALS: &[(&str, &str)] = &[
-    ("eager-reverse-mode.md", "eager_reverse_mode.rs"),
-    ("primitive-linearization.md", "primitive_linearization.rs"),
+thread_local! {
+    /// What the examples below have printed in this thread.
+    static PRINTED: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Stands in for the macro of the standard library in the modules that follow it.
+macro_rules! println {
+    ($($words:tt)*) => {{
+        let line = format!($($words)*);
+        $crate::PRINTED.with_borrow_mut(|text| *text = format!("{text}{line}\n"));
+    }};
+}
+
+#[path = "../eager_reverse_mode.rs"]
+mod eager_reverse_mode;
+#[path = "../primitive_linearization.rs"]
+mod primitive_linearization;
+
+/// A page of `docs/tutorials` and the example that it walks through.
+struct Tutorial {
+    page: &'static str,
+    example: &'static str,
+    main: fn() -> Result<(), Box<dyn Error>>,
+}
+
+const TUTORIALS: &[Tutorial] = &[
+    Tutorial {
+        page: "eager-reverse-mode.md",
+        example: "eager_reverse_mode.rs",
+        main: eager_reverse_mode::main,
+    },
+    Tutorial {
+        page: "primitive-linearization.md",
+        example: "primitive_linearization.rs",
+        main: primitive_linearization::main,
+    },
 ];
 
 #[test]
-fn tutorials_quote_their_examples() {
+fn every_tutorial_is_checked() {
     for page in markdown_files(&root().join("docs/tutorials")) {
         let name = page.file_name().expect("a page is a file");
-        let example = TUTORIALS.iter().find(|(page, _)| *page == name);
-        let (page_name, example) = example.expect("every tutorial has a line in TUTORIALS");
+        let known = TUTORIALS.iter().any(|tutorial| tutorial.page == name);
+        assert!(known, "{} has no line in TUTORIALS", page.display());
+    }
+}
+
+#[test]
+fn tutorials_quote_their_examples() {
+    for Tutorial { page, example, .. } in TUTORIALS {
         let code = read(&root().join("examples").join(example));
-        let page = read(&page);
-        let blocks = rust_blocks(&page);
-        assert!(blocks.len() > 5, "{page_name} has {} blocks", blocks.len());
-        if let Some(fault) = first_fault(&blocks, &code) {
-            panic!("docs/tutorials/{page_name} does not quote examples/{example}: {fault}");
+        let text = read(&root().join("docs/tutorials").join(page));
+        let blocks = blocks(&text, "rust");
+        assert!(blocks.len() > 5, "{page} has {} blocks", blocks.len());
+        if let Some(fault) = first_fault(&blocks, &code, normalised) {
+            panic!("docs/tutorials/{page} does not quote examples/{example}: {fault}");
         }
     }
+}
+
+#[test]
+fn tutorials_show_what_their_examples_print() {
+    for Tutorial {
+        page,
+        example,
+        main,
+    } in TUTORIALS
+    {
+        PRINTED.take();
+        main().expect("the example runs");
+        let printed = PRINTED.take();
+        let text = read(&root().join("docs/tutorials").join(page));
+        let blocks = blocks(&text, "text,output");
+        assert!(!blocks.is_empty(), "{page} shows no output");
+        if let Some(fault) = first_fault(&blocks, &printed, as_printed) {
+            panic!("docs/tutorials/{page} does not show what examples/{example} prints: {fault}");
+        }
+    }
+}
+
+#[test]
+fn the_grammar_in_the_book_is_that_of_the_library() {
+    let page = read(&root().join("docs/text-form.md"));
+    let source = read(&root().join("crates/tidu-graph/src/text/mod.rs"));
+    let source = source.lines().filter_map(|line| line.strip_prefix("//!"));
+    let source = source.collect::<Vec<_>>().join("\n");
+    let grammar = &blocks(&page, "text")[0];
+    assert!(
+        grammar.code[0].starts_with("listing"),
+        "the grammar comes first"
+    );
+    let fault = first_fault(std::slice::from_ref(grammar), &source, normalised);
+    assert_eq!(fault, None);
+}
+
+/// The listings are asserted on by the code of the page, which is compiled elsewhere.
+#[test]
+fn the_columns_in_the_book_are_its_listings_side_by_side() {
+    let page = read(&root().join("docs/text-form.md"));
+    let columns = listings(&blocks(&page, "rust")[0]);
+    assert_eq!(columns.len(), 3);
+    let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let cell = |column: usize, row: usize| columns[column].get(row).copied().unwrap_or("");
+    let width = |column: &Vec<&str>| column.iter().map(|line| line.len()).max().unwrap_or(0) + 4;
+    let [first, second] = [width(&columns[0]), width(&columns[1])];
+    let side_by_side = (0..rows).map(|row| {
+        let [a, b, c] = [cell(0, row), cell(1, row), cell(2, row)];
+        format!("{a:first$}{b:second$}{c}").trim_end().to_owned()
+    });
+    let side_by_side: Vec<String> = side_by_side.collect();
+    let shown = &blocks(&page, "text")[1].code;
+    assert!(
+        shown[..] == side_by_side[..],
+        "it should be\n{}",
+        side_by_side.join("\n")
+    );
 }
 
 #[test]
@@ -63,8 +161,8 @@ struct Block<'a> {
     code: Vec<&'a str>,
 }
 
-/// The blocks whose fence says `rust`, whatever it says besides.
-fn rust_blocks(page: &str) -> Vec<Block<'_>> {
+/// The blocks whose fence begins with `fence`, whatever it says besides.
+fn blocks<'a>(page: &'a str, fence: &str) -> Vec<Block<'a>> {
     let mut blocks = Vec::new();
     let mut lines = page.lines().enumerate();
     while let Some((number, line)) = lines.next() {
@@ -73,7 +171,7 @@ fn rust_blocks(page: &str) -> Vec<Block<'_>> {
         };
         let code = lines.by_ref().map(|(_, line)| line);
         let code = code.take_while(|line| line.trim() != "```").collect();
-        if language.starts_with("rust") {
+        if language.starts_with(fence) {
             let line = number + 2;
             blocks.push(Block { line, code });
         }
@@ -81,11 +179,20 @@ fn rust_blocks(page: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// Says of the first block that is no contiguous part of `example` where it differs.
-fn first_fault(blocks: &[Block<'_>], example: &str) -> Option<String> {
-    let example: Vec<String> = normalised(example.lines()).map(|(_, line)| line).collect();
+/// The lines that count, with their positions.
+type Lines = Vec<(usize, String)>;
+
+/// Says of the first block that is no contiguous part of `example` where it differs, going by what
+/// `lines_of` makes of either.
+fn first_fault(
+    blocks: &[Block<'_>],
+    example: &str,
+    lines_of: fn(&[&str]) -> Lines,
+) -> Option<String> {
+    let example = lines_of(&example.lines().collect::<Vec<_>>());
+    let example: Vec<String> = example.into_iter().map(|(_, line)| line).collect();
     for (number, block) in blocks.iter().enumerate() {
-        let quoted: Vec<(usize, String)> = normalised(block.code.iter().copied()).collect();
+        let quoted = lines_of(&block.code);
         let (start, equal) = best_match(&quoted, &example);
         if equal < quoted.len() {
             let (offset, line) = &quoted[equal];
@@ -118,11 +225,36 @@ fn best_match(quoted: &[(usize, String)], example: &[String]) -> (usize, usize) 
         .unwrap_or((0, 0))
 }
 
-/// Lines that are not blank, with their positions, and with any run of white space as one space.
-fn normalised<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (usize, String)> {
+/// The graphs in a block of code, without what stands around them.
+fn listings<'a>(block: &Block<'a>) -> Vec<Vec<&'a str>> {
+    let mut found = Vec::new();
+    let mut lines = block.code.iter();
+    while let Some(line) = lines.next() {
+        let Some(start) = ["\"graph {", "\"linear {"]
+            .iter()
+            .find_map(|header| line.find(header))
+        else {
+            continue;
+        };
+        let mut listing = vec![&line[start + 1..]];
+        listing.extend(lines.by_ref().take_while(|line| !line.starts_with('}')));
+        listing.push("}");
+        found.push(listing);
+    }
+    found
+}
+
+/// Lines that are not blank, with any run of white space as one space.
+fn normalised(lines: &[&str]) -> Lines {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines = lines.enumerate().map(move |(i, line)| (i, words(line)));
-    lines.filter(|(_, line)| !line.is_empty())
+    let lines = lines.iter().map(|line| words(line)).enumerate();
+    lines.filter(|(_, line)| !line.is_empty()).collect()
+}
+
+/// All lines, as they are.
+fn as_printed(lines: &[&str]) -> Lines {
+    let lines = lines.iter().map(|line| (*line).to_owned());
+    lines.enumerate().collect()
 }
 
 /// The targets of links that are neither addresses nor places in the same page.
@@ -160,7 +292,7 @@ fn read(path: &Path) -> String {
 #[test]
 fn the_check_sees_what_differs() {
     let example = "fn a() {\n    one();\n    two();\n}\n";
-    let fault = |page: &str| first_fault(&rust_blocks(page), example);
+    let fault = |page: &str| first_fault(&blocks(page, "rust"), example, normalised);
 
     assert_eq!(fault("```rust\none();\n\n  two();\n```\n"), None);
     assert_eq!(fault("```text\nthree();\n```\n"), None);
@@ -176,6 +308,17 @@ fn the_check_sees_what_differs() {
     assert!(changed.contains("example: has no such line"), "{changed}");
     let beyond = fault("```rust\n}\nfn b() {}\n```\n").expect("the file is shorter");
     assert!(beyond.contains("example: ends here"), "{beyond}");
+}
+
+#[test]
+fn output_is_compared_to_the_blank() {
+    let fault =
+        |page: &str| first_fault(&blocks(page, "text,output"), "a {\n    b\n}\n", as_printed);
+
+    assert_eq!(fault("```text,output\n    b\n}\n```\n"), None);
+    assert_eq!(fault("```text\nc\n```\n"), None);
+    let moved = fault("```text,output\na {\n  b\n}\n```\n").expect("blanks are missing");
+    assert!(moved.contains("line 3"), "{moved}");
 }
 
 #[test]

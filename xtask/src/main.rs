@@ -1,14 +1,20 @@
 //! The developer commands of the workspace: `cargo xtask help` lists them.
 
+mod diff;
+mod draw;
 mod edges;
+mod files;
 mod lint;
 mod shell;
+mod snapshots;
 mod sources;
 mod test;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
+use snapshots::Action;
 
 const USAGE: &str = "\
 Developer commands of the tidu workspace.
@@ -16,15 +22,21 @@ Developer commands of the tidu workspace.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test  Run every test: unit, integration, examples, documentation. Rewrites no snapshot.
-  lint  Check format, clippy, rustdoc, and which crate may depend on which.
-  help  Print this text.
+  test       Run every test: unit, integration, examples, documentation. Rewrites no snapshot, and
+             fails if one is pending or belongs to no test.
+  lint       Check format, clippy, rustdoc, and which crate may depend on which.
+  draw       Draw a function and its derivatives; `draw --help` lists what and how.
+  snapshots  Run the tests and show which snapshots would change. With `accept`, `reject` or `review`:
+             decide about them, through cargo-insta.
+  help       Print this text.
 ";
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 enum Command {
     Test,
     Lint,
+    Draw(Vec<OsString>),
+    Snapshots(Action),
     Help,
 }
 
@@ -39,6 +51,8 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
+        Command::Draw(arguments) => draw::run(&arguments),
+        Command::Snapshots(action) => snapshots::run(action),
         Command::Help => {
             print!("{USAGE}");
             Ok(())
@@ -60,6 +74,8 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
             "test" => Command::Test,
             "lint" => Command::Lint,
+            "draw" => Command::Draw(arguments.raw_args()?.collect()),
+            "snapshots" => Command::Snapshots(parse_action(&mut arguments)?),
             "help" => Command::Help,
             unknown => return Err(format!("unknown command `{unknown}`").into()),
         },
@@ -68,6 +84,19 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     match arguments.next()? {
         None => Ok(command),
         Some(extra) => Err(extra.unexpected()),
+    }
+}
+
+fn parse_action(arguments: &mut Parser) -> Result<Action, lexopt::Error> {
+    match arguments.next()? {
+        None => Ok(Action::Show),
+        Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
+            "accept" => Ok(Action::Accept),
+            "reject" => Ok(Action::Reject),
+            "review" => Ok(Action::Review),
+            unknown => Err(format!("`snapshots` does not know `{unknown}`").into()),
+        },
+        Some(other) => Err(other.unexpected()),
     }
 }
 
@@ -86,6 +115,21 @@ mod tests {
         assert_eq!(parsed(&["help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["-h"]), Ok(Command::Help));
+        let snapshots = |action| Ok(Command::Snapshots(action));
+        assert_eq!(parsed(&["snapshots"]), snapshots(Action::Show));
+        assert_eq!(parsed(&["snapshots", "accept"]), snapshots(Action::Accept));
+        assert_eq!(parsed(&["snapshots", "reject"]), snapshots(Action::Reject));
+        assert_eq!(parsed(&["snapshots", "review"]), snapshots(Action::Review));
+    }
+
+    #[test]
+    fn what_follows_draw_is_handed_on() {
+        let arguments = ["chain", "--around", "%3"].map(OsString::from);
+        assert_eq!(
+            parsed(&["draw", "chain", "--around", "%3"]),
+            Ok(Command::Draw(arguments.into()))
+        );
+        assert_eq!(parsed(&["draw"]), Ok(Command::Draw(vec![])));
     }
 
     #[test]
@@ -95,5 +139,10 @@ mod tests {
         assert_eq!(refusal(&["tset"]), "unknown command `tset`");
         assert!(refusal(&["test", "lint"]).contains("lint"));
         assert!(refusal(&["--fast"]).contains("fast"));
+        assert_eq!(
+            refusal(&["snapshots", "acept"]),
+            "`snapshots` does not know `acept`"
+        );
+        assert!(refusal(&["snapshots", "accept", "all"]).contains("all"));
     }
 }

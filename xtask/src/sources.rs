@@ -1,6 +1,8 @@
 //! What must not stand in some files: code in the facade, and a library without the lints.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::files::{self, read};
 
 /// A word that begins an item which is more than a re-export.
 const ITEMS: &[&str] = &[
@@ -18,7 +20,7 @@ const LIBRARIES: &[&str] = &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar
 /// Items of the facade, which is to re-export and to explain.
 pub fn code_in_facade(root: &Path) -> Result<Vec<String>, String> {
     let mut faults = Vec::new();
-    for path in rust_files(&root.join("crates/tidu/src"))? {
+    for path in files::below(&root.join("crates/tidu/src"), |name| name.ends_with(".rs"))? {
         for (line, word) in items(&read(&path)?) {
             faults.push(format!(
                 "{}:{line}: `{word}` in the facade, which holds re-exports and documentation only",
@@ -95,26 +97,6 @@ fn has_setting(manifest: &str, section: &str, setting: &str) -> bool {
     let in_section = lines.skip_while(|line| *line != section).skip(1);
     let mut in_section = in_section.take_while(|line| !line.starts_with('['));
     in_section.any(|line| line == setting)
-}
-
-fn rust_files(directory: &Path) -> Result<Vec<PathBuf>, String> {
-    let unreadable = |error| format!("cannot list {}: {error}", directory.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

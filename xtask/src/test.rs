@@ -1,6 +1,7 @@
-//! `cargo xtask test`: every test there is.
+//! `cargo xtask test`: every test there is, and that no snapshot is pending or left over.
 
 use crate::shell::{self, Cargo};
+use crate::{files, snapshots};
 
 /// Snapshots are compared, never written, whatever the caller's environment says.
 const COMPARE_SNAPSHOTS: &[(&str, &str)] = &[("INSTA_UPDATE", "no"), ("INSTA_FORCE_PASS", "0")];
@@ -21,12 +22,14 @@ const CALLS: &[&[&str]] = &[
 ];
 
 pub fn run() -> Result<(), String> {
-    shell::all(CALLS.iter().map(|arguments| {
+    let calls = CALLS.iter().map(|arguments| {
         let environment = COMPARE_SNAPSHOTS;
         Cargo {
             arguments,
             environment,
         }
         .run()
-    }))
+    });
+    let snapshots = std::iter::once_with(|| snapshots::check(files::root()));
+    shell::all(calls.chain(snapshots))
 }

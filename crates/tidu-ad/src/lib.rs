@@ -10,6 +10,7 @@
 //!
 //! | piece | what it is |
 //! |---|---|
+//! | [`Function`] | a closed graph whose derivatives are functions again |
 //! | [`rules`] | the contract with an operation set |
 //! | [`linearize`], [`try_linearize`] | x ↦ f(x) to ẋ ↦ J(x)·ẋ |
 //! | [`linear_transpose`], [`try_linear_transpose`] | ẋ ↦ J·ẋ to ȳ ↦ Jᵀ·ȳ |
@@ -72,6 +73,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod function;
 mod linearize;
 mod linearized_graph;
 mod receipt;
@@ -80,7 +82,8 @@ mod transpose;
 mod verify;
 mod why;
 
-pub use linearize::{linearize, try_linearize};
+pub use function::{Derive, Function, FunctionError, FunctionProgram, Wrt};
+pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
 pub use receipt::{Receipt, Residual};
 pub use rules::{

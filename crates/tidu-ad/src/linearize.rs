@@ -78,6 +78,34 @@ pub fn try_linearize<Op: Primitive>(
     verified(linear, ADRuleKind::Jvp)
 }
 
+/// A pass that no tangent of the view's inputs, nor a later cotangent seed, is in the way of: for
+/// differentiations whose tangents nobody names.
+///
+/// # Errors
+///
+/// [`ADRuleError::RepeatedInput`], [`ADRuleError::NameCollision`]; [`ADRuleError::PassReused`] for a
+/// key type whose names leave no pass free.
+///
+/// # Complexity
+///
+/// One look-up for each of `wrt` and `outputs` in the usual case that the view holds no tangents.
+pub fn free_pass<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    wrt: &[Op::InputKey],
+    outputs: usize,
+) -> ADRuleResult<DiffPassId> {
+    // Names being injective, each value of the view is in the way of one pass at most.
+    let last = view.value_count() as DiffPassId;
+    for pass in 0..last {
+        match tangent_keys(view, wrt, outputs, pass) {
+            Err(ADRuleError::PassReused { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(pass),
+        }
+    }
+    tangent_keys(view, wrt, outputs, last).map(|_| last)
+}
+
 /// The walk itself, and by view value the tangents that it found.
 pub(crate) fn linearize_unverified<Op: Primitive>(
     view: &ResolvedView<Op>,
@@ -208,7 +236,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
         match (self.state[id.index()], self.view.origin(id)) {
             (State::Done(_), _) => Ok(None),
             (State::Open, _) => Err(ADRuleError::AliasCycle {
-                input: describe_input(self.view.key(id)),
+                input: self.describe_input(id),
             }),
             (State::Unvisited, ValueOrigin::Output { operation, .. }) => {
                 Ok(Some(Frame::Operation {
@@ -258,7 +286,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             vec![None; outputs]
         } else {
             let output_keys: SmallVec<[ValueKey<Op>; 2]> = (0..outputs)
-                .map(|slot| self.view.key(entry.output(slot)).clone())
+                .map(|slot| self.view.key(entry.output(slot)))
                 .collect();
             self.emissions.begin(&self.builder, entry.key());
             let mut scope =
@@ -292,17 +320,16 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             source: GraphError::UndefinedValue {
                 operation: describe_operation(self.view.operation(user).key().operation()),
                 operand,
-                key: describe_key(self.view.key(id)),
+                key: describe_key(&self.view.key(id)),
             },
         })
     }
-}
 
-/// The name of an input; the messages it stands in say that it is one.
-fn describe_input<Op: Primitive>(key: &ValueKey<Op>) -> String {
-    match key {
-        ValueKey::Input(key) => describe_operation(key),
-        derived @ ValueKey::Derived { .. } => describe_key(derived),
+    fn describe_input(&self, id: ValueId) -> String {
+        match self.view.key(id) {
+            ValueKey::Input(key) => describe_operation(&key),
+            derived => describe_key(&derived),
+        }
     }
 }
 
@@ -356,11 +383,10 @@ fn tangent_keys<Op: Primitive>(
     let seeds = keys.first().into_iter();
     let seeds = seeds.flat_map(|first| (0..outputs).map(|output| first.cotangent_of(output)));
     for name in keys.iter().cloned().chain(seeds) {
-        let key = ValueKey::Input(name);
-        if view.find(&key).is_some() {
+        if view.find(&ValueKey::Input(name.clone())).is_some() {
             return Err(ADRuleError::PassReused {
                 pass,
-                key: describe_key(&key),
+                key: describe_operation(&name),
             });
         }
     }
@@ -391,23 +417,18 @@ fn resolve_aliases<Op: Primitive>(
     }
     let tangents: HashMap<&Op::InputKey, LocalValueId> =
         tangent_inputs.iter().map(|(key, id)| (key, *id)).collect();
-    let (inputs, targets): (Vec<ValueKey<Op>>, Vec<ValueKey<Op>>) = aliases
-        .iter()
-        .map(|(input, target)| (ValueKey::Input(input.clone()), target.clone()))
-        .unzip();
-    let found = view.find_all(&inputs).into_iter();
-    let found = found
-        .zip(view.find_all(&targets))
-        .zip(inputs.iter().zip(&targets));
+    let targets: Vec<ValueKey<Op>> = aliases.values().cloned().collect();
+    let found = aliases.iter().zip(view.find_all(&targets));
     found
-        .filter_map(|((input_id, target_id), (input, target))| {
+        .filter_map(|((input, target), target_id)| {
+            let input_id = view.find(&ValueKey::Input(input.clone()));
             let alias = match (target_id, target) {
                 (Some(id), _) => Alias::Value(id),
                 (None, ValueKey::Input(key)) if tangents.contains_key(key) => {
                     Alias::Tangent(tangents[key])
                 }
                 (None, _) => Alias::Unknown {
-                    input: describe_input(input),
+                    input: describe_operation(input),
                     target: describe_key(target),
                 },
             };

@@ -231,7 +231,7 @@ fn is_linear<Op: GraphOperation>(graph: &Graph<Op>) -> bool {
 }
 
 /// An input's name as text, not quoted.
-fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
+pub(crate) fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
     struct Name<'a, Op: GraphOperation>(&'a Op::InputKey);
     impl<Op: GraphOperation> Display for Name<'_, Op> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

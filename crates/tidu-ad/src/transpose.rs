@@ -243,9 +243,15 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         }
         match inactive_tangents(node, &self.on_tangent)[..] {
             [] => Ok(()),
-            [operand, ..] => not_linear(format!(
-                "operand {operand} depends on a tangent but is not marked active"
-            )),
+            [operand, ..] => {
+                let place = match node.inputs[operand] {
+                    ValueRef::Local(id) => format!("operand {operand}, %{id},"),
+                    ValueRef::External(_) => format!("operand {operand}"),
+                };
+                not_linear(format!(
+                    "{place} depends on a tangent but is not marked active"
+                ))
+            }
         }
     }
 
@@ -257,25 +263,37 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     }
 }
 
-/// One name an active output, none of them given twice.
+/// One name an active output, none of them given twice, nor that of an input of the map: seeds and
+/// tangents may meet in one view.
 fn seed_keys<Op: Primitive>(linear: &LinearizedGraph<Op>) -> ADRuleResult<Vec<Op::InputKey>> {
     let graph = linear.as_graph();
+    let mut taken: HashSet<&Op::InputKey> = HashSet::with_capacity(graph.inputs().len());
+    taken.extend(
+        linear
+            .tangent_inputs()
+            .iter()
+            .map(|&(_, id)| input_key(graph, id)),
+    );
     let Some(&(_, first)) = linear.tangent_inputs().first() else {
         // Without tangent inputs no output is active.
         return Ok(Vec::new());
     };
-    let ValueKey::Input(first) = &graph.values()[first].key else {
-        unreachable!("a tangent input is an input");
-    };
+    let first = input_key(graph, first);
     let keys: Vec<_> = (0..graph.outputs().len())
         .map(|output| first.cotangent_of(output))
         .collect();
-    let mut seen = HashSet::with_capacity(keys.len());
-    match keys.iter().find(|key| !seen.insert(*key)) {
+    match keys.iter().find(|&key| !taken.insert(key)) {
         None => Ok(keys),
         Some(key) => Err(ADRuleError::NameCollision {
             rule: ADRuleKind::Transpose,
             key: describe_operation(key),
         }),
+    }
+}
+
+fn input_key<Op: Primitive>(graph: &Graph<Op>, id: LocalValueId) -> &Op::InputKey {
+    match &graph.values()[id].key {
+        ValueKey::Input(key) => key,
+        ValueKey::Derived { .. } => unreachable!("a tangent input is an input"),
     }
 }

@@ -8,7 +8,7 @@ use tidu_graph::{
     describe_operation,
 };
 
-use crate::linearize::{State, linearize_unverified};
+use crate::linearize::{State, free_pass, linearize_unverified};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADRuleError, ADRuleResult, Primitive};
 use crate::transpose::{Observer, transpose_into};
@@ -71,14 +71,9 @@ pub fn why_zero<Op: Primitive>(
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<WhyZero> {
     let wrt = std::slice::from_ref(input);
-    let mut pass = 0;
-    let (linear, state) = loop {
-        // Nobody sees these tangents, so any pass that is free will do.
-        match linearize_unverified(view, outputs, wrt, pass, ctx, &HashMap::new()) {
-            Err(ADRuleError::PassReused { .. }) => pass += 1,
-            result => break result?,
-        }
-    };
+    let pass = free_pass(view, wrt, outputs.len())?;
+    let no_aliases = HashMap::new();
+    let (linear, state) = linearize_unverified(view, outputs, wrt, pass, ctx, &no_aliases)?;
     if linear.tangent_outputs().iter().all(Option::is_none) {
         return Ok(why_no_tangent(view, outputs, input, &state));
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    ADRuleError, ADRuleResult, DiffPassId, LinearizedGraph, Primitive, PrimitiveGraph,
-    try_linearize,
+    ADRuleError, ADRuleResult, LinearizedGraph, Primitive, PrimitiveGraph, free_pass, try_linearize,
 };
 use tidu_graph::{GraphOperation, ValueKey, ValueRef, describe_key, resolve};
 
@@ -186,24 +185,13 @@ fn linearize_seeded<Op: Primitive>(
         .filter_map(|(key, cotangent)| Some((key.clone(), cotangent?)))
         .unzip();
     let view = resolve(vec![Arc::clone(node.graph.shared_graph())]);
-    let linear =
-        with_free_pass(|pass| try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new()))?;
+    // A recorded graph may itself hold tangents of earlier passes. These never leave the node.
+    let pass = free_pass(&view, &wrt, outputs.len())?;
+    let linear = try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new())?;
     let seeds = linear.tangent_outputs().iter().zip(seeds);
     let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| Some(seed)));
     let active = active.collect();
     Ok((linear, active))
-}
-
-/// A recorded graph may itself hold tangents of earlier passes; the first pass that it does not hold
-/// will do, because tangents never leave the node.
-fn with_free_pass<T>(mut attempt: impl FnMut(DiffPassId) -> ADRuleResult<T>) -> ADRuleResult<T> {
-    let mut pass = 0;
-    loop {
-        match attempt(pass) {
-            Err(ADRuleError::PassReused { .. }) => pass += 1,
-            result => return result,
-        }
-    }
 }
 
 /// Fails if the linear graph needs a value that was not saved.

@@ -13,6 +13,9 @@ use tidu_graph::{
 use crate::error::{EagerError, Side, unwrap_or_panic};
 
 /// The graph of one eager call: a single primitive, or several recorded as one node.
+///
+/// Values of the graph's parents, and of other graphs that it names, are constants of the call: no
+/// gradient flows into them.
 #[derive(Clone)]
 pub struct RecordedGraph<Op: GraphOperation> {
     graph: Arc<Graph<Op>>,

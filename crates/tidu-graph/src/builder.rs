@@ -8,8 +8,8 @@ use crate::graph::{Content, Graph, LocalValueId, OperationNode, ValueNode, Value
 use crate::key::{OperationKey, ValueKey};
 use crate::{GraphOperation, OperationRole, ShortList};
 
-/// A key numbers output slots with a byte.
-const MAX_OUTPUTS: usize = 256;
+/// The largest number of results of an operation: a key numbers output slots with a byte.
+pub const MAX_OUTPUTS: usize = 256;
 
 /// Makes a [`Graph`], operation by operation.
 ///
@@ -118,6 +118,58 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         Ok(outputs)
     }
 
+    /// Adds the operations of a graph, applied to `arguments` in place of its inputs, and returns what
+    /// its outputs are then: an output that is an input is the argument itself.
+    ///
+    /// What the graph uses of other graphs, it uses here too.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::WrongInputCount`]; [`GraphError::UnknownLocalId`] for an argument. The builder is
+    /// then as it was.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn try_inline(
+        &mut self,
+        graph: &Graph<Op>,
+        arguments: &[ValueRef<Op>],
+    ) -> Result<Vec<ValueRef<Op>>, GraphError> {
+        if arguments.len() != graph.inputs().len() {
+            return Err(GraphError::WrongInputCount {
+                expected: graph.inputs().len(),
+                found: arguments.len(),
+            });
+        }
+        for argument in arguments {
+            if let ValueRef::Local(id) = argument {
+                self.try_global_key(*id)?;
+            }
+        }
+        let mut here: Vec<Option<ValueRef<Op>>> = vec![None; graph.values().len()];
+        for (&input, argument) in graph.inputs().iter().zip(arguments) {
+            here[input] = Some(argument.clone());
+        }
+        let known = |here: &[Option<ValueRef<Op>>], id: LocalValueId| {
+            let value = here[id].clone();
+            value.expect("a graph is in topological order")
+        };
+        for node in graph.operations() {
+            let operands = node.inputs.iter().map(|operand| match operand {
+                ValueRef::Local(id) => known(&here, *id),
+                external @ ValueRef::External(_) => external.clone(),
+            });
+            let operands = operands.collect();
+            let results =
+                self.try_add_operation(node.operation.clone(), operands, node.role.clone())?;
+            for (&id, result) in node.outputs.iter().zip(results) {
+                here[id] = Some(ValueRef::Local(result));
+            }
+        }
+        Ok(graph.outputs().iter().map(|&id| known(&here, id)).collect())
+    }
+
     /// Says which values the graph is for, replacing what was said before. An id may stand twice.
     ///
     /// # Panics
@@ -185,6 +237,21 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     /// The operations that were added so far.
     pub fn operations(&self) -> &[OperationNode<Op>] {
         &self.content.operations
+    }
+
+    /// The inputs that were added so far.
+    pub fn inputs(&self) -> &[LocalValueId] {
+        &self.content.inputs
+    }
+
+    /// The outputs as they are set now.
+    pub fn outputs(&self) -> &[LocalValueId] {
+        &self.content.outputs
+    }
+
+    /// The parents that were added so far.
+    pub fn parents(&self) -> &[Arc<Graph<Op>>] {
+        &self.content.parents
     }
 
     /// The finished graph.

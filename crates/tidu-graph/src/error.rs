@@ -1,6 +1,6 @@
 //! What can go wrong with a graph, and where.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Write};
 
 use thiserror::Error;
 
@@ -96,10 +96,16 @@ pub enum GraphError {
         /// The key, in short.
         key: String,
     },
+    /// A graph that is to be closed needs an input that is not among those listed.
+    #[error("{key} is needed but not listed among the inputs")]
+    UnlistedInput {
+        /// The input, in short.
+        key: String,
+    },
     /// A program was called with the wrong number of operands.
     #[error("the program takes {expected} inputs, found {found}")]
     WrongInputCount {
-        /// The number of program inputs.
+        /// The number of inputs of the program, or of the graph to be inlined.
         expected: usize,
         /// How many were given.
         found: usize,
@@ -120,14 +126,36 @@ pub enum GraphError {
     },
 }
 
-/// An operation as an error names it: its `Debug`, cut to a line.
+/// An operation as an error names it: its `Debug`, on one line, and cut where it gets long.
 pub fn describe_operation(operation: &impl Debug) -> String {
+    let mut line = Line::default();
+    // An error means that the line is full; the rest of a large constant is then never formatted.
+    let _ = write!(line, "{operation:?}");
+    line.text
+}
+
+#[derive(Default)]
+struct Line {
+    text: String,
+    length: usize,
+}
+
+impl Line {
     /// Enough for any name, and for the first fields of a large constant.
     const LIMIT: usize = 96;
-    let mut text = format!("{operation:?}");
-    if let Some((cut, _)) = text.char_indices().nth(LIMIT) {
-        text.truncate(cut);
-        text.push('…');
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            match self.length {
+                ..Self::LIMIT if character.is_control() => self.text.push(' '),
+                ..Self::LIMIT => self.text.push(character),
+                Self::LIMIT => self.text.push('…'),
+                _ => return Err(fmt::Error),
+            }
+            self.length += 1;
+        }
+        Ok(())
     }
-    text
 }

@@ -33,7 +33,8 @@ pub struct ValueKeyId(ValueId);
 /// ```
 pub struct ValueKeyInterner<Op: GraphOperation> {
     table: ValueTable<Op>,
-    interned: Vec<bool>,
+    /// By value: its key, if it was interned itself, not only as a part of another.
+    keys: Vec<Option<ValueKey<Op>>>,
 }
 
 impl<Op: GraphOperation> ValueKeyInterner<Op> {
@@ -41,7 +42,7 @@ impl<Op: GraphOperation> ValueKeyInterner<Op> {
     pub fn new() -> Self {
         Self {
             table: ValueTable::new(),
-            interned: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
@@ -70,28 +71,29 @@ impl<Op: GraphOperation> ValueKeyInterner<Op> {
     /// O(1) for a key that was seen by address, linear in its distinct new nodes otherwise.
     pub fn try_intern(&mut self, key: &ValueKey<Op>) -> Result<ValueKeyId, GraphError> {
         let id = self.table.intern(key)?;
-        self.interned.resize(self.table.value_count(), false);
-        self.interned[id.index()] = true;
+        self.keys.resize(self.table.value_count(), None);
+        self.keys[id.index()].get_or_insert_with(|| key.clone());
         Ok(ValueKeyId(id))
     }
 
     /// The id of a key that was interned.
     pub fn get(&self, key: &ValueKey<Op>) -> Option<ValueKeyId> {
         let id = self.table.find(key)?;
-        self.interned[id.index()].then_some(ValueKeyId(id))
+        let interned = self.keys[id.index()].as_ref();
+        interned.map(|_| ValueKeyId(id))
     }
 
     /// The key of an id that this interner gave out.
     ///
     /// # Panics
     ///
-    /// For an id that another, larger interner gave out.
+    /// For an id that another interner gave out and this one did not.
+    #[track_caller]
     pub fn resolve(&self, id: ValueKeyId) -> &ValueKey<Op> {
-        assert!(
-            id.0.index() < self.table.value_count(),
-            "this id was given out by another interner"
-        );
-        self.table.key(id.0)
+        match self.keys.get(id.0.index()) {
+            Some(Some(key)) => key,
+            _ => panic!("this id was given out by another interner"),
+        }
     }
 }
 

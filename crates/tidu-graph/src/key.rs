@@ -246,7 +246,7 @@ impl<Op: GraphOperation> Debug for OperationKey<Op> {
         write!(f, ")@{:016x}", self.fingerprint)?;
         match self.role() {
             OperationRole::Primary => Ok(()),
-            role => write!(f, " as {role:?}"),
+            role => write!(f, " as {}", describe_operation(role)),
         }
     }
 }

@@ -93,7 +93,7 @@ pub mod text;
 mod verify;
 mod view;
 
-pub use builder::GraphBuilder;
+pub use builder::{GraphBuilder, MAX_OUTPUTS};
 pub use error::{GraphError, describe_operation};
 pub use graph::{
     Graph, LocalOperationId, LocalValueId, OperationNode, ValueNode, ValueRef, with_parents,

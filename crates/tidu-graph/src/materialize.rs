@@ -4,9 +4,12 @@ use std::fmt::{self, Debug};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use crate::builder::unwrap_or_panic;
 use crate::error::{GraphError, describe_operation};
-use crate::key::{OperationKey, OperationSpec, ValueKey};
+use crate::graph::{Content, Graph, OperationNode, ValueNode, ValueRef};
+use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
 use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
 use crate::view::ResolvedView;
 use crate::{GraphOperation, ShortList};
@@ -52,6 +55,63 @@ impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
 
     fn deref(&self) -> &OperationSpec<Op> {
         self.key.spec()
+    }
+}
+
+impl<Op: GraphOperation> MaterializedGraph<Op> {
+    /// The same as a closed [`Graph`] with exactly these inputs, in this order, whether anything needs
+    /// them or not.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnlistedInput`] for an input that something needs and that is not listed.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Result<Graph<Op>, GraphError> {
+        let mut content = Content {
+            values: Vec::with_capacity(self.values.len()),
+            operations: Vec::with_capacity(self.operations.len()),
+            inputs: (0..inputs.len()).collect(),
+            outputs: Vec::with_capacity(self.outputs.len()),
+            parents: Vec::new(),
+        };
+        content.values.extend(inputs.iter().map(|key| ValueNode {
+            key: ValueKey::Input(key.clone()),
+            producer: None,
+        }));
+        let position: HashMap<&Op::InputKey, usize, FixedState> = inputs.iter().zip(0..).collect();
+        let mut local = vec![0; self.values.len()];
+        for (&value, key) in self.input_values.iter().zip(&self.inputs) {
+            let listed = match key {
+                ValueKey::Input(input) => position.get(input),
+                ValueKey::Derived { .. } => None,
+            };
+            local[value] = *listed.ok_or_else(|| GraphError::UnlistedInput {
+                key: describe_key(key),
+            })?;
+        }
+        for (index, node) in self.operations.iter().enumerate() {
+            let operands = node.inputs.iter();
+            let operands = operands.map(|&value| ValueRef::Local(local[value]));
+            let operands = operands.collect();
+            for (slot, &value) in node.outputs.iter().enumerate() {
+                local[value] = content.values.len();
+                content.values.push(ValueNode {
+                    key: self.values[value].key.clone(),
+                    producer: Some((index, slot)),
+                });
+            }
+            let outputs = node.outputs.iter().map(|&value| local[value]).collect();
+            let key = Arc::clone(&node.key);
+            content
+                .operations
+                .push(OperationNode::new(key, operands, outputs));
+        }
+        let outputs = self.output_values.iter().map(|&value| local[value]);
+        content.outputs.extend(outputs);
+        Ok(Graph::new(content))
     }
 }
 
@@ -110,6 +170,28 @@ pub fn try_materialize_merge<Op: GraphOperation>(
     Ok(pass.graph)
 }
 
+impl<Op: GraphOperation> Graph<Op> {
+    /// The closed graph that computes `outputs`, as their keys describe them, from `inputs`.
+    ///
+    /// Keys describe computations completely, so no other graph is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnlistedInput`] for an input that a key needs and that is not listed;
+    /// [`GraphError::UnknownOutputSlot`].
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the distinct nodes of the keys.
+    pub fn from_keys(
+        inputs: &[Op::InputKey],
+        outputs: &[ValueKey<Op>],
+    ) -> Result<Self, GraphError> {
+        let view = ResolvedView::of_keys(outputs)?;
+        try_materialize_merge(&view, outputs)?.to_graph(inputs)
+    }
+}
+
 struct Materializer<'a, Op: GraphOperation> {
     view: &'a ResolvedView<Op>,
     /// By view value: its index in the flat graph, once it is there.
@@ -149,7 +231,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
             ValueOrigin::Input => {
                 let value = self.push_value(id, None);
                 self.graph.input_values.push(value);
-                self.graph.inputs.push(self.view.key(id).clone());
+                self.graph.inputs.push(self.view.key(id));
                 None
             }
         }
@@ -172,7 +254,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
     fn push_value(&mut self, id: ValueId, producer: Option<(usize, usize)>) -> usize {
         let value = self.graph.values.len();
         self.graph.values.push(MaterializedValue {
-            key: self.view.key(id).clone(),
+            key: self.view.key(id),
             producer,
         });
         self.flat_value[id.index()] = Some(value);
@@ -195,7 +277,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
         Err(GraphError::UndefinedValue {
             operation: describe_operation(self.view.operation(operation).key().operation()),
             operand,
-            key: describe_key(self.view.key(id)),
+            key: describe_key(&self.view.key(id)),
         })
     }
 }

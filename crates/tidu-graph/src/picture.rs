@@ -10,7 +10,7 @@ use crate::key::{FixedState, ValueKey};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::table::{ValueId, ValueTable, describe_key};
-use crate::text::{input_name, operation_name};
+use crate::text::{Listing, input_name, operation_name};
 use crate::{GraphOperation, OperationRole};
 
 /// What a cluster of operations is for, and so how it is filled.
@@ -100,7 +100,7 @@ enum EdgeStyle {
 impl Picture {
     /// More nodes than this are not drawn: no layout is readable beyond. See
     /// [`around`](Self::around) for how to choose.
-    pub const NODE_LIMIT: usize = 400;
+    pub const NODE_LIMIT: usize = 200;
 
     /// One graph.
     pub fn of_graph<Op: GraphOperation>(graph: &Graph<Op>) -> Self {
@@ -214,8 +214,9 @@ impl Picture {
 
     fn write_dot(&self, text: &mut String) -> fmt::Result {
         writeln!(text, "digraph {{")?;
-        writeln!(text, "    rankdir=TB;")?;
+        writeln!(text, "    rankdir=TB; labelloc=t; labeljust=l;")?;
         writeln!(text, "    node [fontname=\"monospace\", style=filled];")?;
+        writeln!(text, "    edge [fontname=\"monospace\"];")?;
         if let Some(note) = self.hidden_note() {
             writeln!(text, "    label={};", DotString(&note))?;
         }
@@ -231,27 +232,45 @@ impl Picture {
                     fill(node.kind, cluster.shade)
                 )?;
             }
-            let residuals: Vec<String> = self
-                .nodes_of(index)
-                .filter(|(_, node)| node.kind == NodeKind::Residual)
-                .map(|(id, _)| format!("n{id};"))
-                .collect();
-            if !residuals.is_empty() {
-                writeln!(text, "        {{ rank=same; {} }}", residuals.join(" "))?;
-            }
+            self.write_residual_rank(text, index)?;
             writeln!(text, "    }}")?;
         }
         for edge in &self.edges {
             let style = match edge.style {
                 EdgeStyle::Plain => "style=solid",
                 EdgeStyle::Active => "style=bold, penwidth=2.5",
-                EdgeStyle::Residual => "style=dashed",
+                EdgeStyle::Residual => "style=dashed, color=gray50",
             };
-            let label = DotString(&edge.label);
             let (from, to) = (edge.from, edge.to);
-            writeln!(text, "    n{from} -> n{to} [{style}, label={label}];")?;
+            write!(text, "    n{from} -> n{to} [{style}")?;
+            if !edge.label.is_empty() {
+                write!(text, ", label={}", DotString(&edge.label))?;
+            }
+            writeln!(text, "];")?;
         }
         writeln!(text, "}}")
+    }
+
+    /// Residuals side by side, and above everything else in their cluster.
+    fn write_residual_rank(&self, text: &mut String, cluster: usize) -> fmt::Result {
+        let nodes = || self.nodes_of(cluster);
+        let residuals = nodes().filter(|(_, node)| node.kind == NodeKind::Residual);
+        let residuals: Vec<String> = residuals.map(|(id, _)| format!("n{id}")).collect();
+        let Some(first) = residuals.first() else {
+            return Ok(());
+        };
+        writeln!(text, "        {{ rank=same; {}; }}", residuals.join("; "))?;
+        // Whatever else would float to the top.
+        let mut has_operand = vec![false; self.nodes.len()];
+        for edge in &self.edges {
+            has_operand[edge.to] = true;
+        }
+        for (id, node) in nodes().filter(|(id, _)| !has_operand[*id]) {
+            if node.kind != NodeKind::Residual {
+                writeln!(text, "        {first} -> n{id} [style=invis];")?;
+            }
+        }
+        Ok(())
     }
 
     fn write_mermaid(&self, text: &mut String) -> fmt::Result {
@@ -269,8 +288,9 @@ impl Picture {
                     "        n{id}{open}{}{close}",
                     MermaidString(&node.label)
                 )?;
+                // The fills are light, so the words are dark on a dark page too.
                 let fill = fill(node.kind, cluster.shade);
-                writeln!(text, "        style n{id} fill:{fill}")?;
+                writeln!(text, "        style n{id} fill:{fill},color:#000000")?;
             }
             writeln!(text, "    end")?;
         }
@@ -435,6 +455,7 @@ impl<Op: GraphOperation> Scene<Op> {
 
     fn add_graph(&mut self, title: &str, shade: Shade, graph: &Graph<Op>) {
         let cluster = self.picture.add_cluster(title, shade);
+        let listing = Listing::new("graph", graph);
         self.stand_in.clear();
         let mut node_of = vec![(0, 0); graph.values().len()];
         for &id in graph.inputs() {
@@ -455,7 +476,10 @@ impl<Op: GraphOperation> Scene<Op> {
             for (operand, input) in operation.inputs.iter().enumerate() {
                 let from = match input {
                     ValueRef::Local(id) => node_of[*id],
-                    ValueRef::External(key) => (self.residual(cluster, key), 0),
+                    ValueRef::External(key) => {
+                        let label = residual_label(key, listing.operand(input));
+                        (self.residual(cluster, key, label), 0)
+                    }
                 };
                 self.picture
                     .add_use(from, node, mask.get(operand) == Some(&true));
@@ -486,12 +510,11 @@ impl<Op: GraphOperation> Scene<Op> {
     }
 
     /// The node of a cluster that stands for a value of another graph.
-    fn residual(&mut self, cluster: usize, key: &ValueKey<Op>) -> usize {
+    fn residual(&mut self, cluster: usize, key: &ValueKey<Op>, label: String) -> usize {
         let id = self.id(key);
         if let Some(&node) = self.stand_in.get(&id) {
             return node;
         }
-        let label = format!("@{}", key_label(key));
         let node = self.picture.add_node(cluster, NodeKind::Residual, label);
         self.stand_in.insert(id, node);
         self.residuals.push((id, node));
@@ -517,6 +540,23 @@ fn key_label<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
     }
 }
 
+/// The name that the text of the graph has for the value, below what makes it.
+fn residual_label<Op: GraphOperation>(key: &ValueKey<Op>, name: String) -> String {
+    match key {
+        ValueKey::Input(_) => name,
+        ValueKey::Derived {
+            operation,
+            output_slot,
+        } => {
+            let maker = operation_name(operation.operation());
+            match output_slot {
+                0 => format!("{maker}\n{name}"),
+                slot => format!("{maker} .{slot}\n{name}"),
+            }
+        }
+    }
+}
+
 fn operation_label<Op: GraphOperation>(
     operation: &Op,
     results: &[LocalValueId],
@@ -531,7 +571,7 @@ fn dot_shape(kind: NodeKind) -> &'static str {
         NodeKind::Input => "ellipse",
         NodeKind::Operation => "box",
         NodeKind::Residual => "note",
-        NodeKind::Output => "doublecircle",
+        NodeKind::Output => "ellipse, peripheries=2",
     }
 }
 

@@ -89,10 +89,12 @@ impl<'a, Op: GraphOperation> TableOperation<'a, Op> {
 }
 
 pub(crate) struct ValueTable<Op: GraphOperation> {
-    values: Vec<Value<Op>>,
+    values: Vec<Value>,
+    inputs: Vec<Op::InputKey>,
     operations: Vec<Operation<Op>>,
     operands: Vec<ValueId>,
-    inputs_by_hash: HashTable<ValueId>,
+    /// Indices into `inputs`, with the value.
+    inputs_by_hash: HashTable<(u32, ValueId)>,
     operations_by_fingerprint: HashTable<OperationId>,
     /// Found once, a twin is never walked again: without this, interning the keys of a graph that
     /// was built a second time, one after the other, would walk each one's whole history.
@@ -101,9 +103,13 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
     kept: Vec<Arc<OperationKey<Op>>>,
 }
 
-struct Value<Op: GraphOperation> {
-    key: ValueKey<Op>,
-    producer: Option<OperationId>,
+/// A value says no more than where it comes from; keys are made when they are asked for, so that
+/// a table does not hold a counted reference for each of its values.
+#[derive(Clone, Copy)]
+enum Value {
+    /// An index into `inputs`.
+    Input(u32),
+    Output(OperationId),
 }
 
 struct Operation<Op: GraphOperation> {
@@ -117,12 +123,16 @@ type OperandIds = SmallVec<[ValueId; 4]>;
 /// Descriptions, by address, that equal one in the table but are not it.
 type Twins = HashMap<usize, OperationId, FixedState>;
 
+/// What one look-up of several keys found out, by address; `None` for what the table does not have.
+/// Without the latter, keys that are unknown for the same reason would each walk down to it.
+type Verdicts = HashMap<usize, Option<OperationId>, FixedState>;
+
 /// What looking at an operation's operands came to.
 enum Operands {
     Known(OperandIds),
     /// Some must be looked up first.
     Pending,
-    /// Some input is not in the table.
+    /// Some are not in the table.
     Unknown,
 }
 
@@ -130,6 +140,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
     pub fn new() -> Self {
         Self {
             values: Vec::new(),
+            inputs: Vec::new(),
             operations: Vec::new(),
             operands: Vec::new(),
             inputs_by_hash: HashTable::new(),
@@ -137,6 +148,18 @@ impl<Op: GraphOperation> ValueTable<Op> {
             twins: Twins::default(),
             kept: Vec::new(),
         }
+    }
+
+    /// A table for about so many operations.
+    pub fn with_capacity(operations: usize) -> Self {
+        let mut table = Self::new();
+        table.values.reserve(operations);
+        table.operations.reserve(operations);
+        table.operands.reserve(operations);
+        table.operations_by_fingerprint.reserve(operations, |_| {
+            unreachable!("an empty table has nothing to move")
+        });
+        table
     }
 
     pub fn value_count(&self) -> usize {
@@ -162,19 +185,29 @@ impl<Op: GraphOperation> ValueTable<Op> {
         (0..self.values.len()).map(ValueId::new)
     }
 
-    /// The first key that was seen of this structure.
-    pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
-        &self.values[id.index()].key
+    /// The key of a value, in the first description that was seen of its structure.
+    pub fn key(&self, id: ValueId) -> ValueKey<Op> {
+        match self.values[id.index()] {
+            Value::Input(index) => ValueKey::Input(self.inputs[index as usize].clone()),
+            Value::Output(operation) => ValueKey::Derived {
+                operation: Arc::clone(self.operation(operation).key),
+                output_slot: self.slot(id, operation) as u8,
+            },
+        }
     }
 
     pub fn origin(&self, id: ValueId) -> ValueOrigin {
-        match self.values[id.index()].producer {
-            None => ValueOrigin::Input,
-            Some(operation) => ValueOrigin::Output {
+        match self.values[id.index()] {
+            Value::Input(_) => ValueOrigin::Input,
+            Value::Output(operation) => ValueOrigin::Output {
                 operation,
-                slot: id.index() - self.operations[operation.index()].first_output.index(),
+                slot: self.slot(id, operation),
             },
         }
+    }
+
+    fn slot(&self, id: ValueId, operation: OperationId) -> usize {
+        id.index() - self.operations[operation.index()].first_output.index()
     }
 
     pub fn operation(&self, id: OperationId) -> TableOperation<'_, Op> {
@@ -195,17 +228,17 @@ impl<Op: GraphOperation> ValueTable<Op> {
     /// O(1) for a key that the table has seen by address; for the others together, linear in their
     /// distinct nodes.
     pub fn find_all(&self, keys: &[ValueKey<Op>]) -> Vec<Option<ValueId>> {
-        let mut twins = Twins::default();
+        let mut verdicts = Verdicts::default();
         keys.iter()
-            .map(|key| self.find_with(key, &mut twins))
+            .map(|key| self.find_with(key, &mut verdicts))
             .collect()
     }
 
     pub fn find(&self, key: &ValueKey<Op>) -> Option<ValueId> {
-        self.find_with(key, &mut Twins::default())
+        self.find_with(key, &mut Verdicts::default())
     }
 
-    fn find_with(&self, key: &ValueKey<Op>, twins: &mut Twins) -> Option<ValueId> {
+    fn find_with(&self, key: &ValueKey<Op>, verdicts: &mut Verdicts) -> Option<ValueId> {
         let (target, slot) = match key {
             ValueKey::Input(input) => return self.find_input(input),
             ValueKey::Derived {
@@ -216,42 +249,41 @@ impl<Op: GraphOperation> ValueTable<Op> {
         key.check_slot().ok()?;
         let mut pending = vec![target];
         while let Some(&next) = pending.last() {
-            if self.find_seen(next, twins).is_none() {
-                match self.operands_of(next, twins, &mut pending) {
+            if self.verdict(next, verdicts).is_none() {
+                let known = |key: &Arc<_>| self.verdict(key, verdicts);
+                let found = match self.operands_of(next, known, &mut pending) {
                     Operands::Pending => continue,
-                    Operands::Unknown => return None,
-                    Operands::Known(ids) => {
-                        let id = self.find_structure(next, &ids)?;
-                        twins.insert(Arc::as_ptr(next).addr(), id);
-                    }
-                }
+                    Operands::Unknown => None,
+                    Operands::Known(ids) => self.find_structure(next, &ids),
+                };
+                verdicts.insert(Arc::as_ptr(next).addr(), found);
             }
             pending.pop();
         }
-        let operation = self.find_seen(target, twins)?;
+        let operation = self.verdict(target, verdicts)??;
         Some(self.operation(operation).output(slot))
     }
 
     /// The id of a key, which is added if the table does not have its structure.
     pub fn intern(&mut self, key: &ValueKey<Op>) -> Result<ValueId, GraphError> {
         let (target, slot) = match key {
-            ValueKey::Input(_) => return Ok(self.intern_input(key)),
+            ValueKey::Input(input) => return Ok(self.intern_input(input)),
             ValueKey::Derived {
                 operation,
                 output_slot,
             } => (operation, usize::from(*output_slot)),
         };
         key.check_slot()?;
-        let no_more = Twins::default();
         let mut pending = vec![target];
         while let Some(&next) = pending.last() {
-            if self.find_seen(next, &no_more).is_none() {
+            if self.find_seen(next).is_none() {
                 for operand in next.inputs() {
-                    if matches!(operand, ValueKey::Input(_)) {
-                        self.intern_input(operand);
+                    if let ValueKey::Input(input) = operand {
+                        self.intern_input(input);
                     }
                 }
-                if let Operands::Known(ids) = self.operands_of(next, &no_more, &mut pending) {
+                let known = |key: &Arc<_>| self.find_seen(key).map(Some);
+                if let Operands::Known(ids) = self.operands_of(next, known, &mut pending) {
                     self.intern_operation(next, &ids);
                 } else {
                     continue;
@@ -260,30 +292,25 @@ impl<Op: GraphOperation> ValueTable<Op> {
             pending.pop();
         }
         let operation = self
-            .find_seen(target, &no_more)
+            .find_seen(target)
             .expect("the loop above ends once the target is in the table");
         Ok(self.operation(operation).output(slot))
     }
 
-    /// The id of an input, which is added if it is new. `key` must be an input.
-    pub fn intern_input(&mut self, key: &ValueKey<Op>) -> ValueId {
-        let ValueKey::Input(input) = key else {
-            unreachable!("only called for inputs");
-        };
+    /// The id of an input, which is added if it is new.
+    pub fn intern_input(&mut self, input: &Op::InputKey) -> ValueId {
         if let Some(known) = self.find_input(input) {
             return known;
         }
         let id = ValueId::new(self.values.len());
-        let values = &self.values;
+        let index = to_u32(self.inputs.len());
+        let inputs = &self.inputs;
         self.inputs_by_hash
-            .insert_unique(hash_one(input), id, |id| match &values[id.index()].key {
-                ValueKey::Input(input) => hash_one(input),
-                ValueKey::Derived { .. } => unreachable!("the table of inputs holds inputs"),
+            .insert_unique(hash_one(input), (index, id), |(index, _)| {
+                hash_one(&inputs[*index as usize])
             });
-        self.values.push(Value {
-            key: key.clone(),
-            producer: None,
-        });
+        self.inputs.push(input.clone());
+        self.values.push(Value::Input(index));
         id
     }
 
@@ -311,21 +338,23 @@ impl<Op: GraphOperation> ValueTable<Op> {
             first_output: ValueId::new(self.values.len()),
         });
         self.operands.extend_from_slice(operands);
-        for slot in 0..key.operation().output_count() {
-            self.values.push(Value {
-                key: ValueKey::Derived {
-                    operation: Arc::clone(key),
-                    output_slot: slot as u8,
-                },
-                producer: Some(id),
-            });
-        }
+        let outputs = key.operation().output_count();
+        let values = std::iter::repeat_n(Value::Output(id), outputs);
+        self.values.extend(values);
         id
     }
 
     fn find_input(&self, input: &Op::InputKey) -> Option<ValueId> {
-        let same = |id: &ValueId| matches!(self.key(*id), ValueKey::Input(known) if known == input);
-        self.inputs_by_hash.find(hash_one(input), same).copied()
+        let same = |(index, _): &(u32, ValueId)| self.inputs[*index as usize] == *input;
+        let found = self.inputs_by_hash.find(hash_one(input), same);
+        found.map(|(_, id)| *id)
+    }
+
+    /// Most keys that are not here fail this, without a walk.
+    fn has_fingerprint(&self, fingerprint: u64) -> bool {
+        let same = |id: &OperationId| self.operations[id.index()].key.fingerprint() == fingerprint;
+        let found = self.operations_by_fingerprint.find(fingerprint, same);
+        found.is_some()
     }
 
     fn remember_twin(&mut self, key: &Arc<OperationKey<Op>>, id: OperationId) {
@@ -335,15 +364,24 @@ impl<Op: GraphOperation> ValueTable<Op> {
         }
     }
 
-    /// Finds an operation whose very description was seen before, here or in `twins`.
-    fn find_seen(&self, key: &Arc<OperationKey<Op>>, twins: &Twins) -> Option<OperationId> {
+    /// Finds an operation whose very description was seen before.
+    fn find_seen(&self, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
         let same = |id: &OperationId| Arc::ptr_eq(&self.operations[id.index()].key, key);
         let found = self.operations_by_fingerprint.find(key.fingerprint(), same);
-        let twin = |twins: &Twins| twins.get(&Arc::as_ptr(key).addr()).copied();
         found
+            .or_else(|| self.twins.get(&Arc::as_ptr(key).addr()))
             .copied()
-            .or_else(|| twin(&self.twins))
-            .or_else(|| twin(twins))
+    }
+
+    /// What is known of a description without looking at its operands.
+    fn verdict(
+        &self,
+        key: &Arc<OperationKey<Op>>,
+        verdicts: &Verdicts,
+    ) -> Option<Option<OperationId>> {
+        let seen = self.find_seen(key).map(Some);
+        seen.or_else(|| verdicts.get(&Arc::as_ptr(key).addr()).copied())
+            .or_else(|| (!self.has_fingerprint(key.fingerprint())).then_some(None))
     }
 
     /// Finds an operation by structure, one level deep.
@@ -364,32 +402,40 @@ impl<Op: GraphOperation> ValueTable<Op> {
             .copied()
     }
 
-    /// The ids of an operation's operands. Operations that must be looked up before are pushed to
+    /// The ids of an operation's operands, as far as `known` tells: it is `None` for what must be
+    /// looked up first, `Some(None)` for what the table does not have. The former are pushed to
     /// `pending`, all at once, so that an operation is looked at no more than twice.
     fn operands_of<'k>(
         &self,
         key: &'k OperationKey<Op>,
-        twins: &Twins,
+        known: impl Fn(&Arc<OperationKey<Op>>) -> Option<Option<OperationId>>,
         pending: &mut Vec<&'k Arc<OperationKey<Op>>>,
     ) -> Operands {
         let mut ids = OperandIds::with_capacity(key.inputs().len());
         let already_pending = pending.len();
+        let mut unknown = false;
         for operand in key.inputs() {
             match operand {
                 ValueKey::Input(input) => match self.find_input(input) {
                     Some(id) => ids.push(id),
-                    None => return Operands::Unknown,
+                    None => unknown = true,
                 },
                 ValueKey::Derived {
                     operation,
                     output_slot,
-                } => match self.find_seen(operation, twins) {
-                    Some(id) => ids.push(self.operation(id).output(usize::from(*output_slot))),
+                } => match known(operation) {
+                    Some(Some(id)) => {
+                        ids.push(self.operation(id).output(usize::from(*output_slot)));
+                    }
+                    Some(None) => unknown = true,
                     None => pending.push(operation),
                 },
             }
         }
-        if pending.len() > already_pending {
+        if unknown {
+            pending.truncate(already_pending);
+            Operands::Unknown
+        } else if pending.len() > already_pending {
             Operands::Pending
         } else {
             Operands::Known(ids)

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use crate::error::GraphError;
 use crate::graph::{Graph, ValueRef, with_parents};
 use crate::key::ValueKey;
 use crate::table::{OperationId, TableOperation, ValueId, ValueOrigin, ValueTable};
@@ -50,12 +51,14 @@ pub enum ValueDef<Op: GraphOperation> {
 ///
 /// Linear in the number of values of all graphs, in time and memory.
 pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<Op> {
+    let graphs = with_parents(roots.iter().map(|root| &**root));
+    let operations = graphs.iter().map(|graph| graph.operations().len()).sum();
     let mut view = ResolvedView {
-        table: ValueTable::new(),
+        table: ValueTable::with_capacity(operations),
         defined: Vec::new(),
         roots: Vec::new(),
     };
-    for graph in with_parents(roots.iter().map(|root| &**root)) {
+    for graph in graphs {
         view.add(graph);
     }
     view.roots = roots;
@@ -63,6 +66,19 @@ pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<O
 }
 
 impl<Op: GraphOperation> ResolvedView<Op> {
+    /// Everything that keys describe, taken as defined.
+    pub(crate) fn of_keys(keys: &[ValueKey<Op>]) -> Result<Self, GraphError> {
+        let mut table = ValueTable::new();
+        for key in keys {
+            table.intern(key)?;
+        }
+        Ok(Self {
+            defined: vec![true; table.value_count()],
+            table,
+            roots: Vec::new(),
+        })
+    }
+
     /// What a value is, or `None` if no graph of the view defines it.
     pub fn resolve_value(&self, key: &ValueKey<Op>) -> Option<ValueDef<Op>> {
         self.find(key).map(|id| self.definition(id))
@@ -123,7 +139,7 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     }
 
     /// The key of a value.
-    pub fn key(&self, id: ValueId) -> &ValueKey<Op> {
+    pub fn key(&self, id: ValueId) -> ValueKey<Op> {
         self.table.key(id)
     }
 
@@ -134,7 +150,7 @@ impl<Op: GraphOperation> ResolvedView<Op> {
 
     fn definition(&self, id: ValueId) -> ValueDef<Op> {
         match (self.key(id), self.origin(id)) {
-            (ValueKey::Input(key), _) => ValueDef::Input { key: key.clone() },
+            (ValueKey::Input(key), _) => ValueDef::Input { key },
             (ValueKey::Derived { operation, .. }, origin) => ValueDef::Produced {
                 operation: operation.operation().clone(),
                 input_keys: operation.inputs().to_vec(),
@@ -150,7 +166,10 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     fn add(&mut self, graph: &Graph<Op>) {
         let mut ids: Vec<Option<ValueId>> = vec![None; graph.values().len()];
         for &input in graph.inputs() {
-            ids[input] = Some(self.table.intern_input(&graph.values()[input].key));
+            let ValueKey::Input(key) = &graph.values()[input].key else {
+                unreachable!("a graph input has an input key");
+            };
+            ids[input] = Some(self.table.intern_input(key));
         }
         let mut operands = Vec::new();
         for node in graph.operations() {

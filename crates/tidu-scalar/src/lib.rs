@@ -6,38 +6,36 @@
 //!
 //! # Example
 //!
-//! The derivative of sin x at 0, forward:
+//! f(x, y) = x·eʸ, written with operators, its gradient, and a second derivative:
 //!
 //! ```
-//! use std::collections::HashMap;
-//! use std::sync::Arc;
-//! use tidu_ad::linearize;
-//! use tidu_graph::{GraphBuilder, OperationRole, ValueRef, compile, materialize_merge, resolve};
-//! use tidu_scalar::{ScalarKey, ScalarOp};
-//!
-//! let mut builder = GraphBuilder::new();
-//! let x = builder.add_input(ScalarKey::from("x"));
-//! let sin = builder.add_operation(ScalarOp::Sin, vec![ValueRef::Local(x)], OperationRole::Primary);
-//! let sin_key = builder.global_key(sin[0]).clone();
-//! builder.set_outputs(sin);
-//! let primal = Arc::new(builder.build());
-//!
-//! let view = resolve(vec![primal]);
-//! let linear = linearize(&view, &[sin_key], &["x".into()], 1, &mut (), &HashMap::new());
-//! let graph = Arc::new(linear.into_graph());
-//! let output = graph.values()[graph.outputs()[0]].key.clone();
-//! let flat = materialize_merge(&resolve(vec![graph]), &[output]);
-//! let inputs: Vec<String> = flat.inputs.iter().map(|key| format!("{key:?}")).collect();
-//! assert_eq!(inputs, ["Input(x)", "Input(d1.x)"]);
-//! assert_eq!(compile(&flat).eval(&mut (), &[&0.0, &1.0]), [1.0]);
+//! let f = tidu_scalar::function(["x", "y"], |[x, y]| [&x * y.exp()])?;
+//! let gradient = f.grad(..)?;
+//! assert_eq!(gradient.compile().call(&[2.0, 0.0])?, [1.0, 2.0]);
+//! assert_eq!(gradient.to_string(), "function {
+//!     input %0 = x
+//!     input %1 = y
+//!     %2 = exp %1
+//!     %3 = const 1.0
+//!     %4 = mul %2, ~%3
+//!     %5 = mul %0, ~%3
+//!     %6 = mul %2, ~%5
+//!     output %4 -> d.x
+//!     output %6 -> d.y
+//! }");
+//! let second = f.grad("y")?.grad("y")?;
+//! assert_eq!(second.compile().call(&[3.0, 0.0])?, [3.0]);
+//! # Ok::<(), tidu_ad::FunctionError>(())
 //! ```
 
 #![warn(clippy::unwrap_used)]
 
+mod expr;
 mod key;
 mod names;
 mod op;
 mod rules;
 
+pub use expr::{Expr, function};
 pub use key::ScalarKey;
 pub use op::{Constant, ScalarOp};

@@ -17,6 +17,22 @@ impl Primitive for ScalarOp {
         Self::Add
     }
 
+    fn one_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        _ctx: &mut (),
+    ) -> Option<LocalValueId> {
+        Some(b.add_primitive(Self::constant(1.0), Vec::new(), OperationRole::Primary)[0])
+    }
+
+    fn zero_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        _ctx: &mut (),
+    ) -> Option<LocalValueId> {
+        Some(b.add_primitive(Self::constant(0.0), Vec::new(), OperationRole::Primary)[0])
+    }
+
     fn linearity(&self) -> Linearity {
         match self {
             Self::Add | Self::Sub | Self::Neg => Linearity::Joint,

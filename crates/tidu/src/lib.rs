@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | [`graph`] | `tidu-graph` | graphs, keys, views, programs |
 //! | [`rules`] | `tidu-ad` | the contract with an operation set |
-//! | this root | `tidu-ad` | [`linearize`], [`linear_transpose`] and what they return |
+//! | this root | `tidu-ad` | [`Function`]; [`linearize`], [`linear_transpose`] and what they return |
 //! | [`eager`] | `tidu-eager` | recording and going backward |
 //! | [`scalar`] | `tidu-scalar` | elementary functions on `f64` |
 //!
@@ -22,55 +22,35 @@
 //!
 //! # Example
 //!
-//! The gradient of f(x, y) = x·eʸ at (2, 0), backward through the graph:
+//! f(x, y) = x·eʸ: its gradient at (2, 0), the gradient as a graph, and ∂²f/∂y²:
 //!
 //! ```
-//! use std::collections::HashMap;
-//! use std::sync::Arc;
-//! use tidu::graph::{Graph, ValueKey, compile, materialize_merge, resolve};
-//! use tidu::scalar::ScalarOp;
-//! use tidu::{linear_transpose, linearize};
+//! let f = tidu::scalar::function(["x", "y"], |[x, y]| [&x * y.exp()]).unwrap();
 //!
-//! // f(x, y) = x·eʸ, as text; a `GraphBuilder` makes the same graph in code.
-//! let f: Graph<ScalarOp> = "graph {
+//! let gradient = f.grad(..).unwrap();
+//! assert_eq!(gradient.compile().call(&[2.0, 0.0]).unwrap(), [1.0, 2.0]);
+//! assert_eq!(gradient.to_string(), "function {
 //!     input %0 = x
 //!     input %1 = y
 //!     %2 = exp %1
-//!     %3 = mul %0, %2
-//!     output %3
-//! }".parse().unwrap();
-//! let f_key = f.values()[3].key.clone();
-//!
-//! // The linear map ẋ, ẏ ↦ ḟ, and its transpose f̄ ↦ x̄, ȳ.
-//! let view = resolve(vec![Arc::new(f)]);
-//! let linear = linearize(&view, &[f_key], &["x".into(), "y".into()], 1, &mut (), &HashMap::new());
-//! let gradient = linear_transpose(&linear, &mut ()).into_graph();
-//! assert_eq!(gradient.to_string(), "graph {
-//!     external @x
-//!     external @0 = exp @y
-//!     input %0 = ct0.d1.x
-//!     %1 = mul @x, ~%0
-//!     %2 = mul @0, ~%0
-//!     %3 = mul @0, ~%1
-//!     output %2
-//!     output %3
+//!     %3 = const 1.0
+//!     %4 = mul %2, ~%3
+//!     %5 = mul %0, ~%3
+//!     %6 = mul %2, ~%5
+//!     output %4 -> d.x
+//!     output %6 -> d.y
 //! }");
 //!
-//! // A program for both components at (2, 0), with the seed f̄ = 1.
-//! let outputs: Vec<_> = gradient.outputs().iter().map(|&id| gradient.values()[id].key.clone()).collect();
-//! let flat = materialize_merge(&resolve(vec![Arc::new(gradient)]), &outputs);
-//! let inputs = flat.inputs.iter().map(|key| match key {
-//!     ValueKey::Input(name) if *name == "x".into() => &2.0,
-//!     ValueKey::Input(name) if *name == "y".into() => &0.0,
-//!     _ => &1.0,
-//! });
-//! assert_eq!(compile(&flat).eval(&mut (), &inputs.collect::<Vec<_>>()), [1.0, 2.0]);
+//! let second = f.grad("y").unwrap().grad("y").unwrap();
+//! let second = second.compile().call_named(&[("x", 3.0), ("y", 0.0)]);
+//! assert_eq!(second.unwrap(), [3.0]);
 //! ```
 
 pub use tidu_ad::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Linearity, LinearizedGraph,
-    Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, Receipt, Residual, RuleOperand,
-    RuntimeError, WhySaved, WhyZero, linear_transpose, linearize, rules, try_linear_transpose,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, Derive, DiffPassId, Function, FunctionError,
+    FunctionProgram, Linearity, LinearizedGraph, Primitive, PrimitiveBuilder, PrimitiveGraph,
+    PrimitiveValue, Receipt, Residual, RuleOperand, RuntimeError, WhySaved, WhyZero, Wrt,
+    free_pass, linear_transpose, linearize, rules, try_linear_transpose,
     try_linear_transpose_with_builder, try_linearize, verify_linear, why_saved, why_zero,
 };
 pub use tidu_eager as eager;
@@ -90,6 +70,10 @@ mod introduction {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/vocabulary.md")]
 mod vocabulary {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/text-form.md")]
+mod text_form {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/complex.md")]

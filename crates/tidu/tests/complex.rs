@@ -2,6 +2,10 @@
 //! ⟨a, b⟩ = Re(conj(a)·b), and a real loss with seed 1 gives 2·∂L/∂conj(z).
 //!
 //! The key type names cotangent seeds as the trait's default does.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod support;
 
@@ -24,9 +28,13 @@ enum Op {
     Mul,
     /// The product again, whose transpose rule is wrong: it forgets to conjugate.
     CarelessMul,
+    /// The product again, whose transpose rule says something of the inactive operand, too.
+    GenerousMul,
     Neg,
     Conj,
     Exp,
+    /// exp(-z). Its JVP rule works out the slope anew and multiplies generously.
+    ExpNeg,
     /// The real part, as a complex number.
     Re,
     /// The imaginary part, as a complex number.
@@ -47,8 +55,8 @@ impl GraphOperation for Op {
     fn input_count(&self) -> usize {
         match self {
             Op::Constant(..) => 0,
-            Op::Add | Op::Mul | Op::CarelessMul => 2,
-            Op::Neg | Op::Conj | Op::Exp | Op::Re | Op::Im => 1,
+            Op::Add | Op::Mul | Op::CarelessMul | Op::GenerousMul => 2,
+            Op::Neg | Op::Conj | Op::Exp | Op::ExpNeg | Op::Re | Op::Im => 1,
         }
     }
 
@@ -62,10 +70,11 @@ impl EvaluableGraphOperation for Op {
         vec![match self {
             Op::Constant(re, im) => Complex64::new(f64::from_bits(*re), f64::from_bits(*im)),
             Op::Add => z[0] + z[1],
-            Op::Mul | Op::CarelessMul => z[0] * z[1],
+            Op::Mul | Op::CarelessMul | Op::GenerousMul => z[0] * z[1],
             Op::Neg => -z[0],
             Op::Conj => z[0].conj(),
             Op::Exp => z[0].exp(),
+            Op::ExpNeg => (-z[0]).exp(),
             Op::Re => z[0].re.into(),
             Op::Im => z[0].im.into(),
         }]
@@ -91,12 +100,18 @@ impl Primitive for Op {
         vec![match self {
             Op::Constant(..) => None,
             Op::Add => b.emit_sum([dz[0], dz[1]]),
-            Op::Mul | Op::CarelessMul => {
+            Op::Mul | Op::CarelessMul | Op::GenerousMul => {
                 let left = dz[0].map(|dz| b.emit_linear(self.clone(), [Active(dz), key(&z[1])]));
                 let right = dz[1].map(|dz| b.emit_linear(self.clone(), [key(&z[0]), Active(dz)]));
                 b.emit_sum([left, right])
             }
             Op::Exp => dz[0].map(|dz| b.emit_linear(Op::Mul, [key(&w[0]), Active(dz)])),
+            Op::ExpNeg => {
+                let negated = b.emit_fixed(Op::Neg, [PrimitiveValue::External(z[0].clone())]);
+                let value = b.emit_fixed(Op::Exp, [negated]);
+                let slope = b.emit_fixed(Op::Neg, [value]);
+                dz[0].map(|dz| b.emit_linear(Op::GenerousMul, [Fixed(slope), Active(dz)]))
+            }
             real_linear @ (Op::Neg | Op::Conj | Op::Re | Op::Im) => {
                 dz[0].map(|dz| b.emit_linear(real_linear.clone(), [Active(dz)]))
             }
@@ -118,13 +133,14 @@ impl Primitive for Op {
         match self {
             Op::Add => vec![Some(ct), Some(ct)],
             // ⟨c, w·ż⟩ = Re(conj(c)·w·ż) = ⟨conj(w)·c, ż⟩
-            Op::Mul | Op::CarelessMul => {
+            Op::Mul | Op::CarelessMul | Op::GenerousMul => {
                 let active = active_mask.iter().position(|active| *active).unwrap();
                 let mut w = z[1 - active].clone();
-                if *self == Op::Mul {
+                if *self != Op::CarelessMul {
                     w = b.emit_fixed(Op::Conj, [w]);
                 }
-                let mut cotangents = vec![None, None];
+                let of_inactive = (*self == Op::GenerousMul).then_some(ct);
+                let mut cotangents = vec![of_inactive; 2];
                 cotangents[active] = Some(b.emit_linear(self.clone(), [Fixed(w), Active(ct)]));
                 cotangents
             }
@@ -136,7 +152,7 @@ impl Primitive for Op {
                 let re = b.emit_linear(Op::Re, [Active(ct)]);
                 vec![Some(b.emit_linear(Op::Mul, [Fixed(i), Active(re)]))]
             }
-            Op::Constant(..) | Op::Exp => panic!("{self:?} is not linear"),
+            Op::Constant(..) | Op::Exp | Op::ExpNeg => panic!("{self:?} is not linear"),
         }
     }
 }
@@ -321,6 +337,32 @@ fn a_wrong_rule_breaks_the_dot_products() {
     for _ in 0..20 {
         assert!(defect(&product(Op::Mul), &mut random) < 1e-12);
         assert!(defect(&product(Op::CarelessMul), &mut random) > 1e-3);
+    }
+}
+
+/// What a rule says of an operand that is not active goes nowhere: the coefficient here comes from an
+/// exponential, which has no transpose.
+#[test]
+fn cotangents_of_inactive_operands_are_dropped() {
+    let (mut f, [z]) = Sketch::new(["z"]);
+    let e = f.apply(Op::ExpNeg, [z]);
+    let ze = f.apply(Op::Mul, [z, e]);
+    let f = f.returning([ze]);
+    let mut random = Random(17);
+    for _ in 0..20 {
+        let (z, c) = (number(&mut random), number(&mut random));
+        let expected = [((1.0 - z) * (-z).exp()).conj() * c];
+        let problem = f.at(&[z]);
+        assert_near(&or_zero(problem.vjp(&[c])), &expected, 1e-12);
+        assert_near(
+            &or_zero(problem.vjp_by_builder(&[Some(c)])),
+            &expected,
+            1e-12,
+        );
+        let eager = eager_gradient(&f, &[z], &[0], &c, 1, &mut ()).unwrap();
+        assert_near(&or_zero(eager), &expected, 1e-12);
+        assert!(defect(&problem, &mut random) < 1e-12);
+        assert!(defect(&problem.reverse(&[c]), &mut random) < 1e-12);
     }
 }
 

@@ -1,4 +1,8 @@
 //! Faults that a library of this kind is prone to, each in several forms.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod support;
 

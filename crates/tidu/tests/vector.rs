@@ -1,5 +1,9 @@
 //! Vector operands with an AD context that carries shapes: rules of reductions and broadcasts consult
 //! it, because the operations do not say how long their operands are.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod support;
 

@@ -44,6 +44,12 @@ pub trait PrimitiveBuilder<Op: GraphOperation> {
         Ok(self.add_primitive(op, inputs, role))
     }
 
+    /// The key of a value that was added, for rules that note something about it in their context (a
+    /// shape, say). `None` from a builder that keeps no keys, as one that computes at once.
+    fn key_of(&self, _id: LocalValueId) -> Option<ValueKey<Op>> {
+        None
+    }
+
     /// Adds an operation of one result that is linear in its active operands, jointly.
     ///
     /// # Panics
@@ -120,6 +126,10 @@ impl<Op: GraphOperation> PrimitiveBuilder<Op> for GraphBuilder<Op> {
         role: OperationRole,
     ) -> Result<Vec<LocalValueId>, GraphError> {
         self.try_add_operation(op, inputs, role)
+    }
+
+    fn key_of(&self, id: LocalValueId) -> Option<ValueKey<Op>> {
+        self.try_global_key(id).ok().cloned()
     }
 }
 

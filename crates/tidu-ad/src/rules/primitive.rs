@@ -108,6 +108,30 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     /// with it.
     fn add() -> Self;
 
+    /// Emits the number one, if `like` is a single number: the seed of a gradient.
+    ///
+    /// The default, `None`, says that the operation set does not know. Functions then keep the seed
+    /// an input.
+    fn one_like(
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        _ctx: &mut Self::ADContext,
+    ) -> Option<LocalValueId> {
+        None
+    }
+
+    /// Emits the zero of the vector space that `like` lives in: what a symbolic zero is when a value
+    /// is needed.
+    ///
+    /// The default, `None`, says that the operation set does not know.
+    fn zero_like(
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        _ctx: &mut Self::ADContext,
+    ) -> Option<LocalValueId> {
+        None
+    }
+
     /// In which of its operands the operation is linear.
     ///
     /// What is declared here is checked by [`verify_linear`](crate::verify_linear); the default

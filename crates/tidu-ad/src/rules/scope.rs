@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use smallvec::SmallVec;
-use tidu_graph::{GraphError, LocalValueId, OperationRole, describe_operation};
+use tidu_graph::{
+    GraphError, LocalValueId, MAX_OUTPUTS, OperationRole, ValueKey, describe_operation,
+};
 
 use super::{ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue};
 
@@ -100,6 +102,13 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
                 found: inputs.len(),
             }));
         }
+        if op.output_count() > MAX_OUTPUTS {
+            return Err(self.invalid_emission(GraphError::TooManyOutputs {
+                operation: describe_operation(op),
+                found: op.output_count(),
+                limit: MAX_OUTPUTS,
+            }));
+        }
         if let OperationRole::Linearized { active_mask } = role
             && active_mask.len() != inputs.len()
         {
@@ -154,7 +163,11 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> PrimitiveBuilder<Op> for RuleScope<
                 Err(error) => self.error = Some(error),
             }
         }
-        vec![REFUSED; outputs.max(1)]
+        vec![REFUSED; outputs.clamp(1, MAX_OUTPUTS)]
+    }
+
+    fn key_of(&self, id: LocalValueId) -> Option<ValueKey<Op>> {
+        self.builder.key_of(id)
     }
 }
 

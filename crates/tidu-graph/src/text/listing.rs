@@ -355,7 +355,7 @@ impl<Op: GraphOperation> Externals<Op> {
 
     fn name_of(&self, id: ValueId) -> String {
         match self.table.key(id) {
-            ValueKey::Input(key) => format!("@{}", input_name::<Op>(key)),
+            ValueKey::Input(key) => format!("@{}", input_name::<Op>(&key)),
             ValueKey::Derived { .. } => self.slot_name(id),
         }
     }

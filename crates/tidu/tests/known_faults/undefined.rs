@@ -2,6 +2,7 @@
 //! the alternative.
 
 use std::collections::HashMap;
+use std::f64::consts::E;
 use std::sync::Arc;
 
 use tidu::eager::{EagerError, EagerInput, RecordedGraph, Recorder, try_backward};
@@ -12,7 +13,7 @@ use tidu::graph::{
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{ADRuleError, ADRuleKind, ADRuleResult, LinearizedGraph, try_linearize};
 
-use crate::support::{Layout, Names, Problem, Runtime, Sketch, input};
+use crate::support::{Layout, Names, Problem, Runtime, Sketch, assert_exactly, input};
 
 type Key = ValueKey<ScalarOp>;
 
@@ -69,7 +70,7 @@ fn three_graphs() -> (Vec<Arc<Graph<ScalarOp>>>, Key) {
 #[test]
 fn an_external_of_a_graph_that_is_not_there() {
     let (graphs, y) = three_graphs();
-    assert!(linearize(&graphs, &[y.clone()]).is_ok());
+    assert!(linearize(&graphs, std::slice::from_ref(&y)).is_ok());
     let without = |i: usize| {
         let mut graphs = graphs.clone();
         graphs.remove(i);
@@ -132,6 +133,28 @@ fn a_derivative_of_a_derivative_without_the_primal() {
     let y = alone.global_key(y).clone();
     let roots = [Arc::new(alone.build())];
     assert_undefined(&roots, &[y], "Mul", 1, "output 0 of linearized Mul");
+}
+
+/// So that a derivative can be put into a view alone, and nothing is missing.
+#[test]
+fn derived_graphs_have_the_graphs_they_came_from_as_parents() {
+    let (mut f, [x]) = Sketch::new(["x"]);
+    let e = f.apply(ScalarOp::Exp, [x]);
+    let xe = f.apply(ScalarOp::Mul, [x, e]);
+    let f = f.returning([xe]);
+    for parents in [false, true] {
+        let layout = Layout {
+            graph_of: vec![0, 1],
+            parents,
+            ..Layout::single()
+        };
+        let problem = f.laid_out(&layout, &[1.0]);
+        for mut derived in [problem.forward(&[1.0]), problem.reverse(&[1.0])] {
+            derived.roots.drain(..derived.roots.len() - 1);
+            assert_exactly(&derived.evaluate(), &[2.0 * E]);
+            assert_exactly(&derived.forward(&[1.0]).evaluate(), &[3.0 * E]);
+        }
+    }
 }
 
 #[track_caller]

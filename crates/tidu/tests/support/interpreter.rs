@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidu::PrimitiveBuilder;
-use tidu::graph::{LocalValueId, OperationKey, OperationRole, ValueKey, ValueRef};
+use tidu::graph::{GraphOperation, LocalValueId, OperationKey, OperationRole, ValueKey, ValueRef};
 
 use super::{Point, TestOp};
 
@@ -69,8 +69,10 @@ where
 pub struct KeyEvaluator<'a, Op: TestOp> {
     point: &'a Point<Op>,
     /// By address; the keys are kept so that no address is used again.
-    known: HashMap<*const OperationKey<Op>, (Arc<OperationKey<Op>>, Vec<Op::Operand>)>,
+    known: HashMap<*const OperationKey<Op>, Known<Op>>,
 }
+
+type Known<Op> = (Arc<OperationKey<Op>>, Vec<<Op as GraphOperation>::Operand>);
 
 impl<'a, Op: TestOp> KeyEvaluator<'a, Op> {
     pub fn new(point: &'a Point<Op>) -> Self {

@@ -1,0 +1,119 @@
+//! Putting functions together.
+
+use std::sync::Arc;
+
+use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, ValueKey, ValueRef};
+
+use super::select::{list, positions_of};
+use super::{Function, FunctionError};
+
+impl<Op: GraphOperation> Function<Op> {
+    /// The composition self ∘ inner: the inner function's outputs, in order, are the inputs of this
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::WrongArity`].
+    pub fn compose(&self, inner: &Self) -> Result<Self, FunctionError> {
+        if self.graph.inputs().len() != inner.graph.outputs().len() {
+            return Err(FunctionError::WrongArity {
+                expected: self.graph.inputs().len(),
+                found: inner.graph.outputs().len(),
+            });
+        }
+        let mut builder = GraphBuilder::new();
+        let keys = inner.input_keys();
+        let inputs = keys.iter().cloned();
+        let inputs: Vec<ValueRef<Op>> = inputs
+            .map(|key| ValueRef::Local(builder.add_input(key)))
+            .collect();
+        let between = builder.try_inline(&inner.graph, &inputs)?;
+        self.apply_in(builder, &between, &keys)
+    }
+
+    /// The function with an input fixed to what a constant operation yields; the input is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::UnknownInput`]; [`FunctionError::Graph`] for an operation that takes operands
+    /// or has no result.
+    pub fn bind(&self, input: &str, constant: Op) -> Result<Self, FunctionError> {
+        let at = positions_of(&[input], &self.input_names())?[0];
+        let mut builder = GraphBuilder::new();
+        let mut keys = self.input_keys();
+        keys.remove(at);
+        let inputs = keys.iter().cloned();
+        let mut arguments: Vec<ValueRef<Op>> = inputs
+            .map(|key| ValueRef::Local(builder.add_input(key)))
+            .collect();
+        let results = builder.try_add_operation(constant, Vec::new(), OperationRole::Primary)?;
+        let constant = results
+            .first()
+            .copied()
+            .ok_or(FunctionError::MissingInput {
+                name: input.to_owned(),
+            })?;
+        arguments.insert(at, ValueRef::Local(constant));
+        self.apply_in(builder, &arguments, &keys)
+    }
+
+    /// The function with these outputs only, in this order; one may be named twice.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::UnknownOutput`].
+    pub fn select(&self, outputs: &[&str]) -> Result<Self, FunctionError> {
+        let found = outputs.iter().map(|wanted| {
+            let names = self.output_names.iter();
+            let found = names.clone().position(|name| name == wanted);
+            found.ok_or_else(|| self.unknown_output((*wanted).to_owned()))
+        });
+        let positions = found.collect::<Result<Vec<_>, _>>()?;
+        self.select_at(&positions)
+    }
+
+    /// [`select`](Self::select) by position.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::UnknownOutput`].
+    pub fn select_at(&self, outputs: &[usize]) -> Result<Self, FunctionError> {
+        let keys = self.output_keys();
+        let chosen = outputs.iter().map(|&at| {
+            let name = self.output_names.get(at);
+            let name = name.ok_or_else(|| self.unknown_output(format!("at position {at}")))?;
+            Ok((keys[at].clone(), name.clone()))
+        });
+        let chosen = chosen.collect::<Result<_, FunctionError>>()?;
+        Self::close(
+            vec![Arc::new(self.graph.clone())],
+            &self.input_keys(),
+            chosen,
+        )
+    }
+
+    /// This function's graph on `arguments` that `builder` holds, closed over `inputs`.
+    fn apply_in(
+        &self,
+        mut builder: GraphBuilder<Op>,
+        arguments: &[ValueRef<Op>],
+        inputs: &[Op::InputKey],
+    ) -> Result<Self, FunctionError> {
+        let results = builder.try_inline(&self.graph, arguments)?;
+        let results = results.into_iter().map(|result| match result {
+            ValueRef::Local(id) => builder.global_key(id).clone(),
+            ValueRef::External(key) => key,
+        });
+        let results: Vec<ValueKey<Op>> = results.collect();
+        let outputs = results.into_iter().zip(self.output_names.iter().cloned());
+        let outputs = outputs.collect();
+        Self::close(vec![Arc::new(builder.build())], inputs, outputs)
+    }
+
+    fn unknown_output(&self, name: String) -> FunctionError {
+        FunctionError::UnknownOutput {
+            name,
+            known: list(&self.output_names),
+        }
+    }
+}

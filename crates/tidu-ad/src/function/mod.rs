@@ -1,0 +1,320 @@
+//! Functions: closed graphs whose derivatives are functions again.
+
+mod arrange;
+mod derive;
+mod error;
+mod program;
+mod select;
+
+use std::fmt::{self, Debug, Display};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, parse};
+use tidu_graph::{
+    Graph, GraphBuilder, GraphOperation, LocalValueId, ValueKey, resolve, try_materialize_merge,
+};
+
+use crate::linearized_graph::input_label;
+pub use derive::Derive;
+pub use error::FunctionError;
+pub use program::FunctionProgram;
+pub use select::Wrt;
+
+use crate::rules::Primitive;
+
+/// A function of named inputs: a closed graph with ordered inputs and outputs.
+///
+/// Every transform of a function gives a function, so that they compose to any order:
+/// `f.grad("x")?.grad("x")?` is a second derivative. Transforms choose their passes themselves, merge
+/// what is computed twice, and drop what no output needs. (JAX: a jaxpr, and `jax.jvp`, `jax.vjp`,
+/// `jax.grad` and their kin.)
+///
+/// Immutable and shared: cloning is O(1), and many threads may use one function.
+///
+/// # Example
+///
+/// f(x, y) = x·eʸ, its gradient, and ∂²f/∂y²:
+///
+/// ```
+/// use tidu_ad::Function;
+/// use tidu_scalar::ScalarOp;
+///
+/// let f: Function<ScalarOp> = "function {
+///     input %0 = x
+///     input %1 = y
+///     %2 = exp %1
+///     %3 = mul %0, %2
+///     output %3 -> f
+/// }".parse()?;
+///
+/// let gradient = f.grad(..)?;
+/// assert_eq!(gradient.compile().call(&[2.0, 0.0])?, [1.0, 2.0]);
+///
+/// let second = f.grad("y")?.grad("y")?;
+/// assert_eq!(second.compile().call_named(&[("y", 0.0), ("x", 3.0)])?, [3.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Function<Op: GraphOperation> {
+    /// Without parents and external operands; its inputs and outputs are the function's, in order,
+    /// and no two inputs have one key.
+    graph: Graph<Op>,
+    output_names: Arc<[String]>,
+}
+
+impl<Op: GraphOperation> Function<Op> {
+    /// Makes a function by building its graph: `body` is given the inputs and returns the outputs,
+    /// which are called `out0`, `out1`, and so on.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::RepeatedInput`]; [`FunctionError::Graph`] if `body` uses a value of another
+    /// graph.
+    pub fn build<Key: Into<Op::InputKey>>(
+        inputs: impl IntoIterator<Item = Key>,
+        body: impl FnOnce(&mut GraphBuilder<Op>, &[LocalValueId]) -> Vec<LocalValueId>,
+    ) -> Result<Self, FunctionError> {
+        let keys: Vec<Op::InputKey> = inputs.into_iter().map(Into::into).collect();
+        let mut builder = GraphBuilder::new();
+        let ids: Vec<LocalValueId> = keys
+            .iter()
+            .map(|key| builder.add_input(key.clone()))
+            .collect();
+        let outputs = body(&mut builder, &ids);
+        builder.try_set_outputs(outputs)?;
+        let graph = builder.build();
+        let outputs = graph.outputs().iter();
+        let outputs: Vec<ValueKey<Op>> =
+            outputs.map(|&id| graph.values()[id].key.clone()).collect();
+        Self::from_graphs(vec![Arc::new(graph)], &keys, &outputs)
+    }
+
+    /// Makes a function of values of graphs that exist already, and of all their parents.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::RepeatedInput`]; [`FunctionError::Graph`] for an output or operand that no
+    /// graph defines, and for an input that the outputs need and that is not listed.
+    pub fn from_graphs(
+        graphs: Vec<Arc<Graph<Op>>>,
+        inputs: &[Op::InputKey],
+        outputs: &[ValueKey<Op>],
+    ) -> Result<Self, FunctionError> {
+        let names = (0..outputs.len()).map(|position| format!("out{position}"));
+        Self::close(graphs, inputs, outputs.iter().cloned().zip(names).collect())
+    }
+
+    /// Makes a function of the values that `outputs` describe, each with a name.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::RepeatedInput`]; [`FunctionError::Graph`] for an input that the outputs need
+    /// and that is not listed.
+    pub fn from_keys(
+        inputs: &[Op::InputKey],
+        outputs: Vec<(ValueKey<Op>, String)>,
+    ) -> Result<Self, FunctionError> {
+        error::check_distinct::<Op>(inputs)?;
+        let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        Ok(Self {
+            graph: Graph::from_keys(inputs, &keys)?,
+            output_names: names.into(),
+        })
+    }
+
+    /// The graph. Its inputs and outputs are the function's, in order.
+    pub fn as_graph(&self) -> &Graph<Op> {
+        &self.graph
+    }
+
+    /// The keys of the inputs, in order.
+    pub fn input_keys(&self) -> Vec<Op::InputKey> {
+        let inputs = self.graph.inputs().iter();
+        let keys = inputs.map(|&id| match &self.graph.values()[id].key {
+            ValueKey::Input(key) => key.clone(),
+            ValueKey::Derived { .. } => unreachable!("a graph input has an input key"),
+        });
+        keys.collect()
+    }
+
+    /// The names of the inputs, in order, as they are printed.
+    pub fn input_names(&self) -> Vec<String> {
+        let keys = self.input_keys();
+        keys.iter().map(input_label::<Op>).collect()
+    }
+
+    /// The names of the outputs, in order.
+    pub fn output_names(&self) -> &[String] {
+        &self.output_names
+    }
+
+    /// Flattens what `outputs` need of `graphs`.
+    fn close(
+        graphs: Vec<Arc<Graph<Op>>>,
+        inputs: &[Op::InputKey],
+        outputs: Vec<(ValueKey<Op>, String)>,
+    ) -> Result<Self, FunctionError> {
+        error::check_distinct::<Op>(inputs)?;
+        let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        let flat = try_materialize_merge(&resolve(graphs), &keys)?;
+        Ok(Self {
+            graph: flat.to_graph(inputs)?,
+            output_names: names.into(),
+        })
+    }
+
+    fn output_keys(&self) -> Vec<ValueKey<Op>> {
+        let outputs = self.graph.outputs().iter();
+        outputs
+            .map(|&id| self.graph.values()[id].key.clone())
+            .collect()
+    }
+}
+
+/// Transforms with an AD context of their own; [`within`](Self::within) takes the caller's.
+impl<Op: Primitive> Function<Op> {
+    /// The transforms of this function, whose rules are given `ctx`.
+    ///
+    /// ```
+    /// # use tidu_ad::Function;
+    /// # use tidu_scalar::ScalarOp;
+    /// # let f: Function<ScalarOp> =
+    /// #     "function {\n input %0 = x\n %1 = sin %0\n output %1 -> f\n}".parse()?;
+    /// let mut ctx = ();
+    /// let gradient = f.within(&mut ctx).grad("x")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn within<'a>(&'a self, ctx: &'a mut Op::ADContext) -> Derive<'a, Op> {
+        Derive::new(self, ctx)
+    }
+
+    /// See [`Derive::jvp`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn jvp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).jvp(wrt)
+    }
+
+    /// See [`Derive::vjp`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn vjp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).vjp(wrt)
+    }
+
+    /// See [`Derive::grad`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn grad(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).grad(wrt)
+    }
+
+    /// See [`Derive::value_and_grad`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn value_and_grad(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default())
+            .value_and_grad(wrt)
+    }
+
+    /// See [`Derive::hvp`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn hvp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).hvp(wrt)
+    }
+
+    /// See [`Derive::jacobian`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn jacobian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).jacobian(wrt)
+    }
+
+    /// See [`Derive::hessian`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn hessian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).hessian(wrt)
+    }
+}
+
+impl<Op: GraphOperation> Clone for Function<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            graph: self.graph.clone(),
+            output_names: Arc::clone(&self.output_names),
+        }
+    }
+}
+
+impl<Op: GraphOperation> Debug for Function<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function")
+            .field("inputs", &self.graph.inputs().len())
+            .field("outputs", &self.graph.outputs().len())
+            .field("operations", &self.graph.operations().len())
+            .finish()
+    }
+}
+
+/// The graph in the text form, under the header `function`, with the names of the outputs.
+impl<Op: GraphOperation> Display for Function<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outputs = self.graph.outputs().iter().zip(&*self.output_names);
+        let outputs = outputs.map(|(&value, name)| ListingOutput {
+            value: Some(value),
+            label: Some(name.clone()),
+        });
+        let listing = Listing::new("function", &self.graph).with_outputs(outputs.collect());
+        Display::fmt(&listing, f)
+    }
+}
+
+/// Reads a `function` or `graph` listing. It must be closed, and no output may be `zero`; outputs
+/// without a label are called `out0`, `out1`, and so on, by position.
+impl<Op: ParseNames> FromStr for Function<Op> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let listing = parse::<Op>(text, &["function", "graph"])?;
+        let graph = listing.graph;
+        if let Some(zero) = listing.outputs.iter().find(|output| output.value.is_none()) {
+            return Err(ParseError::new(
+                zero.line,
+                zero.column,
+                "a local value",
+                "`zero`",
+            ));
+        }
+        let names = listing.outputs.iter().enumerate();
+        let names = names.map(|(position, output)| match &output.label {
+            Some(label) => label.clone(),
+            None => format!("out{position}"),
+        });
+        let keys = graph.outputs().iter();
+        let outputs = keys.map(|&id| graph.values()[id].key.clone()).zip(names);
+        let outputs = outputs.collect();
+        let inputs = Self {
+            graph: graph.clone(),
+            output_names: Arc::new([]),
+        };
+        let inputs = inputs.input_keys();
+        Self::close(vec![Arc::new(graph)], &inputs, outputs)
+            .map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
+    }
+}

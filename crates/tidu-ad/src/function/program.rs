@@ -1,0 +1,128 @@
+//! Running functions.
+
+use std::sync::Arc;
+
+use tidu_graph::{
+    CompiledProgram, EvaluableGraphOperation, GraphError, GraphOperation, ValueKey, compile,
+    materialize_merge, resolve,
+};
+
+use super::select::positions_of;
+use super::{Function, FunctionError};
+
+/// A function made ready to run, many times and on many threads at once.
+#[derive(Clone, Debug)]
+pub struct FunctionProgram<Op: GraphOperation> {
+    program: CompiledProgram<Op>,
+    /// By program input: its position among the function's inputs. The program does not take what
+    /// no output needs.
+    taken: Vec<usize>,
+    input_names: Vec<String>,
+    output_names: Arc<[String]>,
+}
+
+impl<Op: GraphOperation> Function<Op> {
+    /// Makes the function ready to run.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the function.
+    pub fn compile(&self) -> FunctionProgram<Op> {
+        let view = resolve(vec![Arc::new(self.graph.clone())]);
+        let flat = materialize_merge(&view, &self.output_keys());
+        let keys = self.input_keys().into_iter().map(ValueKey::Input);
+        let position: std::collections::HashMap<ValueKey<Op>, usize> = keys.zip(0..).collect();
+        FunctionProgram {
+            program: compile(&flat),
+            taken: flat.inputs.iter().map(|key| position[key]).collect(),
+            input_names: self.input_names(),
+            output_names: Arc::clone(&self.output_names),
+        }
+    }
+}
+
+impl<Op: GraphOperation> FunctionProgram<Op> {
+    /// The program below, which takes those inputs only that some output needs.
+    pub fn as_program(&self) -> &CompiledProgram<Op> {
+        &self.program
+    }
+
+    /// The names of the inputs, in order.
+    pub fn input_names(&self) -> &[String] {
+        &self.input_names
+    }
+
+    /// The names of the outputs, in order.
+    pub fn output_names(&self) -> &[String] {
+        &self.output_names
+    }
+}
+
+impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
+    /// Computes the outputs, given the inputs in order.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::Graph`] for the wrong number of inputs, and for an operation whose `eval`
+    /// returns the wrong number of results.
+    pub fn call(&self, inputs: &[Op::Operand]) -> Result<Vec<Op::Operand>, FunctionError>
+    where
+        Op::Context: Default,
+    {
+        let inputs: Vec<&Op::Operand> = inputs.iter().collect();
+        self.call_in(&mut Op::Context::default(), &inputs)
+    }
+
+    /// Computes the outputs, given the inputs by name, in any order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call); [`FunctionError::UnknownInput`],
+    /// [`FunctionError::RepeatedInput`], [`FunctionError::MissingInput`].
+    pub fn call_named(
+        &self,
+        inputs: &[(&str, Op::Operand)],
+    ) -> Result<Vec<Op::Operand>, FunctionError>
+    where
+        Op::Context: Default,
+    {
+        let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+        let mut ordered = vec![None; self.input_names.len()];
+        for (at, (name, value)) in positions_of(&names, &self.input_names)?
+            .into_iter()
+            .zip(inputs)
+        {
+            if ordered[at].replace(value).is_some() {
+                return Err(FunctionError::RepeatedInput {
+                    name: (*name).to_owned(),
+                });
+            }
+        }
+        let mut operands: Vec<&Op::Operand> = Vec::with_capacity(ordered.len());
+        for (value, name) in ordered.into_iter().zip(&self.input_names) {
+            let missing = || FunctionError::MissingInput { name: name.clone() };
+            operands.push(value.ok_or_else(missing)?);
+        }
+        self.call_in(&mut Op::Context::default(), &operands)
+    }
+
+    /// Computes the outputs in a context of the caller's, given the inputs in order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call).
+    pub fn call_in(
+        &self,
+        ctx: &mut Op::Context,
+        inputs: &[&Op::Operand],
+    ) -> Result<Vec<Op::Operand>, FunctionError> {
+        if inputs.len() != self.input_names.len() {
+            return Err(FunctionError::Graph(GraphError::WrongInputCount {
+                expected: self.input_names.len(),
+                found: inputs.len(),
+            }));
+        }
+        let taken: Vec<&Op::Operand> = self.taken.iter().map(|&at| inputs[at]).collect();
+        Ok(self.program.try_eval(ctx, &taken)?)
+    }
+}

@@ -1,0 +1,279 @@
+//! The two rules of each primitive, against closed forms, finite differences, and each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidu_ad::{
+    ADKey, ADRuleError, ADRuleKind, LinearizedGraph, Primitive, linear_transpose, linearize,
+    try_linear_transpose,
+};
+use tidu_graph::{
+    EvaluableGraphOperation, Graph, GraphBuilder, GraphOperation, OperationRole, ValueKey,
+    ValueRef, compile, materialize_merge, resolve,
+};
+use tidu_scalar::{ScalarKey, ScalarOp};
+
+type Values = HashMap<ValueKey<ScalarOp>, f64>;
+
+/// A primitive with its Jacobian, one row an output.
+struct Case {
+    op: ScalarOp,
+    jacobian: fn(&[f64]) -> Vec<Vec<f64>>,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |op, jacobian| Case { op, jacobian };
+    vec![
+        case(ScalarOp::Add, |_| vec![vec![1.0, 1.0]]),
+        case(ScalarOp::Sub, |_| vec![vec![1.0, -1.0]]),
+        case(ScalarOp::Mul, |x| vec![vec![x[1], x[0]]]),
+        case(ScalarOp::Div, |x| {
+            vec![vec![x[1].recip(), -x[0] / x[1].powi(2)]]
+        }),
+        case(ScalarOp::Neg, |_| vec![vec![-1.0]]),
+        case(ScalarOp::Exp, |x| vec![vec![x[0].exp()]]),
+        case(ScalarOp::Ln, |x| vec![vec![x[0].recip()]]),
+        case(ScalarOp::Sin, |x| vec![vec![x[0].cos()]]),
+        case(ScalarOp::Cos, |x| vec![vec![-x[0].sin()]]),
+        case(ScalarOp::SinCos, |x| {
+            vec![vec![x[0].cos()], vec![-x[0].sin()]]
+        }),
+        case(ScalarOp::constant(3.0), |_| vec![vec![]]),
+    ]
+}
+
+/// Points in the domain of every primitive.
+const POINTS: [[f64; 2]; 4] = [[0.3, 0.7], [1.9, -2.4], [1e-2, 11.0], [5.5, 0.2]];
+
+fn names(count: usize) -> Vec<ScalarKey> {
+    let names = ["x", "y"].into_iter().map(ScalarKey::from);
+    names.take(count).collect()
+}
+
+fn keys(graph: &Graph<ScalarOp>, ids: &[usize]) -> Vec<ValueKey<ScalarOp>> {
+    ids.iter()
+        .map(|&id| graph.values()[id].key.clone())
+        .collect()
+}
+
+/// A primitive alone in a graph.
+fn alone(op: &ScalarOp) -> Arc<Graph<ScalarOp>> {
+    let mut builder = GraphBuilder::new();
+    let operands = names(op.input_count())
+        .into_iter()
+        .map(|name| ValueRef::Local(builder.add_input(name)))
+        .collect();
+    let outputs = builder.add_operation(op.clone(), operands, OperationRole::Primary);
+    builder.set_outputs(outputs);
+    Arc::new(builder.build())
+}
+
+fn linear_map(primal: &Arc<Graph<ScalarOp>>, wrt: &[ScalarKey]) -> LinearizedGraph<ScalarOp> {
+    let outputs = keys(primal, primal.outputs());
+    let view = resolve(vec![Arc::clone(primal)]);
+    linearize(&view, &outputs, wrt, 1, &mut (), &HashMap::new())
+}
+
+/// The values of a linear map's outputs; a symbolic zero is zero.
+fn eval(
+    map: &LinearizedGraph<ScalarOp>,
+    others: &[&LinearizedGraph<ScalarOp>],
+    values: &Values,
+) -> Vec<f64> {
+    // A transposed map refers to values of the map it came from: they are computed again here.
+    let graph = map.as_graph();
+    let outputs = keys(graph, graph.outputs());
+    let mut roots = graph.parents().to_vec();
+    roots.extend([map].iter().chain(others).map(|map| copy(map.as_graph())));
+    let flat = materialize_merge(&resolve(roots), &outputs);
+    let inputs: Vec<&f64> = flat.inputs.iter().map(|key| &values[key]).collect();
+    let mut results = compile(&flat).eval(&mut (), &inputs).into_iter();
+    map.tangent_outputs()
+        .iter()
+        .map(|output| output.map_or(0.0, |_| results.next().expect("one an active output")))
+        .collect()
+}
+
+/// A graph of the same content that can be shared.
+fn copy(graph: &Graph<ScalarOp>) -> Arc<Graph<ScalarOp>> {
+    let mut builder = GraphBuilder::new();
+    for &id in graph.inputs() {
+        if let ValueKey::Input(key) = &graph.values()[id].key {
+            assert_eq!(builder.add_input(key.clone()), id);
+        }
+    }
+    for node in graph.operations() {
+        builder.add_operation(
+            node.operation.clone(),
+            node.inputs.to_vec(),
+            node.role.clone(),
+        );
+    }
+    Arc::new(builder.build())
+}
+
+fn point(x: &[f64]) -> Values {
+    let names = names(x.len()).into_iter().map(ValueKey::Input);
+    names.zip(x.iter().copied()).collect()
+}
+
+fn tangents(x: &[f64]) -> impl Iterator<Item = (ValueKey<ScalarOp>, f64)> + '_ {
+    let names = names(x.len()).into_iter();
+    let names = names.map(|name| ValueKey::Input(name.tangent_of(1)));
+    names.zip(x.iter().copied())
+}
+
+#[track_caller]
+fn assert_close(found: f64, expected: f64, what: &dyn std::fmt::Debug) {
+    let error = (found - expected).abs();
+    assert!(
+        error <= 1e-14 * expected.abs().max(1e-3),
+        "{what:?}: {found}, not {expected}"
+    );
+}
+
+#[test]
+fn jvp_rules_give_the_jacobian() {
+    for Case { op, jacobian } in cases() {
+        let primal = alone(&op);
+        let linear = linear_map(&primal, &names(op.input_count()));
+        for x in POINTS.map(|x| x[..op.input_count()].to_vec()) {
+            let direction = &[0.6, -1.7][..x.len()];
+            let mut values = point(&x);
+            values.extend(tangents(direction));
+            let found = eval(&linear, &[], &values);
+            for (found, row) in found.iter().zip(jacobian(&x)) {
+                let expected: f64 = row.iter().zip(direction).map(|(j, dx)| j * dx).sum();
+                assert_close(*found, expected, &op);
+            }
+        }
+    }
+}
+
+#[test]
+fn jvp_rules_give_what_finite_differences_give() {
+    for Case { op, .. } in cases() {
+        let linear = linear_map(&alone(&op), &names(op.input_count()));
+        let at = |x: &[f64]| op.eval(&mut (), &x.iter().collect::<Vec<_>>());
+        for x in POINTS.map(|x| x[..op.input_count()].to_vec()) {
+            let direction = &[1.3, 0.4][..x.len()];
+            let mut values = point(&x);
+            values.extend(tangents(direction));
+            let step = 1e-6 * x.iter().fold(1.0, |least: f64, x| least.min(x.abs()));
+            let shifted = |by: f64| {
+                let x: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + by * d).collect();
+                at(&x)
+            };
+            let (above, below) = (shifted(step), shifted(-step));
+            for (slot, found) in eval(&linear, &[], &values).into_iter().enumerate() {
+                let expected = (above[slot] - below[slot]) / (2.0 * step);
+                let scale = expected.abs().max(at(&x)[slot].abs()).max(1.0);
+                let error = (found - expected).abs();
+                assert!(
+                    error <= 1e-6 * scale,
+                    "{op:?} at {x:?}: {found}, not {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn transpose_rules_give_the_transposed_jacobian() {
+    for Case { op, jacobian } in cases() {
+        let linear = linear_map(&alone(&op), &names(op.input_count()));
+        let transposed = linear_transpose(&linear, &mut ());
+        let weights = [0.9, -2.3];
+        for x in POINTS.map(|x| x[..op.input_count()].to_vec()) {
+            let mut values = point(&x);
+            // The transpose reads cosines and sines of the linear map, which read no tangent.
+            let seeds = transposed.tangent_inputs().iter().zip(weights);
+            values.extend(seeds.map(|((key, _), weight)| (ValueKey::Input(key.clone()), weight)));
+            let found = eval(&transposed, &[&linear], &values);
+            for (i, found) in found.into_iter().enumerate() {
+                let rows = jacobian(&x);
+                let expected = rows.iter().zip(weights).map(|(row, w)| row[i] * w).sum();
+                assert_close(found, expected, &op);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_inactive_operand_costs_nothing_and_gets_nothing() {
+    // Linear operations by x alone and by y alone: ẋ, ẏ; ẋ, -ẏ; ẋ·y, x·ẏ; ẋ/y, -(ẏ·z)/y.
+    for (op, costs) in [
+        (ScalarOp::Add, [0, 0]),
+        (ScalarOp::Sub, [0, 1]),
+        (ScalarOp::Mul, [1, 1]),
+        (ScalarOp::Div, [1, 3]),
+    ] {
+        for active in [0, 1] {
+            let wrt = names(2).remove(active);
+            let linear = linear_map(&alone(&op), std::slice::from_ref(&wrt));
+            let x = [0.8, -1.6];
+            let mut values = point(&x);
+            values.insert(ValueKey::Input(wrt.tangent_of(1)), 1.0);
+            let jacobian = cases()
+                .into_iter()
+                .find(|case| case.op == op)
+                .map(|case| (case.jacobian)(&x))
+                .expect("a case for each primitive");
+            assert_close(eval(&linear, &[], &values)[0], jacobian[0][active], &op);
+            let transposed = linear_transpose(&linear, &mut ());
+            let seed = transposed.tangent_inputs()[0].0.clone();
+            values.insert(ValueKey::Input(seed), 1.0);
+            let cotangents = eval(&transposed, &[&linear], &values);
+            assert_close(cotangents[0], jacobian[0][active], &op);
+            let operations = linear.as_graph().operations().len();
+            assert_eq!(operations, costs[active], "{op:?} by operand {active}");
+        }
+    }
+}
+
+#[test]
+fn a_constant_has_no_tangent() {
+    let linear = linear_map(&alone(&ScalarOp::constant(2.0)), &names(2));
+    assert_eq!(linear.tangent_outputs(), [None]);
+    assert!(linear.as_graph().operations().is_empty());
+}
+
+#[test]
+fn what_is_not_linear_cannot_be_transposed() {
+    // Applied to cotangents directly, as a wrong rule of another set might have emitted them.
+    let mut builder = GraphBuilder::<ScalarOp>::new();
+    let ct = builder.add_input("ct".into());
+    let x = || ValueRef::External(ValueKey::Input("x".into()));
+    for (op, mask) in [
+        (ScalarOp::Exp, vec![true]),
+        (ScalarOp::Mul, vec![true, true]),
+        (ScalarOp::Div, vec![false, true]),
+        (ScalarOp::SinCos, vec![true]),
+    ] {
+        let operands = vec![x(); op.input_count()];
+        let cotangents = vec![Some(ct); op.output_count()];
+        let role = OperationRole::Linearized { active_mask: mask };
+        let result =
+            op.try_linear_transpose_rule(&mut builder, &cotangents, &operands, &role, &mut ());
+        let expected = ADRuleError::unsupported(format!("{op:?}"), ADRuleKind::Transpose);
+        assert_eq!(result, Err(expected));
+    }
+    let operands = [x(), x()];
+    let result = ScalarOp::Add.try_linear_transpose_rule(
+        &mut builder,
+        &[Some(ct)],
+        &operands,
+        &OperationRole::Primary,
+        &mut (),
+    );
+    assert!(result.is_err());
+    assert!(builder.operations().is_empty());
+}
+
+#[test]
+fn sound_maps_can_all_be_transposed() {
+    for Case { op, .. } in cases() {
+        let linear = linear_map(&alone(&op), &names(op.input_count()));
+        assert!(try_linear_transpose(&linear, &mut ()).is_ok(), "{op:?}");
+    }
+}
