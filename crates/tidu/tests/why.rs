@@ -252,7 +252,7 @@ fn a_tangent_that_is_not_marked_active_is_named() {
     let steps: &[(Op, &[usize])] = &[(Op::Forgetful, &[0]), (Op::Double, &[2])];
     let reason = why(steps, &[3], "x");
     assert!(matches!(reason, WhyZero::Inactive { .. }), "{reason}");
-    assert_snapshot!(reason, @"cannot transpose Double, which makes %1: operand 0 depends on a tangent but is not marked active; emitted by the jvp rule of Forgetful");
+    assert_snapshot!(reason, @"cannot transpose Double, which makes %1: operand 0, %0, depends on a tangent but is not marked active; emitted by the jvp rule of Forgetful");
     assert_snapshot!(why(&[(Op::Primal, &[0])], &[2], "x"), @"cannot transpose Double, which makes %1: it has the role of a primal operation; emitted by the jvp rule of Primal");
 }
 
