@@ -4,11 +4,15 @@ use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, ParsedOutput, parse};
+use tidu_graph::text::{
+    Listing, ListingOutput, ParseError, ParseNames, ParsedOutput, input_label, parse,
+};
 use tidu_graph::{
     Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey,
     OperationRole, Picture, Shade, ValueKey, with_parents,
 };
+
+use crate::rules::ADRuleKind;
 
 /// A linear map as a graph: the result of [`linearize`](crate::linearize), from tangents to
 /// tangents, or of [`linear_transpose`](crate::linear_transpose), from cotangents to cotangents.
@@ -142,6 +146,14 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
         Picture::of_graphs(&graphs)
     }
 
+    /// The kind of rule that emitted the operations of this graph.
+    pub(crate) fn rule(&self) -> ADRuleKind {
+        match self.labels {
+            OutputLabels::Tangents => ADRuleKind::Jvp,
+            OutputLabels::Cotangents(_) => ADRuleKind::Transpose,
+        }
+    }
+
     fn output_label(&self, position: usize) -> String {
         match &self.labels {
             OutputLabels::Tangents => format!("d.out{position}"),
@@ -218,17 +230,6 @@ fn is_linear<Op: GraphOperation>(graph: &Graph<Op>) -> bool {
     roles
         .into_iter()
         .any(|role| *role != OperationRole::Primary)
-}
-
-/// An input's name as text, not quoted.
-pub(crate) fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
-    struct Name<'a, Op: GraphOperation>(&'a Op::InputKey);
-    impl<Op: GraphOperation> Display for Name<'_, Op> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            Op::fmt_input_name(self.0, f)
-        }
-    }
-    Name::<Op>(key).to_string()
 }
 
 impl<Op: GraphOperation> Clone for LinearizedGraph<Op> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
-use tidu_graph::text::operation_name;
-use tidu_graph::{GraphOperation, LocalOperationId, ValueRef, describe_operation, resolve};
+use tidu_graph::text::{operation_label, operation_name};
+use tidu_graph::{GraphOperation, LocalOperationId, ValueRef, resolve};
 
 use crate::linearized_graph::LinearizedGraph;
 
@@ -34,7 +34,7 @@ pub struct Residual {
     pub name: String,
     /// The printed line of the first operation that uses it.
     pub used_by: String,
-    /// The operation whose rule asked for it, in short; `None` in a map that was read from text.
+    /// The printed name of the operation whose rule asked for it; `None` in a map that was read from text.
     pub asked_by: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Receipt {
             used_by: listing.operation_line(user).text,
             asked_by: linear
                 .emitted_by(user)
-                .map(|key| describe_operation(key.operation())),
+                .map(|key| operation_label(key.operation())),
         };
         Self {
             operations: graph.operations().len(),
@@ -70,7 +70,8 @@ impl Receipt {
         }
     }
 
-    /// Operations of the map for each operation of the primal graph; infinite if that has none.
+    /// Operations of the map for each operation of the primal graph. If that has none, infinite, or
+    /// not a number if the map has none either.
     pub fn ratio(&self) -> f64 {
         self.operations as f64 / self.primal_operations as f64
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tidu_graph::text::operation_label;
 use tidu_graph::{
     Finding, GraphOperation, LocalOperationId, OperationNode, OperationRole, Report, ValueRef,
     verify_structure,
@@ -71,6 +72,9 @@ pub fn verify_linear<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Report {
     for (id, node) in graph.operations().iter().enumerate() {
         check_operation(id, node, &depends, &mut report);
     }
+    for finding in &mut report.findings {
+        finding.note = finding.operation.and_then(|id| emitter(linear, id));
+    }
     for (position, output) in linear.tangent_outputs().iter().enumerate() {
         if let Some(value) = output.filter(|value| !depends[*value])
             && is_declared(linear, value)
@@ -81,10 +85,26 @@ pub fn verify_linear<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Report {
                 format!("output %{value}"),
                 "return `None` for a tangent that is zero",
             );
+            let producer = graph.values()[value].producer;
+            if let Some(finding) = report.findings.last_mut() {
+                finding.note = producer.and_then(|(id, _)| emitter(linear, id));
+            }
         }
     }
     report.print_lines(|| linear.listing());
     report
+}
+
+/// Whose rule emitted an operation, in words.
+pub(crate) fn emitter<Op: GraphOperation>(
+    linear: &LinearizedGraph<Op>,
+    id: LocalOperationId,
+) -> Option<String> {
+    let primitive = operation_label(linear.emitted_by(id)?.operation());
+    Some(format!(
+        "emitted by the {} rule of {primitive}",
+        linear.rule()
+    ))
 }
 
 /// What a transform does with its result before it returns it: nothing in release builds, and nothing
@@ -178,7 +198,7 @@ fn check_operation<Op: Primitive>(
             "not-linear",
             format!("this operation is not linear in {}", list_operands(&active)),
             (id, &active),
-            "emit one operation for each operand that it is linear in, and add them up",
+            remedy(linearity),
         );
     }
     let constant = |operand: &usize| {
@@ -193,6 +213,19 @@ fn check_operation<Op: Primitive>(
             (id, &constants),
             "mark it inactive if it is a coefficient; leave it out if it is a zero tangent",
         );
+    }
+}
+
+fn remedy(linearity: Linearity) -> &'static str {
+    match linearity {
+        Linearity::Joint => {
+            "it is linear in all operands together only: leave out those that are fixed"
+        }
+        Linearity::Each => {
+            "emit one operation for each operand that it is linear in, and add them up"
+        }
+        Linearity::In(_) => "mark a set of operands active in which it is declared linear",
+        Linearity::Never | Linearity::Undeclared => "emit operations that are linear",
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use thiserror::Error;
+use tidu_graph::text::operation_label;
 use tidu_graph::{
     GraphBuilder, LocalOperationId, OperationId, OperationKey, ResolvedView, ValueKey, ValueOrigin,
-    describe_operation,
 };
 
 use crate::linearize::{State, free_pass, linearize_unverified};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADRuleError, ADRuleResult, Primitive};
 use crate::transpose::{Observer, transpose_into};
+use crate::verify::emitter;
 
 /// Why the derivative by an input is a symbolic zero, or that it is not.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -42,9 +43,10 @@ pub enum WhyZero {
         line: String,
     },
     /// An operand depends on the tangent but is not marked active.
-    #[error("the linear map cannot be transposed: {reason}")]
+    #[error("{reason}")]
     Inactive {
-        /// The first such operation that the cotangent meets on its way back, and its operand.
+        /// The first such operation that the cotangent meets on its way back, its operand, and whose
+        /// rule emitted it.
         reason: String,
     },
 }
@@ -85,9 +87,14 @@ pub fn why_zero<Op: Primitive>(
     match transpose_into(&linear, &mut builder, &seeds, ctx, &mut first_death) {
         Ok(cotangents) if cotangents[0].is_some() => Ok(WhyZero::NotZero),
         Ok(_) => Ok(first_death.explain(&linear)),
-        Err(error @ ADRuleError::NotLinear { .. }) => Ok(WhyZero::Inactive {
-            reason: error.to_string(),
-        }),
+        Err(error @ ADRuleError::NotLinear { value, .. }) => {
+            let producer = linear.as_graph().values()[value].producer;
+            let emitter = producer.and_then(|(id, _)| emitter(&linear, id));
+            let emitter = emitter.unwrap_or_else(|| "emitted by no rule".into());
+            Ok(WhyZero::Inactive {
+                reason: format!("{error}; {emitter}"),
+            })
+        }
         Err(error) => Err(error),
     }
 }
@@ -100,8 +107,8 @@ pub struct WhySaved {
     pub operation: LocalOperationId,
     /// That operation as it is printed.
     pub used_by: String,
-    /// The operation whose rule asked for the value, in short; `None` in a map that was read from
-    /// text.
+    /// The printed name of the operation whose rule asked for the value; `None` in a map that was
+    /// read from text.
     pub asked_by: Option<String>,
 }
 
@@ -121,7 +128,7 @@ pub fn why_saved<Op: Primitive>(
     Some(WhySaved {
         operation,
         used_by: listing.operation_line(operation).text,
-        asked_by: asked_by.map(|key: &OperationKey<Op>| describe_operation(key.operation())),
+        asked_by: asked_by.map(|key: &OperationKey<Op>| operation_label(key.operation())),
     })
 }
 
@@ -151,7 +158,7 @@ fn why_no_tangent<Op: Primitive>(
     match view.operation_ids().find(died) {
         None => WhyZero::NoPath,
         Some(id) => WhyZero::JvpRule {
-            operation: describe_operation(view.operation(id).key().operation()),
+            operation: operation_label(view.operation(id).key().operation()),
         },
     }
 }
@@ -206,7 +213,7 @@ impl FirstDeath {
         match self.0 {
             None => WhyZero::NoPath,
             Some((operation, operand)) => WhyZero::TransposeRule {
-                operation: describe_operation(&linear.as_graph().operations()[operation].operation),
+                operation: operation_label(&linear.as_graph().operations()[operation].operation),
                 operand,
                 line: linear.listing().operation_line(operation).text,
             },

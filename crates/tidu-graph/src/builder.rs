@@ -100,13 +100,6 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         role: OperationRole,
     ) -> Result<Vec<LocalValueId>, GraphError> {
         let output_count = operation.output_count();
-        if output_count > MAX_OUTPUTS {
-            return Err(GraphError::TooManyOutputs {
-                operation: describe_operation(&operation),
-                found: output_count,
-                limit: MAX_OUTPUTS,
-            });
-        }
         let input_keys = self.operand_keys(&operation, &inputs)?;
         let key = Arc::new(OperationKey::from_list(operation, input_keys, role)?);
         let outputs = self.push_results(&key, output_count);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::error::{GraphError, describe_operation};
-use crate::{GraphOperation, OperationRole, ShortList};
+use crate::{GraphOperation, MAX_OUTPUTS, OperationRole, ShortList};
 
 /// Says what a value is, across graphs: an input of some name, or a result of an operation on
 /// values that are described the same way.
@@ -68,8 +68,9 @@ impl<Op: GraphOperation> OperationKey<Op> {
     ///
     /// # Errors
     ///
-    /// [`GraphError::WrongArity`] and [`GraphError::UnknownOutputSlot`]: every key that exists is
-    /// well-formed, so no pass needs to check one again.
+    /// [`GraphError::WrongArity`], [`GraphError::TooManyOutputs`] and
+    /// [`GraphError::UnknownOutputSlot`]: every key that exists is well-formed, so no pass needs to
+    /// check one again.
     pub fn try_new(
         operation: Op,
         inputs: Vec<ValueKey<Op>>,
@@ -88,6 +89,13 @@ impl<Op: GraphOperation> OperationKey<Op> {
                 operation: describe_operation(&operation),
                 expected: operation.input_count(),
                 found: inputs.len(),
+            });
+        }
+        if operation.output_count() > MAX_OUTPUTS {
+            return Err(GraphError::TooManyOutputs {
+                operation: describe_operation(&operation),
+                found: operation.output_count(),
+                limit: MAX_OUTPUTS,
             });
         }
         inputs.iter().try_for_each(ValueKey::check_slot)?;

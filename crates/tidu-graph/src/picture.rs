@@ -313,8 +313,12 @@ impl Picture {
     }
 
     fn hidden_note(&self) -> Option<String> {
-        let hidden = self.hidden;
-        (hidden > 0).then(|| format!("cut to a neighbourhood: {hidden} nodes are not shown"))
+        let what = match self.hidden {
+            0 => return None,
+            1 => "1 node is".to_owned(),
+            hidden => format!("{hidden} nodes are"),
+        };
+        Some(format!("cut to a neighbourhood: {what} not shown"))
     }
 
     fn nodes_of(&self, cluster: usize) -> impl Iterator<Item = (usize, &Node)> {
@@ -392,10 +396,9 @@ impl Picture {
     }
 
     fn add_cluster(&mut self, title: &str, shade: Shade) -> usize {
-        self.clusters.push(Cluster {
-            title: title.to_owned(),
-            shade,
-        });
+        // Neither language has a way to write control characters; names come with them escaped.
+        let title = title.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+        self.clusters.push(Cluster { title, shade });
         self.clusters.len() - 1
     }
 
@@ -604,6 +607,8 @@ impl Display for DotString<'_> {
                 '"' => f.write_str("\\\"")?,
                 '\\' => f.write_str("\\\\")?,
                 '\n' => f.write_str("\\n")?,
+                // Graphviz reads character entities wherever there is text.
+                '&' => f.write_str("&amp;")?,
                 c => f.write_char(c)?,
             }
         }
@@ -617,12 +622,16 @@ struct MermaidString<'a>(&'a str);
 impl Display for MermaidString<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
+        let mut last = '"';
         for c in self.0.chars() {
             match c {
                 '\n' => f.write_str("<br>")?,
+                // Two of them may start a directive, even between quotes.
+                '%' if last == '%' => f.write_str("#37;")?,
                 '"' | '#' | '<' | '>' | '&' | ';' | '\\' | '`' => write!(f, "#{};", u32::from(c))?,
                 c => f.write_char(c)?,
             }
+            last = c;
         }
         f.write_char('"')
     }

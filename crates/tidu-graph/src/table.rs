@@ -175,6 +175,11 @@ impl<Op: GraphOperation> ValueTable<Op> {
         (0..self.operations.len()).map(OperationId::new)
     }
 
+    /// The operations that were added since there were `known` of them.
+    pub fn operation_ids_since(&self, known: usize) -> impl Iterator<Item = OperationId> + use<Op> {
+        (known..self.operations.len()).map(OperationId::new)
+    }
+
     /// All values, operands before results.
     pub fn value_ids(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<Op> {
         (0..self.values.len()).map(ValueId::new)

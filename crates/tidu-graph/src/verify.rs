@@ -19,7 +19,7 @@ use crate::{GraphOperation, LocalOperationId, OperationRole};
 /// | `topological-order` | an operand that is not defined before it is used |
 /// | `arity` | an operation with the wrong number of operands or results |
 /// | `active-mask` | an active mask of the wrong length |
-/// | `dangling-external` | an operand that no parent of the graph defines |
+/// | `dangling-external` | an operand that neither the graph nor a parent of it defines |
 /// | `duplicate-input` | two inputs of one name |
 ///
 /// A builder admits none of the first two; they are checked all the same.
@@ -48,7 +48,7 @@ pub fn verify_structure<Op: GraphOperation>(graph: &Graph<Op>) -> Report {
 /// What a check found; empty if all is well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// All findings, in the order of the graph.
+    /// All findings: those of one check after those of another, each in the order of the graph.
     pub findings: Vec<Finding>,
 }
 
@@ -66,6 +66,8 @@ pub struct Finding {
     pub operands: Vec<usize>,
     /// The printed line that it is about.
     pub line: Line,
+    /// What else is known of it.
+    pub note: Option<String>,
     /// What to do.
     pub help: &'static str,
 }
@@ -90,6 +92,7 @@ impl Report {
             operation: Some(operation),
             operands: operands.to_vec(),
             line: Line::default(),
+            note: None,
             help,
         });
     }
@@ -111,6 +114,7 @@ impl Report {
                 text,
                 operands: Vec::new(),
             },
+            note: None,
             help,
         });
     }
@@ -155,9 +159,14 @@ impl Display for Finding {
         if !carets.is_empty() {
             writeln!(f, "  |  {carets}")?;
         }
+        if let Some(note) = &self.note {
+            writeln!(f, "  = note: {note}")?;
+        }
         writeln!(f, "  = help: {}", self.help)
     }
 }
+
+const OUT_OF_ORDER: &str = "topological-order";
 
 fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     let mut seen: HashMap<u64, Vec<usize>, FixedState> = HashMap::default();
@@ -200,7 +209,7 @@ fn check_operation<Op: GraphOperation>(
             && value >= first_result
         {
             report.push(
-                "topological-order",
+                OUT_OF_ORDER,
                 format!("%{value} is used before it is defined"),
                 (id, &[operand]),
                 "add operations after everything that they use",
@@ -237,7 +246,12 @@ fn check_operation<Op: GraphOperation>(
 }
 
 fn check_externals<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
-    let view = resolve(graph.parents().iter().map(Arc::clone).collect());
+    // A graph may name its own values by key. One that is out of order cannot be resolved.
+    let mut findings = report.findings.iter();
+    let view = resolve(match findings.any(|found| found.check == OUT_OF_ORDER) {
+        true => graph.parents().to_vec(),
+        false => vec![Arc::new(graph.clone())],
+    });
     let mut places = Vec::new();
     let mut keys = Vec::new();
     for (id, node) in graph.operations().iter().enumerate() {
@@ -254,7 +268,7 @@ fn check_externals<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
             let key = describe_key(key);
             report.push(
                 "dangling-external",
-                format!("{key} is not defined by any parent of this graph"),
+                format!("{key} is not defined by this graph or a parent of it"),
                 (id, &[operand]),
                 "add the graph that computes it with `add_parent`",
             );

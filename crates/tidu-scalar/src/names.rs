@@ -46,7 +46,10 @@ impl ParseNames for ScalarOp {
 /// A number as `f64`'s `Debug` prints it, which is exact; a NaN by its bits.
 fn parse_number(text: &str) -> Option<f64> {
     match text.strip_prefix("NaN.") {
-        Some(bits) => u64::from_str_radix(bits, 16).ok().map(f64::from_bits),
+        Some(bits) => {
+            let number = u64::from_str_radix(bits, 16).ok().map(f64::from_bits);
+            number.filter(|number| number.is_nan())
+        }
         None => text.parse().ok(),
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tidu_graph::text::input_label;
 use tidu_graph::{GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
 
 use super::{Function, FunctionError, Wrt};
 use crate::linearize::{free_pass, try_linearize};
-use crate::linearized_graph::{LinearizedGraph, input_label};
+use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADKey, Primitive};
 use crate::transpose::try_linear_transpose_with_builder;
 

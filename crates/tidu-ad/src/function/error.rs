@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use thiserror::Error;
+use tidu_graph::text::input_label;
 use tidu_graph::{GraphError, GraphOperation};
 
-use crate::linearized_graph::input_label;
 use crate::rules::ADRuleError;
 
 /// What can go wrong with functions.

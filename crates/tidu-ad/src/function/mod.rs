@@ -10,12 +10,11 @@ use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, parse};
+use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, input_label, parse};
 use tidu_graph::{
     Graph, GraphBuilder, GraphOperation, LocalValueId, ValueKey, resolve, try_materialize_merge,
 };
 
-use crate::linearized_graph::input_label;
 pub use derive::Derive;
 pub use error::FunctionError;
 pub use program::FunctionProgram;

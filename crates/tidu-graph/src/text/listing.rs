@@ -172,10 +172,8 @@ impl<Op: GraphOperation> Display for Listing<'_, Op> {
             }
             Ok(())
         };
-        let mut next = 0;
         for (id, node) in self.graph.operations().iter().enumerate() {
-            next = node.outputs.first().copied().unwrap_or(next);
-            write_inputs_below(f, next)?;
+            write_inputs_below(f, inputs_end(node))?;
             writeln!(f, "    {}", self.operation_line(id).text)?;
         }
         write_inputs_below(f, self.graph.values().len())?;
@@ -197,6 +195,17 @@ impl<Op: GraphOperation> Display for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Listing::new("graph", self).fmt(f)
     }
+}
+
+/// Inputs with smaller ids are listed before the operation. One without results has no id of its
+/// own to go by, and stands after what it uses.
+fn inputs_end<Op: GraphOperation>(node: &OperationNode<Op>) -> LocalValueId {
+    let operands = node.inputs.iter().map(|operand| match operand {
+        ValueRef::Local(id) => id + 1,
+        ValueRef::External(_) => 0,
+    });
+    let results = node.outputs.first().copied();
+    results.unwrap_or_else(|| operands.max().unwrap_or(0))
 }
 
 /// An operation applied to operands, as all listings write it.
@@ -295,7 +304,7 @@ impl<Op: GraphOperation> Externals<Op> {
                 .table
                 .intern(key)
                 .expect("a builder admits well-formed operands only");
-            let new = self.table.operation_ids().skip(known);
+            let new = self.table.operation_ids_since(known);
             self.items.extend(new.map(Item::Operation));
             self.is_direct.resize(self.table.value_count(), false);
             if !std::mem::replace(&mut self.is_direct[id.index()], true) {

@@ -34,7 +34,8 @@
 //! ```
 //!
 //! Operands with a `~` make the operation `Linearized`, with those active. `fixed` marks a
-//! `Linearized` operation without active operands; `masked` spells a mask out whose length is wrong.
+//! `Linearized` operation without active operands; `masked` spells a mask out whose length is wrong,
+//! and stands in place of any `~`.
 //! In a `linear` listing, `residual` marks what its operations use of other graphs, that is, what
 //! must be saved to run it; `external` lines only define what residuals are made of. A string is
 //! quoted with `"`, and escapes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{..}`.
@@ -48,5 +49,5 @@ mod name;
 mod parse;
 
 pub use listing::{Line, Listing, ListingOutput};
-pub use name::{input_name, operation_name};
+pub use name::{input_label, input_name, operation_label, operation_name};
 pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};

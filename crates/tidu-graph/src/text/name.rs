@@ -1,8 +1,9 @@
 //! Names of operations and inputs in print: plain where they can be read back, quoted otherwise.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Debug, Display};
 
 use crate::GraphOperation;
+use crate::error::describe_operation;
 
 /// The first word of an application may not be one of these.
 pub(super) const KEYWORDS: [&str; 2] = ["fixed", "masked"];
@@ -19,8 +20,17 @@ pub fn operation_name<Op: GraphOperation>(operation: &Op) -> String {
 
 /// The printed name of an input, quoted if need be.
 pub fn input_name<Op: GraphOperation>(key: &Op::InputKey) -> String {
-    let text = NameOf(|f: &mut fmt::Formatter<'_>| Op::fmt_input_name(key, f)).to_string();
-    plain_or_quoted_word(&text)
+    plain_or_quoted_word(&input_label::<Op>(key))
+}
+
+/// The name of an operation as messages give it: not quoted, on one line, cut where it gets long.
+pub fn operation_label<Op: GraphOperation>(operation: &Op) -> String {
+    describe_operation(&NameOf(|f: &mut fmt::Formatter<'_>| operation.fmt_name(f)))
+}
+
+/// The name of an input, not quoted.
+pub fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
+    NameOf(|f: &mut fmt::Formatter<'_>| Op::fmt_input_name(key, f)).to_string()
 }
 
 pub(super) fn plain_or_quoted_word(text: &str) -> String {
@@ -60,7 +70,8 @@ fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => quoted.extend(c.escape_unicode()),
+            // What would not be seen, or not be told from something else.
+            c if c != '\'' && c.escape_debug().len() > 1 => quoted.extend(c.escape_unicode()),
             c => quoted.push(c),
         }
     }
@@ -71,6 +82,12 @@ fn quoted(text: &str) -> String {
 struct NameOf<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Display for NameOf<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)(f)
+    }
+}
+
+impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Debug for NameOf<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (self.0)(f)
     }

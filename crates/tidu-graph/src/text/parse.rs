@@ -103,8 +103,14 @@ pub fn parse<Op: ParseNames>(
         let skipped = cursor.rest().is_empty() || cursor.rest().starts_with("//");
         (!skipped).then_some(cursor)
     });
-    let end = Cursor::new(text.lines().count() + 1, "");
-    let header = parse_header(lines.next().unwrap_or(end), headers)?;
+    let missing = |expected: &str| {
+        let after = text.lines().count() + 1;
+        ParseError::new(after, 1, expected, "the end of the text")
+    };
+    let header = match lines.next() {
+        Some(line) => parse_header(line, headers)?,
+        None => return Err(missing(&expected_header(headers))),
+    };
     let mut listing = Parser::<Op> {
         builder: GraphBuilder::new(),
         externals: Vec::new(),
@@ -120,23 +126,32 @@ pub fn parse<Op: ParseNames>(
         }
         listing.parse_item(line)?;
     }
-    Err(end.expected("`}`"))
+    Err(missing("`}`"))
 }
 
 impl<Op: ParseNames> FromStr for Graph<Op> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        parse(text, &["graph"]).map(|listing| listing.graph)
+        let listing = parse(text, &["graph"])?;
+        let mut outputs = listing.outputs.iter();
+        match outputs.find(|output| output.value.is_none()) {
+            None => Ok(listing.graph),
+            Some(zero) => Err(ParseError::new(
+                zero.line,
+                zero.column,
+                "a local value, as only linear maps have symbolic zeros",
+                "`zero`",
+            )),
+        }
     }
 }
 
 fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseError> {
-    let expected = || format!("`{} {{`", headers.join(" {` or `"));
     let start = line;
     let word = line.word();
     if !headers.contains(&word) {
-        return Err(start.expected(&expected()));
+        return Err(start.expected(&expected_header(headers)));
     }
     line.skip_blanks();
     if !line.eat("{") {
@@ -144,6 +159,10 @@ fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseE
     }
     line.expect_end()?;
     Ok(word.to_owned())
+}
+
+fn expected_header(headers: &[&str]) -> String {
+    format!("`{} {{`", headers.join(" {` or `"))
 }
 
 struct Parser<Op: ParseNames> {
@@ -202,10 +221,7 @@ impl<Op: ParseNames> Parser<Op> {
             line.skip_blanks();
             let start = line;
             let label = line.text()?;
-            if label.is_empty() {
-                return Err(start.expected("what the output is"));
-            }
-            Some(label)
+            Some(label.ok_or_else(|| start.expected("what the output is"))?)
         } else {
             None
         };
@@ -247,7 +263,7 @@ impl<Op: ParseNames> Parser<Op> {
         let operation = application.operation;
         let count = operation.output_count();
         if slots.len() != count {
-            return Err(start.expected(&format!("{count} names")));
+            return Err(start.wrong_count(count, "name", slots.len()));
         }
         let inputs = application
             .operands
@@ -288,7 +304,7 @@ impl<Op: ParseNames> Parser<Op> {
         line.expect_end()?;
         let count = application.operation.output_count();
         if results != count {
-            return Err(start.expected(&format!("{count} results")));
+            return Err(start.wrong_count(count, "result", results));
         }
         let operands = application.operands.into_iter().map(|(operand, _)| operand);
         self.builder
@@ -324,11 +340,15 @@ impl<Op: ParseNames> Parser<Op> {
             operands.push((self.parse_operand(line)?, at));
             line.skip_blanks();
         }
+        let count = operation.input_count();
+        if operands.len() != count {
+            return Err(name_at.wrong_count(count, "operand", operands.len()));
+        }
         let role = match prefix {
-            Prefix::Masked(active_mask) => OperationRole::Linearized { active_mask },
-            Prefix::Fixed if mask.contains(&true) => {
-                return Err(name_at.expected("no active operand after `fixed`"));
+            Prefix::Fixed | Prefix::Masked(_) if mask.contains(&true) => {
+                return Err(name_at.expected("no `~` after `fixed` or `masked`"));
             }
+            Prefix::Masked(active_mask) => OperationRole::Linearized { active_mask },
             Prefix::Fixed => OperationRole::Linearized { active_mask: mask },
             Prefix::None if mask.contains(&true) => OperationRole::Linearized { active_mask: mask },
             Prefix::None => OperationRole::Primary,
@@ -377,11 +397,12 @@ impl<Op: ParseNames> Parser<Op> {
     fn parse_external_value(&self, line: &mut Cursor<'_>) -> Result<ValueKey<Op>, ParseError> {
         let start = *line;
         line.eat("@");
-        if let Some(number) = line.number() {
-            let key = self.externals.get(number).cloned();
-            return key.ok_or_else(|| start.expected("a value that was defined before"));
+        if !line.rest().starts_with(|c: char| c.is_ascii_digit()) {
+            return self.parse_key(line).map(ValueKey::Input);
         }
-        self.parse_key(line).map(ValueKey::Input)
+        let number = line.number();
+        let key = number.and_then(|number| self.externals.get(number).cloned());
+        key.ok_or_else(|| start.expected("a value that was defined before"))
     }
 
     fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
@@ -409,10 +430,7 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_key(&self, line: &mut Cursor<'_>) -> Result<Op::InputKey, ParseError> {
         let start = *line;
-        let text = line.text()?;
-        let key = (!text.is_empty())
-            .then(|| Op::parse_input_name(&text))
-            .flatten();
+        let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
         key.ok_or_else(|| start.expected("the name of an input"))
     }
 }
@@ -503,22 +521,22 @@ impl<'t> Cursor<'t> {
         Some(number)
     }
 
-    /// A word or a string.
-    fn text(&mut self) -> Result<String, ParseError> {
+    /// A word or a string, if one stands here. A string may be empty, a word is not.
+    fn text(&mut self) -> Result<Option<String>, ParseError> {
         if self.rest().starts_with('"') {
-            self.string()
-        } else {
-            Ok(self.word().to_owned())
+            return self.string().map(Some);
         }
+        let word = self.word();
+        Ok((!word.is_empty()).then(|| word.to_owned()))
     }
 
     /// Words up to the first operand, or a string.
     fn name(&mut self) -> Result<String, ParseError> {
-        let start = *self;
-        let mut name = self.text()?;
-        if start.rest().starts_with('"') {
-            return Ok(name);
+        if self.rest().starts_with('"') {
+            return self.string();
         }
+        let start = *self;
+        let mut name = self.word().to_owned();
         loop {
             let before = *self;
             self.skip_blanks();
@@ -610,6 +628,12 @@ impl<'t> Cursor<'t> {
     /// The error that an application cannot stand here, for a reason.
     fn wrong(&self, reason: &str) -> ParseError {
         self.error("a well-formed operation", reason.to_owned())
+    }
+
+    /// The error that an operation has too few or too many of something.
+    fn wrong_count(&self, expected: usize, what: &str, found: usize) -> ParseError {
+        let plural = if expected == 1 { "" } else { "s" };
+        self.error(&format!("{expected} {what}{plural}"), found.to_string())
     }
 
     fn error(&self, expected: &str, found: String) -> ParseError {

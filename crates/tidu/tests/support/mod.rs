@@ -9,8 +9,10 @@ mod interpreter;
 mod operand;
 mod problem;
 mod random;
+mod review;
 mod sketch;
 pub mod tame;
+mod wild;
 
 pub use check::{assert_all_ways, assert_hvp_all_ways};
 pub use dual::{Dual, Number};
@@ -19,7 +21,9 @@ pub use interpreter::{Interpreter, KeyEvaluator};
 pub use operand::{Operand, assert_close, assert_exactly, inner, or_zero};
 pub use problem::{Problem, keys, linear_listing};
 pub use random::Random;
+pub use review::reviewed;
 pub use sketch::{Layout, Sketch, Step};
+pub use wild::{AWKWARD_NAMES, AWKWARD_NUMBERS, wild_problem};
 
 use std::collections::HashMap;
 
