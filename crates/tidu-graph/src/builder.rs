@@ -101,7 +101,12 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     ) -> Result<Vec<LocalValueId>, GraphError> {
         let output_count = operation.output_count();
         let input_keys = self.operand_keys(&operation, &inputs)?;
-        let key = Arc::new(OperationKey::from_list(operation, input_keys, role)?);
+        let key = Arc::new(OperationKey::from_list(
+            operation,
+            output_count,
+            input_keys,
+            role,
+        )?);
         let outputs = self.push_results(&key, output_count);
         self.content.operations.push(OperationNode::new(
             key,

@@ -76,25 +76,29 @@ impl<Op: GraphOperation> OperationKey<Op> {
         inputs: Vec<ValueKey<Op>>,
         role: OperationRole,
     ) -> Result<Self, GraphError> {
-        Self::from_list(operation, inputs.into(), role)
+        let outputs = operation.output_count();
+        Self::from_list(operation, outputs, inputs.into(), role)
     }
 
+    /// `outputs` is what the operation's `output_count` says: each is asked once.
     pub(crate) fn from_list(
         operation: Op,
+        outputs: usize,
         inputs: ShortList<ValueKey<Op>>,
         role: OperationRole,
     ) -> Result<Self, GraphError> {
-        if inputs.len() != operation.input_count() {
+        let expected = operation.input_count();
+        if inputs.len() != expected {
             return Err(GraphError::WrongArity {
                 operation: describe_operation(&operation),
-                expected: operation.input_count(),
+                expected,
                 found: inputs.len(),
             });
         }
-        if operation.output_count() > MAX_OUTPUTS {
+        if outputs > MAX_OUTPUTS {
             return Err(GraphError::TooManyOutputs {
                 operation: describe_operation(&operation),
-                found: operation.output_count(),
+                found: outputs,
                 limit: MAX_OUTPUTS,
             });
         }
