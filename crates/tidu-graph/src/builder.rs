@@ -40,7 +40,13 @@ pub const MAX_OUTPUTS: usize = 256;
 ///     OperationRole::Primary,
 /// );
 /// builder.set_outputs(xy);
-/// assert_eq!(builder.build().operations().len(), 1);
+///
+/// assert_eq!(builder.build().to_string(), "graph {
+///     input %0 = x
+///     input %1 = y
+///     %2 = Mul %0, %1
+///     output %2
+/// }");
 /// ```
 pub struct GraphBuilder<Op: GraphOperation> {
     content: Content<Op>,

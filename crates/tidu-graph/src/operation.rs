@@ -71,13 +71,13 @@ pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
 
     /// Writes the name of an input that graphs are printed with.
     ///
-    /// The default is the `Debug` form.
+    /// The default is the `Debug` form, without its quotes if the key is a string.
     ///
     /// # Errors
     ///
     /// Those of the formatter.
     fn fmt_input_name(key: &Self::InputKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Debug::fmt(key, f)
+        write_without_quotes(&format!("{key:?}"), f)
     }
 }
 
@@ -88,6 +88,15 @@ pub trait EvaluableGraphOperation: GraphOperation {
     /// `inputs` holds [`input_count`](GraphOperation::input_count) operands; the result must hold
     /// [`output_count`](GraphOperation::output_count) of them.
     fn eval(&self, ctx: &mut Self::Context, inputs: &[&Self::Operand]) -> Vec<Self::Operand>;
+}
+
+/// Writes what a string in `Debug` form holds, as far as it has no escapes; any other text as it is.
+fn write_without_quotes(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .filter(|inner| !inner.contains(['"', '\\']));
+    f.write_str(inner.unwrap_or(text))
 }
 
 /// The part that an operation plays in a graph.

@@ -180,7 +180,8 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     ///
     /// `cotangent_outputs` holds one cotangent an output, `None` for a symbolic zero; at least one
     /// of them is there. `inputs` names every operand as [`PrimitiveValue::External`]; of the
-    /// inactive ones the rule may use the value. `role` says which are active. The result is one
+    /// inactive ones the rule may use the value, of active ones what does not depend on the value (a
+    /// shape): a transpose is the same wherever the map is applied. `role` says which are active. The result is one
     /// cotangent an operand, `None` for a symbolic zero; what it says of inactive operands is
     /// ignored.
     ///
