@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_graph::{
-    GraphBuilder, GraphError, LocalValueId, OperationId, ResolvedView, ValueId, ValueKey,
+    GraphBuilder, GraphError, LocalValueId, OperationId, ResolvedView, Shade, ValueId, ValueKey,
     ValueOrigin, describe_key, describe_operation,
 };
 
@@ -118,6 +118,7 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     let output_ids = find_outputs(view, outputs)?;
     let tangent_keys = tangent_keys(view, wrt, outputs.len(), pass)?;
     let mut builder = GraphBuilder::new();
+    builder.set_shade(Shade::Linear);
     for root in view.roots() {
         builder.add_parent(Arc::clone(root));
     }

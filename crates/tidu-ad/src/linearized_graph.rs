@@ -8,8 +8,8 @@ use tidu_graph::text::{
     Listing, ListingOutput, ParseError, ParseNames, ParsedOutput, input_label, parse,
 };
 use tidu_graph::{
-    Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey,
-    OperationRole, Picture, Shade, ValueKey, with_parents,
+    Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey, Picture,
+    ValueKey,
 };
 
 use crate::rules::ADRuleKind;
@@ -125,25 +125,7 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
 
     /// The map as a picture, joined to the graphs that it was derived from.
     pub fn picture(&self) -> Picture {
-        let shade = match self.labels {
-            OutputLabels::Tangents => Shade::Linear,
-            OutputLabels::Cotangents(_) => Shade::Transposed,
-        };
-        let title = match shade {
-            Shade::Transposed => "transposed",
-            _ => "linear",
-        };
-        let mut graphs: Vec<(&str, Shade, &Graph<Op>)> = with_parents([&self.graph])
-            .into_iter()
-            .map(|graph| match is_linear(graph) {
-                true => ("linear", Shade::Linear, graph),
-                false => ("primal", Shade::Primal, graph),
-            })
-            .collect();
-        // The map itself comes last, after all its parents.
-        graphs.pop();
-        graphs.push((title, shade, &self.graph));
-        Picture::of_graphs(&graphs)
+        Picture::with_parents(&self.graph)
     }
 
     /// The kind of rule that emitted the operations of this graph.
@@ -223,13 +205,6 @@ fn parse_labels<Op: ParseNames>(outputs: &[ParsedOutput]) -> Result<OutputLabels
         key.ok_or_else(|| ParseError::new(output.line, output.column, expected, "no such name"))
     });
     keys.collect::<Result<_, _>>().map(OutputLabels::Cotangents)
-}
-
-fn is_linear<Op: GraphOperation>(graph: &Graph<Op>) -> bool {
-    let roles = graph.operations().iter().map(|node| &node.role);
-    roles
-        .into_iter()
-        .any(|role| *role != OperationRole::Primary)
 }
 
 impl<Op: GraphOperation> Clone for LinearizedGraph<Op> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_graph::{
-    Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationNode, OperationRole, ValueKey,
-    ValueRef, describe_operation,
+    Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationNode, OperationRole, Shade,
+    ValueKey, ValueRef, describe_operation,
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
@@ -57,6 +57,7 @@ pub fn try_linear_transpose<Op: Primitive>(
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
     let mut builder = GraphBuilder::new();
+    builder.set_shade(Shade::Transposed);
     builder.add_parent(Arc::new(linear.as_graph().clone()));
     let seeds: Vec<(Op::InputKey, LocalValueId)> = seed_keys(linear)?
         .into_iter()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::{GraphError, describe_operation};
 use crate::graph::{Content, Graph, LocalValueId, OperationNode, ValueNode, ValueRef};
 use crate::key::{OperationKey, ValueKey};
+use crate::picture::Shade;
 use crate::{GraphOperation, OperationRole, ShortList};
 
 /// The largest number of results of an operation: a key numbers output slots with a byte.
@@ -62,6 +63,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
                 parents: Vec::new(),
+                shade: Shade::Primal,
             },
         }
     }
@@ -207,6 +209,11 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     /// Adds a graph whose values this one may refer to.
     pub fn add_parent(&mut self, parent: Arc<Graph<Op>>) {
         self.content.parents.push(parent);
+    }
+
+    /// Says what the graph is for, as pictures show it; primal unless said otherwise.
+    pub fn set_shade(&mut self, shade: Shade) {
+        self.content.shade = shade;
     }
 
     /// The key of a value that was added.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
+use crate::picture::Shade;
 use crate::{GraphOperation, ShortList};
 
 /// The index of a value in its graph: says *which occurrence*, where a key says *what*.
@@ -100,6 +101,7 @@ pub(crate) struct Content<Op: GraphOperation> {
     pub inputs: Vec<LocalValueId>,
     pub outputs: Vec<LocalValueId>,
     pub parents: Vec<Arc<Graph<Op>>>,
+    pub shade: Shade,
 }
 
 impl<Op: GraphOperation> Graph<Op> {
@@ -132,6 +134,11 @@ impl<Op: GraphOperation> Graph<Op> {
     /// The graphs whose values this one may refer to.
     pub fn parents(&self) -> &[Arc<Graph<Op>>] {
         &self.content.parents
+    }
+
+    /// What the graph is for, as pictures show it.
+    pub fn shade(&self) -> Shade {
+        self.content.shade
     }
 
     /// What tells shared content apart. Only compared, never shown.

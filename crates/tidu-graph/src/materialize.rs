@@ -10,6 +10,7 @@ use crate::builder::unwrap_or_panic;
 use crate::error::{GraphError, describe_operation};
 use crate::graph::{Content, Graph, OperationNode, ValueNode, ValueRef};
 use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
+use crate::picture::Shade;
 use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
 use crate::view::ResolvedView;
 use crate::{GraphOperation, ShortList};
@@ -76,6 +77,7 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
             inputs: (0..inputs.len()).collect(),
             outputs: Vec::with_capacity(self.outputs.len()),
             parents: Vec::new(),
+            shade: Shade::Primal,
         };
         content.values.extend(inputs.iter().map(|key| ValueNode {
             key: ValueKey::Input(key.clone()),

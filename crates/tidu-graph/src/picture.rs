@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use hashbrown::HashMap;
 
-use crate::graph::{Graph, LocalValueId, ValueRef};
+use crate::graph::{Graph, LocalValueId, ValueRef, with_parents};
 use crate::key::{FixedState, ValueKey};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
@@ -13,7 +13,7 @@ use crate::table::{ValueId, ValueTable, describe_key};
 use crate::text::{Listing, input_name, operation_name};
 use crate::{GraphOperation, OperationRole};
 
-/// What a cluster of operations is for, and so how it is filled.
+/// What a graph is for, and so how a picture fills its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shade {
     /// A primal computation.
@@ -22,6 +22,17 @@ pub enum Shade {
     Linear,
     /// A transposed map, of cotangents.
     Transposed,
+}
+
+impl Shade {
+    /// The shade in a word: `primal`, `linear` or `transposed`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Shade::Primal => "primal",
+            Shade::Linear => "linear",
+            Shade::Transposed => "transposed",
+        }
+    }
 }
 
 /// A graph, or several, ready to be drawn.
@@ -119,6 +130,19 @@ impl Picture {
         }
         scene.join_residuals();
         scene.picture
+    }
+
+    /// A graph with all its parents, each a cluster called by its shade.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graphs.
+    pub fn with_parents<Op: GraphOperation>(graph: &Graph<Op>) -> Self {
+        let graphs: Vec<_> = with_parents([graph])
+            .into_iter()
+            .map(|graph| (graph.shade().as_str(), graph.shade(), graph))
+            .collect();
+        Self::of_graphs(&graphs)
     }
 
     /// A flat graph; linearized operations are filled as such.

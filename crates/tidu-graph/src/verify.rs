@@ -284,6 +284,7 @@ mod tests {
     use crate::builder::GraphBuilder;
     use crate::graph::Content;
     use crate::key::OperationKey;
+    use crate::picture::Shade;
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Neg;
@@ -315,6 +316,7 @@ mod tests {
             inputs: vec![x],
             outputs: Vec::new(),
             parents: Vec::new(),
+            shade: Shade::Primal,
         })
     }
 
