@@ -55,7 +55,8 @@ pub trait BackwardExecutor<Op: Primitive> {
 ///
 /// One pass in reverse order of recording: each call is linearized once, with respect to those inputs
 /// that require gradients, and for those outputs that have a cotangent; cotangents of values in
-/// between are dropped once used.
+/// between are dropped once used. A call that is gone over a second time keeps its linear graph for
+/// later times, if its rules have no context to keep state in.
 ///
 /// # Errors
 ///
@@ -174,24 +175,49 @@ fn linearize_seeded<Op: Primitive>(
     node: &TraceNode<Op>,
     cotangents: Cotangents<Op>,
     ctx: &mut Op::ADContext,
-) -> ADRuleResult<(LinearizedGraph<Op>, Cotangents<Op>)> {
+) -> ADRuleResult<(Arc<LinearizedGraph<Op>>, Cotangents<Op>)> {
+    let seeded = cotangents.into_iter().enumerate();
+    let (slots, seeds): (SmallVec<[usize; 2]>, Cotangents<Op>) = seeded
+        .filter_map(|(slot, cotangent)| Some((slot, Some(cotangent?))))
+        .unzip();
+    let linear = match node.memo.recall(&slots) {
+        Some(linear) => linear,
+        None => {
+            let linear = Arc::new(linearize_slots(node, &slots, ctx)?);
+            if rules_have_no_state::<Op>() {
+                node.memo.offer(slots, &linear);
+            }
+            linear
+        }
+    };
+    let seeds = linear.tangent_outputs().iter().zip(seeds);
+    let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| seed));
+    let active = active.collect();
+    Ok((linear, active))
+}
+
+/// Whether a derivation can be used again: rules that keep things in their context (the shapes of
+/// what they emit, say) must be called each time.
+const fn rules_have_no_state<Op: Primitive>() -> bool {
+    size_of::<Op::ADContext>() == 0
+}
+
+fn linearize_slots<Op: Primitive>(
+    node: &TraceNode<Op>,
+    slots: &[usize],
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<LinearizedGraph<Op>> {
     let inputs = node.graph.input_keys().iter().zip(&node.edges);
     let wrt: Vec<Op::InputKey> = inputs
         .filter(|(_, edge)| !matches!(edge, Edge::Inactive))
         .map(|(key, _)| key.clone())
         .collect();
-    let seeded = node.graph.output_keys().iter().zip(cotangents);
-    let (outputs, seeds): (Vec<ValueKey<Op>>, Vec<_>) = seeded
-        .filter_map(|(key, cotangent)| Some((key.clone(), cotangent?)))
-        .unzip();
+    let keys = node.graph.output_keys();
+    let outputs: Vec<ValueKey<Op>> = slots.iter().map(|&slot| keys[slot].clone()).collect();
     let view = resolve(vec![Arc::clone(node.graph.shared_graph())]);
     // A recorded graph may itself hold tangents of earlier passes. These never leave the node.
     let pass = free_pass(&view, &wrt, outputs.len())?;
-    let linear = try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new())?;
-    let seeds = linear.tangent_outputs().iter().zip(seeds);
-    let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| Some(seed)));
-    let active = active.collect();
-    Ok((linear, active))
+    try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new())
 }
 
 /// Fails if the linear graph needs a value that was not saved.

@@ -10,7 +10,7 @@ use tidu_graph::{GraphOperation, ValueKey, describe_key};
 
 use crate::error::{EagerError, Side, unwrap_or_panic};
 use crate::recorded_graph::RecordedGraph;
-use crate::trace::{Edge, OutputKeys, Trace, TraceNode};
+use crate::trace::{Edge, Memo, OutputKeys, Trace, TraceNode};
 
 /// An eager value, as an input of a call.
 pub struct EagerInput<Op: GraphOperation> {
@@ -143,6 +143,7 @@ impl<K> Recorder<K> {
                 graph,
                 output_keys: OutputKeys::new(output_keys.clone()),
                 edges,
+                memo: Memo::new(),
             }),
         });
         Ok(output_keys

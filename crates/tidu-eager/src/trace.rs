@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
+use tidu_ad::LinearizedGraph;
 use tidu_graph::{GraphOperation, ValueKey};
 
 use crate::recorded_graph::RecordedGraph;
@@ -49,6 +51,47 @@ pub(crate) struct TraceNode<Op: GraphOperation> {
     pub output_keys: OutputKeys<Op>,
     pub saved: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
     pub edges: SmallVec<[Edge<Op>; 2]>,
+    pub memo: Memo<Op>,
+}
+
+/// What going backward found out about a call, for the next time.
+///
+/// Most traces are gone over once and dropped, and a linear graph is several times as large as the
+/// call it belongs to. So the first time leaves a mark only, and the second one keeps what it derives.
+pub(crate) struct Memo<Op: GraphOperation> {
+    visited: AtomicBool,
+    linear: OnceLock<Box<Linearization<Op>>>,
+}
+
+/// The linear graph of a call from its active inputs to some of its outputs.
+pub(crate) struct Linearization<Op: GraphOperation> {
+    pub slots: SmallVec<[usize; 2]>,
+    pub linear: Arc<LinearizedGraph<Op>>,
+}
+
+impl<Op: GraphOperation> Memo<Op> {
+    pub fn new() -> Self {
+        Self {
+            visited: AtomicBool::new(false),
+            linear: OnceLock::new(),
+        }
+    }
+
+    /// The linear graph for these output slots, if it is known.
+    pub fn recall(&self, slots: &[usize]) -> Option<Arc<LinearizedGraph<Op>>> {
+        let known = self.linear.get().filter(|known| known.slots[..] == *slots);
+        known.map(|known| Arc::clone(&known.linear))
+    }
+
+    /// Offers a linear graph to be kept.
+    pub fn offer(&self, slots: SmallVec<[usize; 2]>, linear: &Arc<LinearizedGraph<Op>>) {
+        if self.visited.swap(true, Ordering::Relaxed) {
+            let linear = Arc::clone(linear);
+            // Whoever comes first is kept: all derive the same.
+            self.linear
+                .get_or_init(|| Box::new(Linearization { slots, linear }));
+        }
+    }
 }
 
 /// An input of a recorded call.
