@@ -35,6 +35,7 @@ mod key;
 mod names;
 mod op;
 mod rules;
+mod simplify;
 
 pub use expr::{Expr, function};
 pub use key::ScalarKey;

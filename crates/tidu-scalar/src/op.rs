@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use tidu_graph::{EvaluableGraphOperation, GraphOperation};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite};
 
 use crate::key::ScalarKey;
 use crate::names::plain_name;
+use crate::simplify;
 
 /// A primitive on `f64`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +82,18 @@ impl GraphOperation for ScalarOp {
             Self::SinCos => 2,
             _ => 1,
         }
+    }
+
+    fn commutes(&self) -> bool {
+        matches!(self, Self::Add | Self::Mul)
+    }
+
+    fn fold(&self, operands: &[&Self]) -> Option<Vec<Self>> {
+        simplify::fold(self, operands)
+    }
+
+    fn rewrites(&self) -> &'static [Rewrite<Self>] {
+        simplify::rules_of(self)
     }
 
     fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

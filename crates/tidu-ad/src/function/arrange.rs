@@ -97,6 +97,7 @@ impl<Op: GraphOperation> Function<Op> {
             vec![Arc::new(self.graph.clone())],
             &self.input_keys(),
             chosen,
+            None,
         )
     }
 
@@ -115,7 +116,7 @@ impl<Op: GraphOperation> Function<Op> {
         let results: Vec<ValueKey<Op>> = results.collect();
         let outputs = results.into_iter().zip(self.output_names.iter().cloned());
         let outputs = outputs.collect();
-        Self::close(vec![Arc::new(builder.build())], inputs, outputs)
+        Self::close(vec![Arc::new(builder.build())], inputs, outputs, None)
     }
 
     fn unknown_output(&self, name: String) -> FunctionError {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidu_graph::text::input_label;
-use tidu_graph::{GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
+use tidu_graph::{Exactness, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
 
 use super::{Function, FunctionError, Wrt};
 use crate::linearize::{free_pass, try_linearize};
@@ -17,11 +17,30 @@ use crate::transpose::try_linear_transpose_with_builder;
 pub struct Derive<'a, Op: Primitive> {
     function: &'a Function<Op>,
     ctx: &'a mut Op::ADContext,
+    level: Option<Exactness>,
 }
 
 impl<'a, Op: Primitive> Derive<'a, Op> {
     pub(super) fn new(function: &'a Function<Op>, ctx: &'a mut Op::ADContext) -> Self {
-        Self { function, ctx }
+        Self {
+            function,
+            ctx,
+            level: Some(Exactness::Exact),
+        }
+    }
+
+    /// Simplifies the derivative by rules that are at least as exact as this, where otherwise it would
+    /// be by exact ones only.
+    pub fn simplify(mut self, level: Exactness) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Leaves the derivative as the rules emit it, but for equal work, which is done once, and dead
+    /// work, which goes.
+    pub fn unsimplified(mut self) -> Self {
+        self.level = None;
+        self
     }
 
     /// Forward mode: (x, ẋ) ↦ (f(x), J(x)·ẋ).
@@ -35,7 +54,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// [`FunctionError::NoInputs`]. [`FunctionError::NoZero`] for an output that does not depend on
     /// `wrt`, where the operation set cannot make a zero. [`FunctionError::Rule`].
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx)?;
+        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
         let mut outputs = stage.primal_outputs();
         for (position, &tangent) in stage.linear.tangent_outputs().to_vec().iter().enumerate() {
             let name = format!("d.{}", self.function.output_names[position]);
@@ -59,7 +78,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`jvp`](Self::jvp).
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx)?;
+        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
         let mut inputs = self.function.input_keys();
         let seed_keys = stage.seed_keys();
         inputs.extend(seed_keys.iter().cloned());
@@ -79,7 +98,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`jvp`](Self::jvp); [`FunctionError::NotScalar`], [`FunctionError::NoUnit`].
     pub fn grad(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx)?;
+        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
         let gradient = stage.gradient()?;
         stage.close(&self.function.input_keys(), gradient)
     }
@@ -91,7 +110,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`grad`](Self::grad).
     pub fn value_and_grad(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx)?;
+        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
         let mut outputs = stage.primal_outputs();
         outputs.extend(stage.gradient()?);
         stage.close(&self.function.input_keys(), outputs)
@@ -106,10 +125,10 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Errors
     ///
     /// As for [`grad`](Self::grad).
-    pub fn hvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+    pub fn hvp(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
-        let gradient = self.function.within(self.ctx).grad(wrt.clone())?;
-        let jvp = gradient.within(self.ctx).jvp(wrt)?;
+        let gradient = self.again(self.function).grad(wrt.clone())?;
+        let jvp = self.again(&gradient).jvp(wrt)?;
         let components = gradient.output_names().len();
         let tangents: Vec<usize> = (components..2 * components).collect();
         jvp.select_at(&tangents)
@@ -131,7 +150,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let mut graphs = Vec::new();
         if by_columns {
             for (j, &column) in columns.iter().enumerate() {
-                let mut stage = Stage::linearize(self.function, &Wrt::At(vec![column]), self.ctx)?;
+                let mut stage =
+                    Stage::linearize(self.function, &Wrt::At(vec![column]), self.ctx, None)?;
                 for (i, entry) in stage.column()?.into_iter().enumerate() {
                     entries[i * columns.len() + j] = Some(entry);
                 }
@@ -141,7 +161,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             let wrt = Wrt::At(columns.clone());
             for i in 0..rows {
                 let row = self.function.select_at(&[i])?;
-                let mut stage = Stage::linearize(&row, &wrt, self.ctx)?;
+                let mut stage = Stage::linearize(&row, &wrt, self.ctx, None)?;
                 let gradient = stage.gradient()?.into_iter();
                 for (j, (key, _)) in gradient.enumerate() {
                     entries[i * columns.len() + j] = Some(key);
@@ -157,7 +177,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
                 format!("d.{row}.{}", names[columns[at % columns.len()]]),
             )
         });
-        Function::close(graphs, &self.function.input_keys(), outputs.collect())
+        let inputs = self.function.input_keys();
+        Function::close(graphs, &inputs, outputs.collect(), self.level)
     }
 
     /// All second derivatives of a function of one output: the Jacobian of its gradient, forward over
@@ -166,10 +187,19 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Errors
     ///
     /// As for [`grad`](Self::grad).
-    pub fn hessian(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+    pub fn hessian(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
-        let gradient = self.function.within(self.ctx).grad(wrt.clone())?;
-        gradient.within(self.ctx).jacobian(wrt)
+        let gradient = self.again(self.function).grad(wrt.clone())?;
+        self.again(&gradient).jacobian(wrt)
+    }
+
+    /// The transforms of another function, in the same way.
+    fn again<'b>(&'b mut self, function: &'b Function<Op>) -> Derive<'b, Op> {
+        Derive {
+            function,
+            ctx: self.ctx,
+            level: self.level,
+        }
     }
 }
 
@@ -185,6 +215,7 @@ struct Stage<'a, Op: Primitive> {
     linear: LinearizedGraph<Op>,
     glue: GraphBuilder<Op>,
     ctx: &'a mut Op::ADContext,
+    level: Option<Exactness>,
 }
 
 impl<'a, Op: Primitive> Stage<'a, Op> {
@@ -192,6 +223,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         function: &'a Function<Op>,
         wrt: &Wrt,
         ctx: &'a mut Op::ADContext,
+        level: Option<Exactness>,
     ) -> Result<Self, FunctionError> {
         let wrt = wrt.positions(&function.input_names())?;
         let inputs = function.input_keys();
@@ -210,6 +242,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
             linear,
             glue,
             ctx,
+            level,
         })
     }
 
@@ -323,7 +356,8 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         inputs: &[Op::InputKey],
         outputs: Vec<(ValueKey<Op>, String)>,
     ) -> Result<Function<Op>, FunctionError> {
-        Function::close(self.finish(), inputs, outputs)
+        let level = self.level;
+        Function::close(self.finish(), inputs, outputs, level)
     }
 
     /// Every graph of the stage.
