@@ -263,7 +263,9 @@ impl Vocabulary for Scalars {
     }
 
     fn scaled(&self, term: Term) -> Option<(f64, Term)> {
-        if !self.is_used_once(term) { return None; }
+        if !self.is_unshared(term) {
+            return None;
+        }
         let [x, y] = self.operands(term, &Mul)?;
         let scaled = |c, x| self.value(c).map(|c| (c, x));
         scaled(x, y).or_else(|| scaled(y, x))
@@ -275,7 +277,7 @@ impl Vocabulary for Scalars {
         }
         if let Some([x, y]) = self.operands(term, &Add)
             && x == y
-            && self.is_used_once(term)
+            && self.is_unshared(term)
         {
             return (2.0, x);
         }
@@ -283,7 +285,9 @@ impl Vocabulary for Scalars {
     }
 
     fn shifted(&self, term: Term) -> Option<(f64, Term)> {
-        if !self.is_used_once(term) { return None; }
+        if !self.is_unshared(term) {
+            return None;
+        }
         let [x, y] = self.operands(term, &Add)?;
         let shifted = |c, x| self.value(c).map(|c| (c, x));
         shifted(x, y).or_else(|| shifted(y, x))
@@ -302,7 +306,7 @@ fn either(
 
 /// x·y ± x·z = x·(y ± z)
 fn factor(terms: &mut Scalars, sign: ScalarOp, operands: &[Term]) -> Option<Term> {
-    if !operands.iter().all(|&product| terms.is_used_once(product)) {
+    if !operands.iter().all(|&product| terms.is_unshared(product)) {
         return None;
     }
     let [a, b]: [Term; 2] = terms.operands(operands[0], &Mul)?;

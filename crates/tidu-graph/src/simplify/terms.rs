@@ -18,8 +18,7 @@ pub struct Term(u32);
 /// The graph that a simplification makes, as rules see it: what a term is, and a way to make others.
 pub struct Terms<Op: GraphOperation> {
     origins: Vec<Origin>,
-    /// By term: how often the graph uses the values that have become this term, as far as the pass
-    /// has come.
+    /// By term: how many operands and outputs it is of what was made, and of what is still to come.
     uses: Vec<u32>,
     leaves: Vec<ValueKey<Op>>,
     nodes: Vec<Node<Op>>,
@@ -104,8 +103,8 @@ impl<Op: GraphOperation> Terms<Op> {
     /// Whether nothing but the operation that is being simplified uses a term, as far as is known: it
     /// goes if that operation does without it. For rules that would make work shared by others
     /// twice.
-    pub fn is_used_once(&self, term: Term) -> bool {
-        self.uses[term.0 as usize] <= 1
+    pub fn is_unshared(&self, term: Term) -> bool {
+        self.uses[term.0 as usize] == 0
     }
 
     /// The first result of an operation, simplified.
@@ -162,6 +161,9 @@ impl<Op: GraphOperation> Terms<Op> {
         for node in &graph.operations {
             let operands = node.inputs.iter().map(|&value| term_of[value]);
             let operands: Operands = operands.collect();
+            operands
+                .iter()
+                .for_each(|operand| self.uses[operand.0 as usize] -= 1);
             self.steps = STEPS;
             let results = self.reduce(node.operation.clone(), &operands);
             if let Some(error) = self.error.take() {
@@ -261,7 +263,10 @@ impl<Op: GraphOperation> Terms<Op> {
         if operation.output_count() != 1 {
             return None;
         }
-        let rules = operation.rewrites().iter().filter(|r| !r.equation.starts_with("OFF"));
+        let rules = operation
+            .rewrites()
+            .iter()
+            .filter(|r| !r.equation.starts_with("OFF"));
         for rule in rules.filter(|rule| rule.exactness <= level) {
             if let Some(term) = (rule.apply)(self, operation, operands) {
                 self.steps = self.steps.saturating_sub(1);
@@ -315,6 +320,9 @@ impl<Op: GraphOperation> Terms<Op> {
             first_output,
         });
         self.operands.extend_from_slice(operands);
+        operands
+            .iter()
+            .for_each(|operand| self.uses[operand.0 as usize] += 1);
         let mut index = std::mem::take(&mut self.index);
         index.insert_unique(hash, node, |&node| {
             let operation = &self.nodes[node as usize].operation;
