@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Display};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tidu_graph::{
     EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId, OperationKey, OperationRole,
@@ -72,8 +72,6 @@ pub struct Composite<Op: GraphOperation> {
 struct Content<Op: GraphOperation> {
     definition: Arc<Definition<Op>>,
     part: Part,
-    /// Made at the first evaluation; `None` for a tangent that cannot go forward.
-    program: OnceLock<Option<FunctionProgram<Op>>>,
 }
 
 /// What a composite computes of its function.
@@ -89,6 +87,7 @@ enum Part {
 struct Definition<Op: GraphOperation> {
     name: String,
     value: Function<Op>,
+    program: FunctionProgram<Op>,
     jvp: Option<Function<Op>>,
     vjp: Option<Partial<Op>>,
     /// How deep composites stand in the functions of composites.
@@ -167,6 +166,7 @@ impl<Op: Primitive> Function<Op> {
         let definition = Definition {
             name: name.into(),
             value: self.clone(),
+            program: self.compile(),
             vjp: vjp.transpose()?,
             jvp: rules.jvp,
             nesting,
@@ -240,11 +240,7 @@ impl<Op: Primitive> Function<Op> {
 impl<Op: GraphOperation> Composite<Op> {
     fn new(definition: Arc<Definition<Op>>, part: Part) -> Self {
         Self {
-            content: Arc::new(Content {
-                definition,
-                part,
-                program: OnceLock::new(),
-            }),
+            content: Arc::new(Content { definition, part }),
         }
     }
 
@@ -411,17 +407,20 @@ impl<Op: Primitive> Composite<Op> {
 }
 
 impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
-    /// For [`EvaluableGraphOperation::eval`].
+    /// For [`EvaluableGraphOperation::eval`]. A tangent is derived at each call: [`Function`]s do
+    /// not hold any, but linear graphs made by [`linearize`](crate::linearize) do.
     ///
     /// The results are too few where an operation inside returns too few, and for the tangent of a
     /// function whose VJP is not linear, which cannot go forward: whoever evaluates says so.
     pub fn eval(&self, ctx: &mut Op::Context, inputs: &[&Op::Operand]) -> Vec<Op::Operand> {
-        let program = self.content.program.get_or_init(|| {
-            let body = self.body().ok()?;
-            Some(body.compile())
-        });
-        let results = program.as_ref().map(|program| program.call_in(ctx, inputs));
-        results.and_then(Result::ok).unwrap_or_default()
+        let results = match self.content.part {
+            Part::Value => self.content.definition.program.call_in(ctx, inputs),
+            Part::Tangent { .. } => {
+                let body = self.body();
+                body.and_then(|body| body.compile().call_in(ctx, inputs))
+            }
+        };
+        results.unwrap_or_default()
     }
 }
 
