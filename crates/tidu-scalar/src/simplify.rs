@@ -30,8 +30,13 @@ pub(crate) fn fold(op: &ScalarOp, operands: &[&ScalarOp]) -> Option<Vec<ScalarOp
         .map(|op| number_of(op))
         .collect::<Option<_>>()?;
     let numbers: Vec<&f64> = numbers.iter().collect();
-    (numbers.len() == op.input_count()).then(|| {
-        let results = op.eval(&mut (), &numbers).into_iter();
+    if numbers.len() != op.input_count() {
+        return None;
+    }
+    let results = op.eval(&mut (), &numbers);
+    // A function that cannot be evaluated says so when it runs.
+    (results.len() == op.output_count()).then(|| {
+        let results = results.into_iter();
         results.map(ScalarOp::constant).collect()
     })
 }

@@ -74,7 +74,10 @@ pub(super) fn emit_call<Op: Primitive>(
         here[id] = Some(operand.clone());
     }
     for node in graph.operations() {
-        let inputs = local_operands(node).filter_map(|id| here[id].clone());
+        let inputs = local_operands(node).map(|id| {
+            let value = here[id].clone();
+            value.expect("a graph is in topological order")
+        });
         let role = OperationRole::Linearized {
             active_mask: local_operands(node).map(|id| depends[id]).collect(),
         };

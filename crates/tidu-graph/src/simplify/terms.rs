@@ -117,8 +117,8 @@ impl<Op: GraphOperation> Terms<Op> {
                     operation.input_count()
                 )
             });
-            // Any term will do: the pass ends with the error.
-            return operands.first().copied().unwrap_or(Term(0));
+            // A term that nobody looks into: the pass ends with the error.
+            return self.push_origin(Origin::Leaf(u32::MAX));
         }
         self.steps = self.steps.saturating_sub(1);
         self.reduce(operation, operands)[0]
@@ -201,10 +201,15 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     fn leaf(&mut self, key: ValueKey<Op>) -> Term {
-        let term = Term(to_u32(self.origins.len()));
-        self.origins.push(Origin::Leaf(to_u32(self.leaves.len())));
-        self.uses.push(0);
+        let leaf = to_u32(self.leaves.len());
         self.leaves.push(key);
+        self.push_origin(Origin::Leaf(leaf))
+    }
+
+    fn push_origin(&mut self, origin: Origin) -> Term {
+        let term = Term(to_u32(self.origins.len()));
+        self.origins.push(origin);
+        self.uses.push(0);
         term
     }
 
@@ -309,10 +314,9 @@ impl<Op: GraphOperation> Terms<Op> {
     fn push(&mut self, hash: u64, operation: Op, operands: &[Term]) -> Results {
         let node = to_u32(self.nodes.len());
         let first_output = Term(to_u32(self.origins.len()));
-        let slots = 0..operation.output_count() as u32;
-        self.origins
-            .extend(slots.map(|slot| Origin::Output { node, slot }));
-        self.uses.resize(self.origins.len(), 0);
+        for slot in 0..operation.output_count() as u32 {
+            self.push_origin(Origin::Output { node, slot });
+        }
         self.nodes.push(Node {
             operation,
             first_operand: to_u32(self.operands.len()),
