@@ -5,11 +5,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tidu_graph::{
-    EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId, OperationKey, OperationRole,
-    ValueKey, ValueRef,
+    EvaluableGraphOperation, Exactness, GraphBuilder, GraphOperation, LocalValueId, OperationKey,
+    OperationRole, ValueKey, ValueRef,
 };
 
-use super::call::emit_call;
+use super::call::{emit_call, keys_of};
 use super::linear::Partial;
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram, Wrt};
@@ -123,37 +123,18 @@ impl<Op: Primitive> Function<Op> {
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
     pub fn with_rules(&self, name: &str, rules: Rules<Op>) -> Result<Self, FunctionError> {
-        let (inputs, outputs) = (self.graph.inputs().len(), self.graph.outputs().len());
-        let checked = [
-            (ADRuleKind::Jvp, &rules.jvp, (2 * inputs, outputs)),
-            (
-                ADRuleKind::Transpose,
-                &rules.vjp,
-                (inputs + outputs, inputs),
-            ),
-        ];
-        for (rule, function, expected) in checked {
-            let Some(function) = function else { continue };
-            let found = (
-                function.graph.inputs().len(),
-                function.graph.outputs().len(),
-            );
-            if found != expected {
-                return Err(FunctionError::WrongRuleArity {
-                    name: name.into(),
-                    rule: if rule == ADRuleKind::Jvp {
-                        "JVP"
-                    } else {
-                        "VJP"
-                    },
-                    expected,
-                    found,
-                });
-            }
+        let (inputs, outputs) = counts(self);
+        if let Some(jvp) = &rules.jvp {
+            check_counts(name, "JVP", jvp, (2 * inputs, outputs))?;
         }
-        let functions = [Some(self), rules.jvp.as_ref(), rules.vjp.as_ref()];
-        let nesting = functions.into_iter().flatten().map(nesting_of).max();
-        let nesting = nesting.unwrap_or_default() + 1;
+        if let Some(vjp) = &rules.vjp {
+            check_counts(name, "VJP", vjp, (inputs + outputs, inputs))?;
+        }
+        let nesting = 1 + [Some(self), rules.jvp.as_ref(), rules.vjp.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(nesting_of)
+            .fold(0, usize::max);
         if nesting > NESTING_LIMIT {
             return Err(FunctionError::NestedTooDeep {
                 name: name.into(),
@@ -174,14 +155,20 @@ impl<Op: Primitive> Function<Op> {
         let composite = Composite::new(Arc::new(definition), Part::Value);
         let operation = Op::composite(composite)
             .ok_or_else(|| FunctionError::NoComposite { name: name.into() })?;
-        let call = Function::build(self.input_keys(), |builder, inputs| {
-            let operands = inputs.iter().map(|&id| ValueRef::Local(id)).collect();
-            builder.add_operation(operation, operands, OperationRole::Primary)
-        })?;
-        Ok(Self {
-            output_names: Arc::clone(&self.output_names),
-            ..call
-        })
+        self.called(operation)
+    }
+
+    /// The function of these inputs and outputs that is one operation.
+    fn called(&self, operation: Op) -> Result<Self, FunctionError> {
+        let mut builder = GraphBuilder::new();
+        let keys = self.input_keys();
+        let inputs = keys.iter().map(|key| builder.add_input(key.clone()));
+        let inputs = inputs.map(ValueRef::Local).collect();
+        let outputs = builder.try_add_operation(operation, inputs, OperationRole::Primary)?;
+        let outputs = outputs.into_iter().map(ValueRef::Local).collect();
+        let outputs = keys_of(&builder, outputs).into_iter();
+        let outputs = outputs.zip(self.output_names.iter().cloned()).collect();
+        Self::close(vec![Arc::new(builder.build())], &keys, outputs, None)
     }
 
     /// The function with the bodies of all composites in their place: as it would be without rules of
@@ -422,6 +409,30 @@ impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
         };
         results.unwrap_or_default()
     }
+}
+
+/// The numbers of inputs and outputs.
+fn counts<Op: GraphOperation>(function: &Function<Op>) -> (usize, usize) {
+    let graph = &function.graph;
+    (graph.inputs().len(), graph.outputs().len())
+}
+
+fn check_counts<Op: GraphOperation>(
+    name: &str,
+    rule: &'static str,
+    function: &Function<Op>,
+    expected: (usize, usize),
+) -> Result<(), FunctionError> {
+    let found = counts(function);
+    if found == expected {
+        return Ok(());
+    }
+    Err(FunctionError::WrongRuleArity {
+        name: name.into(),
+        rule,
+        expected,
+        found,
+    })
 }
 
 /// An error of a function as one of a rule.
