@@ -76,6 +76,7 @@
 mod function;
 mod linearize;
 mod linearized_graph;
+mod operation_vjp;
 mod receipt;
 pub mod rules;
 mod transpose;
@@ -87,6 +88,7 @@ pub use function::{
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
+pub use operation_vjp::OperationVjp;
 pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, MissingRule, Primitive,

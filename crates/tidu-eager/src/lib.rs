@@ -62,10 +62,12 @@ mod backward;
 mod error;
 mod recorded_graph;
 mod recorder;
+mod tape;
 mod trace;
 
 pub use backward::{BackwardExecutor, try_backward};
 pub use error::{EagerError, Side};
 pub use recorded_graph::RecordedGraph;
 pub use recorder::{EagerInput, EagerOutput, KeySource, Recorder};
+pub use tape::{Mark, Tape, Var};
 pub use trace::Trace;

@@ -156,7 +156,7 @@ impl<Op: GraphOperation> Function<Op> {
     }
 
     /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.
-    fn close(
+    pub(crate) fn close(
         graphs: Vec<Arc<Graph<Op>>>,
         inputs: &[Op::InputKey],
         outputs: Vec<(ValueKey<Op>, String)>,
