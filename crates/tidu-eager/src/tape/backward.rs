@@ -1,6 +1,5 @@
 //! Going backward through a tape.
 
-use smallvec::SmallVec;
 use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, describe_operation};
 
@@ -72,24 +71,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 continue;
             };
             let template = &mut self.templates[template];
-            if !pass.enter(template, cursor, &self.storage) {
+            let operands = &self.storage.operands[cursor.operands..];
+            let operands = &operands[..template.active_count as usize];
+            let chosen = pass.enter(template, cursor, operands, &self.name, &mut self.ad_ctx)?;
+            let Some(vjp) = chosen.map(|vjp| template.vjp(vjp)) else {
                 continue;
-            }
+            };
             if node.is_freed() {
                 return Err(EagerError::Freed {
                     operation: describe_operation(&template.operation),
                 });
             }
-            let vjp = pass.choose(template, &self.name, &mut self.ad_ctx)?;
             let residuals = cursor.residuals..cursor.residuals + template.residuals.len();
             let kept = &self.storage.residuals[residuals.clone()];
-            pass.run(template.vjp(vjp), kept, &mut self.ctx)?;
-            pass.hand_on(
-                template.vjp(vjp),
-                kept,
-                &self.storage.operands[cursor.operands..],
-                &mut self.ctx,
-            )?;
+            pass.run(vjp, kept, &mut self.ctx)?;
+            pass.hand_on(vjp, kept, operands, &mut self.ctx)?;
             if !keep {
                 self.storage.residuals[residuals].fill_with(|| None);
                 self.storage.nodes[cursor.nodes].free();
@@ -153,8 +149,6 @@ struct Sweep<Op: Primitive + EvaluableGraphOperation> {
     gradients: Vec<Option<Op::Operand>>,
     /// The cotangents of the results of the call at hand.
     seeds: Vec<Option<Op::Operand>>,
-    seeded: Flags,
-    wanted_operands: Flags,
     /// What instructions have computed.
     computed: Vec<Op::Operand>,
     results: Vec<Op::Operand>,
@@ -178,8 +172,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
             ahead,
             gradients: vec![None; wrt.len()],
             seeds: Vec::new(),
-            seeded: Flags::new(),
-            wanted_operands: Flags::new(),
             computed: Vec::new(),
             results: Vec::new(),
         }
@@ -197,34 +189,40 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
         }
     }
 
-    /// Takes the cotangents of a call's results. `false` if there is none, or none is of use.
+    /// Takes the cotangents of a call's results and chooses the VJP for those that are there and for
+    /// what is wanted; `None` if nothing is there, or nothing wanted.
     #[inline]
-    fn enter(&mut self, template: &Template<Op>, at: Cursor, storage: &Storage<Op>) -> bool {
+    fn enter(
+        &mut self,
+        template: &mut Template<Op>,
+        at: Cursor,
+        operands: &[u32],
+        name: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Option<usize>, EagerError> {
         let first = at.values as usize;
-        let results = first..first + template.outputs as usize;
         self.seeds.clear();
-        let cotangents = &mut self.cotangents.by_value[results];
+        let cotangents = &mut self.cotangents.by_value[first..first + template.outputs as usize];
         self.seeds.extend(cotangents.iter_mut().map(Option::take));
-        let operands = &storage.operands[at.operands..][..template.active_count as usize];
-        self.seeded.clear();
-        self.seeded.extend(self.seeds.iter().map(Option::is_some));
-        self.wanted_operands.clear();
+        let seeded = self.seeds.iter().filter(|seed| seed.is_some()).count();
+        let wanted = operands
+            .iter()
+            .filter(|&&operand| self.wanted[operand as usize]);
+        let wanted = wanted.count();
+        if seeded == 0 || wanted == 0 {
+            return Ok(None);
+        }
+        if (seeded, wanted) == (self.seeds.len(), operands.len()) {
+            return Ok(Some(Template::<Op>::WHOLE));
+        }
+        let seeded: Flags = self.seeds.iter().map(Option::is_some).collect();
         let wanted = operands
             .iter()
             .map(|&operand| self.wanted[operand as usize]);
-        self.wanted_operands.extend(wanted);
-        self.seeded.contains(&true) && self.wanted_operands.contains(&true)
-    }
-
-    /// The VJP for these seeds and what is wanted.
-    #[inline]
-    fn choose(
-        &mut self,
-        template: &mut Template<Op>,
-        name: &Op::InputKey,
-        ctx: &mut Op::ADContext,
-    ) -> Result<usize, EagerError> {
-        template.find_or_derive(&self.seeded, &self.wanted_operands, name, ctx)
+        let wanted: Flags = wanted.collect();
+        template
+            .find_or_derive(&seeded, &wanted, name, ctx)
+            .map(Some)
     }
 
     /// Runs the instructions of a VJP.
@@ -237,13 +235,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
     ) -> Result<(), EagerError> {
         self.computed.clear();
         for instruction in &vjp.instructions {
-            {
-                let operands = instruction.operands.iter();
-                let operands: SmallVec<[&Op::Operand; 4]> = operands
-                    .map(|&place| find(place, kept, &self.seeds, &self.computed))
-                    .collect();
-                let operation = &instruction.operation;
-                operation.eval_into(ctx, &operands, &mut self.results);
+            let operation = &instruction.operation;
+            let get = |place| find(place, kept, &self.seeds, &self.computed);
+            // The usual numbers of operands need no list.
+            match instruction.operands[..] {
+                [x] => operation.eval_into(ctx, &[get(x)], &mut self.results),
+                [x, y] => operation.eval_into(ctx, &[get(x), get(y)], &mut self.results),
+                ref more => {
+                    let more: Vec<&Op::Operand> = more.iter().map(|&place| get(place)).collect();
+                    operation.eval_into(ctx, &more, &mut self.results);
+                }
             }
             let (expected, found) = (instruction.results as usize, self.results.len());
             if expected != found {

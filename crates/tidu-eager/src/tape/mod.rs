@@ -211,9 +211,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             false => None,
         };
         self.results.clear();
-        let values: smallvec::SmallVec<[&Op::Operand; 4]> =
-            operands.iter().map(|operand| &operand.value).collect();
-        operation.eval_into(&mut self.ctx, &values, &mut self.results);
+        match *operands {
+            [x] => operation.eval_into(&mut self.ctx, &[&x.value], &mut self.results),
+            [x, y] => {
+                operation.eval_into(&mut self.ctx, &[&x.value, &y.value], &mut self.results);
+            }
+            _ => {
+                let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
+                operation.eval_into(&mut self.ctx, &values, &mut self.results);
+            }
+        }
         let expected = operation.output_count();
         if self.results.len() != expected {
             let found = self.results.len();

@@ -83,6 +83,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         Ok(template)
     }
 
+    /// The VJP for all results seeded and all cotangents wanted.
+    pub const WHOLE: usize = 0;
+
     /// Where to find the VJP for some seeded results and wanted cotangents, if it is there.
     pub fn find(&self, seeded: &[bool], wanted: &[bool]) -> Option<usize> {
         let mut known = self.vjps.iter();
