@@ -1,5 +1,7 @@
 //! What can go wrong while recording or going backward, and where.
 
+use std::panic::Location;
+
 use thiserror::Error;
 use tidu_ad::{ADRuleError, ADRuleKind, FunctionError};
 use tidu_graph::GraphError;
@@ -108,6 +110,18 @@ pub enum EagerError {
         /// The operation.
         operation: String,
     },
+    /// A result, or a cotangent, that is not a number as it should be.
+    #[error("{what} of {operation}{} is {value}", at(location))]
+    Anomaly {
+        /// A result, going forward, or a cotangent, going backward.
+        what: String,
+        /// The operation, as it was applied going forward.
+        operation: String,
+        /// Where it was applied.
+        location: Option<&'static Location<'static>>,
+        /// What it is instead.
+        value: String,
+    },
     /// The derivative of an operation cannot be derived.
     #[error("{operation} cannot be differentiated: {source}")]
     Derive {
@@ -135,6 +149,13 @@ pub enum EagerError {
         /// How many it returned.
         found: usize,
     },
+}
+
+fn at(location: &Option<&'static Location<'static>>) -> String {
+    match location {
+        Some(location) => format!(", applied at {location},"),
+        None => String::new(),
+    }
 }
 
 /// Which end of a recorded call an error is about.

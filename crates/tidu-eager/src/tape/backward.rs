@@ -3,8 +3,9 @@
 use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, describe_operation};
 
+use super::engine::{Engine, Evaluate, Record};
 use super::storage::{Cursor, Storage};
-use super::template::{Flags, Place, Template, Vjp};
+use super::template::{Flags, Place, Residual, Template, Vjp};
 use super::{CONSTANT, Tape, Var, wrong_count};
 use crate::Side;
 use crate::error::EagerError;
@@ -13,24 +14,26 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by each of `wrt`, for `outputs` of pairs (yᵢ, seedᵢ); `None` for
     /// one that no output depends on.
     ///
-    /// What it uses of the tape is freed: a second pass through the same calls is an error. See
+    /// What it uses of the tape is freed: going through the same calls a second time is an error. See
     /// [`backward_keeping`](Self::backward_keeping).
     ///
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`] for an output, or
-    /// one of `wrt`, that is not a variable of this tape; [`EagerError::Freed`];
-    /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results.
+    /// one of `wrt`, that is no variable of this tape; [`EagerError::Freed`];
+    /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results;
+    /// [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
+    /// was.
     ///
     /// # Complexity
     ///
-    /// Linear in the tape up to the last of the outputs.
+    /// Linear in the tape.
     pub fn backward(
         &mut self,
         outputs: &[(&Var<Op>, Op::Operand)],
         wrt: &[&Var<Op>],
     ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
-        self.sweep(outputs, wrt, false)
+        self.evaluate_backward(outputs, wrt, false)
     }
 
     /// [`backward`](Self::backward), without freeing anything.
@@ -43,59 +46,81 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         outputs: &[(&Var<Op>, Op::Operand)],
         wrt: &[&Var<Op>],
     ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
-        self.sweep(outputs, wrt, true)
+        self.evaluate_backward(outputs, wrt, true)
     }
 
-    fn sweep(
+    /// [`backward`](Self::backward) with the gradients themselves recorded, so that one can go backward
+    /// from them: seeds and gradients are variables. Frees nothing. (PyTorch: `create_graph`.)
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn backward_recorded(
+        &mut self,
+        outputs: &[(&Var<Op>, Var<Op>)],
+        wrt: &[&Var<Op>],
+    ) -> Result<Vec<Option<Var<Op>>>, EagerError> {
+        for (position, (_, seed)) in outputs.iter().enumerate() {
+            if seed.requires_grad() {
+                self.check(seed, || format!("seed {position}"))?;
+            }
+        }
+        self.check_ends(outputs.iter().map(|(output, _)| *output), wrt)?;
+        let seeds: Vec<_> = outputs
+            .iter()
+            .map(|(y, seed)| (y.index(), seed.clone()))
+            .collect();
+        // The past is set aside while what is computed of it is recorded after it.
+        let mut past = self.storage.set_aside();
+        let mut templates = self.templates.clone();
+        let mut engine = Record { tape: self };
+        let gradients = sweep(&mut past, &mut templates, &mut engine, seeds, wrt, true);
+        self.storage.join(past);
+        gradients
+    }
+
+    fn evaluate_backward(
         &mut self,
         outputs: &[(&Var<Op>, Op::Operand)],
         wrt: &[&Var<Op>],
         keep: bool,
     ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
-        for (position, (output, _)) in outputs.iter().enumerate() {
+        self.check_ends(outputs.iter().map(|(output, _)| *output), wrt)?;
+        let seeds: Vec<_> = outputs
+            .iter()
+            .map(|(y, seed)| (y.index(), seed.clone()))
+            .collect();
+        let mut engine = Evaluate {
+            ctx: &mut self.ctx,
+            name: &self.name,
+            ad_ctx: &mut self.ad_ctx,
+        };
+        sweep(
+            &mut self.storage,
+            &mut self.templates,
+            &mut engine,
+            seeds,
+            wrt,
+            keep,
+        )
+    }
+
+    fn check_ends<'a>(
+        &self,
+        outputs: impl Iterator<Item = &'a Var<Op>>,
+        wrt: &[&Var<Op>],
+    ) -> Result<(), EagerError> {
+        for (position, output) in outputs.enumerate() {
             self.check(output, || format!("output {position}"))?;
         }
         for (position, input) in wrt.iter().enumerate() {
             self.check(input, || format!("input {position}"))?;
         }
-        let mut pass = Sweep::new(&self.storage, &self.templates, wrt);
-        for (output, seed) in outputs {
-            pass.cotangents
-                .add(output.place.index, seed.clone(), &mut self.ctx)?;
-        }
-        let mut cursor = self.storage.end();
-        while cursor.nodes > 0 {
-            let node = self.storage.step_back(&mut cursor, &self.templates);
-            pass.collect(cursor.values);
-            let Some(template) = node.template() else {
-                continue;
-            };
-            let template = &mut self.templates[template];
-            let operands = &self.storage.operands[cursor.operands..];
-            let operands = &operands[..template.active_count as usize];
-            let chosen = pass.enter(template, cursor, operands, &self.name, &mut self.ad_ctx)?;
-            let Some(vjp) = chosen.map(|vjp| template.vjp(vjp)) else {
-                continue;
-            };
-            if node.is_freed() {
-                return Err(EagerError::Freed {
-                    operation: describe_operation(&template.operation),
-                });
-            }
-            let residuals = cursor.residuals..cursor.residuals + template.residuals.len();
-            let kept = &self.storage.residuals[residuals.clone()];
-            pass.run(vjp, kept, &mut self.ctx)?;
-            pass.hand_on(vjp, kept, operands, &mut self.ctx)?;
-            if !keep {
-                self.storage.residuals[residuals].fill_with(|| None);
-                self.storage.nodes[cursor.nodes].free();
-            }
-        }
-        Ok(pass.gradients)
+        Ok(())
     }
 
     fn check(&self, var: &Var<Op>, place: impl Fn() -> String) -> Result<(), EagerError> {
-        if var.place.index == CONSTANT {
+        if var.index() == CONSTANT {
             return Err(EagerError::ConstantVar { place: place() });
         }
         let checked = self.life.check(var.place);
@@ -103,29 +128,70 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 }
 
-/// The cotangents of all values, as far as they have been added up.
-struct Cotangents<Op: Primitive + EvaluableGraphOperation> {
-    by_value: Vec<Option<Op::Operand>>,
-    add: Op,
-    sum: Vec<Op::Operand>,
+/// The one walk behind every way to go backward: through all calls, from the last to the first.
+fn sweep<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+    storage: &mut Storage<Op>,
+    templates: &mut [std::sync::Arc<Template<Op>>],
+    engine: &mut E,
+    seeds: Vec<(u32, E::Value)>,
+    wrt: &[&Var<Op>],
+    keep: bool,
+) -> Result<Vec<Option<E::Value>>, EagerError> {
+    let mut pass = Sweep::new(storage, templates, wrt);
+    for (output, seed) in seeds {
+        pass.cotangents.add(output, seed, engine)?;
+    }
+    let mut cursor = storage.end();
+    while cursor.nodes > 0 {
+        let node = storage.step_back(&mut cursor, templates);
+        pass.collect(cursor.values);
+        let Some(template) = node.template() else {
+            continue;
+        };
+        let template = &mut templates[template];
+        let operands = &storage.operands[cursor.operands..][..template.active_count as usize];
+        let Some(vjp) = pass.enter(template, cursor, operands, engine)? else {
+            continue;
+        };
+        if node.is_freed() {
+            return Err(EagerError::Freed {
+                operation: describe_operation(&template.operation),
+            });
+        }
+        let residuals = &mut storage.residuals[cursor.residuals..][..template.residuals.len()];
+        pass.load(template, residuals, operands, cursor, engine, keep);
+        let vjp = template.vjp(vjp);
+        pass.run(vjp, engine)?;
+        pass.hand_on(vjp, operands, engine)?;
+        if !keep {
+            storage.nodes[cursor.nodes].free();
+        }
+    }
+    Ok(pass.gradients)
 }
 
-impl<Op: Primitive + EvaluableGraphOperation> Cotangents<Op> {
+/// The cotangents of all values, as far as they have been added up.
+struct Cotangents<Op, Value> {
+    by_value: Vec<Option<Value>>,
+    add: Op,
+    sum: Vec<Value>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value> {
     /// The one door by which a cotangent reaches a value, be it a seed or what a VJP computes.
     #[inline]
     fn add(
         &mut self,
         value: u32,
-        cotangent: Op::Operand,
-        ctx: &mut Op::Context,
+        cotangent: Value,
+        engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
         let place = &mut self.by_value[value as usize];
         let sum = match place.take() {
             None => cotangent,
             Some(so_far) => {
                 self.sum.clear();
-                self.add
-                    .eval_into(ctx, &[&so_far, &cotangent], &mut self.sum);
+                engine.apply(&self.add, &[&so_far, &cotangent], &mut self.sum)?;
                 let found = self.sum.len();
                 match (self.sum.pop(), found) {
                     (Some(sum), 1) => sum,
@@ -139,28 +205,32 @@ impl<Op: Primitive + EvaluableGraphOperation> Cotangents<Op> {
 }
 
 /// One pass backward.
-struct Sweep<Op: Primitive + EvaluableGraphOperation> {
-    cotangents: Cotangents<Op>,
+struct Sweep<Op, Value> {
+    cotangents: Cotangents<Op, Value>,
     /// By value: whether it depends on one of the values to differentiate by.
     wanted: Vec<bool>,
-    /// The values to differentiate by that are still to come, with their positions; the last ones
-    /// on the tape last.
+    /// The values to differentiate by that are still to come, with their positions; those that come
+    /// next last.
     ahead: Vec<(u32, usize)>,
-    gradients: Vec<Option<Op::Operand>>,
-    /// The cotangents of the results of the call at hand.
-    seeds: Vec<Option<Op::Operand>>,
-    /// What instructions have computed.
-    computed: Vec<Op::Operand>,
-    results: Vec<Op::Operand>,
+    gradients: Vec<Option<Value>>,
+    /// Of the call at hand: the cotangents of its results, what was kept of it, and what instructions
+    /// have computed.
+    seeds: Vec<Option<Value>>,
+    kept: Vec<Value>,
+    computed: Vec<Value>,
+    results: Vec<Value>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
-    fn new(storage: &Storage<Op>, templates: &[Template<Op>], wrt: &[&Var<Op>]) -> Self {
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
+    fn new(
+        storage: &Storage<Op>,
+        templates: &[std::sync::Arc<Template<Op>>],
+        wrt: &[&Var<Op>],
+    ) -> Self {
         let values = storage.values as usize;
         let mut by_value = Vec::with_capacity(values);
         by_value.resize_with(values, || None);
-        let ahead = wrt.iter().enumerate();
-        let mut ahead: Vec<(u32, usize)> = ahead.map(|(at, var)| (var.place.index, at)).collect();
+        let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
         ahead.sort_unstable();
         Self {
             cotangents: Cotangents {
@@ -168,10 +238,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
                 add: Op::add(),
                 sum: Vec::new(),
             },
-            wanted: storage.depends_on(wrt.iter().map(|var| var.place.index), templates),
+            wanted: storage.depends_on(wrt.iter().map(|var| var.index()), templates),
             ahead,
             gradients: vec![None; wrt.len()],
             seeds: Vec::new(),
+            kept: Vec::new(),
             computed: Vec::new(),
             results: Vec::new(),
         }
@@ -194,11 +265,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
     #[inline]
     fn enter(
         &mut self,
-        template: &mut Template<Op>,
+        template: &mut std::sync::Arc<Template<Op>>,
         at: Cursor,
         operands: &[u32],
-        name: &Op::InputKey,
-        ctx: &mut Op::ADContext,
+        engine: &mut impl Engine<Op>,
     ) -> Result<Option<usize>, EagerError> {
         let first = at.values as usize;
         self.seeds.clear();
@@ -220,9 +290,38 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
             .iter()
             .map(|&operand| self.wanted[operand as usize]);
         let wanted: Flags = wanted.collect();
-        template
-            .find_or_derive(&seeded, &wanted, name, ctx)
-            .map(Some)
+        if let Some(known) = template.find(&seeded, &wanted) {
+            return Ok(Some(known));
+        }
+        let (name, ctx) = engine.derivation();
+        let template = std::sync::Arc::make_mut(template);
+        template.derive_for(&seeded, &wanted, name, ctx).map(Some)
+    }
+
+    /// Takes what was kept of a call, or copies it.
+    #[inline]
+    fn load(
+        &mut self,
+        template: &Template<Op>,
+        residuals: &mut [Option<Op::Operand>],
+        operands: &[u32],
+        at: Cursor,
+        engine: &impl Engine<Op, Value = Value>,
+        keep: bool,
+    ) {
+        self.kept.clear();
+        for (residual, which) in residuals.iter_mut().zip(&template.residuals) {
+            let value = match keep {
+                true => residual.clone(),
+                false => residual.take(),
+            };
+            let value = value.expect("a call that is not freed has its residuals");
+            let place = || match *which {
+                Residual::Output(output) => at.values + output,
+                Residual::Operand(at) => template.place_of(at as usize, operands),
+            };
+            self.kept.push(engine.residual(value, place));
+        }
     }
 
     /// Runs the instructions of a VJP.
@@ -230,25 +329,23 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
     fn run(
         &mut self,
         vjp: &Vjp<Op>,
-        kept: &[Option<Op::Operand>],
-        ctx: &mut Op::Context,
+        engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
         self.computed.clear();
         for instruction in &vjp.instructions {
             let operation = &instruction.operation;
-            let get = |place| find(place, kept, &self.seeds, &self.computed);
+            let get = |place| find(place, &self.kept, &self.seeds, &self.computed);
             // The usual numbers of operands need no list.
             match instruction.operands[..] {
-                [x] => operation.eval_into(ctx, &[get(x)], &mut self.results),
-                [x, y] => operation.eval_into(ctx, &[get(x), get(y)], &mut self.results),
+                [x] => engine.apply(operation, &[get(x)], &mut self.results)?,
+                [x, y] => engine.apply(operation, &[get(x), get(y)], &mut self.results)?,
                 ref more => {
-                    let more: Vec<&Op::Operand> = more.iter().map(|&place| get(place)).collect();
-                    operation.eval_into(ctx, &more, &mut self.results);
+                    let more: Vec<&Value> = more.iter().map(|&place| get(place)).collect();
+                    engine.apply(operation, &more, &mut self.results)?;
                 }
             }
             let (expected, found) = (instruction.results as usize, self.results.len());
             if expected != found {
-                let operation = &instruction.operation;
                 return Err(wrong_count(operation, Side::Outputs, expected, found));
             }
             self.computed.append(&mut self.results);
@@ -261,14 +358,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
     fn hand_on(
         &mut self,
         vjp: &Vjp<Op>,
-        kept: &[Option<Op::Operand>],
         operands: &[u32],
-        ctx: &mut Op::Context,
+        engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
         for (&operand, place) in operands.iter().zip(&vjp.cotangents) {
             if let Some(place) = *place {
-                let cotangent = find(place, kept, &self.seeds, &self.computed);
-                self.cotangents.add(operand, cotangent.clone(), ctx)?;
+                let cotangent = find(place, &self.kept, &self.seeds, &self.computed);
+                self.cotangents.add(operand, cotangent.clone(), engine)?;
             }
         }
         Ok(())
@@ -277,16 +373,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Sweep<Op> {
 
 /// A value, while a VJP runs.
 #[inline]
-fn find<'a, T>(
-    place: Place,
-    kept: &'a [Option<T>],
-    seeds: &'a [Option<T>],
-    computed: &'a [T],
-) -> &'a T {
-    let value = match place {
-        Place::Residual(at) => kept[at as usize].as_ref(),
-        Place::Seed(at) => seeds[at as usize].as_ref(),
-        Place::Computed(at) => computed.get(at as usize),
-    };
-    value.expect("a call that is not freed has its residuals, and a VJP uses seeds that are there")
+fn find<'a, T>(place: Place, kept: &'a [T], seeds: &'a [Option<T>], computed: &'a [T]) -> &'a T {
+    match place {
+        Place::Residual(at) => &kept[at as usize],
+        Place::Seed(at) => {
+            let seed = seeds[at as usize].as_ref();
+            seed.expect("a VJP uses the seeds that it was derived for")
+        }
+        Place::Computed(at) => &computed[at as usize],
+    }
 }

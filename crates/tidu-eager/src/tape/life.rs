@@ -54,6 +54,14 @@ impl Life {
         }
     }
 
+    /// The place of a value that is there already.
+    pub fn place_at(&self, index: u32) -> Place {
+        Place {
+            epoch: self.epoch_of(index),
+            ..self.place(index)
+        }
+    }
+
     /// Whether a place, which is not that of a constant, is good.
     #[inline]
     pub fn check(&self, place: Place) -> Result<(), Fault> {
@@ -109,11 +117,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn mark(&self) -> Mark {
         let cursor = self.storage.end();
         let last = cursor.values.saturating_sub(1);
-        let place = Place {
-            epoch: self.life.epoch_of(last),
-            ..self.life.place(last)
-        };
-        Mark { cursor, place }
+        Mark {
+            cursor,
+            place: self.life.place_at(last),
+        }
     }
 
     /// Forgets everything that came after a mark; variables from there on are stale. Memory is kept

@@ -1,11 +1,13 @@
 //! A tape: runs operations as it records them, and goes backward through what it recorded.
 
 mod backward;
+mod engine;
 mod life;
 mod storage;
 mod template;
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
@@ -55,7 +57,7 @@ use crate::recorder::KeySource;
 pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     life: Life,
     storage: Storage<Op>,
-    templates: Vec<Template<Op>>,
+    templates: Vec<Arc<Template<Op>>>,
     /// The templates that were used last, the latest first.
     recent: Vec<u32>,
     /// What inputs of derived functions are named after.
@@ -134,7 +136,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operation: Op,
         operands: &[&Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let first = self.run(operation, operands)?;
+        let first = self.run(&operation, operands)?;
         let places = (first..).map(|index| match first {
             CONSTANT => Place::NONE,
             _ => self.life.place(index),
@@ -162,7 +164,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 found: operation.output_count(),
             });
         }
-        let index = self.run(operation, operands)?;
+        let index = self.run(&operation, operands)?;
         let value = self
             .results
             .pop()
@@ -184,11 +186,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// Computes the results of an operation into `results` and returns the index of the first, or
     /// [`CONSTANT`].
-    fn run(&mut self, operation: Op, operands: &[&Var<Op>]) -> Result<u32, EagerError> {
+    fn run(&mut self, operation: &Op, operands: &[&Var<Op>]) -> Result<u32, EagerError> {
         let expected = operation.input_count();
         if operands.len() != expected {
             return Err(wrong_count(
-                &operation,
+                operation,
                 crate::Side::Inputs,
                 expected,
                 operands.len(),
@@ -201,13 +203,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 if let Err(error) = self.life.check(operand.place) {
                     return Err(error.of(format!(
                         "operand {position} of {}",
-                        describe_operation(&operation)
+                        describe_operation(operation)
                     )));
                 }
             }
         }
         let template = match any_active && !self.paused {
-            true => Some(self.template(&operation, operands)?),
+            true => Some(self.template(operation, operands)?),
             false => None,
         };
         self.results.clear();
@@ -225,7 +227,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if self.results.len() != expected {
             let found = self.results.len();
             return Err(wrong_count(
-                &operation,
+                operation,
                 crate::Side::Outputs,
                 expected,
                 found,
@@ -266,7 +268,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 return Ok(known);
             }
         }
-        let known = self.templates.iter().position(is_this);
+        let known = self.templates.iter().position(|template| is_this(template));
         let known = match known {
             Some(known) => known as u32,
             None => {
@@ -276,7 +278,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                     .collect();
                 let template =
                     Template::derive(operation.clone(), active, &self.name, &mut self.ad_ctx)?;
-                self.templates.push(template);
+                self.templates.push(Arc::new(template));
                 self.templates.len() as u32 - 1
             }
         };
@@ -303,6 +305,10 @@ impl<Op: GraphOperation> Var<Op> {
     /// Whether a gradient can flow to the value.
     pub fn requires_grad(&self) -> bool {
         self.place.index != CONSTANT
+    }
+
+    fn index(&self) -> u32 {
+        self.place.index
     }
 
     /// The same value as a constant.

@@ -1,5 +1,7 @@
 //! What a tape holds of each call, in parallel lists.
 
+use std::sync::Arc;
+
 use tidu_ad::Primitive;
 use tidu_graph::GraphOperation;
 
@@ -79,7 +81,7 @@ impl<Op: GraphOperation> Storage<Op> {
 
     /// Moves to the call before, and returns it.
     #[inline]
-    pub fn step_back(&self, cursor: &mut Cursor, templates: &[Template<Op>]) -> Node
+    pub fn step_back(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) -> Node
     where
         Op: Primitive,
     {
@@ -101,7 +103,7 @@ impl<Op: GraphOperation> Storage<Op> {
     pub fn depends_on(
         &self,
         values: impl Iterator<Item = u32>,
-        templates: &[Template<Op>],
+        templates: &[Arc<Template<Op>>],
     ) -> Vec<bool>
     where
         Op: Primitive,
@@ -123,6 +125,24 @@ impl<Op: GraphOperation> Storage<Op> {
             value += template.outputs as usize;
         }
         depends
+    }
+
+    /// Takes all that there is; what is added from now on comes after it. See [`join`](Self::join).
+    pub fn set_aside(&mut self) -> Self {
+        let after = Self {
+            values: self.values,
+            ..Self::new()
+        };
+        std::mem::replace(self, after)
+    }
+
+    /// Puts back what was set aside.
+    pub fn join(&mut self, past: Self) {
+        let after = std::mem::replace(self, past);
+        self.nodes.extend(after.nodes);
+        self.operands.extend(after.operands);
+        self.residuals.extend(after.residuals);
+        self.values = after.values;
     }
 
     /// Drops everything from a position on.

@@ -5,9 +5,11 @@ use smallvec::SmallVec;
 use tidu_ad::{OperationVjp, Primitive};
 use tidu_graph::{EvaluableGraphOperation, ValueRef, describe_operation};
 
+use super::CONSTANT;
 use crate::error::EagerError;
 
 /// An operation with some of its operands active.
+#[derive(Clone)]
 pub(super) struct Template<Op: Primitive> {
     pub operation: Op,
     /// By operand.
@@ -92,26 +94,31 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         known.position(|(s, w, _)| s.as_slice() == seeded && w.as_slice() == wanted)
     }
 
-    /// [`find`](Self::find), having derived it if need be.
-    pub fn find_or_derive(
+    /// Derives the VJP for some seeded results and wanted cotangents.
+    pub fn derive_for(
         &mut self,
         seeded: &[bool],
         wanted: &[bool],
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, EagerError> {
-        if let Some(known) = self.find(seeded, wanted) {
-            return Ok(known);
-        }
         let mut wanted_of = wanted.iter();
         let active = self.active.iter();
-        let active: Flags = active
-            .map(|active| *active && wanted_of.next() == Some(&true))
-            .collect();
+        let active = active.map(|active| *active && wanted_of.next() == Some(&true));
+        let active: Flags = active.collect();
         let vjp = derive(&self.operation, name, &active, seeded, ctx)?;
         let vjp = self.lower(&vjp, seeded)?;
         self.vjps.push((seeded.into(), wanted.into(), vjp));
         Ok(self.vjps.len() - 1)
+    }
+
+    /// The index on the tape of an operand of a call, given those of its active operands.
+    pub fn place_of(&self, operand: usize, operands: &[u32]) -> u32 {
+        if !self.active[operand] {
+            return CONSTANT;
+        }
+        let before = self.active[..operand].iter();
+        operands[before.filter(|active| **active).count()]
     }
 
     pub fn vjp(&self, at: usize) -> &Vjp<Op> {
