@@ -151,6 +151,21 @@ pub enum EagerError {
     },
 }
 
+/// A call, or an operation, with the wrong number of operands or results.
+pub(crate) fn wrong_count(
+    primitive: String,
+    side: Side,
+    expected: usize,
+    found: usize,
+) -> EagerError {
+    EagerError::WrongValueCount {
+        primitive,
+        side,
+        expected,
+        found,
+    }
+}
+
 fn at(location: &Option<&'static Location<'static>>) -> String {
     match location {
         Some(location) => format!(", applied at {location},"),

@@ -129,6 +129,11 @@ impl<Op: GraphOperation> Function<Op> {
         Self::settle(&flat, inputs, names, None)
     }
 
+    /// Whether this is a clone of the other, or the other way round.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.output_names, &other.output_names) && self.graph.is_clone_of(&other.graph)
+    }
+
     /// The graph. Its inputs and outputs are the function's, in order.
     pub fn as_graph(&self) -> &Graph<Op> {
         &self.graph

@@ -1,14 +1,18 @@
 //! Going backward through a tape.
 
+use std::ops::Range;
+use std::panic::Location;
+use std::sync::Arc;
+
 use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, describe_operation};
 
 use super::engine::{Engine, Evaluate, Record};
-use super::storage::{Cursor, Storage};
+use super::storage::{Cursor, Kind, Storage};
 use super::template::{Flags, Place, Residual, Template, Vjp};
-use super::{CONSTANT, Tape, Var, wrong_count};
+use super::{Tape, Var};
 use crate::Side;
-use crate::error::EagerError;
+use crate::error::{EagerError, wrong_count};
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by each of `wrt`, for `outputs` of pairs (yᵢ, seedᵢ); `None` for
@@ -33,7 +37,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         outputs: &[(&Var<Op>, Op::Operand)],
         wrt: &[&Var<Op>],
     ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
-        self.evaluate_backward(outputs, wrt, false)
+        go_back(&mut Evaluate(self), outputs, wrt, false)
     }
 
     /// [`backward`](Self::backward), without freeing anything.
@@ -46,7 +50,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         outputs: &[(&Var<Op>, Op::Operand)],
         wrt: &[&Var<Op>],
     ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
-        self.evaluate_backward(outputs, wrt, true)
+        go_back(&mut Evaluate(self), outputs, wrt, true)
     }
 
     /// [`backward`](Self::backward) with the gradients themselves recorded, so that one can go backward
@@ -65,62 +69,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 self.check(seed, || format!("seed {position}"))?;
             }
         }
-        self.check_ends(outputs.iter().map(|(output, _)| *output), wrt)?;
-        let seeds: Vec<_> = outputs
-            .iter()
-            .map(|(y, seed)| (y.index(), seed.clone()))
-            .collect();
-        // The past is set aside while what is computed of it is recorded after it.
-        let mut past = self.storage.set_aside();
-        let mut templates = self.templates.clone();
-        let mut engine = Record { tape: self };
-        let gradients = sweep(&mut past, &mut templates, &mut engine, seeds, wrt, true);
-        self.storage.join(past);
-        gradients
+        go_back(&mut Record(self), outputs, wrt, true)
     }
 
-    fn evaluate_backward(
-        &mut self,
-        outputs: &[(&Var<Op>, Op::Operand)],
-        wrt: &[&Var<Op>],
-        keep: bool,
-    ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
-        self.check_ends(outputs.iter().map(|(output, _)| *output), wrt)?;
-        let seeds: Vec<_> = outputs
-            .iter()
-            .map(|(y, seed)| (y.index(), seed.clone()))
-            .collect();
-        let mut engine = Evaluate {
-            ctx: &mut self.ctx,
-            name: &self.name,
-            ad_ctx: &mut self.ad_ctx,
-        };
-        sweep(
-            &mut self.storage,
-            &mut self.templates,
-            &mut engine,
-            seeds,
-            wrt,
-            keep,
-        )
-    }
-
-    fn check_ends<'a>(
+    /// Fails for what is no variable of this tape.
+    pub(super) fn check(
         &self,
-        outputs: impl Iterator<Item = &'a Var<Op>>,
-        wrt: &[&Var<Op>],
+        var: &Var<Op>,
+        place: impl Fn() -> String,
     ) -> Result<(), EagerError> {
-        for (position, output) in outputs.enumerate() {
-            self.check(output, || format!("output {position}"))?;
-        }
-        for (position, input) in wrt.iter().enumerate() {
-            self.check(input, || format!("input {position}"))?;
-        }
-        Ok(())
-    }
-
-    fn check(&self, var: &Var<Op>, place: impl Fn() -> String) -> Result<(), EagerError> {
-        if var.index() == CONSTANT {
+        if !var.requires_grad() {
             return Err(EagerError::ConstantVar { place: place() });
         }
         let checked = self.life.check(var.place);
@@ -128,46 +86,33 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 }
 
-/// The one walk behind every way to go backward: through all calls, from the last to the first.
-fn sweep<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
-    storage: &mut Storage<Op>,
-    templates: &mut [std::sync::Arc<Template<Op>>],
+/// One pass backward over a whole tape. What it has recorded is set aside meanwhile, so that whatever
+/// is recorded on the way comes after it.
+fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     engine: &mut E,
-    seeds: Vec<(u32, E::Value)>,
+    outputs: &[(&Var<Op>, E::Value)],
     wrt: &[&Var<Op>],
     keep: bool,
 ) -> Result<Vec<Option<E::Value>>, EagerError> {
-    let mut pass = Sweep::new(storage, templates, wrt);
-    for (output, seed) in seeds {
-        pass.cotangents.add(output, seed, engine)?;
+    for (position, (output, _)) in outputs.iter().enumerate() {
+        engine
+            .tape()
+            .check(output, || format!("output {position}"))?;
     }
-    let mut cursor = storage.end();
-    while cursor.nodes > 0 {
-        let node = storage.step_back(&mut cursor, templates);
-        pass.collect(cursor.values);
-        let Some(template) = node.template() else {
-            continue;
-        };
-        let template = &mut templates[template];
-        let operands = &storage.operands[cursor.operands..][..template.active_count as usize];
-        let Some(vjp) = pass.enter(template, cursor, operands, engine)? else {
-            continue;
-        };
-        if node.is_freed() {
-            return Err(EagerError::Freed {
-                operation: describe_operation(&template.operation),
-            });
-        }
-        let residuals = &mut storage.residuals[cursor.residuals..][..template.residuals.len()];
-        pass.load(template, residuals, operands, cursor, engine, keep);
-        let vjp = template.vjp(vjp);
-        pass.run(vjp, engine)?;
-        pass.hand_on(vjp, operands, engine)?;
-        if !keep {
-            storage.nodes[cursor.nodes].free();
-        }
+    for (position, input) in wrt.iter().enumerate() {
+        engine.tape().check(input, || format!("input {position}"))?;
     }
-    Ok(pass.gradients)
+    let paused = std::mem::replace(&mut engine.tape().paused, false);
+    let mut past = engine.tape().storage.set_aside();
+    let mut pass = Sweep::new(engine, &past, wrt, keep);
+    let seeded = outputs
+        .iter()
+        .try_for_each(|(output, seed)| pass.cotangents.add(output.index(), seed.clone(), engine));
+    let swept = seeded.and_then(|()| pass.sweep(&mut past, engine));
+    let tape = engine.tape();
+    tape.paused = paused;
+    tape.storage.join(past);
+    swept.map(|()| pass.gradients)
 }
 
 /// The cotangents of all values, as far as they have been added up.
@@ -195,7 +140,10 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
                 let found = self.sum.len();
                 match (self.sum.pop(), found) {
                     (Some(sum), 1) => sum,
-                    _ => return Err(wrong_count(&self.add, Side::Outputs, 1, found)),
+                    _ => {
+                        let add = describe_operation(&self.add);
+                        return Err(wrong_count(add, Side::Outputs, 1, found));
+                    }
                 }
             }
         };
@@ -205,7 +153,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
 }
 
 /// One pass backward.
-struct Sweep<Op, Value> {
+struct Sweep<Op: Primitive, Value> {
+    keep: bool,
+    templates: Vec<Arc<Template<Op>>>,
     cotangents: Cotangents<Op, Value>,
     /// By value: whether it depends on one of the values to differentiate by.
     wanted: Vec<bool>,
@@ -213,6 +163,8 @@ struct Sweep<Op, Value> {
     /// next last.
     ahead: Vec<(u32, usize)>,
     gradients: Vec<Option<Value>>,
+    /// Whether some value has a hook.
+    hooked: bool,
     /// Of the call at hand: the cotangents of its results, what was kept of it, and what instructions
     /// have computed.
     seeds: Vec<Option<Value>>,
@@ -222,29 +174,91 @@ struct Sweep<Op, Value> {
 }
 
 impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
-    fn new(
-        storage: &Storage<Op>,
-        templates: &[std::sync::Arc<Template<Op>>],
+    fn new<E: Engine<Op, Value = Value>>(
+        engine: &mut E,
+        past: &Storage<Op>,
         wrt: &[&Var<Op>],
+        keep: bool,
     ) -> Self {
-        let values = storage.values as usize;
+        let templates = engine.tape().templates.clone();
+        let values = past.values as usize;
         let mut by_value = Vec::with_capacity(values);
         by_value.resize_with(values, || None);
+        let mut wanted = vec![false; values];
+        wrt.iter()
+            .for_each(|var| wanted[var.index() as usize] = true);
+        past.mark_dependents(&mut wanted, &templates);
         let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
         ahead.sort_unstable();
         Self {
+            keep,
+            templates,
             cotangents: Cotangents {
                 by_value,
                 add: Op::add(),
                 sum: Vec::new(),
             },
-            wanted: storage.depends_on(wrt.iter().map(|var| var.index()), templates),
+            wanted,
             ahead,
             gradients: vec![None; wrt.len()],
+            hooked: !engine.tape().hooks.is_empty(),
             seeds: Vec::new(),
             kept: Vec::new(),
             computed: Vec::new(),
             results: Vec::new(),
+        }
+    }
+
+    /// The one walk behind every way to go backward: through all calls, from the last to the first.
+    fn sweep<E: Engine<Op, Value = Value>>(
+        &mut self,
+        storage: &mut Storage<Op>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let mut cursor = storage.end();
+        while cursor.nodes > 0 {
+            let after = cursor.values;
+            let node = storage.step_back(&mut cursor, &self.templates);
+            if self.hooked {
+                self.call_hooks(cursor.values..after, engine);
+            }
+            self.collect(cursor.values);
+            match node.kind() {
+                Kind::Leaf => {}
+                Kind::Segment => self.segment(storage, cursor, engine)?,
+                Kind::Call(template) => {
+                    let Some(vjp) = self.enter(template, cursor, storage, engine)? else {
+                        continue;
+                    };
+                    let template = Arc::clone(&self.templates[template]);
+                    if node.is_freed() {
+                        return Err(freed(template.describe()));
+                    }
+                    self.load(&template, cursor, storage, engine);
+                    if !self.keep {
+                        storage.nodes[cursor.nodes].free();
+                    }
+                    let location = storage.locations.get(cursor.nodes).copied().flatten();
+                    self.run(&template, vjp, location, engine)?;
+                    let operands = &storage.operands[cursor.operands..];
+                    self.hand_on(template.vjp(vjp), operands, engine)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls the hooks of values whose gradients are complete.
+    #[cold]
+    fn call_hooks<E: Engine<Op, Value = Value>>(&mut self, values: Range<u32>, engine: &mut E) {
+        for value in values {
+            let Some(gradient) = &mut self.cotangents.by_value[value as usize] else {
+                continue;
+            };
+            let operand = engine.operand(gradient).clone();
+            if let Some(replaced) = engine.tape().call_hooks(value, &operand) {
+                *gradient = engine.constant(replaced);
+            }
         }
     }
 
@@ -263,16 +277,18 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     /// Takes the cotangents of a call's results and chooses the VJP for those that are there and for
     /// what is wanted; `None` if nothing is there, or nothing wanted.
     #[inline]
-    fn enter(
+    fn enter<E: Engine<Op, Value = Value>>(
         &mut self,
-        template: &mut std::sync::Arc<Template<Op>>,
+        id: usize,
         at: Cursor,
-        operands: &[u32],
-        engine: &mut impl Engine<Op>,
+        storage: &Storage<Op>,
+        engine: &mut E,
     ) -> Result<Option<usize>, EagerError> {
+        let template = &self.templates[id];
+        let operands = &storage.operands[at.operands..][..template.active_count as usize];
         let first = at.values as usize;
-        self.seeds.clear();
         let cotangents = &mut self.cotangents.by_value[first..first + template.outputs as usize];
+        self.seeds.clear();
         self.seeds.extend(cotangents.iter_mut().map(Option::take));
         let seeded = self.seeds.iter().filter(|seed| seed.is_some()).count();
         let wanted = operands
@@ -282,57 +298,71 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         if seeded == 0 || wanted == 0 {
             return Ok(None);
         }
-        if (seeded, wanted) == (self.seeds.len(), operands.len()) {
+        let visible = template.visible as usize;
+        let whole = self.seeds[..visible].iter().all(Option::is_some);
+        if whole && (seeded, wanted) == (visible, operands.len()) {
             return Ok(Some(Template::<Op>::WHOLE));
         }
         let seeded: Flags = self.seeds.iter().map(Option::is_some).collect();
         let wanted = operands
             .iter()
             .map(|&operand| self.wanted[operand as usize]);
-        let wanted: Flags = wanted.collect();
-        if let Some(known) = template.find(&seeded, &wanted) {
-            return Ok(Some(known));
+        self.variant(id, &seeded, &wanted.collect::<Flags>(), engine)
+            .map(Some)
+    }
+
+    /// The VJP for a choice of seeds and cotangents, derived if need be.
+    #[cold]
+    fn variant<E: Engine<Op, Value = Value>>(
+        &mut self,
+        id: usize,
+        seeded: &[bool],
+        wanted: &[bool],
+        engine: &mut E,
+    ) -> Result<usize, EagerError> {
+        if let Some(known) = self.templates[id].find(seeded, wanted) {
+            return Ok(known);
         }
-        let (name, ctx) = engine.derivation();
-        let template = std::sync::Arc::make_mut(template);
-        template.derive_for(&seeded, &wanted, name, ctx).map(Some)
+        let tape = engine.tape();
+        let template = Arc::make_mut(&mut self.templates[id]);
+        let variant = template.derive_for(seeded, wanted, &tape.name, &mut tape.ad_ctx)?;
+        tape.templates[id] = Arc::clone(&self.templates[id]);
+        Ok(variant)
     }
 
     /// Takes what was kept of a call, or copies it.
     #[inline]
-    fn load(
+    fn load<E: Engine<Op, Value = Value>>(
         &mut self,
         template: &Template<Op>,
-        residuals: &mut [Option<Op::Operand>],
-        operands: &[u32],
         at: Cursor,
-        engine: &impl Engine<Op, Value = Value>,
-        keep: bool,
+        storage: &mut Storage<Op>,
+        engine: &E,
     ) {
+        let residuals = &mut storage.residuals[at.residuals..][..template.residuals.len()];
+        let operands = &storage.operands[at.operands..];
         self.kept.clear();
         for (residual, which) in residuals.iter_mut().zip(&template.residuals) {
-            let value = match keep {
-                true => residual.clone(),
-                false => residual.take(),
-            };
-            let value = value.expect("a call that is not freed has its residuals");
-            let place = || match *which {
+            let value = take_or_copy(residual, self.keep);
+            let index = || match *which {
                 Residual::Output(output) => at.values + output,
-                Residual::Operand(at) => template.place_of(at as usize, operands),
+                Residual::Operand(operand) => template.place_of(operand as usize, operands),
             };
-            self.kept.push(engine.residual(value, place));
+            self.kept.push(engine.residual(value, index));
         }
     }
 
     /// Runs the instructions of a VJP.
     #[inline]
-    fn run(
+    fn run<E: Engine<Op, Value = Value>>(
         &mut self,
-        vjp: &Vjp<Op>,
-        engine: &mut impl Engine<Op, Value = Value>,
+        template: &Template<Op>,
+        vjp: usize,
+        location: Option<&'static Location<'static>>,
+        engine: &mut E,
     ) -> Result<(), EagerError> {
         self.computed.clear();
-        for instruction in &vjp.instructions {
+        for instruction in &template.vjp(vjp).instructions {
             let operation = &instruction.operation;
             let get = |place| find(place, &self.kept, &self.seeds, &self.computed);
             // The usual numbers of operands need no list.
@@ -346,7 +376,11 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             }
             let (expected, found) = (instruction.results as usize, self.results.len());
             if expected != found {
+                let operation = describe_operation(operation);
                 return Err(wrong_count(operation, Side::Outputs, expected, found));
+            }
+            for result in &self.results {
+                engine.check(result, operation, template, location)?;
             }
             self.computed.append(&mut self.results);
         }
@@ -355,11 +389,11 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
 
     /// Adds what a VJP has computed to the cotangents of the operands.
     #[inline]
-    fn hand_on(
+    fn hand_on<E: Engine<Op, Value = Value>>(
         &mut self,
         vjp: &Vjp<Op>,
         operands: &[u32],
-        engine: &mut impl Engine<Op, Value = Value>,
+        engine: &mut E,
     ) -> Result<(), EagerError> {
         for (&operand, place) in operands.iter().zip(&vjp.cotangents) {
             if let Some(place) = *place {
@@ -368,6 +402,85 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             }
         }
         Ok(())
+    }
+
+    /// Runs a segment again, recording, and goes backward through what it recorded.
+    fn segment<E: Engine<Op, Value = Value>>(
+        &mut self,
+        storage: &mut Storage<Op>,
+        at: Cursor,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let segment = &mut storage.segments[at.segments];
+        let results = at.values as usize..(at.values + segment.outputs) as usize;
+        let seeds = self.cotangents.by_value[results].iter_mut();
+        let seeds: Vec<Option<Value>> = seeds.map(Option::take).collect();
+        if seeds.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let body = match self.keep {
+            true => segment.body.clone(),
+            false => segment.body.take(),
+        };
+        let body = body.ok_or_else(|| freed("a segment".into()))?;
+        let count = segment.operands as usize;
+        let kept = storage.residuals[at.residuals..][..count].iter_mut();
+        let operands = kept.zip(&storage.operands[at.operands..]);
+        let operands = operands.map(|(kept, &index)| Var {
+            value: take_or_copy(kept, self.keep),
+            place: engine.tape().place_at(index),
+        });
+        let operands: Vec<Var<Op>> = operands.collect();
+
+        let before = engine.tape().storage.set_aside();
+        let first = before.values;
+        let results = body(engine.tape(), &operands);
+        let mut again = engine.tape().storage.set_aside();
+        let outcome = results.and_then(|results| self.inside(&mut again, &results, seeds, engine));
+        let tape = engine.tape();
+        if E::RECORDS {
+            tape.storage.join(again);
+            tape.storage.join(before);
+        } else {
+            // Nothing of it remains, and its indices are given out again.
+            tape.storage = before;
+            tape.life.cut(first);
+            self.cotangents.by_value.truncate(first as usize);
+            self.wanted.truncate(first as usize);
+        }
+        outcome
+    }
+
+    /// Goes backward through a segment that was run again.
+    fn inside<E: Engine<Op, Value = Value>>(
+        &mut self,
+        again: &mut Storage<Op>,
+        results: &[Var<Op>],
+        seeds: Vec<Option<Value>>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        if results.len() != seeds.len() {
+            let (expected, found) = (seeds.len(), results.len());
+            return Err(wrong_count(
+                "a segment".into(),
+                Side::Outputs,
+                expected,
+                found,
+            ));
+        }
+        let known = self.templates.len();
+        self.templates
+            .extend(engine.tape().templates[known..].iter().cloned());
+        let values = again.values as usize;
+        self.cotangents.by_value.resize_with(values, || None);
+        self.wanted.resize(values, false);
+        again.mark_dependents(&mut self.wanted, &self.templates);
+        for (result, seed) in results.iter().zip(seeds) {
+            if let Some(seed) = seed.filter(|_| result.requires_grad()) {
+                self.cotangents.add(result.index(), seed, engine)?;
+            }
+        }
+        self.sweep(again, engine)
     }
 }
 
@@ -382,4 +495,18 @@ fn find<'a, T>(place: Place, kept: &'a [T], seeds: &'a [Option<T>], computed: &'
         }
         Place::Computed(at) => &computed[at as usize],
     }
+}
+
+/// What was kept of a call that is not freed.
+#[inline]
+fn take_or_copy<T: Clone>(kept: &mut Option<T>, keep: bool) -> T {
+    let value = match keep {
+        true => kept.clone(),
+        false => kept.take(),
+    };
+    value.expect("a call that is not freed has all that was kept of it")
+}
+
+fn freed(operation: String) -> EagerError {
+    EagerError::Freed { operation }
 }

@@ -90,7 +90,7 @@ impl Life {
     }
 
     /// Indices from here on are given out again.
-    fn cut(&mut self, values: u32) {
+    pub fn cut(&mut self, values: u32) {
         while self
             .epochs
             .last()
@@ -136,14 +136,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             let checked = self.life.check(mark.place);
             checked.map_err(|fault| fault.of("the mark to go back to".into()))?;
         }
-        self.storage.truncate(mark.cursor);
-        self.life.cut(mark.cursor.values);
+        self.cut(mark.cursor);
         Ok(())
     }
 
     /// Forgets everything. All variables are stale, but for constants.
     pub fn clear(&mut self) {
-        self.storage.truncate(Cursor::START);
-        self.life.cut(0);
+        self.cut(Cursor::default());
+    }
+
+    fn cut(&mut self, to: Cursor) {
+        self.storage.truncate(to);
+        self.hooks.retain(|(value, _)| *value < to.values);
+        self.life.cut(to.values);
     }
 }

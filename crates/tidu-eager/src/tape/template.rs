@@ -1,25 +1,46 @@
 //! What a tape knows of an operation once it has derived it: what to keep going forward, what to
 //! compute going backward.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
-use tidu_ad::{OperationVjp, Primitive};
+use tidu_ad::{Function, FunctionError, FunctionProgram, OperationVjp, Primitive, Wrt};
 use tidu_graph::{EvaluableGraphOperation, ValueRef, describe_operation};
 
 use super::CONSTANT;
 use crate::error::EagerError;
 
-/// An operation with some of its operands active.
+/// An operation, or a function, with some of its operands active.
 #[derive(Clone)]
 pub(super) struct Template<Op: Primitive> {
-    pub operation: Op,
+    pub callee: Callee<Op>,
     /// By operand.
     pub active: Flags,
     pub active_count: u32,
+    /// With those that only going backward uses.
     pub outputs: u32,
+    /// The results that a caller is given, the first ones.
+    pub visible: u32,
     /// What is kept of a call, in order.
     pub residuals: Vec<Residual>,
-    /// By which results are seeded, and which cotangents are wanted.
-    vjps: Vec<(Flags, Flags, Vjp<Op>)>,
+    vjps: Vec<Variant<Op>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Callee<Op: Primitive> {
+    Operation(Op),
+    Function(Arc<Call<Op>>),
+}
+
+/// A function that is called as one.
+pub(super) struct Call<Op: Primitive> {
+    /// As it was given.
+    pub function: Function<Op>,
+    /// Whether going backward computes residuals again.
+    pub recomputes: bool,
+    /// With residuals among the outputs, unless they are computed again.
+    extended: Function<Op>,
+    pub program: FunctionProgram<Op>,
 }
 
 /// One flag an operand or result.
@@ -30,6 +51,14 @@ pub(super) type Flags = SmallVec<[bool; 4]>;
 pub(super) enum Residual {
     Operand(u32),
     Output(u32),
+}
+
+/// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
+#[derive(Clone)]
+struct Variant<Op> {
+    seeded: Flags,
+    wanted: Flags,
+    vjp: Vjp<Op>,
 }
 
 /// How cotangents of results become cotangents of active operands: instructions that run one after
@@ -59,39 +88,97 @@ pub(super) enum Place {
     Computed(u32),
 }
 
+/// What an input of a derived function is.
+#[derive(Clone, Copy)]
+enum Source {
+    Residual(Residual),
+    Seed(u32),
+}
+
 impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
-    /// Derives an operation for cotangents of all its results.
-    pub fn derive(
-        operation: Op,
+    /// The VJP for all visible results seeded, no others, and all cotangents wanted.
+    pub const WHOLE: usize = 0;
+
+    /// Derives an operation.
+    pub fn of_operation(
+        operation: &Op,
         active: Flags,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
         let outputs = operation.output_count();
-        let all_outputs = Flags::from_elem(true, outputs);
-        let vjp = derive(&operation, name, &active, &all_outputs, ctx)?;
-        let residuals = residuals_of(&vjp, operation.input_count(), outputs);
-        let mut template = Self {
-            active_count: active.iter().filter(|active| **active).count() as u32,
-            outputs: outputs as u32,
-            operation,
+        let mut template = Self::new(
+            Callee::Operation(operation.clone()),
             active,
-            residuals,
-            vjps: Vec::new(),
-        };
-        let wanted = Flags::from_elem(true, template.active_count as usize);
-        let vjp = template.lower(&vjp, &all_outputs)?;
-        template.vjps.push((all_outputs, wanted, vjp));
+            outputs,
+            outputs,
+        );
+        let seeded = Flags::from_elem(true, outputs);
+        let vjp = OperationVjp::derive(operation, name, &template.active, &seeded, ctx);
+        let vjp = vjp.map_err(|source| template.cannot_derive(source))?;
+        template.residuals = residuals_of(&vjp, operation.input_count(), outputs);
+        let lowered = template.lower_operation(&vjp, &seeded)?;
+        template.remember(seeded, lowered);
         Ok(template)
     }
 
-    /// The VJP for all results seeded and all cotangents wanted.
-    pub const WHOLE: usize = 0;
+    /// Derives a function. If it `recomputes`, its operands are all that is kept of a call.
+    pub fn of_function(
+        function: &Function<Op>,
+        active: Flags,
+        recomputes: bool,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, EagerError> {
+        let cannot_derive = |source| cannot_derive("the function", source);
+        let visible = function.output_names().len();
+        let operands = (0..active.len() as u32).map(Residual::Operand);
+        let mut residuals: Vec<Residual> = operands.collect();
+        let wrt = positions(&active);
+        let (extended, linear) = match recomputes {
+            true => (function.clone(), None),
+            false => {
+                let split = function
+                    .within(ctx)
+                    .linearize(wrt.clone())
+                    .map_err(cannot_derive)?;
+                (split.primal, Some(split.linear))
+            }
+        };
+        let outputs = extended.output_names().len();
+        residuals.extend((visible as u32..outputs as u32).map(Residual::Output));
+        let call = Call {
+            function: function.clone(),
+            recomputes,
+            program: extended.compile(),
+            extended,
+        };
+        let callee = Callee::Function(Arc::new(call));
+        let mut template = Self::new(callee, active, outputs, visible);
+        template.residuals = residuals;
+        let mut seeded = Flags::from_elem(true, visible);
+        seeded.resize(outputs, false);
+        let wanted = Flags::from_elem(true, template.active_count as usize);
+        let vjp = match linear {
+            None => template.vjp_of_function(&seeded, &wanted, ctx)?,
+            Some(linear) => {
+                let hidden = outputs - visible;
+                let tangents = (hidden..hidden + template.active_count as usize).collect();
+                let transposed = linear.within(ctx).transpose(Wrt::At(tangents));
+                let transposed = transposed.map_err(cannot_derive)?;
+                let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
+                let seeds = (0..visible as u32).map(Source::Seed);
+                let sources = residuals.map(Source::Residual).chain(seeds);
+                template.lower(&transposed, sources, (0..wanted.len()).map(Some))?
+            }
+        };
+        template.remember(seeded, vjp);
+        Ok(template)
+    }
 
     /// Where to find the VJP for some seeded results and wanted cotangents, if it is there.
     pub fn find(&self, seeded: &[bool], wanted: &[bool]) -> Option<usize> {
         let mut known = self.vjps.iter();
-        known.position(|(s, w, _)| s.as_slice() == seeded && w.as_slice() == wanted)
+        known.position(|known| *known.seeded == *seeded && *known.wanted == *wanted)
     }
 
     /// Derives the VJP for some seeded results and wanted cotangents.
@@ -102,13 +189,23 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, EagerError> {
-        let mut wanted_of = wanted.iter();
-        let active = self.active.iter();
-        let active = active.map(|active| *active && wanted_of.next() == Some(&true));
-        let active: Flags = active.collect();
-        let vjp = derive(&self.operation, name, &active, seeded, ctx)?;
-        let vjp = self.lower(&vjp, seeded)?;
-        self.vjps.push((seeded.into(), wanted.into(), vjp));
+        let vjp = match &self.callee {
+            Callee::Function(_) => self.vjp_of_function(seeded, wanted, ctx)?,
+            Callee::Operation(operation) => {
+                let mut wanted = wanted.iter();
+                let active = self.active.iter();
+                let active = active.map(|active| *active && wanted.next() == Some(&true));
+                let active: Flags = active.collect();
+                let vjp = OperationVjp::derive(operation, name, &active, seeded, ctx);
+                let vjp = vjp.map_err(|source| self.cannot_derive(source))?;
+                self.lower_operation(&vjp, seeded)?
+            }
+        };
+        self.vjps.push(Variant {
+            seeded: seeded.into(),
+            wanted: wanted.into(),
+            vjp,
+        });
         Ok(self.vjps.len() - 1)
     }
 
@@ -122,27 +219,110 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 
     pub fn vjp(&self, at: usize) -> &Vjp<Op> {
-        &self.vjps[at].2
+        &self.vjps[at].vjp
     }
 
-    /// Turns a function into instructions.
-    fn lower(&self, vjp: &OperationVjp<Op>, seeded: &[bool]) -> Result<Vjp<Op>, EagerError> {
-        let graph = vjp.function.as_graph();
-        let operands = self.active.len();
-        let outputs = self.outputs as usize;
-        let seeds: Vec<u32> = (0..self.outputs)
-            .filter(|&output| seeded[output as usize])
-            .collect();
+    /// As errors name it.
+    pub fn describe(&self) -> String {
+        match &self.callee {
+            Callee::Operation(operation) => describe_operation(operation),
+            Callee::Function(call) => {
+                format!("a function of {}", call.function.input_names().join(", "))
+            }
+        }
+    }
+
+    fn new(callee: Callee<Op>, active: Flags, outputs: usize, visible: usize) -> Self {
+        Self {
+            callee,
+            active_count: active.iter().filter(|active| **active).count() as u32,
+            active,
+            outputs: outputs as u32,
+            visible: visible as u32,
+            residuals: Vec::new(),
+            vjps: Vec::new(),
+        }
+    }
+
+    fn remember(&mut self, seeded: Flags, vjp: Vjp<Op>) {
+        self.vjps.push(Variant {
+            seeded,
+            wanted: Flags::from_elem(true, self.active_count as usize),
+            vjp,
+        });
+    }
+
+    /// The VJP of a function from its operands alone.
+    fn vjp_of_function(
+        &self,
+        seeded: &[bool],
+        wanted: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Vjp<Op>, EagerError> {
+        let Callee::Function(call) = &self.callee else {
+            unreachable!("asked of functions only");
+        };
+        let seeds: Vec<usize> = (0..seeded.len()).filter(|&at| seeded[at]).collect();
+        let active = (0..self.active.len()).filter(|&at| self.active[at]);
+        let chosen = active.zip(wanted).filter(|(_, wanted)| **wanted);
+        let wrt: Vec<usize> = chosen.map(|(at, _)| at).collect();
+        let count = wrt.len();
+        let derived = call.extended.select_at(&seeds).and_then(|function| {
+            let vjp = function.within(ctx).vjp(Wrt::At(wrt))?;
+            vjp.select_at(&(seeds.len()..seeds.len() + count).collect::<Vec<_>>())
+        });
+        let derived = derived.map_err(|source| self.cannot_derive(source))?;
+        let operands = (0..self.active.len() as u32).map(Residual::Operand);
+        let seeds = seeds.into_iter().map(|at| Source::Seed(at as u32));
+        let mut next = 0..count;
+        let cotangents = wanted
+            .iter()
+            .map(|wanted| wanted.then(|| next.next()).flatten());
+        self.lower(
+            &derived,
+            operands.map(Source::Residual).chain(seeds),
+            cotangents,
+        )
+    }
+
+    fn lower_operation(
+        &self,
+        vjp: &OperationVjp<Op>,
+        seeded: &[bool],
+    ) -> Result<Vjp<Op>, EagerError> {
+        let operands = (0..self.active.len() as u32).map(Residual::Operand);
+        let outputs = (0..self.outputs).map(Residual::Output);
+        let seeds = (0..self.outputs).filter(|&output| seeded[output as usize]);
+        let sources = operands.chain(outputs).map(Source::Residual);
+        let cotangents = vjp.cotangents.iter().zip(&self.active);
+        let cotangents = cotangents.filter(|(_, active)| **active);
+        self.lower(
+            &vjp.function,
+            sources.chain(seeds.map(Source::Seed)),
+            cotangents.map(|(output, _)| *output),
+        )
+    }
+
+    /// Turns a function of `sources` into instructions. `cotangents` says, by active operand, which of
+    /// its outputs is the cotangent.
+    fn lower(
+        &self,
+        function: &Function<Op>,
+        sources: impl Iterator<Item = Source>,
+        cotangents: impl Iterator<Item = Option<usize>>,
+    ) -> Result<Vjp<Op>, EagerError> {
+        let graph = function.as_graph();
         let mut places: Vec<Option<Place>> = vec![None; graph.values().len()];
-        for (at, &id) in graph.inputs().iter().enumerate() {
-            places[id] = match at {
-                _ if at < operands => self.residual(Residual::Operand(at as u32)),
-                _ if at < operands + outputs => {
-                    self.residual(Residual::Output((at - operands) as u32))
-                }
-                _ => Some(Place::Seed(seeds[at - operands - outputs])),
+        for (&id, source) in graph.inputs().iter().zip(sources) {
+            places[id] = match source {
+                Source::Seed(at) => Some(Place::Seed(at)),
+                Source::Residual(residual) => self.place_of_residual(residual),
             };
         }
+        // An input without a place is one that is not kept, because nothing was to use it.
+        let not_kept = || EagerError::ResidualNotKept {
+            operation: self.describe(),
+        };
         let mut computed = 0;
         let mut instructions = Vec::with_capacity(graph.operations().len());
         for node in graph.operations() {
@@ -153,7 +333,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             let operands: Option<SmallVec<_>> = operands.collect();
             instructions.push(Instruction {
                 operation: node.operation.clone(),
-                operands: operands.ok_or_else(|| self.residual_not_kept())?,
+                operands: operands.ok_or_else(not_kept)?,
                 results: node.outputs.len() as u32,
             });
             for &id in &node.outputs {
@@ -161,15 +341,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 computed += 1;
             }
         }
-        let outputs = graph.outputs();
-        let cotangents = vjp.cotangents.iter().zip(&self.active);
-        let cotangents = cotangents.filter(|(_, active)| **active);
-        let cotangents = cotangents.map(|(output, _)| match output {
-            None => Ok(None),
-            Some(output) => match places[outputs[*output]] {
-                None => Err(self.residual_not_kept()),
-                place => Ok(place),
-            },
+        let cotangents = cotangents.map(|output| {
+            let Some(output) = output else {
+                return Ok(None);
+            };
+            let place = places[graph.outputs()[output]];
+            place.ok_or_else(not_kept).map(Some)
         });
         Ok(Vjp {
             instructions,
@@ -177,32 +354,25 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         })
     }
 
-    /// What is kept suffices for cotangents of all results. A rule that uses more for fewer has no
-    /// place here.
-    fn residual_not_kept(&self) -> EagerError {
-        EagerError::ResidualNotKept {
-            operation: describe_operation(&self.operation),
-        }
-    }
-
-    fn residual(&self, residual: Residual) -> Option<Place> {
+    fn place_of_residual(&self, residual: Residual) -> Option<Place> {
         let place = self.residuals.iter().position(|known| *known == residual);
         place.map(|place| Place::Residual(place as u32))
     }
+
+    fn cannot_derive(&self, source: FunctionError) -> EagerError {
+        cannot_derive(&self.describe(), source)
+    }
 }
 
-fn derive<Op: Primitive>(
-    operation: &Op,
-    name: &Op::InputKey,
-    active: &[bool],
-    seeded: &[bool],
-    ctx: &mut Op::ADContext,
-) -> Result<OperationVjp<Op>, EagerError> {
-    let vjp = OperationVjp::derive(operation, name, active, seeded, ctx);
-    vjp.map_err(|source| EagerError::Derive {
-        operation: describe_operation(operation),
+fn cannot_derive(operation: &str, source: FunctionError) -> EagerError {
+    EagerError::Derive {
+        operation: operation.into(),
         source: Box::new(source),
-    })
+    }
+}
+
+fn positions(flags: &[bool]) -> Wrt {
+    Wrt::At((0..flags.len()).filter(|&at| flags[at]).collect())
 }
 
 /// Everything that operations of the VJP, or its outputs, use of operands and results.

@@ -1,4 +1,4 @@
-//! The VJP of a single operation, for runtimes that apply operations one at a time.
+//! The derivatives of a single operation, for runtimes that apply operations one at a time.
 
 use std::sync::Arc;
 
@@ -23,6 +23,50 @@ pub struct OperationVjp<Op: Primitive> {
     pub cotangents: Vec<Option<usize>>,
 }
 
+/// The JVP of an operation y = f(x), at any x: (x, y, ẋ) ↦ ẏ.
+#[derive(Clone, Debug)]
+pub struct OperationJvp<Op: Primitive> {
+    /// Inputs: all operands, all results, then the tangents of active operands. Outputs: those tangents
+    /// of results that are not symbolic zeros.
+    pub function: Function<Op>,
+    /// By result: which output of the function is its tangent; `None` for a symbolic zero.
+    pub tangents: Vec<Option<usize>>,
+}
+
+impl<Op: Primitive> OperationJvp<Op> {
+    /// Derives the JVP for tangents of operands that are `active`. Any `name` will do: inputs are named
+    /// after it.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::Rule`]: what a rule returns or does wrong.
+    pub fn derive(
+        operation: &Op,
+        name: &Op::InputKey,
+        active: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let keys = names(operation, name);
+        let linear = linearized(operation, &keys, active, ctx)?;
+        let graph = linear.as_graph();
+        let mut inputs = keys.clone();
+        let tangents = keys.iter().zip(active).filter(|(_, active)| **active);
+        inputs.extend(tangents.map(|(key, _)| key.tangent_of(0)));
+        let mut outputs = Vec::new();
+        let tangents = linear.tangent_outputs().iter().map(|tangent| {
+            let key = graph.values()[(*tangent)?].key.clone();
+            outputs.push((key, format!("d.{}", outputs.len())));
+            Some(outputs.len() - 1)
+        });
+        let tangents = tangents.collect();
+        let graphs = vec![Arc::new(graph.clone())];
+        Ok(Self {
+            function: Function::close(graphs, &inputs, outputs, Some(Exactness::Exact))?,
+            tangents,
+        })
+    }
+}
+
 impl<Op: Primitive> OperationVjp<Op> {
     /// Derives the VJP by operands that are `active`, from cotangents of results that are `seeded`. Any
     /// `name` will do: inputs are named after it.
@@ -37,8 +81,7 @@ impl<Op: Primitive> OperationVjp<Op> {
         seeded: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let count = operation.input_count() + operation.output_count();
-        let keys: Vec<Op::InputKey> = (0..count).map(|at| name.residual_of(at)).collect();
+        let keys = names(operation, name);
         let linear = linearized(operation, &keys, active, ctx)?;
         let mut glue = GraphBuilder::new();
         glue.add_parent(Arc::new(linear.as_graph().clone()));
@@ -69,6 +112,12 @@ impl<Op: Primitive> OperationVjp<Op> {
             cotangents,
         })
     }
+}
+
+/// Names of the operands and results.
+fn names<Op: Primitive>(operation: &Op, name: &Op::InputKey) -> Vec<Op::InputKey> {
+    let count = operation.input_count() + operation.output_count();
+    (0..count).map(|at| name.residual_of(at)).collect()
 }
 
 /// The linear map of an operation whose operands and results are inputs of these names.
