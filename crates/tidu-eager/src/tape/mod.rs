@@ -2,7 +2,6 @@
 
 mod backward;
 mod engine;
-mod forward;
 mod life;
 mod segment;
 mod storage;

@@ -1,1 +1,0 @@
-//! Forward mode: tangents that ride along.
