@@ -46,6 +46,8 @@
 //! assert_eq!(second.unwrap(), [3.0]);
 //! ```
 
+#[cfg(feature = "laws")]
+pub use tidu_ad::laws;
 pub use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Derive, DiffPassId, Function, FunctionError,
     FunctionProgram, Linearity, LinearizedGraph, Primitive, PrimitiveBuilder, PrimitiveGraph,

@@ -1,0 +1,279 @@
+//! J·t is the derivative: by central difference, and by how the Taylor remainder shrinks.
+
+use tidu_graph::EvaluableGraphOperation;
+
+use crate::rules::Primitive;
+
+use super::fault::{Checked, Fault, Verdict};
+use super::probe::{Coordinates, Probe};
+use super::random::Random;
+use super::space::{combine, norm, norm_of_all, show_all};
+
+/// Checks J·t along a random t.
+pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    random: &mut Random,
+) -> Checked {
+    if probe.wrt.is_empty() {
+        return Ok(Verdict::NotApplicable);
+    }
+    let t = probe.random_tangents(random);
+    check_along(probe, &t).map_err(|fault| fault.along("t", &t))
+}
+
+/// Checks the derivative of a probe's outputs along t, be they a derivative themselves.
+///
+/// For the remainder r(h) = ‖f(x + h·t) - f(x) - h·J·t‖ of each output, in the maximum norm: steps
+/// h = 2⁻⁴, 2⁻⁶, …, 2⁻²⁸ are tried. What r is at steps from 2⁻⁴⁴ down, where nothing of f can be seen,
+/// is the noise; remainders below it say nothing. Of those above it, the ones at the smallest steps
+/// decide: they are on a line of slope 2 or more, in log r against log h, if J·t is right, of slope
+/// 1 if it is not, and of no such slope if f is not smooth, or noisier than it shows at x.
+pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    t: &Coordinates,
+) -> Checked {
+    let there = probe.coordinates()?;
+    let at_x: Coordinates = there
+        .iter()
+        .map(|y| y.clone().unwrap_or_default())
+        .collect();
+    if at_x.iter().flatten().any(|y| !y.is_finite()) {
+        return Err(Fault::new(
+            "the function is not finite at this point: draw operands from inside its domain, and \
+             list such points as special ones",
+        )
+        .found(show_all(&at_x)));
+    }
+    let jt = probe.forward(t)?.coordinates_like(&at_x)?;
+    let remainders = Remainders {
+        probe,
+        t,
+        at_x: &at_x,
+        jt: &jt,
+    };
+    let noise = remainders.noise()?;
+    let difference = remainders.central_difference(H_DIFFERENCE)?;
+    let wider = remainders.central_difference(2.0 * H_DIFFERENCE)?;
+    let steps: Vec<f64> = (2..=14).map(|k| 0.25_f64.powi(k)).collect();
+    let mut by_step = Vec::with_capacity(steps.len());
+    for &h in &steps {
+        by_step.push(remainders.at(h)?);
+    }
+    for output in 0..at_x.len() {
+        let remainder: Vec<f64> = by_step.iter().map(|r| r[output]).collect();
+        let shape = match remainders.is_jump(output, noise[output], &remainder) {
+            true => Shape::NotSmooth(0.0),
+            false => judge(&steps, &remainder, noise[output]),
+        };
+        let slope = match shape {
+            Shape::Right => None,
+            Shape::Wrong(slope) => Some(("a wrong derivative", slope)),
+            Shape::NotSmooth(slope) => Some((
+                "no derivative of a smooth function: f is not smooth, or noisy, near this point",
+                slope,
+            )),
+        };
+        // What the difference of twice the step adds is four times its own error.
+        let spread = norm(&minus(&wider[output], &difference[output]));
+        let scale = norm(&difference[output]).max(norm(&jt[output]));
+        let bound = TOLERANCE.max(probe.setting.tolerance) * scale
+            + 2.0 * spread
+            + 4.0 * noise[output] / H_DIFFERENCE;
+        let error = norm(&minus(&jt[output], &difference[output]));
+        let differs = error > bound || error.is_nan();
+        if slope.is_none() && !differs {
+            continue;
+        }
+        let message = match slope {
+            Some((verdict, slope)) => format!(
+                "J·t of output {output} is {verdict}: ‖f(x + h·t) - f(x) - h·J·t‖ shrinks like \
+                 h^{slope:.2}, not like h²"
+            ),
+            None => format!(
+                "J·t of output {output} is not the central difference of f, although the \
+                 remainder ‖f(x + h·t) - f(x) - h·J·t‖ shrinks like h²"
+            ),
+        };
+        return Err(Fault::new(message)
+            .expected(format!(
+                "{} (central difference, step {H_DIFFERENCE:e})",
+                show_all(&difference)
+            ))
+            .found(show_all(&jt)));
+    }
+    Ok(Verdict::Holds)
+}
+
+/// 2⁻¹⁷, near the cube root of the rounding error, where a central difference is best.
+const H_DIFFERENCE: f64 = 1.0 / 131_072.0;
+
+/// Noise above this part of all values seen is none: there is a jump at x.
+const NOISY: f64 = 1e-4;
+
+/// Relative, for central differences.
+const TOLERANCE: f64 = 1e-7;
+
+struct Remainders<'a, 'p, Op: Primitive + EvaluableGraphOperation> {
+    probe: &'a Probe<'p, Op>,
+    t: &'a Coordinates,
+    at_x: &'a Coordinates,
+    jt: &'a Coordinates,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Remainders<'_, '_, Op> {
+    fn f(&self, h: f64) -> Result<Coordinates, Box<Fault>> {
+        let found = self.probe.coordinates_at(&self.probe.moved(h, self.t))?;
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// By output: r(h).
+    fn at(&self, h: f64) -> Result<Vec<f64>, Box<Fault>> {
+        let difference = combine(&self.f(h)?, -1.0, self.at_x);
+        let remainder = combine(&difference, -h, self.jt);
+        Ok(remainder.iter().map(|r| norm(r)).collect())
+    }
+
+    /// By output: what rounding alone makes of r, with a margin. The unit of rounding of the result
+    /// bounds it from below, for steps that happen to round well.
+    fn noise(&self) -> Result<Vec<f64>, Box<Fault>> {
+        let own = |y: &Vec<f64>| 16.0 * f64::EPSILON * norm(y) + f64::MIN_POSITIVE;
+        let mut noise: Vec<f64> = self.at_x.iter().map(own).collect();
+        for k in 44..53 {
+            for (noise, r) in noise.iter_mut().zip(self.at(0.5_f64.powi(k))?) {
+                *noise = noise.max(8.0 * r);
+            }
+        }
+        Ok(noise)
+    }
+
+    /// Whether the noise of an output is not that of rounding. What an output amounts to is judged by
+    /// all that is seen of it; one that is next to nothing beside x may consist of rounding alone.
+    fn is_jump(&self, output: usize, noise: f64, remainders: &[f64]) -> bool {
+        let seen = [norm(&self.at_x[output]), norm(&self.jt[output])];
+        let seen = seen.iter().chain(remainders);
+        let seen = seen.fold(0.0_f64, |scale, seen| scale.max(*seen));
+        let rounding = norm_of_all(&self.probe.point()) * f64::EPSILON.sqrt();
+        seen + rounding > 0.0 && noise > NOISY * (seen + rounding)
+    }
+
+    fn central_difference(&self, h: f64) -> Result<Coordinates, Box<Fault>> {
+        let difference = combine(&self.f(h)?, -1.0, &self.f(-h)?);
+        let quotient = |y: Vec<f64>| y.into_iter().map(|y| y / (2.0 * h)).collect();
+        Ok(difference.into_iter().map(quotient).collect())
+    }
+}
+
+fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// What the remainders say of J·t.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shape {
+    /// They shrink like h² or faster, or are noise.
+    Right,
+    /// They shrink like h.
+    Wrong(f64),
+    /// They shrink in another way.
+    NotSmooth(f64),
+}
+
+/// Looks at remainders r for steps h, from the largest to the smallest, each a quarter of the one
+/// before. A remainder that is not finite lies outside the domain of f.
+fn judge(steps: &[f64], remainders: &[f64], noise: f64) -> Shape {
+    let above = |at: &usize| remainders[*at] > noise;
+    let Some(last) = (0..steps.len()).rev().find(above) else {
+        return Shape::Right;
+    };
+    // Down to what the next smaller step leaves: a smooth remainder does not vanish within one
+    // step. One that does comes from a kink between the two.
+    let lowest = noise.max(remainders.get(last + 1).copied().unwrap_or(0.0));
+    if last + 1 < steps.len() && remainders[last] > SHEER * lowest {
+        return Shape::Right;
+    }
+    let first = last.saturating_sub(3);
+    let points: Vec<(f64, f64)> = (first..=last)
+        .filter(|at| remainders[*at].is_finite() && above(at))
+        .map(|at| (steps[at].log2(), remainders[at].log2()))
+        .collect();
+    if points.len() < 2 && last + 1 < steps.len() {
+        // One remainder just above the noise has no slope, and is next to nothing.
+        return Shape::Right;
+    }
+    match slope(&points) {
+        slope if slope >= 1.6 => Shape::Right,
+        slope if slope >= 0.6 => Shape::Wrong(slope),
+        slope => Shape::NotSmooth(slope),
+    }
+}
+
+/// A remainder that shrinks by this much from a step to the next, h^6, is not that of a smooth
+/// function.
+const SHEER: f64 = 4096.0;
+
+/// The slope of the least-squares line.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let covariance: f64 = points
+        .iter()
+        .map(|point| (point.0 - x) * (point.1 - y))
+        .sum();
+    let variance: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    covariance / variance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(remainder: impl Fn(f64) -> f64, noise: f64) -> Shape {
+        let steps: Vec<f64> = (2..=14).map(|k| 0.25_f64.powi(k)).collect();
+        let remainders: Vec<f64> = steps.iter().map(|&h| remainder(h) + noise / 3.0).collect();
+        judge(&steps, &remainders, noise)
+    }
+
+    #[test]
+    fn a_right_derivative_leaves_second_order_or_less() {
+        assert_eq!(judged(|h| h * h, 1e-14), Shape::Right);
+        assert_eq!(judged(|h| 1e-3 * h * h, 1e-14), Shape::Right);
+        assert_eq!(judged(|h| h * h * h, 1e-14), Shape::Right);
+        assert_eq!(judged(|h| h.powi(4), 1e-14), Shape::Right);
+        assert_eq!(judged(|_| 0.0, 1e-14), Shape::Right);
+    }
+
+    #[test]
+    fn a_wrong_derivative_leaves_first_order() {
+        for error in [1.0, 1e-3, 1e-6] {
+            let shape = judged(|h| error * h + h * h, 1e-14);
+            assert!(
+                matches!(shape, Shape::Wrong(slope) if (slope - 1.0).abs() < 0.3),
+                "{shape:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_jump_or_a_root_leaves_less() {
+        assert!(matches!(judged(|_| 1.0, 1e-14), Shape::NotSmooth(slope) if slope.abs() < 0.1));
+        assert!(matches!(judged(f64::sqrt, 1e-14), Shape::NotSmooth(slope) if slope < 0.55));
+    }
+
+    #[test]
+    fn a_kink_some_way_off_is_passed_over() {
+        assert_eq!(judged(|h| (h - 0.01).max(0.0), 1e-14), Shape::Right);
+        assert_eq!(
+            judged(|h| if h > 0.01 { 1.0 } else { 0.0 }, 1e-14),
+            Shape::Right
+        );
+    }
+
+    #[test]
+    fn steps_outside_the_domain_do_not_count() {
+        let shape = judged(|h| if h > 0.01 { f64::NAN } else { h * h }, 1e-14);
+        assert_eq!(shape, Shape::Right);
+        let shape = judged(|h| if h > 0.01 { f64::NAN } else { h }, 1e-14);
+        assert!(matches!(shape, Shape::Wrong(_)), "{shape:?}");
+    }
+}
