@@ -44,7 +44,10 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
         )
         .found(show_all(&at_x)));
     }
-    let jt = probe.forward(t)?.coordinates_like(&at_x)?;
+    let map = probe.forward(t)?;
+    let jt = map.coordinates_like(&at_x)?;
+    // Of J·t itself, whose terms may have cancelled.
+    let rounding = 16.0 * f64::EPSILON * map.magnitude()?;
     let remainders = Remainders {
         probe,
         t,
@@ -63,7 +66,10 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
         let remainder: Vec<f64> = by_step.iter().map(|r| r[output]).collect();
         let shape = match remainders.is_jump(output, noise[output], &remainder) {
             true => Shape::NotSmooth(0.0),
-            false => judge(&steps, &remainder, noise[output]),
+            false => {
+                let noise = steps.iter().map(|h| noise[output] + h * rounding);
+                judge(&steps, &remainder, &noise.collect::<Vec<f64>>())
+            }
         };
         let slope = match shape {
             Shape::Right => None,
@@ -78,6 +84,7 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
         let scale = norm(&difference[output]).max(norm(&jt[output]));
         let bound = TOLERANCE.max(probe.setting.tolerance) * scale
             + 2.0 * spread
+            + rounding
             + 4.0 * noise[output] / H_DIFFERENCE;
         let error = norm(&minus(&jt[output], &difference[output]));
         let differs = error > bound || error.is_nan();
@@ -136,7 +143,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Remainders<'_, '_, Op> {
     /// By output: what rounding alone makes of r, with a margin. The unit of rounding of the result
     /// bounds it from below, for steps that happen to round well.
     fn noise(&self) -> Result<Vec<f64>, Box<Fault>> {
-        let own = |y: &Vec<f64>| 16.0 * f64::EPSILON * norm(y) + f64::MIN_POSITIVE;
+        let computed = self.probe.magnitude()?;
+        let own = |y: &Vec<f64>| 16.0 * f64::EPSILON * computed.max(norm(y)) + f64::MIN_POSITIVE;
         let mut noise: Vec<f64> = self.at_x.iter().map(own).collect();
         for k in 44..53 {
             for (noise, r) in noise.iter_mut().zip(self.at(0.5_f64.powi(k))?) {
@@ -179,16 +187,15 @@ enum Shape {
 }
 
 /// Looks at remainders r for steps h, from the largest to the smallest, each a quarter of the one
-/// before. A remainder that is not finite lies outside the domain of f.
-fn judge(steps: &[f64], remainders: &[f64], noise: f64) -> Shape {
-    let above = |at: &usize| remainders[*at] > noise;
+/// before, and at the noise in each. A remainder that is not finite lies outside the domain of f.
+fn judge(steps: &[f64], remainders: &[f64], noise: &[f64]) -> Shape {
+    let above = |at: &usize| remainders[*at] > noise[*at];
     let Some(last) = (0..steps.len()).rev().find(above) else {
         return Shape::Right;
     };
     // Down to what the next smaller step leaves: a smooth remainder does not vanish within one
     // step. One that does comes from a kink between the two.
-    let lowest = noise.max(remainders.get(last + 1).copied().unwrap_or(0.0));
-    if last + 1 < steps.len() && remainders[last] > SHEER * lowest {
+    if last + 1 < steps.len() && remainders[last] > SHEER * noise[last + 1] {
         return Shape::Right;
     }
     let first = last.saturating_sub(3);
@@ -231,7 +238,7 @@ mod tests {
     fn judged(remainder: impl Fn(f64) -> f64, noise: f64) -> Shape {
         let steps: Vec<f64> = (2..=14).map(|k| 0.25_f64.powi(k)).collect();
         let remainders: Vec<f64> = steps.iter().map(|&h| remainder(h) + noise / 3.0).collect();
-        judge(&steps, &remainders, noise)
+        judge(&steps, &remainders, &vec![noise; steps.len()])
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::rules::Primitive;
 use super::fault::{Checked, Fault, Verdict};
 use super::probe::Probe;
 use super::random::Random;
-use super::space::{combine, norm_of_all, show_all};
+use super::space::{combine, show_all};
 
 /// Checks J·0 = 0 exactly, and J·(a·t) = a·J·t and J·(t + u) = J·t + J·u to rounding, for random a, t
 /// and u.
@@ -33,7 +33,7 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
             .found(show_all(&at_zero)));
     }
     let (jt, ju) = (map.applied_to(&t, &y)?, map.applied_to(&u, &y)?);
-    let magnitude = norm_of_all(&jt) + norm_of_all(&ju);
+    let magnitude = map.magnitude()?;
     // Not a power of two, of which a map may be homogeneous without being linear.
     let factor = -random.between(2.0, 4.0);
     let scaled = map.applied_to(&combine(&zero, factor, &t), &y)?;

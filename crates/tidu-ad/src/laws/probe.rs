@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidu_graph::{EvaluableGraphOperation, Graph, GraphBuilder, LocalValueId, ValueKey, resolve};
+use tidu_graph::{
+    EvaluableGraphOperation, Graph, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve,
+};
 
 use crate::function::{Function, FunctionProgram};
 use crate::linearize::{free_pass, linearize_unverified};
@@ -15,6 +17,7 @@ use crate::transpose::{try_linear_transpose, try_linear_transpose_with_builder};
 use super::fault::Fault;
 use super::random::Random;
 use super::setting::Setting;
+use super::space::norm;
 use super::subject::Subject;
 
 /// A function at a point. [`forward`](Self::forward) and [`reverse`](Self::reverse) make probes of
@@ -31,6 +34,8 @@ pub(super) struct Probe<'a, Op: Primitive + EvaluableGraphOperation> {
     pub wrt: Vec<usize>,
     /// Inputs that are never differentiated by.
     inactive: Vec<usize>,
+    /// The number of inputs that the last derivation added: its tangents or cotangents.
+    added: usize,
     /// Shared, so that what rules note of one derivative is known of the next.
     ad_context: Rc<RefCell<Op::ADContext>>,
 }
@@ -77,6 +82,7 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
             outputs,
             wrt: Vec::new(),
             inactive,
+            added: 0,
             ad_context,
         };
         probe.wrt = probe.active_inputs();
@@ -176,6 +182,39 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
             .found(format!("{} coordinates", found.len()))),
         });
         checked.collect()
+    }
+
+    /// The largest coordinate of all that operations compute: of all inputs, or, in a derivative, of
+    /// its tangents or cotangents. Terms of this size may have cancelled, and left rounding of this
+    /// size.
+    pub fn magnitude(&self) -> Result<f64, Box<Fault>> {
+        let graph = self.function.as_graph();
+        let first = match self.added {
+            0 => 0,
+            added => graph.inputs().len() - added,
+        };
+        let mut depends = vec![false; graph.values().len()];
+        graph.inputs()[first..]
+            .iter()
+            .for_each(|&id| depends[id] = true);
+        for node in graph.operations() {
+            let on_operand = node.inputs.iter().any(|operand| match operand {
+                ValueRef::Local(id) => depends[*id],
+                ValueRef::External(_) => false,
+            });
+            node.outputs.iter().for_each(|&id| depends[id] = on_operand);
+        }
+        let values = graph.values().iter().zip(depends);
+        let computed = values.filter(|(node, depends)| *depends && node.producer.is_some());
+        let keys: Vec<ValueKey<Op>> = computed.map(|(node, _)| node.key.clone()).collect();
+        let graphs = vec![Arc::new(graph.clone())];
+        let all = Function::from_graphs(graphs, &self.function.input_keys(), &keys)?;
+        let values = self.setting.run(&all.compile(), &self.values)?;
+        let norms = values
+            .iter()
+            .map(|value| norm(&self.setting.space.coordinates(value)));
+        // A value that is not finite says nothing of the others.
+        Ok(norms.filter(|norm| norm.is_finite()).fold(0.0, f64::max))
     }
 
     /// The coordinates of the inputs to differentiate by.
@@ -326,6 +365,7 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         );
         let graphs = vec![Arc::new(map.clone())];
         let function = Function::from_graphs(graphs, &inputs, &output_keys(map))?;
+        let added = values.len();
         let mut derived = Self::within(
             self.setting,
             function,
@@ -335,6 +375,7 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
             Rc::clone(&self.ad_context),
         );
         derived.wrt.clone_from(&self.wrt);
+        derived.added = added;
         Ok(derived)
     }
 
@@ -354,6 +395,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Clone for Probe<'_, Op> {
             outputs: self.outputs.clone(),
             wrt: self.wrt.clone(),
             inactive: self.inactive.clone(),
+            added: self.added,
             ad_context: Rc::clone(&self.ad_context),
         }
     }

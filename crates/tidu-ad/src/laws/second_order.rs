@@ -34,34 +34,40 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     let y = probe.coordinates()?;
     let y: Coordinates = y.into_iter().map(Option::unwrap_or_default).collect();
     let x = probe.point();
-    let second = |first: &Probe<'_, Op>, v: &Coordinates| {
-        let second = first.forward(v)?.coordinates_like(&y)?;
-        Ok::<_, Box<Fault>>(inner(&c, &second))
-    };
-    let (expected, mut magnitude) = second(&forward, &v)?;
-    let swapped = second(&probe.forward(&v)?, &u);
+    let along_v = forward.forward(&v)?;
+    let expected = inner(&c, &along_v.coordinates_like(&y)?);
+    let mut magnitude = along_v.magnitude()?;
     let reverse = probe.reverse(&c);
-    let forward_over_reverse = reverse.clone().and_then(|reverse| {
-        let tangent = reverse.forward(&v)?.coordinates_like(&x)?;
-        Ok(inner(&u, &tangent))
-    });
-    let reverse_over_forward = forward.reverse(&c).and_then(|reverse| {
-        let cotangent = reverse.coordinates_like(&x)?;
-        Ok(inner(&v, &cotangent))
-    });
-    let reverse_over_reverse = reverse.and_then(|reverse| {
-        let cotangent = reverse.reverse(&u)?.coordinates_like(&x)?;
-        Ok(inner(&v, &cotangent))
-    });
-    let ways = [
-        ("forward over forward, v before u", swapped),
-        ("forward over reverse", forward_over_reverse),
-        ("reverse over forward", reverse_over_forward),
-        ("reverse over reverse", reverse_over_reverse),
+    let ways: [(
+        &str,
+        Result<Probe<'_, Op>, Box<Fault>>,
+        &Coordinates,
+        &Coordinates,
+    ); 4] = [
+        (
+            "forward over forward, v before u",
+            probe.forward(&v).and_then(|first| first.forward(&u)),
+            &c,
+            &y,
+        ),
+        (
+            "forward over reverse",
+            reverse.clone().and_then(|first| first.forward(&v)),
+            &u,
+            &x,
+        ),
+        ("reverse over forward", forward.reverse(&c), &v, &x),
+        (
+            "reverse over reverse",
+            reverse.and_then(|first| first.reverse(&u)),
+            &v,
+            &x,
+        ),
     ];
-    for (way, found) in ways {
-        let (found, terms) = found.map_err(|fault| place(fault, way).along("c", &c))?;
-        magnitude = magnitude.max(terms);
+    for (way, second, with, like) in ways {
+        let second = second.map_err(|fault| place(fault, way).along("c", &c))?;
+        let found = inner(with, &second.coordinates_like(like)?);
+        magnitude = magnitude.max(second.magnitude()?);
         if !probe.setting.near(&[expected], &[found], magnitude) {
             let message = "the second derivative of ⟨c, f⟩ along u and v is not the same by";
             return Err(Fault::new(format!("{message} {way}"))

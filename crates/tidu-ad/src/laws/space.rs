@@ -131,13 +131,10 @@ pub(super) fn norm_of_all(operands: &[Vec<f64>]) -> f64 {
     )
 }
 
-/// Σ aᵢ·bᵢ over all coordinates of all operands, and Σ |aᵢ·bᵢ|, which says how much of it may be
-/// rounding.
-pub(super) fn inner(a: &[Vec<f64>], b: &[Vec<f64>]) -> (f64, f64) {
+/// Σ aᵢ·bᵢ over all coordinates of all operands.
+pub(super) fn inner(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
     let products = a.iter().flatten().zip(b.iter().flatten());
-    products.fold((0.0, 0.0), |(sum, magnitude), (a, b)| {
-        (sum + a * b, magnitude + (a * b).abs())
-    })
+    products.map(|(a, b)| a * b).sum()
 }
 
 /// a + factor·b

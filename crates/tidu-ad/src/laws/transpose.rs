@@ -7,7 +7,7 @@ use crate::rules::Primitive;
 use super::fault::{Checked, Fault, Verdict};
 use super::probe::{Coordinates, Probe, active_positions};
 use super::random::Random;
-use super::space::{inner, norm_of_all, show_all};
+use super::space::{inner, show_all};
 
 /// Checks ⟨c, J·t⟩ = ⟨Jᵀ·c, t⟩ for random c and t, and that transposing twice gives back J·t.
 pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
@@ -26,9 +26,10 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
         return Ok(Verdict::NotApplicable);
     }
     let jt = map.coordinates_like(&y)?;
-    let jc = probe.reverse(&c)?.coordinates_like(&probe.point())?;
-    let ((left, left_terms), (right, right_terms)) = (inner(&c, &jt), inner(&jc, &t));
-    let magnitude = left_terms.max(right_terms);
+    let transposed = probe.reverse(&c)?;
+    let jc = transposed.coordinates_like(&probe.point())?;
+    let (left, right) = (inner(&c, &jt), inner(&jc, &t));
+    let magnitude = map.magnitude()?.max(transposed.magnitude()?);
     if !probe.setting.near(&[left], &[right], magnitude) {
         return Err(Fault::new("⟨c, J·t⟩ is not ⟨Jᵀ·c, t⟩")
             .expected(format!("⟨c, J·t⟩ = {left:?}, with J·t = {}", show_all(&jt)))
@@ -40,7 +41,7 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
             .along("c", &c));
     }
     let twice = transposed_twice(probe, &t, &y)?;
-    if !probe.setting.all_near(&jt, &twice, norm_of_all(&jt)) {
+    if !probe.setting.all_near(&jt, &twice, magnitude) {
         return Err(Fault::new("the transpose of the transpose is not J")
             .expected(format!("J·t = {}", show_all(&jt)))
             .found(show_all(&twice))

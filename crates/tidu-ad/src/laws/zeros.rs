@@ -8,7 +8,7 @@ use super::fault::{Checked, Fault, Verdict};
 use super::patterns::patterns;
 use super::probe::{Coordinates, Probe, active_positions};
 use super::random::Random;
-use super::space::{norm_of_all, show_all};
+use super::space::show_all;
 
 /// Checks every pattern of inactive inputs, or a choice of them where there are many, and then every
 /// pattern of missing output cotangents.
@@ -91,8 +91,7 @@ impl<'a, 'p, Op: Primitive + EvaluableGraphOperation> Full<'a, 'p, Op> {
 
         let expected = self.forward.applied_to(&padded, &self.y)?;
         let found = part.forward(&there)?.coordinates_like(&self.y)?;
-        let whole = self.forward.applied_to(&self.t, &self.y)?;
-        self.compare("J·t", &expected, &found, norm_of_all(&whole))
+        self.compare("J·t", &expected, &found, self.forward.magnitude()?)
             .map_err(|fault| fault.along("t", &padded))?;
 
         let all = self.reverse.coordinates_like(&self.probe.point())?;
@@ -100,7 +99,7 @@ impl<'a, 'p, Op: Primitive + EvaluableGraphOperation> Full<'a, 'p, Op> {
         let expected = all.filter(|(at, _)| is_there(at)).map(|(_, c)| c);
         let expected: Coordinates = expected.collect();
         let found = part.reverse(&self.c)?.coordinates_like(&part.point())?;
-        self.compare("Jᵀ·c", &expected, &found, norm_of_all(&expected))
+        self.compare("Jᵀ·c", &expected, &found, self.reverse.magnitude()?)
             .map_err(|fault| fault.along("c", &self.c))?;
 
         if is_single {
@@ -133,7 +132,7 @@ impl<'a, 'p, Op: Primitive + EvaluableGraphOperation> Full<'a, 'p, Op> {
         let outputs = active_positions(&cotangents);
         let found = self.probe.derived(&graph, seeds.collect(), outputs)?;
         let found = found.coordinates_like(&x)?;
-        self.compare("Jᵀ·c", &expected, &found, norm_of_all(&expected))
+        self.compare("Jᵀ·c", &expected, &found, self.reverse.magnitude()?)
             .map_err(|fault| fault.along("c", &padded))?;
         if is_single {
             let seeds = self.active_outputs()?;
