@@ -4,5 +4,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "laws/broken.rs"]
+mod broken;
 #[path = "laws/sets.rs"]
 mod sets;

@@ -8,12 +8,12 @@ use super::fault::{Checked, Fault, Verdict};
 use super::probe::{Coordinates, Probe};
 use super::random::Random;
 
-/// Derives forward and reverse, and forward and reverse of both, and so on to the order that is set,
-/// each time by all inputs there are by then, and runs everything.
+/// Derives in all sequences of forward and reverse of the length that is set, each time by all inputs
+/// there are by then, and runs everything.
 ///
 /// # Complexity
 ///
-/// 2ᵏ⁺¹ derivatives for order k.
+/// k·2ᵏ derivatives for order k.
 pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     probe: &Probe<'_, Op>,
     random: &mut Random,
@@ -21,24 +21,22 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     if probe.wrt.is_empty() {
         return Ok(Verdict::NotApplicable);
     }
-    let mut frontier = vec![(String::from("f"), probe.clone())];
-    for _ in 0..probe.setting.order {
-        let mut next = Vec::new();
-        for (name, probe) in frontier {
-            let forward = format!("forward over {name}");
-            let derived = derive_forward(&probe, random);
-            next.push((
-                forward.clone(),
-                derived.map_err(|fault| fault.within(&forward))?,
-            ));
-            let reverse = format!("reverse over {name}");
-            let derived = derive_reverse(&probe, random);
-            next.push((
-                reverse.clone(),
-                derived.map_err(|fault| fault.within(&reverse))?,
-            ));
+    let order = probe.setting.order;
+    for path in 0..1_usize << order {
+        let mut derived = probe.clone();
+        let mut name = String::from("f");
+        for step in 0..order {
+            let is_reverse = path >> step & 1 == 1;
+            name = format!(
+                "{} over {name}",
+                if is_reverse { "reverse" } else { "forward" }
+            );
+            let next = match is_reverse {
+                true => derive_reverse(&derived, random),
+                false => derive_forward(&derived, random),
+            };
+            derived = next.map_err(|fault| fault.within(&name))?;
         }
-        frontier = next;
     }
     Ok(Verdict::Holds)
 }

@@ -225,7 +225,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
     ///
     /// # Complexity
     ///
-    /// Per case and point, a few dozen derivatives of one operation, and 2ᵏ⁺¹ for [`Law::Closure`] to
+    /// Per case and point, a few dozen derivatives of one operation, and k·2ᵏ for [`Law::Closure`] to
     /// order k.
     pub fn check(&self) -> LawReport {
         let mut report = LawReport::default();

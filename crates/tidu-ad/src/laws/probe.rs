@@ -36,7 +36,7 @@ pub(super) struct Probe<'a, Op: Primitive + EvaluableGraphOperation> {
     inactive: Vec<usize>,
     /// The number of inputs that the last derivation added: its tangents or cotangents.
     added: usize,
-    /// Shared, so that what rules note of one derivative is known of the next.
+    /// Shared along a chain of derivatives, so that what rules note of one is known of the next.
     ad_context: Rc<RefCell<Op::ADContext>>,
 }
 
@@ -69,11 +69,6 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         inactive: Vec<usize>,
         ad_context: Rc<RefCell<Op::ADContext>>,
     ) -> Self {
-        let keys = function.input_keys();
-        for (key, value) in keys.into_iter().zip(&values) {
-            let key = ValueKey::Input(key);
-            (setting.note)(&mut ad_context.borrow_mut(), &key, value);
-        }
         let mut probe = Self {
             setting,
             program: function.compile(),
@@ -86,6 +81,25 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
             ad_context,
         };
         probe.wrt = probe.active_inputs();
+        probe.note_inputs();
+        probe
+    }
+
+    fn note_inputs(&self) {
+        let keys = self.function.input_keys();
+        for (key, value) in keys.into_iter().zip(&self.values) {
+            self.note(key, value);
+        }
+    }
+
+    /// The function with an AD context of its own, unless it is a derivative, which needs what is known
+    /// of the function. Two chains of derivatives may give one name to values of different shapes.
+    fn restarted(&self) -> Self {
+        let mut probe = self.clone();
+        if probe.added == 0 {
+            probe.ad_context = Rc::new(RefCell::new((self.setting.ad_context)()));
+            probe.note_inputs();
+        }
         probe
     }
 
@@ -99,7 +113,7 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
 
     /// The same function, to be differentiated by these inputs.
     pub fn by(&self, wrt: &[usize]) -> Self {
-        let mut probe = self.clone();
+        let mut probe = self.restarted();
         probe.wrt = wrt.to_vec();
         probe
     }
@@ -320,20 +334,22 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
 
     /// (x, t) ↦ J(x)·t, to be differentiated by x.
     pub fn forward(&self, t: &[Vec<f64>]) -> Result<Self, Box<Fault>> {
-        let linear = self.linearize()?;
+        let chain = self.restarted();
+        let linear = chain.linearize()?;
         let tangents = self.wrt.iter().zip(t);
         let tangents = tangents.map(|(&at, t)| self.setting.space.operand(&self.values[at], t));
         let active = active_positions(linear.tangent_outputs());
         let outputs = self.outputs.iter();
         let outputs = outputs.map(|output| output.and_then(|at| active[at]));
         let outputs = outputs.collect();
-        self.derived(linear.as_graph(), tangents.collect(), outputs)
+        chain.derived(linear.as_graph(), tangents.collect(), outputs)
     }
 
     /// (x, c) ↦ J(x)ᵀ·c, to be differentiated by x.
     pub fn reverse(&self, c: &[Vec<f64>]) -> Result<Self, Box<Fault>> {
-        let linear = self.linearize()?;
-        let transposed = self.transpose(&linear)?;
+        let chain = self.restarted();
+        let linear = chain.linearize()?;
+        let transposed = chain.transpose(&linear)?;
         let results = self.setting.run(&self.program, &self.values)?;
         let mut seeds = vec![None; results.len()];
         for (output, c) in self.outputs.iter().zip(c) {
@@ -344,7 +360,7 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         let tangents = linear.tangent_outputs().iter().zip(seeds);
         let active = tangents.filter_map(|(tangent, seed)| tangent.and(seed));
         let outputs = active_positions(transposed.tangent_outputs());
-        self.derived(transposed.as_graph(), active.collect(), outputs)
+        chain.derived(transposed.as_graph(), active.collect(), outputs)
     }
 
     /// The function that a map computes, at the same point, with values for the map's own inputs.

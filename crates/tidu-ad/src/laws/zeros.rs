@@ -25,14 +25,20 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
         return Ok(Verdict::NotApplicable);
     }
     let full = Full::of(probe, random)?;
+    let place = |all: &[usize], set: &[usize], what: &str| match set.len() == all.len() {
+        true => String::from("with nothing missing"),
+        false => format!("with {what} {set:?} only"),
+    };
     for set in patterns(&probe.wrt, random) {
+        let place = place(&probe.wrt, &set, "tangents of inputs");
         full.check_inputs(&set, is_single)
-            .map_err(|fault| fault.within(&format!("with inputs {set:?} active only")))?;
+            .map_err(|fault| fault.within(&place))?;
     }
     let active = full.active_outputs()?;
     for set in patterns(&active, random) {
+        let place = place(&active, &set, "cotangents of outputs");
         full.check_outputs(&set, is_single)
-            .map_err(|fault| fault.within(&format!("with cotangents of outputs {set:?} only")))?;
+            .map_err(|fault| fault.within(&place))?;
     }
     Ok(Verdict::Holds)
 }

@@ -6,9 +6,7 @@ use tidu::scalar::{ScalarKey, ScalarOp};
 fn scalars() -> Laws<ScalarOp> {
     use ScalarOp::{Add, Cos, Div, Exp, Ln, Mul, Neg, Sin, SinCos, Sub};
     Laws::on_reals(|position| ScalarKey::fresh(position as u64))
-        .operations([Add, Sub, Mul], |random| {
-            random.many_between(2, -2.0, 2.0)
-        })
+        .operations([Add, Sub, Mul], |random| random.many_between(2, -2.0, 2.0))
         .operations([Neg, Exp, Sin, Cos, SinCos], |random| {
             random.many_between(1, -2.0, 2.0)
         })
