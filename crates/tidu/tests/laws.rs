@@ -6,5 +6,7 @@
 
 #[path = "laws/broken.rs"]
 mod broken;
+#[path = "laws/mixed.rs"]
+mod mixed;
 #[path = "laws/sets.rs"]
 mod sets;
