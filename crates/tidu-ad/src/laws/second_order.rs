@@ -38,45 +38,56 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     let expected = inner(&c, &along_v.coordinates_like(&y)?);
     let mut magnitude = along_v.magnitude()?;
     let reverse = probe.reverse(&c);
-    let ways: [(
-        &str,
-        Result<Probe<'_, Op>, Box<Fault>>,
-        &Coordinates,
-        &Coordinates,
-    ); 4] = [
-        (
-            "forward over forward, v before u",
-            probe.forward(&v).and_then(|first| first.forward(&u)),
-            &c,
-            &y,
-        ),
-        (
-            "forward over reverse",
-            reverse.clone().and_then(|first| first.forward(&v)),
-            &u,
-            &x,
-        ),
-        ("reverse over forward", forward.reverse(&c), &v, &x),
-        (
-            "reverse over reverse",
-            reverse.and_then(|first| first.reverse(&u)),
-            &v,
-            &x,
-        ),
+    let ways = [
+        Way {
+            name: "forward over forward, v before u",
+            second: probe.forward(&v).and_then(|first| first.forward(&u)),
+            with: &c,
+            like: &y,
+        },
+        Way {
+            name: "forward over reverse",
+            second: reverse.clone().and_then(|first| first.forward(&v)),
+            with: &u,
+            like: &x,
+        },
+        Way {
+            name: "reverse over forward",
+            second: forward.reverse(&c),
+            with: &v,
+            like: &x,
+        },
+        Way {
+            name: "reverse over reverse",
+            second: reverse.and_then(|first| first.reverse(&u)),
+            with: &v,
+            like: &x,
+        },
     ];
-    for (way, second, with, like) in ways {
-        let second = second.map_err(|fault| place(fault, way).along("c", &c))?;
-        let found = inner(with, &second.coordinates_like(like)?);
+    for way in ways {
+        let name = way.name;
+        let second = way.second;
+        let second = second.map_err(|fault| place(fault, name).along("c", &c))?;
+        let found = inner(way.with, &second.coordinates_like(way.like)?);
         magnitude = magnitude.max(second.magnitude()?);
         if !probe.setting.near(&[expected], &[found], magnitude) {
             let message = "the second derivative of ⟨c, f⟩ along u and v is not the same by";
-            return Err(Fault::new(format!("{message} {way}"))
+            return Err(Fault::new(format!("{message} {name}"))
                 .expected(format!("{expected:?} (forward over forward)"))
-                .found(format!("{found:?} ({way})"))
+                .found(format!("{found:?} ({name})"))
                 .along("u", &u)
                 .along("v", &v)
                 .along("c", &c));
         }
     }
     Ok(Verdict::Holds)
+}
+
+/// A way to a second derivative: what is derived, and the inner product with what is the number.
+struct Way<'a, 'p, Op: Primitive + EvaluableGraphOperation> {
+    name: &'static str,
+    second: Result<Probe<'p, Op>, Box<Fault>>,
+    with: &'a Coordinates,
+    /// The dimensions of what is derived.
+    like: &'a Coordinates,
 }

@@ -36,9 +36,12 @@
 /// # let _ = space;
 /// ```
 pub struct Space<T> {
-    coordinates: Box<dyn Fn(&T) -> Vec<f64>>,
-    with_coordinates: Box<dyn Fn(&T, &[f64]) -> T>,
+    coordinates: Coordinates<T>,
+    with_coordinates: WithCoordinates<T>,
 }
+
+type Coordinates<T> = Box<dyn Fn(&T) -> Vec<f64>>;
+type WithCoordinates<T> = Box<dyn Fn(&T, &[f64]) -> T>;
 
 impl<T> Space<T> {
     /// A space, from two maps that are inverse to one another: what the coordinates of an operand

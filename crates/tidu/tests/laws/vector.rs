@@ -29,7 +29,7 @@ fn whole_set(laws: Laws<Op>) -> Laws<Op> {
 
 #[test]
 fn the_vector_set_passes() {
-    let laws = laws().noting(|shapes, key, value| TestOp::register(shapes, key, value));
+    let laws = laws().noting(TestOp::register);
     let laws = whole_set(laws).compositions(40, 6);
     laws.check().assert();
 }
