@@ -230,8 +230,8 @@ impl Primitive for Op {
                 let both = b.add_primitive(self.clone(), vec![dx], role);
                 return Ok(vec![Some(both[0]), Some(both[1])]);
             }
-            Mul | Broken(FalselyJoint) => product(b, Mul, x, dx),
-            Broken(CutTranspose) => product(b, self.clone(), x, dx),
+            Mul | Broken(FalselyJoint) => product(b, &Mul, x, dx),
+            Broken(CutTranspose) => product(b, self, x, dx),
             Exp => scale(b, key(&y[0]), dx[0]),
             Sin => {
                 let slope = of_x(b, Cos);
@@ -295,15 +295,15 @@ impl Primitive for Op {
             }
             Broken(WorkForNone) => {
                 let dx = [0, 1].map(|at| Some(dx[at].unwrap_or_else(|| zero(b))));
-                product(b, Mul, x, &dx)
+                product(b, &Mul, x, &dx)
             }
             Broken(NothingForNone) => match (dx[0], dx[1]) {
-                (Some(_), Some(_)) => product(b, Mul, x, dx),
+                (Some(_), Some(_)) => product(b, &Mul, x, dx),
                 _ => None,
             },
             Broken(DeadWork) => {
                 of_x(b, Cos);
-                product(b, Mul, x, dx)
+                product(b, &Mul, x, dx)
             }
             Broken(WrongSecond) => {
                 let slope = of_x(b, Broken(WrongSign));
@@ -431,7 +431,7 @@ fn difference(
 /// The two terms of the derivative of a product, by an operation that multiplies.
 fn product(
     b: &mut impl PrimitiveBuilder<Op>,
-    op: Op,
+    op: &Op,
     x: &[ValueKey<Op>],
     dx: &[Option<LocalValueId>],
 ) -> Option<LocalValueId> {
