@@ -10,3 +10,5 @@ mod broken;
 mod mixed;
 #[path = "laws/sets.rs"]
 mod sets;
+#[path = "laws/single.rs"]
+mod single;

@@ -7,6 +7,7 @@ use crate::rules::Primitive;
 use super::fault::{Checked, Fault, Verdict};
 use super::probe::{Coordinates, Probe};
 use super::random::Random;
+use super::setting::Setting;
 use super::space::{combine, norm, norm_of_all, show_all};
 
 /// Checks J·t along a random t.
@@ -24,8 +25,8 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
 /// Checks the derivative of a probe's outputs along t, be they a derivative themselves.
 ///
 /// For the remainder r(h) = ‖f(x + h·t) - f(x) - h·J·t‖ of each output, in the maximum norm: steps
-/// h = 2⁻⁴, 2⁻⁶, …, 2⁻²⁸ are tried. What r is at steps from 2⁻⁴⁴ down, where nothing of f can be seen,
-/// is the noise; remainders below it say nothing. Of those above it, the ones at the smallest steps
+/// h = 2⁻⁴, 2⁻⁶, … down to about √ε (2⁻²⁸ for `f64`) are tried. What r is at steps near ε, where
+/// nothing of f can be seen, is the noise; remainders below it say nothing. Of those above it, the ones at the smallest steps
 /// decide: they are on a line of slope 2 or more, in log r against log h, if J·t is right, of slope
 /// 1 if it is not, and of no such slope if f is not smooth, or noisier than it shows at x.
 pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
@@ -47,7 +48,7 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
     let map = probe.forward(t)?;
     let jt = map.coordinates_like(&at_x)?;
     // Of J·t itself, whose terms may have cancelled.
-    let rounding = 16.0 * f64::EPSILON * map.magnitude()?;
+    let rounding = 16.0 * probe.setting.precision * map.magnitude()?;
     let remainders = Remainders {
         probe,
         t,
@@ -55,16 +56,19 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
         jt: &jt,
     };
     let noise = remainders.noise()?;
-    let difference = remainders.central_difference(H_DIFFERENCE)?;
-    let wider = remainders.central_difference(2.0 * H_DIFFERENCE)?;
-    let steps: Vec<f64> = (2..=14).map(|k| 0.25_f64.powi(k)).collect();
+    // Near the cube root of ε, where a central difference is best.
+    let step = power_of_two(probe.setting.precision.cbrt());
+    let difference = remainders.central_difference(step)?;
+    let wider = remainders.central_difference(2.0 * step)?;
+    let steps = steps(probe.setting.precision);
     let mut by_step = Vec::with_capacity(steps.len());
     for &h in &steps {
         by_step.push(remainders.at(h)?);
     }
+    let jumps = remainders.jumps(&noise, &by_step)?;
     for output in 0..at_x.len() {
         let remainder: Vec<f64> = by_step.iter().map(|r| r[output]).collect();
-        let shape = match remainders.is_jump(output, noise[output], &remainder) {
+        let shape = match jumps[output] {
             true => Shape::NotSmooth(0.0),
             false => {
                 let noise = steps.iter().map(|h| noise[output] + h * rounding);
@@ -82,10 +86,10 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
         // What the difference of twice the step adds is four times its own error.
         let spread = norm(&minus(&wider[output], &difference[output]));
         let scale = norm(&difference[output]).max(norm(&jt[output]));
-        let bound = TOLERANCE.max(probe.setting.tolerance) * scale
+        let bound = relative_bound(probe.setting) * scale
             + 2.0 * spread
             + rounding
-            + 4.0 * noise[output] / H_DIFFERENCE;
+            + 4.0 * noise[output] / step;
         let error = norm(&minus(&jt[output], &difference[output]));
         let differs = error > bound || error.is_nan();
         if slope.is_none() && !differs {
@@ -96,6 +100,10 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
                 "J·t of output {output} is {verdict}: ‖f(x + h·t) - f(x) - h·J·t‖ shrinks like \
                  h^{slope:.2}, not like h²"
             ),
+            None if !error.is_finite() => String::from(
+                "the function is not finite a small step from this point: draw operands with some \
+                 room around them",
+            ),
             None => format!(
                 "J·t of output {output} is not the central difference of f, although the \
                  remainder ‖f(x + h·t) - f(x) - h·J·t‖ shrinks like h²"
@@ -103,7 +111,7 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
         };
         return Err(Fault::new(message)
             .expected(format!(
-                "{} (central difference, step {H_DIFFERENCE:e})",
+                "{} (central difference, step {step:e})",
                 show_all(&difference)
             ))
             .found(show_all(&jt)));
@@ -111,14 +119,23 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
     Ok(Verdict::Holds)
 }
 
-/// 2⁻¹⁷, near the cube root of the rounding error, where a central difference is best.
-const H_DIFFERENCE: f64 = 1.0 / 131_072.0;
+/// 2⁻⁴, 2⁻⁶, … as far as a remainder of second order may be seen.
+fn steps(precision: f64) -> Vec<f64> {
+    let steps = (2..).map(|k| 0.25_f64.powi(k));
+    steps.take_while(|h| *h >= precision.sqrt() / 4.0).collect()
+}
+
+fn power_of_two(near: f64) -> f64 {
+    near.log2().round().exp2()
+}
+
+/// How far from a central difference J·t may be, relatively, beside what the difference itself is off.
+fn relative_bound<Op: Primitive>(setting: &Setting<Op>) -> f64 {
+    (4.0 * setting.precision.sqrt()).max(setting.tolerance)
+}
 
 /// Noise above this part of all values seen is none: there is a jump at x.
 const NOISY: f64 = 1e-4;
-
-/// Relative, for central differences.
-const TOLERANCE: f64 = 1e-7;
 
 struct Remainders<'a, 'p, Op: Primitive + EvaluableGraphOperation> {
     probe: &'a Probe<'p, Op>,
@@ -140,28 +157,38 @@ impl<Op: Primitive + EvaluableGraphOperation> Remainders<'_, '_, Op> {
         Ok(remainder.iter().map(|r| norm(r)).collect())
     }
 
-    /// By output: what rounding alone makes of r, with a margin. The unit of rounding of the result
-    /// bounds it from below, for steps that happen to round well.
+    /// By output: what rounding alone makes of r, with a margin.
     fn noise(&self) -> Result<Vec<f64>, Box<Fault>> {
-        let computed = self.probe.magnitude()?;
-        let own = |y: &Vec<f64>| 16.0 * f64::EPSILON * computed.max(norm(y)) + f64::MIN_POSITIVE;
-        let mut noise: Vec<f64> = self.at_x.iter().map(own).collect();
-        for k in 44..53 {
-            for (noise, r) in noise.iter_mut().zip(self.at(0.5_f64.powi(k))?) {
+        let mut noise = self.unit_noise()?;
+        for k in 0..9 {
+            let h = self.probe.setting.precision * 2.0_f64.powi(k);
+            for (noise, r) in noise.iter_mut().zip(self.at(h)?) {
                 *noise = noise.max(8.0 * r);
             }
         }
         Ok(noise)
     }
 
-    /// Whether the noise of an output is not that of rounding. What an output amounts to is judged by
-    /// all that is seen of it; one that is next to nothing beside x may consist of rounding alone.
-    fn is_jump(&self, output: usize, noise: f64, remainders: &[f64]) -> bool {
-        let seen = [norm(&self.at_x[output]), norm(&self.jt[output])];
-        let seen = seen.iter().chain(remainders);
-        let seen = seen.fold(0.0_f64, |scale, seen| scale.max(*seen));
-        let rounding = norm_of_all(&self.probe.point()) * f64::EPSILON.sqrt();
-        seen + rounding > 0.0 && noise > NOISY * (seen + rounding)
+    /// By output: what the unit of rounding makes of r at least, even where steps happen to round well.
+    fn unit_noise(&self) -> Result<Vec<f64>, Box<Fault>> {
+        let computed = self.probe.magnitude()?;
+        let unit = 16.0 * self.probe.setting.precision;
+        let of_output = |y: &Vec<f64>| unit * computed.max(norm(y)) + f64::MIN_POSITIVE;
+        Ok(self.at_x.iter().map(of_output).collect())
+    }
+
+    /// By output: whether the noise is not that of rounding. What an output amounts to is judged by all
+    /// that is seen of it; one that is next to nothing beside x may consist of rounding alone.
+    fn jumps(&self, noise: &[f64], by_step: &[Vec<f64>]) -> Result<Vec<bool>, Box<Fault>> {
+        let unit_noise = self.unit_noise()?;
+        let x = norm_of_all(&self.probe.point()) * self.probe.setting.precision.sqrt();
+        let is_jump = |output: usize| {
+            let remainders = by_step.iter().map(|r| r[output]);
+            let seen = [norm(&self.at_x[output]), norm(&self.jt[output]), x];
+            let seen = seen.into_iter().chain(remainders).fold(0.0, f64::max);
+            noise[output] > NOISY * seen && noise[output] > 64.0 * unit_noise[output]
+        };
+        Ok((0..noise.len()).map(is_jump).collect())
     }
 
     fn central_difference(&self, h: f64) -> Result<Coordinates, Box<Fault>> {
@@ -236,7 +263,8 @@ mod tests {
     use super::*;
 
     fn judged(remainder: impl Fn(f64) -> f64, noise: f64) -> Shape {
-        let steps: Vec<f64> = (2..=14).map(|k| 0.25_f64.powi(k)).collect();
+        let steps = steps(f64::EPSILON);
+        assert_eq!(steps.len(), 13);
         let remainders: Vec<f64> = steps.iter().map(|&h| remainder(h) + noise / 3.0).collect();
         judge(&steps, &remainders, &vec![noise; steps.len()])
     }

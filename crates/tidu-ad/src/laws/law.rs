@@ -2,6 +2,19 @@
 
 use std::fmt;
 
+/// By position, wherever there is one thing a law.
+pub(super) const LAWS: [Law; 9] = [
+    Law::Jvp,
+    Law::Linearity,
+    Law::Transpose,
+    Law::SymbolicZeros,
+    Law::SecondOrder,
+    Law::Purity,
+    Law::Closure,
+    Law::Declaration,
+    Law::SpecialPoints,
+];
+
 /// A law that the rules of an operation, or the derivatives of a function, obey.
 ///
 /// Throughout, f is the operation at a point x, J its Jacobian there, t and u are tangents, c is a
@@ -35,17 +48,7 @@ pub enum Law {
 
 impl Law {
     /// All laws, in the order in which they are checked and tabulated.
-    pub const ALL: [Law; 9] = [
-        Law::Jvp,
-        Law::Linearity,
-        Law::Transpose,
-        Law::SymbolicZeros,
-        Law::SecondOrder,
-        Law::Purity,
-        Law::Closure,
-        Law::Declaration,
-        Law::SpecialPoints,
-    ];
+    pub const ALL: &[Law] = &LAWS;
 
     /// The name in a table.
     pub const fn as_str(self) -> &'static str {

@@ -122,7 +122,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
                 context: RefCell::new(context),
                 ad_context: Box::new(Op::ADContext::default),
                 note: Box::new(|_, _, _| {}),
-                tolerance: 1e-9,
+                precision: f64::EPSILON,
+                tolerance: tolerance_for(f64::EPSILON),
                 order: 3,
             },
             cases: Vec::new(),
@@ -196,8 +197,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
         self
     }
 
-    /// How much, relatively, numbers may differ that are equal but for rounding: 1e-9 unless said
-    /// otherwise. Differences are allowed 1e-7 at least, beside their own error.
+    /// The unit of rounding ε of what operands are made of: that of `f64` unless said otherwise,
+    /// `f32::EPSILON` for operands that hold such. Steps and tolerances follow from it.
+    #[must_use]
+    pub fn precision(mut self, epsilon: f64) -> Self {
+        self.setting.precision = epsilon;
+        self.setting.tolerance = tolerance_for(epsilon);
+        self
+    }
+
+    /// How much numbers may differ that are equal but for rounding, relative to the largest that takes
+    /// part in computing them: ε^0.6 unless said otherwise, 4e-10 for `f64`. (Differences are judged
+    /// by their own error.)
     #[must_use]
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.setting.tolerance = tolerance;
@@ -246,4 +257,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
         }
         report
     }
+}
+
+/// Six of ten digits: what is lost to rounding in a few dozen operations is less, what is lost to a
+/// mistake is more.
+fn tolerance_for(epsilon: f64) -> f64 {
+    epsilon.powf(0.6)
 }

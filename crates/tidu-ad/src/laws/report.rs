@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::law::Law;
+use super::law::{LAWS, Law};
 
 /// What became of a law for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +25,13 @@ pub struct Row {
     /// Its name.
     pub name: String,
     /// By position in [`Law::ALL`].
-    pub(super) outcomes: [Outcome; Law::ALL.len()],
+    pub(super) outcomes: [Outcome; LAWS.len()],
 }
 
 impl Row {
     /// What became of a law.
     pub fn outcome(&self, law: Law) -> Outcome {
-        let position = Law::ALL.iter().position(|other| *other == law);
+        let position = LAWS.iter().position(|other| *other == law);
         position.map_or(Outcome::Skipped, |at| self.outcomes[at])
     }
 }
@@ -136,12 +136,12 @@ impl Display for LawReport {
         let names = self.rows.iter().map(|row| row.name.chars().count());
         let width = names.max().unwrap_or(0);
         write!(f, "{:width$}", "")?;
-        for law in Law::ALL {
+        for law in LAWS {
             write!(f, "  {law}")?;
         }
         for row in &self.rows {
             let mut line = format!("{:width$}", row.name);
-            for (law, outcome) in Law::ALL.iter().zip(row.outcomes) {
+            for (law, outcome) in LAWS.iter().zip(row.outcomes) {
                 let mark = match outcome {
                     Outcome::Passed => "ok",
                     Outcome::Failed => "FAIL",

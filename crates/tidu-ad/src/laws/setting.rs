@@ -22,6 +22,8 @@ pub(super) struct Setting<Op: Primitive> {
     pub ad_context: Box<dyn Fn() -> Op::ADContext>,
     /// Tells an AD context of an input with a value like this one.
     pub note: Note<Op>,
+    /// The unit of rounding of what operands are made of.
+    pub precision: f64,
     /// Relative, for what is equal but for rounding.
     pub tolerance: f64,
     /// To which order emitted operations are followed.
@@ -52,16 +54,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Setting<Op> {
     /// Whether two vectors are equal but for rounding, where sums of the given magnitude may have
     /// been rounded on the way.
     pub fn near(&self, a: &[f64], b: &[f64], magnitude: f64) -> bool {
-        self.near_within(a, b, magnitude, self.tolerance)
-    }
-
-    pub fn near_within(&self, a: &[f64], b: &[f64], magnitude: f64, tolerance: f64) -> bool {
-        let largest = magnitude.abs();
         a.len() == b.len()
             && a.iter().zip(b).all(|(a, b)| {
-                let scale = largest.max(a.abs()).max(b.abs());
+                let scale = magnitude.max(a.abs()).max(b.abs());
                 // Equal infinities have no difference; written so that a NaN is near nothing.
-                a == b || (a - b).abs() <= tolerance * scale
+                a == b || (a - b).abs() <= self.tolerance * scale
             })
     }
 

@@ -10,7 +10,7 @@ use crate::rules::Primitive;
 use super::case::{About, Case};
 use super::composition::random_composition;
 use super::fault::{Checked, Fault, Verdict};
-use super::law::Law;
+use super::law::{LAWS, Law};
 use super::probe::Probe;
 use super::random::Random;
 use super::report::{Failure, LawReport, Outcome, Row};
@@ -30,7 +30,7 @@ pub(super) fn check_case<Op: Primitive + EvaluableGraphOperation>(
     random: &Random,
     report: &mut LawReport,
 ) {
-    let outcomes = Law::ALL.map(|law| {
+    let outcomes = LAWS.map(|law| {
         if case.without.contains(&law) {
             return Outcome::Skipped;
         }
@@ -66,7 +66,7 @@ pub(super) fn check_compositions<Op: Primitive + EvaluableGraphOperation>(
     report: &mut LawReport,
 ) {
     let name = "compositions";
-    let mut outcomes = [Outcome::NotApplicable; Law::ALL.len()];
+    let mut outcomes = [Outcome::NotApplicable; LAWS.len()];
     for index in 0..functions {
         let random = random.fork(index as u64);
         let made = caught(|| random_composition(setting, cases, steps, &mut random.fork(0)));
@@ -74,7 +74,7 @@ pub(super) fn check_compositions<Op: Primitive + EvaluableGraphOperation>(
         let Ok(Some(subject)) = made else {
             continue;
         };
-        for (outcome, law) in outcomes.iter_mut().zip(Law::ALL) {
+        for (outcome, law) in outcomes.iter_mut().zip(LAWS) {
             let is_left_out = cases.iter().any(|case| case.without.contains(&law));
             if matches!(law, Law::Closure | Law::SpecialPoints) || *outcome == Outcome::Failed {
                 continue;

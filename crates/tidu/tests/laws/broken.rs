@@ -48,6 +48,10 @@ enum Fault {
     Quadratic,
     /// -x: J·t = -|t|, homogeneous for positive factors only
     Absolute,
+    /// x·y: J·t is [`Fault::CubicMean`] of t, which is homogeneous
+    Cubic,
+    /// ∛(x³ + y³)
+    CubicMean,
     /// 3·x, rounded down to a multiple of 1: linear in nothing, declared to be
     FalselyLinear,
     /// x·y: declared linear in both together
@@ -94,6 +98,8 @@ enum Fault {
     Abs,
     /// ⌊x⌋: J·t = t
     Floor,
+    /// x at 1, and not a number elsewhere: J·t = t
+    Island,
     /// -x: the JVP rule panics
     Panicking,
     /// -x: the JVP rule returns nothing
@@ -103,12 +109,12 @@ enum Fault {
 }
 
 use Fault::{
-    Abs, Absolute, Affine, Cut, CutSecond, CutTranspose, DeadWork, Derivable, FalselyEach,
-    FalselyJoint, FalselyLinear, Floor, ForgottenFanOut, ImpureEval, ImpureRule, ImpureTranspose,
-    MissingTerm, Named, NoTranspose, NothingForMissingCotangent, NothingForNone, Opaque,
-    OpaqueSlope, Panicking, PrimalRole, Quadratic, SwappedCotangents, SwappedTangents,
-    WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongCount, WrongMask, WrongSecond,
-    WrongSign,
+    Abs, Absolute, Affine, Cubic, CubicMean, Cut, CutSecond, CutTranspose, DeadWork, Derivable,
+    FalselyEach, FalselyJoint, FalselyLinear, Floor, ForgottenFanOut, ImpureEval, ImpureRule,
+    ImpureTranspose, Island, MissingTerm, Named, NoTranspose, NothingForMissingCotangent,
+    NothingForNone, Opaque, OpaqueSlope, Panicking, PrimalRole, Quadratic, SwappedCotangents,
+    SwappedTangents, WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongCount, WrongMask,
+    WrongSecond, WrongSign,
 };
 use Op::{Add, Both, Broken, Constant, Cos, Exp, Mul, Neg, Sin, Sub};
 
@@ -130,8 +136,8 @@ impl GraphOperation for Op {
             Add | Sub | Mul => 2,
             Broken(
                 MissingTerm | WrongMask | PrimalRole | SwappedTangents | SwappedCotangents
-                | FalselyJoint | FalselyEach | WorkForNone | NothingForNone | DeadWork | CutSecond
-                | CutTranspose,
+                | FalselyJoint | FalselyEach | Cubic | CubicMean | WorkForNone | NothingForNone
+                | DeadWork | CutSecond | CutTranspose,
             ) => 2,
             _ => 1,
         }
@@ -165,8 +171,11 @@ impl EvaluableGraphOperation for Op {
             Cos | Broken(WrongSign | Opaque) => x[0].cos(),
             Broken(Named(_)) => -1.0,
             Broken(Cut) => *x[0],
+            Broken(CubicMean) => (x[0].powi(3) + x[1].powi(3)).cbrt(),
             Broken(Abs) => x[0].abs(),
             Broken(Floor) => x[0].floor(),
+            Broken(Island) if *x[0] == 1.0 => 1.0,
+            Broken(Island) => f64::NAN,
             Broken(FalselyLinear) => (3.0 * x[0]).floor(),
             Broken(ImpureEval) => f64::from_bits((-x[0]).to_bits() + call() % 2),
             _ if self.input_count() == 2 => x[0] * x[1],
@@ -280,6 +289,12 @@ impl Primitive for Op {
                 let magnitude = linear(b, Broken(Abs), dx[0]);
                 linear(b, Neg, magnitude)
             }
+            Broken(Cubic) => match (dx[0], dx[1]) {
+                (Some(t), Some(u)) => {
+                    Some(b.emit_linear(Broken(CubicMean), [Active(t), Active(u)]))
+                }
+                (t, u) => t.or(u),
+            },
             Broken(ImpureRule) => {
                 let slope = b.emit_fixed(Broken(Named(call())), []);
                 scale(b, slope, dx[0])
@@ -317,8 +332,8 @@ impl Primitive for Op {
                 });
                 b.emit_sum([by_x, by_y])
             }
-            Broken(Abs | Floor) => dx[0],
-            Broken(FalselyLinear | Cut | Named(_)) => None,
+            Broken(Abs | Floor | Island) => dx[0],
+            Broken(FalselyLinear | Cut | CubicMean | Named(_)) => None,
             Broken(Panicking) => panic!("this rule was never written"),
             Broken(WrongCount) => return Ok(vec![]),
             Broken(WrongAfterNeg) => {
@@ -520,8 +535,16 @@ fn an_affine_map_breaks_the_linearity_law() {
 
 #[test]
 fn maps_that_are_not_linear_break_the_linearity_law() {
-    assert_breaks_at_least(Quadratic, &[Law::Linearity]);
-    assert_breaks_at_least(Absolute, &[Law::Linearity]);
+    for (fault, complaint) in [
+        (Quadratic, "J·(a·t) is not a·J·t"),
+        (Absolute, "J·(a·t) is not a·J·t"),
+        (Cubic, "J·(t + u) is not J·t + J·u"),
+    ] {
+        let report = check(Broken(fault));
+        let of_it = |failure: &&tidu::laws::Failure| failure.law == Law::Linearity;
+        let failure = report.failures().iter().find(of_it).unwrap();
+        assert!(failure.message.starts_with(complaint), "{failure}");
+    }
 }
 
 #[test]
@@ -658,6 +681,16 @@ fn the_verdict_goes_by_the_slope() {
         message.contains("no derivative of a smooth function"),
         "{message}"
     );
+}
+
+/// Where no step can be taken, nothing is proved.
+#[test]
+fn a_point_without_room_breaks_the_jvp_law() {
+    let report = laws().operation(Broken(Island), |_| vec![1.0]).check();
+    let failure = &report.failures()[0];
+    assert_eq!(failure.law, Law::Jvp);
+    let complaint = "the function is not finite a small step from this point";
+    assert!(failure.message.starts_with(complaint), "{report}");
 }
 
 /// What a rule does by panicking, or returning nonsense, is a failure like others.
