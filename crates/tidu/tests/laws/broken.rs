@@ -58,11 +58,29 @@ enum Fault {
     FalselyJoint,
     /// x + y: declared linear in each alone
     FalselyEach,
+    /// ∛(x³ + y³): declared linear in both together
+    FalselyAdditive,
+    /// -x: declared linear in nothing
+    DeclaredNever,
     /// (x, x): Jᵀ·c = c₀
     ForgottenFanOut,
+    /// -x: transposes to [`Fault::WrongBack`]
+    WrongTwice,
+    /// -x: Jᵀ·c = c
+    WrongBack,
+    /// x + y: with one tangent only, Jᵀ·c = -c
+    WrongAlone,
+    /// x + y: with one tangent only, a copy of it
+    CopyAlone,
+    /// x
+    Copy,
     /// -x: J·t = k·t with k = -1 under another name each time
     ImpureRule,
-    /// -x: the transpose rule does the same
+    /// -x: J·t = k·t with k = [`Fault::Hidden`], another one each time
+    ImpureHidden,
+    /// -1, all printed alike
+    Hidden(u64),
+    /// -x: the transpose rule does as [`Fault::ImpureRule`]
     ImpureTranspose,
     /// The constant that [`Fault::ImpureRule`] names
     Named(u64),
@@ -104,17 +122,18 @@ enum Fault {
     Panicking,
     /// -x: the JVP rule returns nothing
     WrongCount,
-    /// eˣ: wrong where x is a negation
+    /// eˣ: wrong where x comes from a negation
     WrongAfterNeg,
 }
 
 use Fault::{
-    Abs, Absolute, Affine, Cubic, CubicMean, Cut, CutSecond, CutTranspose, DeadWork, Derivable,
-    FalselyEach, FalselyJoint, FalselyLinear, Floor, ForgottenFanOut, ImpureEval, ImpureRule,
-    ImpureTranspose, Island, MissingTerm, Named, NoTranspose, NothingForMissingCotangent,
-    NothingForNone, Opaque, OpaqueSlope, Panicking, PrimalRole, Quadratic, SwappedCotangents,
-    SwappedTangents, WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongCount, WrongMask,
-    WrongSecond, WrongSign,
+    Abs, Absolute, Affine, Copy, CopyAlone, Cubic, CubicMean, Cut, CutSecond, CutTranspose,
+    DeadWork, DeclaredNever, Derivable, FalselyAdditive, FalselyEach, FalselyJoint, FalselyLinear,
+    Floor, ForgottenFanOut, Hidden, ImpureEval, ImpureHidden, ImpureRule, ImpureTranspose, Island,
+    MissingTerm, Named, NoTranspose, NothingForMissingCotangent, NothingForNone, Opaque,
+    OpaqueSlope, Panicking, PrimalRole, Quadratic, SwappedCotangents, SwappedTangents,
+    WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongAlone, WrongBack, WrongCount,
+    WrongMask, WrongSecond, WrongSign, WrongTwice,
 };
 use Op::{Add, Both, Broken, Constant, Cos, Exp, Mul, Neg, Sin, Sub};
 
@@ -132,12 +151,12 @@ impl GraphOperation for Op {
 
     fn input_count(&self) -> usize {
         match self {
-            Constant(_) | Broken(Named(_)) => 0,
+            Constant(_) | Broken(Named(_) | Hidden(_)) => 0,
             Add | Sub | Mul => 2,
             Broken(
-                MissingTerm | WrongMask | PrimalRole | SwappedTangents | SwappedCotangents
-                | FalselyJoint | FalselyEach | Cubic | CubicMean | WorkForNone | NothingForNone
-                | DeadWork | CutSecond | CutTranspose,
+                MissingTerm | WrongAlone | CopyAlone | FalselyAdditive | WrongMask | PrimalRole
+                | SwappedTangents | SwappedCotangents | FalselyJoint | FalselyEach | Cubic
+                | CubicMean | WorkForNone | NothingForNone | DeadWork | CutSecond | CutTranspose,
             ) => 2,
             _ => 1,
         }
@@ -148,6 +167,13 @@ impl GraphOperation for Op {
             Both
             | Broken(ForgottenFanOut | WorkForMissingCotangent | NothingForMissingCotangent) => 2,
             _ => 1,
+        }
+    }
+
+    fn fmt_name(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Broken(Hidden(_)) => f.write_str("Hidden"),
+            shown => write!(f, "{shown:?}"),
         }
     }
 
@@ -164,14 +190,14 @@ impl EvaluableGraphOperation for Op {
             | Broken(ForgottenFanOut | WorkForMissingCotangent | NothingForMissingCotangent) => {
                 return vec![*x[0]; 2];
             }
-            Add | Broken(FalselyEach) => x[0] + x[1],
+            Add | Broken(FalselyEach | WrongAlone | CopyAlone) => x[0] + x[1],
             Sub | Broken(SwappedTangents | SwappedCotangents) => x[0] - x[1],
             Exp | Broken(Derivable(_) | WrongAfterNeg) => x[0].exp(),
             Sin | Broken(OpaqueSlope | WrongSecond) => x[0].sin(),
             Cos | Broken(WrongSign | Opaque) => x[0].cos(),
-            Broken(Named(_)) => -1.0,
-            Broken(Cut) => *x[0],
-            Broken(CubicMean) => (x[0].powi(3) + x[1].powi(3)).cbrt(),
+            Broken(Named(_) | Hidden(_)) => -1.0,
+            Broken(Cut | Copy) => *x[0],
+            Broken(CubicMean | FalselyAdditive) => (x[0].powi(3) + x[1].powi(3)).cbrt(),
             Broken(Abs) => x[0].abs(),
             Broken(Floor) => x[0].floor(),
             Broken(Island) if *x[0] == 1.0 => 1.0,
@@ -195,7 +221,8 @@ impl Primitive for Op {
 
     fn linearity(&self) -> Linearity {
         match self {
-            Broken(FalselyLinear | FalselyJoint) => Linearity::Joint,
+            Broken(FalselyLinear | FalselyJoint | FalselyAdditive) => Linearity::Joint,
+            Broken(DeclaredNever) => Linearity::Never,
             Broken(FalselyEach) => Linearity::Each,
             _ => Linearity::Undeclared,
         }
@@ -229,7 +256,10 @@ impl Primitive for Op {
                 let emitted = self.clone();
                 difference(b, emitted, dx[0], dx[1])
             }
-            Neg | Broken(ImpureTranspose | NoTranspose) => linear(b, self.clone(), dx[0]),
+            Neg
+            | Broken(
+                ImpureTranspose | NoTranspose | WrongTwice | WrongBack | Copy | DeclaredNever,
+            ) => linear(b, self.clone(), dx[0]),
             Both
             | Broken(ForgottenFanOut | WorkForMissingCotangent | NothingForMissingCotangent) => {
                 let role = OperationRole::Linearized {
@@ -299,6 +329,21 @@ impl Primitive for Op {
                 let slope = b.emit_fixed(Broken(Named(call())), []);
                 scale(b, slope, dx[0])
             }
+            Broken(ImpureHidden) => {
+                let slope = b.emit_fixed(Broken(Hidden(call())), []);
+                scale(b, slope, dx[0])
+            }
+            Broken(WrongAlone) => match (dx[0], dx[1]) {
+                (Some(_), Some(_)) => b.emit_sum([dx[0], dx[1]]),
+                (t, u) => {
+                    let negated = linear(b, Neg, t.or(u));
+                    linear(b, Broken(WrongBack), negated)
+                }
+            },
+            Broken(CopyAlone) => match (dx[0], dx[1]) {
+                (Some(_), Some(_)) => b.emit_sum([dx[0], dx[1]]),
+                (t, u) => linear(b, Broken(Copy), t.or(u)),
+            },
             Broken(ImpureEval) => linear(b, Neg, dx[0]),
             Broken(OpaqueSlope) => {
                 let slope = of_x(b, Broken(Opaque));
@@ -333,16 +378,16 @@ impl Primitive for Op {
                 b.emit_sum([by_x, by_y])
             }
             Broken(Abs | Floor | Island) => dx[0],
-            Broken(FalselyLinear | Cut | CubicMean | Named(_)) => None,
+            Broken(FalselyLinear | FalselyAdditive | Cut | CubicMean | Named(_) | Hidden(_)) => {
+                None
+            }
             Broken(Panicking) => panic!("this rule was never written"),
             Broken(WrongCount) => return Ok(vec![]),
             Broken(WrongAfterNeg) => {
                 let scaled = scale(b, key(&y[0]), dx[0]);
-                match &x[0] {
-                    ValueKey::Derived { operation, .. } if *operation.operation() == Neg => {
-                        linear(b, Neg, scaled)
-                    }
-                    _ => scaled,
+                match comes_from_neg(&x[0]) {
+                    true => linear(b, Neg, scaled),
+                    false => scaled,
                 }
             }
             Broken(Opaque | Derivable(_)) => {
@@ -380,7 +425,9 @@ impl Primitive for Op {
             (Broken(SwappedCotangents), _) => vec![linear(b, Neg, ct[0]), ct[0]],
             (Mul, [true, false]) => vec![scale(b, x[1].clone(), ct[0]), None],
             (Mul, [false, true]) => vec![None, scale(b, x[0].clone(), ct[0])],
-            (Neg, _) => vec![linear(b, Neg, ct[0])],
+            (Neg | Broken(DeclaredNever), _) => vec![linear(b, Neg, ct[0])],
+            (Broken(WrongTwice), _) => vec![linear(b, Broken(WrongBack), ct[0])],
+            (Broken(WrongBack | Copy), _) => vec![ct[0]],
             (Both, _) => vec![b.emit_sum([ct[0], ct[1]])],
             (Broken(ForgottenFanOut), _) => vec![ct[0]],
             (Broken(NothingForMissingCotangent), _) => match (ct[0], ct[1]) {
@@ -408,6 +455,18 @@ impl Primitive for Op {
             }
         })
     }
+}
+
+/// Whether a negation is the value, or its first operand, or the first operand of that, and so on.
+fn comes_from_neg(mut key: &ValueKey<Op>) -> bool {
+    while let ValueKey::Derived { operation, .. } = key {
+        match (operation.operation(), operation.inputs()) {
+            (Neg, _) => return true,
+            (_, [first, ..]) => key = first,
+            (_, []) => return false,
+        }
+    }
+    false
 }
 
 fn zero(b: &mut impl PrimitiveBuilder<Op>) -> LocalValueId {
@@ -553,8 +612,17 @@ fn a_forgotten_fan_out_breaks_the_transpose_law() {
 }
 
 #[test]
+fn a_transpose_that_has_a_wrong_transpose_breaks_the_transpose_law() {
+    assert_eq!(
+        message(WrongTwice, Law::Transpose),
+        "the transpose of the transpose is not J"
+    );
+}
+
+#[test]
 fn impurity_breaks_the_purity_law() {
     assert_breaks(ImpureRule, &[Law::Purity]);
+    assert_breaks(ImpureHidden, &[Law::Purity]);
     assert_breaks(ImpureTranspose, &[Law::Purity]);
     assert_breaks(ImpureEval, &[Law::Purity]);
 }
@@ -587,9 +655,30 @@ fn closure_is_followed_to_the_order_that_is_asked_for() {
 
 #[test]
 fn false_declarations_break_the_declaration_law() {
-    assert_breaks_at_least(FalselyLinear, &[Law::Declaration]);
+    for (fault, complaint) in [
+        (FalselyJoint, "f(a·t) is not a·f(t)"),
+        (FalselyAdditive, "f(t + u) is not f(t) + f(u)"),
+        (FalselyEach, "not zero at zero"),
+    ] {
+        let report = check(Broken(fault));
+        let of_it = |failure: &&tidu::laws::Failure| failure.law == Law::Declaration;
+        let failure = report.failures().iter().find(of_it).unwrap();
+        let start = "the operation is declared linear in operands [";
+        assert!(failure.message.starts_with(start), "{failure}");
+        assert!(failure.message.contains(complaint), "{failure}");
+    }
     assert_breaks(FalselyJoint, &[Law::Declaration]);
     assert_breaks(FalselyEach, &[Law::Declaration]);
+    assert_breaks_at_least(FalselyLinear, &[Law::Declaration]);
+}
+
+/// What is emitted must be declared, even where the numbers are right.
+#[test]
+fn what_is_emitted_undeclared_breaks_the_declaration_law() {
+    assert_eq!(
+        message(DeclaredNever, Law::Declaration),
+        "the map of tangents is not well-formed"
+    );
 }
 
 /// The message of the only law that an operation breaks.
@@ -604,6 +693,7 @@ fn message(fault: Fault, law: Law) -> String {
 #[test]
 fn needless_work_breaks_the_law_of_zeros() {
     for (fault, complaint) in [
+        (CopyAlone, "work is emitted for what is missing"),
         (WorkForNone, "work is emitted for what is missing"),
         (
             WorkForMissingCotangent,
@@ -628,6 +718,10 @@ fn wrong_numbers_for_none_break_the_law_of_zeros() {
     assert_eq!(
         message(NothingForMissingCotangent, Law::SymbolicZeros),
         "with cotangents of outputs [0] only: Jᵀ·c is not what zeros would give"
+    );
+    assert_eq!(
+        message(WrongAlone, Law::SymbolicZeros),
+        "with tangents of inputs [0] only: Jᵀ·c is not what zeros would give"
     );
 }
 
@@ -801,6 +895,33 @@ fn a_function_shrinks_too() {
     let failure = &report.failures()[0];
     assert!(failure.message.contains("1 of 4 operations"), "{failure}");
     assert!(failure.primal.contains("WrongSign"), "{failure}");
+}
+
+/// Every way to make a function smaller is needed here: to end earlier, to make an input of what comes
+/// first, to let an operand stand for what is between.
+#[test]
+fn a_part_in_the_middle_is_found() {
+    let function = tidu::Function::<Op>::build(["x"], |b, inputs| {
+        let mut apply = |op: Op, operand: usize| {
+            let operand = vec![tidu::graph::ValueRef::Local(operand)];
+            b.add_operation(op, operand, OperationRole::Primary)
+        };
+        let before = apply(Both, inputs[0])[1];
+        let negated = apply(Neg, before)[0];
+        let between = apply(Sin, negated)[0];
+        let wrong = apply(Broken(WrongAfterNeg), between)[0];
+        apply(Both, wrong)
+    })
+    .unwrap();
+    let case = Case::function("f", function, |random| random.many_between(1, 0.3, 1.2));
+    let report = laws().case(case).check();
+    let failure = &report.failures()[0];
+    assert_eq!(failure.law, Law::Jvp);
+    let lines: Vec<&str> = failure.primal.lines().map(str::trim).collect();
+    let [_, _, "%1 = Neg %0", wrong, "output %2 -> out0", "}"] = lines[..] else {
+        panic!("{failure}");
+    };
+    assert_eq!(wrong, "%2 = \"Broken(WrongAfterNeg)\" %1");
 }
 
 #[test]

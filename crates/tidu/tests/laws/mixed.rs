@@ -40,11 +40,13 @@ enum Op {
     },
     /// (x, i) ↦ (x, i), which has an output without tangents
     Tagged,
+    /// (x, i) ↦ x, with a tangent of one element
+    Short,
     /// (x, s) ↦ s·x, with a step s that nobody may differentiate by
     Step,
 }
 
-use Op::{Add, Mul, Pick, Put, Step, Tagged};
+use Op::{Add, Mul, Pick, Put, Short, Step, Tagged};
 
 /// Counts evaluations; there is no default.
 struct Meter {
@@ -82,6 +84,7 @@ impl EvaluableGraphOperation for Op {
                 vector
             }
             (Tagged, _) => return vec![x[0].clone(), x[1].clone()],
+            (Short, _) => x[0].vector().to_vec(),
             (Step, s) => x[0].vector().iter().map(|x| x * s.vector()[0]).collect(),
             (Pick { .. } | Put { .. }, Value::Vector(_)) => panic!("not an index"),
         })]
@@ -100,7 +103,7 @@ impl Primitive for Op {
             Add => Linearity::Joint,
             Mul => Linearity::Each,
             Pick { .. } | Put { .. } | Step => Linearity::In(&[&[true, false]]),
-            Tagged => Linearity::Never,
+            Tagged | Short => Linearity::Never,
         }
     }
 
@@ -132,6 +135,10 @@ impl Primitive for Op {
                 vec![b.emit_sum([left, right])]
             }
             Tagged => vec![dx[0], None],
+            Short => {
+                let pick = |dx| b.emit_linear(Pick { n: 3 }, [Active(dx), key(1)]);
+                vec![dx[0].map(pick)]
+            }
             Pick { .. } | Put { .. } | Step if dx[1].is_none() => {
                 let linear = |dx| b.emit_linear(self.clone(), [Active(dx), key(1)]);
                 vec![dx[0].map(linear)]
@@ -171,7 +178,7 @@ impl Primitive for Op {
                 Some(b.emit_linear(Pick { n: *n }, [Active(ct), other(0)])),
                 None,
             ],
-            Tagged => panic!("{self:?} is not part of a linear map"),
+            Tagged | Short => panic!("{self:?} is not part of a linear map"),
         }
     }
 }
@@ -232,4 +239,15 @@ fn operands_can_be_declared_inactive() {
         "{report}"
     );
     assert!(report.broken_by("step by a number").contains(&Law::Jvp));
+}
+
+#[test]
+fn tangents_of_the_wrong_dimension_are_told() {
+    let report = laws().operation(Short, vector_and_index(3)).check();
+    let failure = &report.failures()[0];
+    assert_eq!(failure.law, Law::Jvp);
+    let complaint = "result 0 of a derivative does not have the dimension";
+    assert!(failure.message.starts_with(complaint), "{report}");
+    assert_eq!(failure.expected, "3 coordinates");
+    assert_eq!(failure.found, "1 coordinates");
 }

@@ -44,3 +44,15 @@ fn the_scalar_set_passes() {
         }
     }
 }
+
+/// Terms that cancel leave rounding of their own size, not of that of the result.
+#[test]
+fn sums_that_cancel_are_no_failures() {
+    let f = tidu::scalar::function(["x", "y"], |[x, y]| {
+        [(&x * &y) / &x, x.ln().exp(), &x * (2.5 / &x)]
+    })
+    .unwrap();
+    let case = Case::function("f", f, |random| random.many_between(2, 0.2, 2.0));
+    let key = |position| ScalarKey::fresh(position as u64);
+    Laws::on_reals(key).case(case).points(50).check().assert();
+}
