@@ -26,9 +26,14 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
 ///
 /// For the remainder r(h) = ‖f(x + h·t) - f(x) - h·J·t‖ of each output, in the maximum norm: steps
 /// h = 2⁻⁴, 2⁻⁶, … down to about √ε (2⁻²⁸ for `f64`) are tried. What r is at steps near ε, where
-/// nothing of f can be seen, is the noise; remainders below it say nothing. Of those above it, the ones at the smallest steps
-/// decide: they are on a line of slope 2 or more, in log r against log h, if J·t is right, of slope
-/// 1 if it is not, and of no such slope if f is not smooth, or noisier than it shows at x.
+/// nothing of f can be seen, is the noise; remainders below it say nothing. Of those above it, the
+/// ones at the smallest steps decide: they are on a line of slope 2 or more, in log r against log h,
+/// if J·t is right, of slope 1 if it is not, and of no such slope if f is not smooth, or noisier
+/// than it shows at x.
+///
+/// # Complexity
+///
+/// Some thirty evaluations.
 pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
     probe: &Probe<'_, Op>,
     t: &Coordinates,
@@ -47,86 +52,138 @@ pub(super) fn check_along<Op: Primitive + EvaluableGraphOperation>(
     }
     let map = probe.forward(t)?;
     let jt = map.coordinates_like(&at_x)?;
-    // Of J·t itself, whose terms may have cancelled.
-    let rounding = 16.0 * probe.setting.precision * map.magnitude()?;
     let remainders = Remainders {
         probe,
         t,
         at_x: &at_x,
         jt: &jt,
     };
-    let noise = remainders.noise()?;
-    // Near the cube root of ε, where a central difference is best.
-    let step = power_of_two(probe.setting.precision.cbrt());
-    let difference = remainders.central_difference(step)?;
-    let wider = remainders.central_difference(2.0 * step)?;
-    let steps = steps(probe.setting.precision);
-    let mut by_step = Vec::with_capacity(steps.len());
-    for &h in &steps {
-        by_step.push(remainders.at(h)?);
-    }
-    let jumps = remainders.jumps(&noise, &by_step)?;
+    // 16 units of J·t itself, whose terms may have cancelled.
+    let rounding = 16.0 * probe.setting.precision * map.magnitude()?;
+    let evidence = Evidence::collect(&remainders, rounding)?;
     for output in 0..at_x.len() {
-        let remainder: Vec<f64> = by_step.iter().map(|r| r[output]).collect();
-        let shape = match jumps[output] {
-            true => Shape::NotSmooth(0.0),
-            false => {
-                let noise = steps.iter().map(|h| noise[output] + h * rounding);
-                judge(&steps, &remainder, &noise.collect::<Vec<f64>>())
-            }
-        };
-        let slope = match shape {
-            Shape::Right => None,
-            Shape::Wrong(slope) => Some(("a wrong derivative", slope)),
-            Shape::NotSmooth(slope) => Some((
-                "no derivative of a smooth function: f is not smooth, or noisy, near this point",
-                slope,
-            )),
-        };
-        // What the difference of twice the step adds is four times its own error.
-        let spread = norm(&minus(&wider[output], &difference[output]));
-        let scale = norm(&difference[output]).max(norm(&jt[output]));
-        let bound = relative_bound(probe.setting) * scale
-            + 2.0 * spread
-            + rounding
-            + 4.0 * noise[output] / step;
-        let error = norm(&minus(&jt[output], &difference[output]));
-        let differs = error > bound || error.is_nan();
-        if slope.is_none() && !differs {
-            continue;
+        if let Some(complaint) = evidence.complaint(&remainders, output) {
+            return Err(Fault::new(complaint)
+                .expected(format!(
+                    "{} (central difference, step {:e})",
+                    show_all(&evidence.difference),
+                    evidence.step
+                ))
+                .found(show_all(&jt)));
         }
-        let message = match slope {
-            Some((verdict, slope)) => format!(
-                "J·t of output {output} is {verdict}: ‖f(x + h·t) - f(x) - h·J·t‖ shrinks like \
-                 h^{slope:.2}, not like h²"
-            ),
-            None if !error.is_finite() => String::from(
-                "the function is not finite a small step from this point: draw operands with some \
-                 room around them",
-            ),
-            None => format!(
-                "J·t of output {output} is not the central difference of f, although the \
-                 remainder ‖f(x + h·t) - f(x) - h·J·t‖ shrinks like h²"
-            ),
-        };
-        return Err(Fault::new(message)
-            .expected(format!(
-                "{} (central difference, step {step:e})",
-                show_all(&difference)
-            ))
-            .found(show_all(&jt)));
     }
     Ok(Verdict::Holds)
+}
+
+/// What was seen of f around a point.
+struct Evidence {
+    steps: Vec<f64>,
+    /// By step and output: r.
+    remainders: Vec<Vec<f64>>,
+    /// By output: the noise in f, in units of f.
+    noise: Vec<f64>,
+    /// By output: whether the noise is a jump.
+    jumps: Vec<bool>,
+    /// The noise in J·t.
+    rounding: f64,
+    /// The step of the central difference, near the cube root of ε, where it is best.
+    step: f64,
+    difference: Coordinates,
+    /// The difference for twice the step, which tells how good it is.
+    wider: Coordinates,
+}
+
+impl Evidence {
+    fn collect<Op: Primitive + EvaluableGraphOperation>(
+        source: &Remainders<'_, '_, Op>,
+        rounding: f64,
+    ) -> Result<Self, Box<Fault>> {
+        let precision = source.probe.setting.precision;
+        let steps = steps(precision);
+        let remainders = steps.iter().map(|&h| source.at(h));
+        let remainders = remainders.collect::<Result<Vec<_>, _>>()?;
+        let noise = source.noise()?;
+        let step = precision.cbrt().log2().round().exp2();
+        Ok(Self {
+            jumps: source.jumps(&noise, &remainders)?,
+            steps,
+            remainders,
+            noise,
+            rounding,
+            step,
+            difference: source.central_difference(step)?,
+            wider: source.central_difference(2.0 * step)?,
+        })
+    }
+
+    /// What is wrong with J·t of an output.
+    fn complaint<Op: Primitive + EvaluableGraphOperation>(
+        &self,
+        source: &Remainders<'_, '_, Op>,
+        output: usize,
+    ) -> Option<String> {
+        let shrinks = |slope: f64| {
+            format!(
+                "‖f(x + h·t) - f(x) - h·J·t‖ shrinks like h^{slope:.2}, not like h², as the step \
+                 h does"
+            )
+        };
+        match self.shape(output) {
+            Shape::Right => {}
+            Shape::Wrong(slope) => {
+                return Some(format!(
+                    "J·t of output {output} is a wrong derivative: {}",
+                    shrinks(slope)
+                ));
+            }
+            Shape::NotSmooth(slope) => {
+                return Some(format!(
+                    "output {output} has no derivative here, or is noisy: {}",
+                    shrinks(slope)
+                ));
+            }
+        }
+        let jt = &source.jt[output];
+        let difference = &self.difference[output];
+        let error = norm(&minus(jt, difference));
+        if !error.is_finite() {
+            return Some(
+                "the function is not finite a small step from this point: draw operands with some \
+                 room around them"
+                    .into(),
+            );
+        }
+        let scale = norm(difference).max(norm(jt));
+        // What twice the step adds is four times the difference's own error.
+        let spread = norm(&minus(&self.wider[output], difference));
+        let bound = relative_bound(source.probe.setting) * scale
+            + 2.0 * spread
+            + self.rounding
+            + 4.0 * self.noise[output] / self.step;
+        (error > bound).then(|| {
+            format!(
+                "J·t of output {output} is not the central difference of f, although what is \
+                 left of ‖f(x + h·t) - f(x) - h·J·t‖ may be rounding"
+            )
+        })
+    }
+
+    fn shape(&self, output: usize) -> Shape {
+        if self.jumps[output] {
+            return Shape::NotSmooth(0.0);
+        }
+        let remainders = self.remainders.iter().map(|r| r[output]);
+        let remainders: Vec<f64> = remainders.collect();
+        let noise = self.steps.iter();
+        let noise = noise.map(|h| self.noise[output] + h * self.rounding);
+        judge(&self.steps, &remainders, &noise.collect::<Vec<f64>>())
+    }
 }
 
 /// 2⁻⁴, 2⁻⁶, … as far as a remainder of second order may be seen.
 fn steps(precision: f64) -> Vec<f64> {
     let steps = (2..).map(|k| 0.25_f64.powi(k));
     steps.take_while(|h| *h >= precision.sqrt() / 4.0).collect()
-}
-
-fn power_of_two(near: f64) -> f64 {
-    near.log2().round().exp2()
 }
 
 /// How far from a central difference J·t may be, relatively, beside what the difference itself is off.
