@@ -102,6 +102,16 @@ pub enum GraphError {
         /// The input, in short.
         key: String,
     },
+    /// A simplification rule that makes no sense.
+    #[error("{rule} of {operation} is wrong: {reason}")]
+    InvalidRewrite {
+        /// The operation.
+        operation: String,
+        /// What went wrong: a rule, or folding.
+        rule: String,
+        /// What it did, and what it should have done.
+        reason: String,
+    },
     /// A program was called with the wrong number of operands.
     #[error("the program takes {expected} inputs, found {found}")]
     WrongInputCount {

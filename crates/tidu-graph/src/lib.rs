@@ -88,6 +88,7 @@ mod operation;
 mod picture;
 mod program;
 mod short_list;
+mod simplify;
 mod table;
 pub mod text;
 mod verify;
@@ -108,6 +109,10 @@ pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::{Picture, Shade};
 pub use program::{CompiledProgram, Instruction, compile};
 pub use short_list::ShortList;
+pub use simplify::{
+    AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,
+    try_simplify_logged,
+};
 pub use table::{OperationId, TableOperation, ValueId, ValueOrigin, describe_key};
 pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};

@@ -51,6 +51,20 @@ pub struct MaterializedOperation<Op: GraphOperation> {
     key: Arc<OperationKey<Op>>,
 }
 
+impl<Op: GraphOperation> MaterializedOperation<Op> {
+    pub(crate) fn new(
+        key: Arc<OperationKey<Op>>,
+        inputs: ShortList<usize>,
+        outputs: ShortList<usize>,
+    ) -> Self {
+        Self {
+            inputs,
+            outputs,
+            key,
+        }
+    }
+}
+
 impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
     type Target = OperationSpec<Op>;
 
@@ -60,6 +74,21 @@ impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
 }
 
 impl<Op: GraphOperation> MaterializedGraph<Op> {
+    /// What `outputs` compute, as their keys describe them.
+    ///
+    /// Keys describe computations completely, so no graph is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnknownOutputSlot`].
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the distinct nodes of the keys.
+    pub fn from_keys(outputs: &[ValueKey<Op>]) -> Result<Self, GraphError> {
+        try_materialize_merge(&ResolvedView::of_keys(outputs)?, outputs)
+    }
+
     /// The same as a closed [`Graph`] with exactly these inputs, in this order, whether anything needs
     /// them or not.
     ///
@@ -172,28 +201,6 @@ pub fn try_materialize_merge<Op: GraphOperation>(
     Ok(pass.graph)
 }
 
-impl<Op: GraphOperation> Graph<Op> {
-    /// The closed graph that computes `outputs`, as their keys describe them, from `inputs`.
-    ///
-    /// Keys describe computations completely, so no other graph is needed.
-    ///
-    /// # Errors
-    ///
-    /// [`GraphError::UnlistedInput`] for an input that a key needs and that is not listed;
-    /// [`GraphError::UnknownOutputSlot`].
-    ///
-    /// # Complexity
-    ///
-    /// Linear in the distinct nodes of the keys.
-    pub fn from_keys(
-        inputs: &[Op::InputKey],
-        outputs: &[ValueKey<Op>],
-    ) -> Result<Self, GraphError> {
-        let view = ResolvedView::of_keys(outputs)?;
-        try_materialize_merge(&view, outputs)?.to_graph(inputs)
-    }
-}
-
 struct Materializer<'a, Op: GraphOperation> {
     view: &'a ResolvedView<Op>,
     /// By view value: its index in the flat graph, once it is there.
@@ -246,11 +253,8 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
         let outputs = (0..entry.key().operation().output_count())
             .map(|slot| self.push_value(entry.output(slot), Some((index, slot))))
             .collect();
-        self.graph.operations.push(MaterializedOperation {
-            inputs,
-            outputs,
-            key: Arc::clone(entry.key()),
-        });
+        let operation = MaterializedOperation::new(Arc::clone(entry.key()), inputs, outputs);
+        self.graph.operations.push(operation);
     }
 
     fn push_value(&mut self, id: ValueId, producer: Option<(usize, usize)>) -> usize {

@@ -3,6 +3,8 @@
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 
+use crate::simplify::Rewrite;
+
 /// An operation that can stand in a [`Graph`](crate::Graph).
 ///
 /// An operation is a *value*: a small description such as `Add` or `Reshape { shape }`, compared
@@ -56,6 +58,28 @@ pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
 
     /// The number of results, at most 256. Must not change from call to call.
     fn output_count(&self) -> usize;
+
+    /// Whether exchanging the two operands changes nothing, to the last bit: x + y, but not x - y, and
+    /// not a product of matrices. Equal work is then found in either order
+    /// ([`merge`](crate::merge)).
+    fn commutes(&self) -> bool {
+        false
+    }
+
+    /// What the operation yields on constants: one operation without operands for each result, or
+    /// `None` to leave it alone.
+    ///
+    /// `operands` are operations without operands. An operation set whose operations can hold any
+    /// operand computes them with `eval`, runs itself, and wraps the results.
+    fn fold(&self, _operands: &[&Self]) -> Option<Vec<Self>> {
+        None
+    }
+
+    /// The rules by which [`try_simplify`](crate::try_simplify) may replace this operation, in the order
+    /// in which they are tried. Only operations of one result are replaced.
+    fn rewrites(&self) -> &'static [Rewrite<Self>] {
+        &[]
+    }
 
     /// Writes the name that graphs are printed with, such as `mul` or `const 2.5`.
     ///

@@ -6,7 +6,7 @@ use crate::key::ScalarKey;
 use crate::op::ScalarOp;
 
 /// Every operation without a number in it, with its name.
-const NAMES: [(ScalarOp, &str); 10] = [
+const NAMES: [(ScalarOp, &str); 11] = [
     (ScalarOp::Add, "add"),
     (ScalarOp::Sub, "sub"),
     (ScalarOp::Mul, "mul"),
@@ -17,6 +17,7 @@ const NAMES: [(ScalarOp, &str); 10] = [
     (ScalarOp::Sin, "sin"),
     (ScalarOp::Cos, "cos"),
     (ScalarOp::SinCos, "sin_cos"),
+    (ScalarOp::StopGradient, "stop_gradient"),
 ];
 
 /// The name of an operation without a number in it.

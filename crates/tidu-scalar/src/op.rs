@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use tidu_graph::{EvaluableGraphOperation, GraphOperation};
+use tidu_ad::Composite;
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite};
 
 use crate::key::ScalarKey;
 use crate::names::plain_name;
+use crate::simplify;
 
 /// A primitive on `f64`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +35,10 @@ pub enum ScalarOp {
     Cos,
     /// (sin x, cos x), x in radians
     SinCos,
+    /// x, with a derivative of zero
+    StopGradient,
+    /// A function of scalars, with derivative rules of its own.
+    Composite(Composite<ScalarOp>),
 }
 
 impl ScalarOp {
@@ -71,7 +77,14 @@ impl GraphOperation for ScalarOp {
     fn input_count(&self) -> usize {
         match self {
             Self::Constant(_) => 0,
-            Self::Neg | Self::Exp | Self::Ln | Self::Sin | Self::Cos | Self::SinCos => 1,
+            Self::Neg
+            | Self::Exp
+            | Self::Ln
+            | Self::Sin
+            | Self::Cos
+            | Self::SinCos
+            | Self::StopGradient => 1,
+            Self::Composite(function) => function.input_count(),
             Self::Add | Self::Sub | Self::Mul | Self::Div => 2,
         }
     }
@@ -79,13 +92,27 @@ impl GraphOperation for ScalarOp {
     fn output_count(&self) -> usize {
         match self {
             Self::SinCos => 2,
+            Self::Composite(function) => function.output_count(),
             _ => 1,
         }
+    }
+
+    fn commutes(&self) -> bool {
+        matches!(self, Self::Add | Self::Mul)
+    }
+
+    fn fold(&self, operands: &[&Self]) -> Option<Vec<Self>> {
+        simplify::fold(self, operands)
+    }
+
+    fn rewrites(&self) -> &'static [Rewrite<Self>] {
+        simplify::rules_of(self)
     }
 
     fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Constant(constant) => write!(f, "const {constant:?}"),
+            Self::Composite(function) => write!(f, "{function}"),
             plain => f.write_str(plain_name(plain).unwrap_or("?")),
         }
     }
@@ -96,8 +123,9 @@ impl GraphOperation for ScalarOp {
 }
 
 impl EvaluableGraphOperation for ScalarOp {
-    fn eval(&self, _ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
+    fn eval(&self, ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
         match (self, inputs) {
+            (Self::Composite(function), _) => function.eval(ctx, inputs),
             (Self::Constant(constant), []) => vec![constant.value()],
             (Self::Add, [x, y]) => vec![*x + *y],
             (Self::Sub, [x, y]) => vec![*x - *y],
@@ -109,6 +137,7 @@ impl EvaluableGraphOperation for ScalarOp {
             (Self::Sin, [x]) => vec![x.sin()],
             (Self::Cos, [x]) => vec![x.cos()],
             (Self::SinCos, [x]) => vec![x.sin(), x.cos()],
+            (Self::StopGradient, [x]) => vec![**x],
             _ => panic!(
                 "{self:?} takes {} operands, found {}",
                 self.input_count(),

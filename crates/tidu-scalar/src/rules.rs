@@ -1,7 +1,8 @@
 //! The primitives' two rules, as a table.
 
 use tidu_ad::{
-    ADRuleError, ADRuleKind, ADRuleResult, Linearity, Primitive, PrimitiveBuilder, PrimitiveValue,
+    ADRuleError, ADRuleKind, ADRuleResult, Composite, Linearity, Primitive, PrimitiveBuilder,
+    PrimitiveValue,
     RuleOperand::{self, Active},
 };
 use tidu_graph::{LocalValueId, OperationRole, ValueKey};
@@ -33,14 +34,58 @@ impl Primitive for ScalarOp {
         Some(b.add_primitive(Self::constant(0.0), Vec::new(), OperationRole::Primary)[0])
     }
 
+    fn basis_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        ctx: &mut (),
+    ) -> Option<LocalValueId> {
+        Self::one_like(b, like, ctx)
+    }
+
+    fn stop_gradient() -> Option<Self> {
+        Some(Self::StopGradient)
+    }
+
+    fn composite(function: Composite<Self>) -> Option<Self> {
+        Some(Self::Composite(function))
+    }
+
+    fn as_composite(&self) -> Option<&Composite<Self>> {
+        match self {
+            Self::Composite(function) => Some(function),
+            _ => None,
+        }
+    }
+
     fn linearity(&self) -> Linearity {
         match self {
             Self::Add | Self::Sub | Self::Neg => Linearity::Joint,
             Self::Mul => Linearity::Each,
             Self::Div => Linearity::In(&[&[true, false]]),
-            Self::Constant(_) | Self::Exp | Self::Ln | Self::Sin | Self::Cos | Self::SinCos => {
-                Linearity::Never
-            }
+            Self::Constant(_)
+            | Self::Exp
+            | Self::Ln
+            | Self::Sin
+            | Self::Cos
+            | Self::SinCos
+            | Self::StopGradient => Linearity::Never,
+            Self::Composite(_) => Linearity::Undeclared,
+        }
+    }
+
+    fn jvp_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        primal_inputs: &[ValueKey<Self>],
+        primal_outputs: &[ValueKey<Self>],
+        tangent_inputs: &[Option<LocalValueId>],
+        ctx: &mut (),
+    ) -> Tangents {
+        let tangents =
+            self.try_jvp_rule(builder, primal_inputs, primal_outputs, tangent_inputs, ctx);
+        match tangents {
+            Ok(tangents) => tangents,
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -56,18 +101,20 @@ impl Primitive for ScalarOp {
     /// | sin x | cos x · ẋ |
     /// | cos x | -(sin x · ẋ) |
     /// | (s, c) = (sin x, cos x) | (c·ẋ, -(s·ẋ)) |
-    fn jvp_rule(
+    /// | stop_gradient x | 0 |
+    fn try_jvp_rule(
         &self,
         b: &mut impl PrimitiveBuilder<Self>,
-        x: &[ValueKey<Self>],
+        inputs: &[ValueKey<Self>],
         y: &[ValueKey<Self>],
         dx: &[Option<LocalValueId>],
-        _ctx: &mut (),
-    ) -> Tangents {
-        let x = |i: usize| PrimitiveValue::External(x[i].clone());
+        ctx: &mut (),
+    ) -> ADRuleResult<Tangents> {
+        let x = |i: usize| PrimitiveValue::External(inputs[i].clone());
         let y = |i: usize| PrimitiveValue::External(y[i].clone());
-        match self {
-            Self::Constant(_) => vec![None],
+        Ok(match self {
+            Self::Constant(_) | Self::StopGradient => vec![None],
+            Self::Composite(function) => function.try_jvp_rule(b, inputs, dx, ctx)?,
             Self::Add => vec![b.emit_sum([dx[0], dx[1]])],
             Self::Sub => vec![difference(b, dx[0], dx[1])],
             Self::Mul => {
@@ -97,7 +144,7 @@ impl Primitive for ScalarOp {
                 let product = scale(b, y(0), dx[0]);
                 vec![d_sin, negate(b, product)]
             }
-        }
+        })
     }
 
     fn transpose_rule(
@@ -128,8 +175,11 @@ impl Primitive for ScalarOp {
         ct: &[Option<LocalValueId>],
         x: &[PrimitiveValue<Self>],
         role: &OperationRole,
-        _ctx: &mut (),
+        ctx: &mut (),
     ) -> ADRuleResult<Tangents> {
+        if let Self::Composite(function) = self {
+            return function.try_linear_transpose_rule(b, ct, x, ctx);
+        }
         let OperationRole::Linearized { active_mask } = role else {
             return Err(self.not_linear());
         };

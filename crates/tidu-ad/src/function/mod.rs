@@ -1,10 +1,16 @@
 //! Functions: closed graphs whose derivatives are functions again.
 
 mod arrange;
+mod call;
+mod composite;
 mod derive;
 mod error;
+mod linear;
+mod missing;
 mod program;
 mod select;
+mod simplify;
+mod stage;
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
@@ -12,15 +18,19 @@ use std::sync::Arc;
 
 use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, input_label, parse};
 use tidu_graph::{
-    Graph, GraphBuilder, GraphOperation, LocalValueId, ValueKey, resolve, try_materialize_merge,
+    Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph, ValueKey,
+    materialize_merge, merge, resolve, try_materialize_merge, try_simplify,
 };
 
+pub use composite::{Composite, Rules};
 pub use derive::Derive;
 pub use error::FunctionError;
+pub use linear::Linearization;
+pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use select::Wrt;
 
-use crate::rules::Primitive;
+use crate::rules::{MissingRule, Primitive};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
 ///
@@ -100,7 +110,8 @@ impl<Op: GraphOperation> Function<Op> {
         outputs: &[ValueKey<Op>],
     ) -> Result<Self, FunctionError> {
         let names = (0..outputs.len()).map(|position| format!("out{position}"));
-        Self::close(graphs, inputs, outputs.iter().cloned().zip(names).collect())
+        let outputs = outputs.iter().cloned().zip(names).collect();
+        Self::close(graphs, inputs, outputs, None)
     }
 
     /// Makes a function of the values that `outputs` describe, each with a name.
@@ -113,12 +124,9 @@ impl<Op: GraphOperation> Function<Op> {
         inputs: &[Op::InputKey],
         outputs: Vec<(ValueKey<Op>, String)>,
     ) -> Result<Self, FunctionError> {
-        error::check_distinct::<Op>(inputs)?;
         let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
-        Ok(Self {
-            graph: Graph::from_keys(inputs, &keys)?,
-            output_names: names.into(),
-        })
+        let flat = MaterializedGraph::from_keys(&keys)?;
+        Self::settle(&flat, inputs, names, None)
     }
 
     /// The graph. Its inputs and outputs are the function's, in order.
@@ -147,19 +155,40 @@ impl<Op: GraphOperation> Function<Op> {
         &self.output_names
     }
 
-    /// Flattens what `outputs` need of `graphs`.
+    /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.
     fn close(
         graphs: Vec<Arc<Graph<Op>>>,
         inputs: &[Op::InputKey],
         outputs: Vec<(ValueKey<Op>, String)>,
+        level: Option<Exactness>,
     ) -> Result<Self, FunctionError> {
-        error::check_distinct::<Op>(inputs)?;
         let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         let flat = try_materialize_merge(&resolve(graphs), &keys)?;
+        Self::settle(&flat, inputs, names, level)
+    }
+
+    /// The one way by which a function comes about: equal work is merged whatever roles it had, so
+    /// that a function is a plain computation.
+    fn settle(
+        flat: &MaterializedGraph<Op>,
+        inputs: &[Op::InputKey],
+        output_names: Vec<String>,
+        level: Option<Exactness>,
+    ) -> Result<Self, FunctionError> {
+        error::check_distinct::<Op>(inputs)?;
+        let settled = match level {
+            None => merge(flat),
+            Some(level) => try_simplify(flat, level)?,
+        };
         Ok(Self {
-            graph: flat.to_graph(inputs)?,
-            output_names: names.into(),
+            graph: settled.to_graph(inputs)?,
+            output_names: output_names.into(),
         })
+    }
+
+    fn flat(&self) -> MaterializedGraph<Op> {
+        let view = resolve(vec![Arc::new(self.graph.clone())]);
+        materialize_merge(&view, &self.output_keys())
     }
 
     fn output_keys(&self) -> Vec<ValueKey<Op>> {
@@ -194,6 +223,48 @@ impl<Op: Primitive> Function<Op> {
     /// As there.
     pub fn jvp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).jvp(wrt)
+    }
+
+    /// See [`Derive::jvp_to_order`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn jvp_to_order(&self, order: usize, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default())
+            .jvp_to_order(order, wrt)
+    }
+
+    /// See [`Derive::linearize`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn linearize(&self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
+        self.within(&mut Op::ADContext::default()).linearize(wrt)
+    }
+
+    /// See [`Derive::transpose`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn transpose(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).transpose(wrt)
+    }
+
+    /// See [`Derive::missing_rules`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn missing_rules(
+        &self,
+        wrt: impl Into<Wrt>,
+        mode: Mode,
+    ) -> Result<Vec<MissingRule>, FunctionError> {
+        self.within(&mut Op::ADContext::default())
+            .missing_rules(wrt, mode)
     }
 
     /// See [`Derive::vjp`].
@@ -313,7 +384,7 @@ impl<Op: ParseNames> FromStr for Function<Op> {
             output_names: Arc::new([]),
         };
         let inputs = inputs.input_keys();
-        Self::close(vec![Arc::new(graph)], &inputs, outputs)
+        Self::close(vec![Arc::new(graph)], &inputs, outputs, None)
             .map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tidu_graph::{
     CompiledProgram, EvaluableGraphOperation, GraphError, GraphOperation, ValueKey, compile,
-    materialize_merge, resolve,
 };
 
 use super::select::positions_of;
@@ -28,8 +27,7 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// Linear in the function.
     pub fn compile(&self) -> FunctionProgram<Op> {
-        let view = resolve(vec![Arc::new(self.graph.clone())]);
-        let flat = materialize_merge(&view, &self.output_keys());
+        let flat = self.flat();
         let keys = self.input_keys().into_iter().map(ValueKey::Input);
         let position: std::collections::HashMap<ValueKey<Op>, usize> = keys.zip(0..).collect();
         FunctionProgram {
