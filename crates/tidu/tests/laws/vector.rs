@@ -27,9 +27,14 @@ fn whole_set(laws: Laws<Op>) -> Laws<Op> {
         })
 }
 
+/// No context is told of two shapes under one name.
 #[test]
 fn the_vector_set_passes() {
-    let laws = laws().noting(TestOp::register);
+    let laws = laws().noting(|shapes: &mut Shapes, key, value: &Vec<f64>| {
+        let known = shapes.of.get(key).copied().unwrap_or(value.len());
+        assert_eq!(known, value.len(), "{key:?} is noted again");
+        TestOp::register(shapes, key, value);
+    });
     let laws = whole_set(laws).compositions(40, 6);
     laws.check().assert();
 }
