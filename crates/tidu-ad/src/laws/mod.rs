@@ -35,6 +35,7 @@
 //! | what must come out at the edges | [`SpecialPoint`] |
 //! | where operations are evaluated | [`Laws::in_context`] |
 //! | shapes, for rules that look them up | [`Laws::noting`] |
+//! | operands of single precision | [`Laws::precision`] |
 //! | functions of one's own, random ones | [`Case::function`], [`Laws::compositions`] |
 //!
 //! Nothing here needs a test framework, and nothing is random from run to run.
