@@ -19,6 +19,7 @@
 //! | [`verify_linear`], [`Linearity`] | is it linear, and if not, where not |
 //! | [`Receipt`] | what a derivative costs |
 //! | [`why_zero`], [`why_saved`] | why a derivative is zero, why a value must be saved |
+//! | `laws`, behind the feature of that name | a kit that checks the rules of an operation set |
 //!
 //! # Example
 //!
@@ -74,6 +75,8 @@
 #![warn(clippy::unwrap_used)]
 
 mod function;
+#[cfg(feature = "laws")]
+pub mod laws;
 mod linearize;
 mod linearized_graph;
 mod operation_derivative;
