@@ -79,6 +79,7 @@ mod function;
 pub mod laws;
 mod linearize;
 mod linearized_graph;
+mod operation_derivative;
 mod receipt;
 pub mod rules;
 mod transpose;
@@ -90,6 +91,7 @@ pub use function::{
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
+pub use operation_derivative::{OperationJvp, OperationVjp};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, MissingRule, Primitive,

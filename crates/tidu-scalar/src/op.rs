@@ -124,20 +124,30 @@ impl GraphOperation for ScalarOp {
 
 impl EvaluableGraphOperation for ScalarOp {
     fn eval(&self, ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
+        let mut results = Vec::with_capacity(self.output_count());
+        self.eval_into(ctx, inputs, &mut results);
+        results
+    }
+
+    fn constant_of(value: &f64) -> Option<Self> {
+        Some(Self::constant(*value))
+    }
+
+    fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
         match (self, inputs) {
-            (Self::Composite(function), _) => function.eval(ctx, inputs),
-            (Self::Constant(constant), []) => vec![constant.value()],
-            (Self::Add, [x, y]) => vec![*x + *y],
-            (Self::Sub, [x, y]) => vec![*x - *y],
-            (Self::Mul, [x, y]) => vec![*x * *y],
-            (Self::Div, [x, y]) => vec![*x / *y],
-            (Self::Neg, [x]) => vec![-*x],
-            (Self::Exp, [x]) => vec![x.exp()],
-            (Self::Ln, [x]) => vec![x.ln()],
-            (Self::Sin, [x]) => vec![x.sin()],
-            (Self::Cos, [x]) => vec![x.cos()],
-            (Self::SinCos, [x]) => vec![x.sin(), x.cos()],
-            (Self::StopGradient, [x]) => vec![**x],
+            (Self::Composite(function), _) => out.extend(function.eval(ctx, inputs)),
+            (Self::Constant(constant), []) => out.push(constant.value()),
+            (Self::Add, [x, y]) => out.push(*x + *y),
+            (Self::Sub, [x, y]) => out.push(*x - *y),
+            (Self::Mul, [x, y]) => out.push(*x * *y),
+            (Self::Div, [x, y]) => out.push(*x / *y),
+            (Self::Neg, [x]) => out.push(-*x),
+            (Self::Exp, [x]) => out.push(x.exp()),
+            (Self::Ln, [x]) => out.push(x.ln()),
+            (Self::Sin, [x]) => out.push(x.sin()),
+            (Self::Cos, [x]) => out.push(x.cos()),
+            (Self::SinCos, [x]) => out.extend([x.sin(), x.cos()]),
+            (Self::StopGradient, [x]) => out.push(**x),
             _ => panic!(
                 "{self:?} takes {} operands, found {}",
                 self.input_count(),
