@@ -122,6 +122,12 @@ pub enum EagerError {
         /// What it is instead.
         value: String,
     },
+    /// A function of what was recorded needs something that the tape does not remember.
+    #[error("the tape does not remember {what}; see `Tape::keep_structure`")]
+    StructureNotKept {
+        /// What is missing.
+        what: String,
+    },
     /// The derivative of an operation cannot be derived.
     #[error("{operation} cannot be differentiated: {source}")]
     Derive {

@@ -81,6 +81,10 @@ mod functions {}
 mod laws_of_rules {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/tape.md")]
+mod tape {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/text-form.md")]
 mod text_form {}
 

@@ -9,8 +9,8 @@ use tidu_graph::{EvaluableGraphOperation, describe_operation};
 
 use super::engine::{Engine, Evaluate, Record};
 use super::storage::{Cursor, Kind, Storage};
-use super::template::{Flags, Place, Residual, Template, Vjp};
-use super::{Tape, Var};
+use super::template::{Flags, Program, Residual, Template};
+use super::{Tape, Var, find};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
 
@@ -391,11 +391,11 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     #[inline]
     fn hand_on<E: Engine<Op, Value = Value>>(
         &mut self,
-        vjp: &Vjp<Op>,
+        vjp: &Program<Op>,
         operands: &[u32],
         engine: &mut E,
     ) -> Result<(), EagerError> {
-        for (&operand, place) in operands.iter().zip(&vjp.cotangents) {
+        for (&operand, place) in operands.iter().zip(&vjp.outputs) {
             if let Some(place) = *place {
                 let cotangent = find(place, &self.kept, &self.seeds, &self.computed);
                 self.cotangents.add(operand, cotangent.clone(), engine)?;
@@ -481,19 +481,6 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             }
         }
         self.sweep(again, engine)
-    }
-}
-
-/// A value, while a VJP runs.
-#[inline]
-fn find<'a, T>(place: Place, kept: &'a [T], seeds: &'a [Option<T>], computed: &'a [T]) -> &'a T {
-    match place {
-        Place::Residual(at) => &kept[at as usize],
-        Place::Seed(at) => {
-            let seed = seeds[at as usize].as_ref();
-            seed.expect("a VJP uses the seeds that it was derived for")
-        }
-        Place::Computed(at) => &computed[at as usize],
     }
 }
 

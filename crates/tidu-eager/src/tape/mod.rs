@@ -2,9 +2,11 @@
 
 mod backward;
 mod engine;
+mod forward;
 mod life;
 mod segment;
 mod storage;
+mod structure;
 mod template;
 mod watch;
 
@@ -15,10 +17,13 @@ use std::sync::Arc;
 use tidu_ad::{Function, Primitive};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
+pub use forward::Dual;
 pub use life::Mark;
 
+use self::forward::Jvp;
 use self::life::Life;
 use self::storage::Storage;
+use self::structure::Argument;
 use self::template::{Callee, Flags, Residual, Template};
 use self::watch::{Hook, Watch};
 use crate::Side;
@@ -65,6 +70,7 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     templates: Vec<Arc<Template<Op>>>,
     /// The templates that were used last, the latest first.
     recent: Vec<u32>,
+    jvps: Vec<Arc<Jvp<Op>>>,
     /// What inputs of derived functions are named after.
     name: Op::InputKey,
     paused: bool,
@@ -114,6 +120,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             storage: Storage::new(0),
             templates: Vec::new(),
             recent: Vec::new(),
+            jvps: Vec::new(),
             name: keys.fresh_input_key(),
             paused: false,
             watch: None,
@@ -127,6 +134,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// A value to differentiate by.
     pub fn leaf(&mut self, value: Op::Operand) -> Var<Op> {
         let index = self.storage.push_leaf();
+        if self.storage.keeps_structure {
+            let value = Argument::Constant(value.clone());
+            self.storage.arguments.push(value);
+        }
         Var {
             value,
             place: self.life.place(index),
@@ -347,6 +358,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             };
             self.storage.residuals.push(Some(value.clone()));
         }
+        if self.storage.keeps_structure {
+            let arguments = operands
+                .iter()
+                .map(|operand| match operand.requires_grad() {
+                    true => Argument::Value(operand.index()),
+                    false => Argument::Constant(operand.value.clone()),
+                });
+            self.storage.arguments.extend(arguments);
+        }
         let first = self.storage.push_node(template, known.outputs);
         if self.watch.is_some() {
             self.storage.locate(Location::caller());
@@ -464,6 +484,24 @@ impl Place {
         tape: 0,
         epoch: 0,
     };
+}
+
+/// A value, while a derivative runs.
+#[inline]
+fn find<'a, T>(
+    place: template::Place,
+    kept: &'a [T],
+    seeds: &'a [Option<T>],
+    computed: &'a [T],
+) -> &'a T {
+    match place {
+        template::Place::Residual(at) => &kept[at as usize],
+        template::Place::Seed(at) => {
+            let seed = seeds[at as usize].as_ref();
+            seed.expect("a derivative uses the seeds that it was derived for")
+        }
+        template::Place::Computed(at) => &computed[at as usize],
+    }
 }
 
 impl<Op: GraphOperation> Clone for Var<Op> {

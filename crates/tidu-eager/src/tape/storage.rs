@@ -7,6 +7,7 @@ use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
 use super::segment::Segment;
+use super::structure::Argument;
 use super::template::Template;
 
 /// What a tape holds of each call, in parallel lists: a call takes four bytes, four for each active
@@ -21,6 +22,10 @@ pub(super) struct Storage<Op: Primitive + EvaluableGraphOperation> {
     pub segments: Vec<Segment<Op>>,
     /// Where each node was recorded, while a tape is watched; shorter than `nodes` if it was not yet.
     pub locations: Vec<Option<&'static Location<'static>>>,
+    /// Whether `arguments` are kept.
+    pub keeps_structure: bool,
+    /// What calls were applied to, if that is kept: all operands of calls, the values of leaves.
+    pub arguments: Vec<Argument<Op::Operand>>,
     /// The index of the first value.
     pub first_value: u32,
     /// The index after the last value.
@@ -50,6 +55,7 @@ pub(super) struct Cursor {
     pub operands: usize,
     pub residuals: usize,
     pub segments: usize,
+    pub arguments: usize,
     pub values: u32,
 }
 
@@ -62,6 +68,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
             residuals: Vec::new(),
             segments: Vec::new(),
             locations: Vec::new(),
+            keeps_structure: false,
+            arguments: Vec::new(),
             first_value,
             values: first_value,
         }
@@ -102,6 +110,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
             operands: self.operands.len(),
             residuals: self.residuals.len(),
             segments: self.segments.len(),
+            arguments: self.arguments.len(),
             values: self.values,
         }
     }
@@ -163,7 +172,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
 
     /// Takes all that there is; what is added from now on comes after it. See [`join`](Self::join).
     pub fn set_aside(&mut self) -> Self {
-        let after = Self::new(self.values);
+        let after = Self {
+            keeps_structure: self.keeps_structure,
+            ..Self::new(self.values)
+        };
         std::mem::replace(self, after)
     }
 
@@ -178,6 +190,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         self.operands.extend(after.operands);
         self.residuals.extend(after.residuals);
         self.segments.extend(after.segments);
+        self.arguments.extend(after.arguments);
         self.values = after.values;
     }
 
@@ -188,6 +201,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         self.residuals.truncate(to.residuals);
         self.segments.truncate(to.segments);
         self.locations.truncate(to.nodes);
+        self.arguments.truncate(to.arguments);
         self.values = to.values;
     }
 }

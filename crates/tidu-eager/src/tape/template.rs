@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{Function, FunctionError, FunctionProgram, OperationVjp, Primitive, Wrt};
-use tidu_graph::{EvaluableGraphOperation, ValueRef, describe_operation};
+use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
 use super::CONSTANT;
 use crate::error::EagerError;
@@ -43,6 +43,13 @@ pub(super) struct Call<Op: Primitive> {
     pub program: FunctionProgram<Op>,
 }
 
+impl<Op: Primitive> Call<Op> {
+    /// The graph of everything that a call computes and that going backward may use.
+    pub fn extended(&self) -> &Graph<Op> {
+        self.extended.as_graph()
+    }
+}
+
 /// One flag an operand or result.
 pub(super) type Flags = SmallVec<[bool; 4]>;
 
@@ -58,16 +65,16 @@ pub(super) enum Residual {
 struct Variant<Op> {
     seeded: Flags,
     wanted: Flags,
-    vjp: Vjp<Op>,
+    vjp: Program<Op>,
 }
 
-/// How cotangents of results become cotangents of active operands: instructions that run one after
-/// the other, each appending its results to a list.
+/// A derivative of one call: instructions that run one after the other, each appending its results to
+/// a list.
 #[derive(Clone)]
-pub(super) struct Vjp<Op> {
+pub(super) struct Program<Op> {
     pub instructions: Vec<Instruction<Op>>,
-    /// By active operand: where its cotangent is found; `None` for a symbolic zero.
-    pub cotangents: Vec<Option<Place>>,
+    /// Where the results are found; `None` for a symbolic zero. Of a VJP: one an active operand.
+    pub outputs: Vec<Option<Place>>,
 }
 
 #[derive(Clone)]
@@ -77,12 +84,12 @@ pub(super) struct Instruction<Op> {
     pub results: u32,
 }
 
-/// Where a value is while a VJP runs.
+/// Where a value is while a derivative runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// Among the residuals of the call.
     Residual(u32),
-    /// The cotangent of a result.
+    /// The cotangent of a result, or the tangent of an operand.
     Seed(u32),
     /// Among what instructions have computed.
     Computed(u32),
@@ -218,7 +225,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         operands[before.filter(|active| **active).count()]
     }
 
-    pub fn vjp(&self, at: usize) -> &Vjp<Op> {
+    pub fn vjp(&self, at: usize) -> &Program<Op> {
         &self.vjps[at].vjp
     }
 
@@ -244,7 +251,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         }
     }
 
-    fn remember(&mut self, seeded: Flags, vjp: Vjp<Op>) {
+    fn remember(&mut self, seeded: Flags, vjp: Program<Op>) {
         self.vjps.push(Variant {
             seeded,
             wanted: Flags::from_elem(true, self.active_count as usize),
@@ -258,7 +265,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         seeded: &[bool],
         wanted: &[bool],
         ctx: &mut Op::ADContext,
-    ) -> Result<Vjp<Op>, EagerError> {
+    ) -> Result<Program<Op>, EagerError> {
         let Callee::Function(call) = &self.callee else {
             unreachable!("asked of functions only");
         };
@@ -289,7 +296,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         &self,
         vjp: &OperationVjp<Op>,
         seeded: &[bool],
-    ) -> Result<Vjp<Op>, EagerError> {
+    ) -> Result<Program<Op>, EagerError> {
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let outputs = (0..self.outputs).map(Residual::Output);
         let seeds = (0..self.outputs).filter(|&output| seeded[output as usize]);
@@ -310,47 +317,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         function: &Function<Op>,
         sources: impl Iterator<Item = Source>,
         cotangents: impl Iterator<Item = Option<usize>>,
-    ) -> Result<Vjp<Op>, EagerError> {
-        let graph = function.as_graph();
-        let mut places: Vec<Option<Place>> = vec![None; graph.values().len()];
-        for (&id, source) in graph.inputs().iter().zip(sources) {
-            places[id] = match source {
-                Source::Seed(at) => Some(Place::Seed(at)),
-                Source::Residual(residual) => self.place_of_residual(residual),
-            };
-        }
-        // An input without a place is one that is not kept, because nothing was to use it.
-        let not_kept = || EagerError::ResidualNotKept {
-            operation: self.describe(),
-        };
-        let mut computed = 0;
-        let mut instructions = Vec::with_capacity(graph.operations().len());
-        for node in graph.operations() {
-            let operands = node.inputs.iter().map(|operand| match operand {
-                ValueRef::Local(id) => places[*id],
-                ValueRef::External(_) => None,
-            });
-            let operands: Option<SmallVec<_>> = operands.collect();
-            instructions.push(Instruction {
-                operation: node.operation.clone(),
-                operands: operands.ok_or_else(not_kept)?,
-                results: node.outputs.len() as u32,
-            });
-            for &id in &node.outputs {
-                places[id] = Some(Place::Computed(computed));
-                computed += 1;
-            }
-        }
-        let cotangents = cotangents.map(|output| {
-            let Some(output) = output else {
-                return Ok(None);
-            };
-            let place = places[graph.outputs()[output]];
-            place.ok_or_else(not_kept).map(Some)
+    ) -> Result<Program<Op>, EagerError> {
+        let places = sources.map(|source| match source {
+            Source::Seed(at) => Some(Place::Seed(at)),
+            Source::Residual(residual) => self.place_of_residual(residual),
         });
-        Ok(Vjp {
-            instructions,
-            cotangents: cotangents.collect::<Result<_, _>>()?,
+        // An input without a place is one that is not kept, because nothing was to use it.
+        lower(function, places, cotangents).ok_or_else(|| EagerError::ResidualNotKept {
+            operation: self.describe(),
         })
     }
 
@@ -362,6 +336,45 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
         cannot_derive(&self.describe(), source)
     }
+}
+
+/// Turns a function whose inputs are in these places into instructions; `outputs` says which of its
+/// outputs are meant. `None` if it uses an input that is in no place.
+pub(super) fn lower<Op: Primitive>(
+    function: &Function<Op>,
+    inputs: impl Iterator<Item = Option<Place>>,
+    outputs: impl Iterator<Item = Option<usize>>,
+) -> Option<Program<Op>> {
+    let graph = function.as_graph();
+    let mut places: Vec<Option<Place>> = vec![None; graph.values().len()];
+    for (&id, place) in graph.inputs().iter().zip(inputs) {
+        places[id] = place;
+    }
+    let mut computed = 0;
+    let mut instructions = Vec::with_capacity(graph.operations().len());
+    for node in graph.operations() {
+        let operands = node.inputs.iter().map(|operand| match operand {
+            ValueRef::Local(id) => places[*id],
+            ValueRef::External(_) => None,
+        });
+        instructions.push(Instruction {
+            operation: node.operation.clone(),
+            operands: operands.collect::<Option<_>>()?,
+            results: node.outputs.len() as u32,
+        });
+        for &id in &node.outputs {
+            places[id] = Some(Place::Computed(computed));
+            computed += 1;
+        }
+    }
+    let outputs = outputs.map(|output| match output {
+        None => Some(None),
+        Some(output) => places[graph.outputs()[output]].map(Some),
+    });
+    Some(Program {
+        instructions,
+        outputs: outputs.collect::<Option<_>>()?,
+    })
 }
 
 fn cannot_derive(operation: &str, source: FunctionError) -> EagerError {
