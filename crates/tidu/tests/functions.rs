@@ -12,4 +12,5 @@ mod functions {
     mod errors;
     mod orders;
     mod shapes;
+    mod simplify;
 }
