@@ -144,7 +144,7 @@ const MUL: &[Rule] = &[
     Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
         either(t, x, |t, c, x| {
             let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
-            (c * d).is_normal().then(|| t.product(c * d, x))
+            keeps_digits(c, d).then(|| t.product(c * d, x))
         })
     }),
     Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
@@ -334,6 +334,12 @@ fn number_of(op: &ScalarOp) -> Option<f64> {
         ScalarOp::Constant(constant) => Some(constant.value()),
         _ => None,
     }
+}
+
+/// Whether c·d does not leave the range in which all digits are kept, if c and d are in it.
+fn keeps_digits(c: f64, d: f64) -> bool {
+    let has_digits = |number: f64| number.is_finite() && number != 0.0;
+    !(has_digits(c) && has_digits(d)) || (c * d).is_normal()
 }
 
 /// Whether products with this number are exact, but for overflow and underflow.
