@@ -392,41 +392,44 @@ fn linear_graph<Op: Primitive>(
     ))
 }
 
-/// Fails for an output that is not `present` and yet not zero.
+/// Fails for an output that is not `present` and yet not what the operation set calls the zero of its
+/// space.
 fn check_zeros<Op: Primitive>(
     function: &Function<Op>,
     wrt: &[usize],
     present: &[bool],
     ctx: &mut Op::ADContext,
 ) -> Result<(), FunctionError> {
-    for (at, name) in function.output_names.iter().enumerate() {
-        if !present[at] && !is_zero(function, at, ctx)? {
-            return Err(FunctionError::NotLinear {
-                wrt: list_inputs(function, wrt),
-                reason: format!("output {name} does not depend on them, and is not a zero"),
-            });
-        }
+    let absent: Vec<usize> = (0..present.len()).filter(|&at| !present[at]).collect();
+    if absent.is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Whether an output is what the operation set calls the zero of its space.
-fn is_zero<Op: Primitive>(
-    function: &Function<Op>,
-    at: usize,
-    ctx: &mut Op::ADContext,
-) -> Result<bool, FunctionError> {
-    let (output, name) = (&function.output_keys()[at], &function.output_names[at]);
-    let mut builder = GraphBuilder::new();
-    let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
-        Ok(zero) => builder.global_key(zero).clone(),
-        Err(FunctionError::NoZero { .. }) => return Ok(false),
-        Err(error) => return Err(error),
+    let not_zero = |at: usize| FunctionError::NotLinear {
+        wrt: list_inputs(function, wrt),
+        reason: format!(
+            "output {} does not depend on them, and is not a zero",
+            function.output_names[at]
+        ),
     };
+    let outputs = function.output_keys();
+    let mut builder = GraphBuilder::new();
+    let mut both = Vec::with_capacity(2 * absent.len());
+    for &at in &absent {
+        let (output, name) = (&outputs[at], &function.output_names[at]);
+        let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
+            Ok(zero) => builder.global_key(zero).clone(),
+            Err(FunctionError::NoZero { .. }) => return Err(not_zero(at)),
+            Err(error) => return Err(error),
+        };
+        both.extend([output.clone(), zero].map(|key| (key, String::new())));
+    }
     let graphs = vec![Arc::new(function.graph.clone()), Arc::new(builder.build())];
-    let both = vec![(output.clone(), String::new()), (zero, String::new())];
     let both = Function::close(graphs, &function.input_keys(), both, Some(Exactness::Exact))?;
-    Ok(both.graph.outputs()[0] == both.graph.outputs()[1])
+    let mut pairs = absent.iter().zip(both.graph.outputs().chunks(2));
+    match pairs.find(|(_, pair)| pair[0] != pair[1]) {
+        None => Ok(()),
+        Some((&at, _)) => Err(not_zero(at)),
+    }
 }
 
 /// By local value of a closed graph: whether it depends on some of the graph's inputs.
