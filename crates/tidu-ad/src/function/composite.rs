@@ -330,6 +330,17 @@ impl<Op: Primitive> Composite<Op> {
         Ok(of_primal.chain(cotangents).collect())
     }
 
+    /// Whether this can be linear in these operands: a tangent is in all its tangents, jointly, and in
+    /// nothing else; about a function, only its transpose rule could say.
+    pub(super) fn permits(&self, active_mask: &[bool]) -> bool {
+        match &self.content.part {
+            Part::Value => true,
+            Part::Tangent { active } => {
+                active_mask == mask_after(active.len(), active_mask.len()).as_slice()
+            }
+        }
+    }
+
     /// The function that this is.
     fn body(&self) -> Result<Function<Op>, FunctionError> {
         let definition = &self.content.definition;

@@ -358,7 +358,11 @@ fn linear_graph<Op: Primitive>(
         if !active_mask.contains(&true) {
             continue;
         }
-        if !node.operation.linearity().permits(&active_mask) {
+        let permitted = match node.operation.as_composite() {
+            Some(composite) => composite.permits(&active_mask),
+            None => node.operation.linearity().permits(&active_mask),
+        };
+        if !permitted {
             return Err(FunctionError::NotLinear {
                 wrt: list_inputs(function, wrt),
                 reason: format!(
