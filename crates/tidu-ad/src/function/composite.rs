@@ -10,7 +10,7 @@ use tidu_graph::{
 };
 
 use super::call::{emit_call, keys_of};
-use super::linear::Partial;
+use super::linear::{Partial, checked_linear_graph};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram, Wrt};
 use crate::rules::{
@@ -103,7 +103,9 @@ impl<Op: Primitive> Function<Op> {
     /// # Errors
     ///
     /// [`FunctionError::WrongRuleArity`] for a rule that is no JVP or VJP of this function by its
-    /// counts; [`FunctionError::NoComposite`] where the operation set cannot hold functions;
+    /// counts; [`FunctionError::NotLinear`] for a JVP that is not linear in its tangents, as
+    /// [`transpose`](Self::transpose) finds it, and for a rule whose output depends on no tangent or
+    /// seed and is not zero; [`FunctionError::NoComposite`] where the operation set cannot hold functions;
     /// [`FunctionError::NestedTooDeep`] past 64 functions inside one another.
     ///
     /// # Example
@@ -140,6 +142,10 @@ impl<Op: Primitive> Function<Op> {
                 name: name.into(),
                 limit: NESTING_LIMIT,
             });
+        }
+        if let Some(jvp) = &rules.jvp {
+            let tangents: Vec<usize> = (inputs..2 * inputs).collect();
+            checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
         let vjp = rules.vjp.as_ref();

@@ -131,13 +131,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     fn transposed(self, wrt: &Wrt) -> Result<(Stage<'a, Op>, Vec<Op::InputKey>), FunctionError> {
         let Self { function, ctx, .. } = self;
         let wrt = wrt.positions(&function.input_names())?;
-        let linear = linear_graph(function, &wrt)?;
-        let present: Vec<bool> = linear
-            .tangent_outputs()
-            .iter()
-            .map(Option::is_some)
-            .collect();
-        check_zeros(function, &wrt, &present, ctx)?;
+        let linear = checked_linear_graph(function, &wrt, ctx)?;
         let mut inputs = function.input_keys();
         let mut taken = vec![false; inputs.len()];
         wrt.iter().for_each(|&at| taken[at] = true);
@@ -332,6 +326,19 @@ impl<Op: Primitive> Split<'_, Op> {
         }
         Ok(self.here[id].expect("it was put there just now"))
     }
+}
+
+/// [`linear_graph`], if the function is zero wherever it does not depend on `wrt`.
+pub(super) fn checked_linear_graph<Op: Primitive>(
+    function: &Function<Op>,
+    wrt: &[usize],
+    ctx: &mut Op::ADContext,
+) -> Result<LinearizedGraph<Op>, FunctionError> {
+    let linear = linear_graph(function, wrt)?;
+    let outputs = linear.tangent_outputs().iter();
+    let present: Vec<bool> = outputs.map(Option::is_some).collect();
+    check_zeros(function, wrt, &present, ctx)?;
+    Ok(linear)
 }
 
 /// A function as a linear map of some of its inputs, every operation marked with the operands that
