@@ -424,20 +424,27 @@ fn check_zeros<Op: Primitive>(
     };
     let outputs = function.output_keys();
     let mut builder = GraphBuilder::new();
-    let mut both = Vec::with_capacity(2 * absent.len());
+    let mut compared = Vec::with_capacity(3 * absent.len());
     for &at in &absent {
         let (output, name) = (&outputs[at], &function.output_names[at]);
         let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
-            Ok(zero) => builder.global_key(zero).clone(),
+            Ok(zero) => zero,
             Err(FunctionError::NoZero { .. }) => return Err(not_zero(at)),
             Err(error) => return Err(error),
         };
-        both.extend([output.clone(), zero].map(|key| (key, String::new())));
+        // There may be more than one zero, as 0 and -0. What changes nothing when added is one.
+        let terms = vec![ValueRef::Local(zero), ValueRef::External(output.clone())];
+        let sum = builder.try_add_operation(Op::add(), terms, OperationRole::Primary)?;
+        let sum = sum.first().copied().unwrap_or(zero);
+        let keys = [zero, sum].map(|id| builder.global_key(id).clone());
+        let keys = keys.into_iter().chain([output.clone()]);
+        compared.extend(keys.map(|key| (key, String::new())));
     }
     let graphs = vec![Arc::new(function.graph.clone()), Arc::new(builder.build())];
-    let both = Function::close(graphs, &function.input_keys(), both, Some(Exactness::Exact))?;
-    let mut pairs = absent.iter().zip(both.graph.outputs().chunks(2));
-    match pairs.find(|(_, pair)| pair[0] != pair[1]) {
+    let inputs = function.input_keys();
+    let compared = Function::close(graphs, &inputs, compared, Some(Exactness::Exact))?;
+    let mut found = absent.iter().zip(compared.graph.outputs().chunks(3));
+    match found.find(|(_, values)| !values[1..].contains(&values[0])) {
         None => Ok(()),
         Some((&at, _)) => Err(not_zero(at)),
     }
