@@ -10,6 +10,7 @@ mod functions {
     mod chain;
     mod counts;
     mod errors;
+    mod linearize;
     mod orders;
     mod shapes;
     mod simplify;
