@@ -89,9 +89,44 @@ struct Definition<Op: GraphOperation> {
     value: Function<Op>,
     program: FunctionProgram<Op>,
     jvp: Option<Function<Op>>,
-    vjp: Option<Partial<Op>>,
+    vjp: Option<Vjp<Op>>,
     /// How deep composites stand in the functions of composites.
     nesting: usize,
+}
+
+struct Vjp<Op: GraphOperation> {
+    /// As it was given.
+    function: Function<Op>,
+    /// With its zeros made symbolic.
+    partial: Partial<Op>,
+    /// Whether it is linear in its seeds, as far as can be seen.
+    is_linear: bool,
+}
+
+impl<Op: Primitive> Vjp<Op> {
+    fn new(function: Function<Op>, seeds: &[usize]) -> Result<Self, FunctionError> {
+        let ctx = &mut Op::ADContext::default();
+        Ok(Self {
+            partial: Partial::new(&function, seeds, ctx)?,
+            is_linear: checked_linear_graph(&function, seeds, ctx).is_ok(),
+            function,
+        })
+    }
+
+    /// These of its outputs for those seeds only that are there, the others being zero: nothing is
+    /// emitted for a zero then. Seeds come after the first `inputs` inputs.
+    fn restricted(
+        &self,
+        outputs: &[usize],
+        inputs: usize,
+        seeds: &[Option<LocalValueId>],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Partial<Op>, FunctionError> {
+        let live = (0..seeds.len()).filter(|&slot| seeds[slot].is_some());
+        let live = live.map(|slot| inputs + slot).collect();
+        let function = self.function.select_at(outputs)?;
+        function.within(ctx).partial_linear(&Wrt::At(live), inputs)
+    }
 }
 
 /// Evaluating or dropping a composite goes down into those that it is made of, so there is a limit.
@@ -148,8 +183,7 @@ impl<Op: Primitive> Function<Op> {
             checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
-        let vjp = rules.vjp.as_ref();
-        let vjp = vjp.map(|vjp| Partial::new(vjp, &seeds, &mut Op::ADContext::default()));
+        let vjp = rules.vjp.map(|vjp| Vjp::new(vjp, &seeds));
         let definition = Definition {
             name: name.into(),
             value: self.clone(),
@@ -302,7 +336,7 @@ impl<Op: Primitive> Composite<Op> {
     /// # Errors
     ///
     /// [`ADRuleError::Unsupported`] for a composite that is not a tangent. [`ADRuleError::Runtime`] where
-    /// a cotangent is a symbolic zero and the operation set has no zero for it.
+    /// a cotangent is a symbolic zero, the VJP is not linear, and the operation set has no zero for it.
     pub fn try_linear_transpose_rule(
         &self,
         builder: &mut impl PrimitiveBuilder<Op>,
@@ -318,19 +352,27 @@ impl<Op: Primitive> Composite<Op> {
             ));
         };
         let primal_inputs = &inputs[..active.len()];
+        let wanted: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
         let mut operands = primal_inputs.to_vec();
-        for (slot, cotangent) in cotangent_outputs.iter().enumerate() {
-            let cotangent = match cotangent {
-                Some(cotangent) => *cotangent,
-                None => self.zero(builder, primal_inputs, slot, ctx)?,
-            };
-            operands.push(PrimitiveValue::Local(cotangent));
-        }
+        let live = cotangent_outputs.iter().flatten();
+        operands.extend(live.map(|&cotangent| PrimitiveValue::Local(cotangent)));
+        let vjp = if operands.len() == active.len() + cotangent_outputs.len() {
+            vjp.partial.select(wanted.into_iter())
+        } else if vjp.is_linear {
+            vjp.restricted(&wanted, active.len(), cotangent_outputs, ctx)
+        } else {
+            operands.truncate(active.len());
+            for (slot, cotangent) in cotangent_outputs.iter().enumerate() {
+                let cotangent = match cotangent {
+                    Some(cotangent) => *cotangent,
+                    None => self.zero(builder, primal_inputs, slot, ctx)?,
+                };
+                operands.push(PrimitiveValue::Local(cotangent));
+            }
+            vjp.partial.select(wanted.into_iter())
+        };
+        let vjp = vjp.map_err(|error| carry(ADRuleKind::Transpose, error))?;
         let mask = mask_after(primal_inputs.len(), operands.len());
-        let wanted = (0..active.len()).filter(|&at| active[at]);
-        let vjp = vjp
-            .select(wanted)
-            .map_err(|error| carry(ADRuleKind::Transpose, error))?;
         let cotangents = emit_call(builder, &vjp, &operands, &mask);
         let of_primal = primal_inputs.iter().map(|_| None);
         Ok(of_primal.chain(cotangents).collect())
@@ -372,11 +414,10 @@ impl<Op: Primitive> Composite<Op> {
             return jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
         }
         let vjp = definition.vjp.as_ref();
-        let vjp = vjp
-            .expect("a composite has one of the two rules")
-            .select(active)?;
-        let seeds = (inputs..vjp.function.graph.inputs().len()).collect();
-        vjp.function.within(ctx).partial_transpose(&Wrt::At(seeds))
+        let vjp = &vjp.expect("a composite has one of the two rules").function;
+        let vjp = vjp.select_at(&active.collect::<Vec<_>>())?;
+        let seeds = (inputs..vjp.graph.inputs().len()).collect();
+        vjp.within(ctx).partial_transpose(&Wrt::At(seeds))
     }
 
     /// The zero cotangent of an output.
