@@ -411,13 +411,26 @@ impl<Op: Primitive> Composite<Op> {
         let definition = &self.content.definition;
         if let Some(jvp) = &definition.jvp {
             let tangents = active.map(|at| inputs + at).collect();
-            return jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
+            let tangent = jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
+            return tangent.map_err(|error| self.locate(error, "JVP"));
         }
         let vjp = definition.vjp.as_ref();
         let vjp = &vjp.expect("a composite has one of the two rules").function;
         let vjp = vjp.select_at(&active.collect::<Vec<_>>())?;
         let seeds = (inputs..vjp.graph.inputs().len()).collect();
-        vjp.within(ctx).partial_transpose(&Wrt::At(seeds))
+        let tangent = vjp.within(ctx).partial_transpose(&Wrt::At(seeds));
+        tangent.map_err(|error| self.locate(error, "VJP, which forward mode has to transpose"))
+    }
+
+    /// An error that says whose rule is not linear.
+    fn locate(&self, error: FunctionError, rule: &str) -> FunctionError {
+        match error {
+            FunctionError::NotLinear { wrt, reason } => FunctionError::NotLinear {
+                wrt,
+                reason: format!("{reason}; it is {}'s {rule}", self.name()),
+            },
+            error => error,
+        }
     }
 
     /// The zero cotangent of an output.
