@@ -9,6 +9,7 @@ mod support;
 mod functions {
     mod chain;
     mod counts;
+    mod custom_rules;
     mod errors;
     mod linearize;
     mod orders;

@@ -32,11 +32,6 @@ fn call(f: &F, x: &[f64]) -> Vec<f64> {
 /// (x, ẋ) ↦ (f(x), J(x)·ẋ), put together again of the two parts; or, of the transpose of the second,
 /// (x, ȳ) ↦ (f(x), J(x)ᵀ·ȳ).
 pub fn recombined(split: &Linearization<ScalarOp>, transposed: bool) -> F {
-    let residuals = split.primal.output_names().iter().rev().take_while(|name| {
-        let number = name.strip_prefix('r');
-        number.is_some_and(|number| number.parse::<usize>().is_ok())
-    });
-    // Names of outputs are the caller's: count by what the linear part takes, too.
     let tangents = split.linear.input_keys();
     let tangents: Vec<ScalarKey> = tangents.into_iter().filter(ScalarKey::is_tangent).collect();
     let count = split.linear.input_keys().len() - tangents.len();
