@@ -114,18 +114,27 @@ impl<Op: Primitive> Vjp<Op> {
     }
 
     /// These of its outputs for those seeds only that are there, the others being zero: nothing is
-    /// emitted for a zero then. Seeds come after the first `inputs` inputs.
+    /// emitted for a zero then. `None` where that cannot be, for it is not linear. Seeds come after the
+    /// first `inputs` inputs.
     fn restricted(
         &self,
         outputs: &[usize],
         inputs: usize,
         seeds: &[Option<LocalValueId>],
         ctx: &mut Op::ADContext,
-    ) -> Result<Partial<Op>, FunctionError> {
+    ) -> Option<Result<Partial<Op>, FunctionError>> {
+        if !self.is_linear {
+            return None;
+        }
         let live = (0..seeds.len()).filter(|&slot| seeds[slot].is_some());
         let live = live.map(|slot| inputs + slot).collect();
-        let function = self.function.select_at(outputs)?;
-        function.within(ctx).partial_linear(&Wrt::At(live), inputs)
+        let function = self.function.select_at(outputs);
+        let restricted = function
+            .and_then(|function| function.within(ctx).partial_linear(&Wrt::At(live), inputs));
+        match restricted {
+            Err(FunctionError::NotLinear { .. }) => None,
+            restricted => Some(restricted),
+        }
     }
 }
 
@@ -358,8 +367,8 @@ impl<Op: Primitive> Composite<Op> {
         operands.extend(live.map(|&cotangent| PrimitiveValue::Local(cotangent)));
         let vjp = if operands.len() == active.len() + cotangent_outputs.len() {
             vjp.partial.select(wanted.into_iter())
-        } else if vjp.is_linear {
-            vjp.restricted(&wanted, active.len(), cotangent_outputs, ctx)
+        } else if let Some(vjp) = vjp.restricted(&wanted, active.len(), cotangent_outputs, ctx) {
+            vjp
         } else {
             operands.truncate(active.len());
             for (slot, cotangent) in cotangent_outputs.iter().enumerate() {

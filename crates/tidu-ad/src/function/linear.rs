@@ -8,7 +8,6 @@ use tidu_graph::{
     OperationRole, Shade, ValueRef,
 };
 
-use super::missing::Mode;
 use super::select::list;
 use super::stage::{Part, Stage, Unit, emit_unit};
 use super::{Derive, Function, FunctionError, Wrt};
@@ -95,9 +94,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 
     /// The transpose with symbolic zeros.
     pub(super) fn partial_transpose(self, wrt: &Wrt) -> Result<Partial<Op>, FunctionError> {
+        let keys = self.function.input_keys();
         let (mut stage, inputs) = self.transposed(wrt)?;
         let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
-        Partial::close(stage, &inputs, cotangents)
+        let gone = stage.wrt.iter().map(|&at| keys[at].clone());
+        let gone: Vec<Op::InputKey> = gone.collect();
+        let closed = Partial::close(stage, &inputs, cotangents);
+        closed.map_err(|error| not_linear_after_all::<Op>(error, &gone))
     }
 
     /// The derivative by `wrt`, with symbolic zeros, of a function that is linear in its inputs from
@@ -108,23 +111,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         first: usize,
     ) -> Result<Partial<Op>, FunctionError> {
         let function = self.function;
-        let stage = Stage::linearize(function, wrt, Mode::Forward, self.ctx)?;
+        let stage = Stage::linearize(function, wrt, None, self.ctx)?;
         let mut inputs = function.input_keys();
         let others = inputs.split_off(first);
         inputs.extend(stage.tangent_keys());
         let tangents = stage.tangents();
         let closed = Partial::close(stage, &inputs, tangents);
-        closed.map_err(|error| match error {
-            // What a derivative still needs, it is not linear in.
-            FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
-                let names: Vec<String> = others.iter().map(input_label::<Op>).collect();
-                FunctionError::NotLinear {
-                    wrt: list(&names),
-                    reason: "its derivative depends on them".into(),
-                }
-            }
-            error => error,
-        })
+        closed.map_err(|error| not_linear_after_all::<Op>(error, &others))
     }
 
     /// The transposition, ready to be seeded, and the inputs of the result.
@@ -472,6 +465,23 @@ pub(super) fn local_operands<Op: GraphOperation>(
         ValueRef::Local(id) => *id,
         ValueRef::External(_) => unreachable!("a function's graph is closed"),
     })
+}
+
+/// What a derivative still needs, a function is not linear in.
+fn not_linear_after_all<Op: GraphOperation>(
+    error: FunctionError,
+    inputs: &[Op::InputKey],
+) -> FunctionError {
+    match error {
+        FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
+            let names: Vec<String> = inputs.iter().map(input_label::<Op>).collect();
+            FunctionError::NotLinear {
+                wrt: list(&names),
+                reason: "its derivative depends on them".into(),
+            }
+        }
+        error => error,
+    }
 }
 
 fn list_inputs<Op: GraphOperation>(function: &Function<Op>, wrt: &[usize]) -> String {
