@@ -12,7 +12,10 @@ mod functions {
     mod custom_rules;
     mod errors;
     mod linearize;
+    mod missing_rules;
+    mod modes;
     mod orders;
+    mod series;
     mod shapes;
     mod simplify;
 }
