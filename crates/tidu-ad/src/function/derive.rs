@@ -86,8 +86,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// # Complexity
     ///
-    /// An operation of f becomes O(n²) operations, as in arithmetic on Taylor polynomials: what one
-    /// order has in common with the next stands once.
+    /// An operation of f becomes O(k²) operations of order k, and O(n³) of all orders: what the terms of
+    /// one order have in common stands once. (Differentiating n times without that: O(2ⁿ).)
     ///
     /// # Example
     ///
