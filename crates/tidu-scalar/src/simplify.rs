@@ -1,6 +1,7 @@
 //! What may be written more simply, as a table.
 //!
-//! A zero is 0 or -0 in what follows unless its sign is given.
+//! A zero is 0 or -0 in what follows unless its sign is given. Constants are put together only where
+//! the result is rounded as any other number is: past overflow and underflow, all digits are lost.
 
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite, Term, Terms};
 
@@ -66,15 +67,17 @@ const ADD: &[Rule] = &[
     Rule::real_only("c·x + d·x = (c + d)·x", |t, _, x| {
         let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
         // As a sum, x + x is as short as it gets.
-        let same = x == y && (c, d) != (1.0, 1.0);
+        let same = x == y && (c, d) != (1.0, 1.0) && (c + d).is_finite();
         same.then(|| t.product(c + d, x))
     }),
     Rule::real_only("c + (d + x) = (c + d) + x", |t, _, x| {
         either(t, x, |t, c, sum| {
             let c = t.value(c)?;
             let (d, x) = t.shifted(sum)?;
-            let shift = t.number(c + d);
-            Some(t.apply(Add, &[shift, x]))
+            (c + d).is_finite().then(|| {
+                let shift = t.number(c + d);
+                t.apply(Add, &[shift, x])
+            })
         })
     }),
     Rule::real_only("(c + x) + y = c + (x + y)", |t, _, x| {
@@ -104,7 +107,7 @@ const SUB: &[Rule] = &[
     Rule::finite_only("x - x = 0", |t, _, x| (x[0] == x[1]).then(|| t.number(0.0))),
     Rule::real_only("c·x - d·x = (c - d)·x", |t, _, x| {
         let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
-        (x == y).then(|| t.product(c - d, x))
+        (x == y && (c - d).is_finite()).then(|| t.product(c - d, x))
     }),
     Rule::real_only("x - c = (-c) + x", |t, _, x| {
         let shift = t.value(x[1])?;
@@ -141,7 +144,7 @@ const MUL: &[Rule] = &[
     Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
         either(t, x, |t, c, x| {
             let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
-            Some(t.product(c * d, x))
+            keeps_digits(c, d).then(|| t.product(c * d, x))
         })
     }),
     Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
@@ -185,7 +188,7 @@ const DIV: &[Rule] = &[
     Rule::finite_only("x / x = 1", |t, _, x| (x[0] == x[1]).then(|| t.number(1.0))),
     Rule::real_only("x / c = (1 / c)·x", |t, _, x| {
         let inverse = t.value(x[1])?.recip();
-        Some(t.product(inverse, x[0]))
+        inverse.is_normal().then(|| t.product(inverse, x[0]))
     }),
     Rule::real_only("(c·x) / y = c·(x / y)", |t, _, x| {
         let (c, numerator) = t.scaled(x[0])?;
@@ -318,6 +321,10 @@ fn factor(terms: &mut Scalars, sign: ScalarOp, operands: &[Term]) -> Option<Term
     let [c, d] = terms.operands(operands[1], &Mul)?;
     let pairings = [(a, b, c, d), (a, b, d, c), (b, a, c, d), (b, a, d, c)];
     let (x, y, _, z) = pairings.into_iter().find(|(x, _, other, _)| x == other)?;
+    if terms.value(y).is_some() && terms.value(z).is_some() {
+        // That is for multiples, which mind the range.
+        return None;
+    }
     let sum = terms.apply(sign, &[y, z]);
     Some(terms.apply(Mul, &[x, sum]))
 }
@@ -327,6 +334,12 @@ fn number_of(op: &ScalarOp) -> Option<f64> {
         ScalarOp::Constant(constant) => Some(constant.value()),
         _ => None,
     }
+}
+
+/// Whether c·d does not leave the range in which all digits are kept, if c and d are in it.
+fn keeps_digits(c: f64, d: f64) -> bool {
+    let has_digits = |number: f64| number.is_finite() && number != 0.0;
+    !(has_digits(c) && has_digits(d)) || (c * d).is_normal()
 }
 
 /// Whether products with this number are exact, but for overflow and underflow.
