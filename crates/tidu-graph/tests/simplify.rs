@@ -229,7 +229,7 @@ fn run(graph: &MaterializedGraph<Op>, x: [i64; 2]) -> Vec<i64> {
     compile(graph).eval(&mut (), &inputs)
 }
 
-fn one(op: Op) -> MaterializedGraph<Op> {
+fn one(op: &Op) -> MaterializedGraph<Op> {
     flat(|b, [x, _]| {
         let operands = vec![x; op.input_count()];
         vec![apply(b, op.clone(), &operands)[0]]
@@ -353,7 +353,7 @@ fn several_results_are_folded_at_once() {
 
 #[test]
 fn rules_that_apply_operations_wrongly() {
-    let of = |habit| error_of(&one(Op::Bad(habit)));
+    let of = |habit| error_of(&one(&Op::Bad(habit)));
     assert_eq!(
         of(Habit::TooFew),
         "a rule of Add is wrong: it was applied to 1 operands by a rule, and takes 2"
@@ -372,14 +372,14 @@ fn rules_that_apply_operations_wrongly() {
     // Where there is no value yet that could stand for the result.
     assert_eq!(of(Habit::Source), first);
     assert!(of(Habit::Resultless).starts_with("a rule of Bad(IsResultless) is wrong: "));
-    let error = try_simplify(&one(Op::Bad(Habit::Overfull)), Exactness::Exact).unwrap_err();
+    let error = try_simplify(&one(&Op::Bad(Habit::Overfull)), Exactness::Exact).unwrap_err();
     assert!(
         matches!(error, GraphError::TooManyOutputs { found: 257, .. }),
         "{error}"
     );
     // Nobody asks rules when only merging.
     for habit in [Habit::TooFew, Habit::GoesOn, Habit::Source, Habit::Overfull] {
-        assert_eq!(merge(&one(Op::Bad(habit))).operations.len(), 1);
+        assert_eq!(merge(&one(&Op::Bad(habit))).operations.len(), 1);
     }
 }
 
@@ -409,7 +409,7 @@ fn foldings_that_yield_no_constants() {
 }
 
 /// `n` of an operation, one after the other.
-fn chain(op: Op, n: usize) -> MaterializedGraph<Op> {
+fn chain(op: &Op, n: usize) -> MaterializedGraph<Op> {
     flat(|b, [x, _]| vec![(0..n).fold(x, |v, _| apply(b, op.clone(), &[v])[0])])
 }
 
@@ -431,7 +431,7 @@ fn endless_rules_end() {
         ];
         for op in endless {
             let at = |n: usize| {
-                let graph = chain(op.clone(), n);
+                let graph = chain(&op, n);
                 let mut operations = 0;
                 let calls = calls(|| {
                     let simple = try_simplify(&graph, Exactness::Exact).unwrap();
@@ -446,7 +446,7 @@ fn endless_rules_end() {
             };
             let (few, many) = (at(50), at(5_000));
             assert!(many <= 110 * few, "{op:?}: {few} calls, then {many}");
-            try_simplify_logged(&chain(op.clone(), 50), Exactness::Exact).unwrap();
+            try_simplify_logged(&chain(&op, 50), Exactness::Exact).unwrap();
         }
     });
 }
@@ -456,7 +456,7 @@ fn endless_rules_end() {
 fn a_million_operations() {
     on_small_stack(|| {
         let n = 1_000_000;
-        let graph = chain(Op::Neg, n);
+        let graph = chain(&Op::Neg, n);
         assert_eq!(merge(&graph).operations.len(), n);
         let simple = try_simplify(&graph, Exactness::Exact).unwrap();
         assert_eq!(simple.operations.len(), 0);

@@ -493,7 +493,8 @@ fn rules_are_checked() {
     assert_eq!(refused(&two, both), arity("JVP", (4, 2), (2, 1)));
 
     // Each of these is a slip that would otherwise give a wrong derivative without a word.
-    let slips: [(&str, fn(Expr, Expr) -> Expr); 6] = [
+    type Body = fn(Expr, Expr) -> Expr;
+    let slips: [(&str, Body); 6] = [
         ("forgets the tangent", |x, _| x.cos()),
         ("adds what is not tangent", |x, t| x.cos() * t + x),
         ("squares the tangent", |x, t| x.cos() * &t * t),
