@@ -30,10 +30,13 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod definition;
 mod expr;
+mod fixed;
 mod key;
 mod names;
 mod op;
+mod primitives;
 mod rules;
 mod simplify;
 

@@ -5,33 +5,15 @@ use tidu_graph::text::ParseNames;
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;
 
-/// Every operation without a number in it, with its name.
-const NAMES: [(ScalarOp, &str); 10] = [
-    (ScalarOp::Add, "add"),
-    (ScalarOp::Sub, "sub"),
-    (ScalarOp::Mul, "mul"),
-    (ScalarOp::Div, "div"),
-    (ScalarOp::Neg, "neg"),
-    (ScalarOp::Exp, "exp"),
-    (ScalarOp::Ln, "ln"),
-    (ScalarOp::Sin, "sin"),
-    (ScalarOp::Cos, "cos"),
-    (ScalarOp::SinCos, "sin_cos"),
-];
-
-/// The name of an operation without a number in it.
-pub(crate) fn plain_name(op: &ScalarOp) -> Option<&'static str> {
-    let found = NAMES.iter().find(|(named, _)| named == op);
-    found.map(|(_, name)| *name)
-}
-
 impl ParseNames for ScalarOp {
     fn parse_name(text: &str) -> Option<Self> {
-        if let Some(number) = text.strip_prefix("const ") {
-            return parse_number(number).map(ScalarOp::constant);
+        match text.split_once(' ') {
+            Some((name, number)) => parse_numbered(name, number),
+            None => {
+                let mut plain = Self::PLAIN.iter();
+                plain.find(|op| op.definition().name == text).cloned()
+            }
         }
-        let found = NAMES.iter().find(|(_, name)| *name == text);
-        found.map(|(op, _)| op.clone())
     }
 
     fn parse_input_name(text: &str) -> Option<ScalarKey> {
@@ -40,6 +22,23 @@ impl ParseNames for ScalarOp {
 
     fn primal_of(key: &ScalarKey) -> ScalarKey {
         key.primal()
+    }
+}
+
+/// An operation that holds a number.
+fn parse_numbered(name: &str, number: &str) -> Option<ScalarOp> {
+    let zero = [
+        ScalarOp::constant(0.0),
+        ScalarOp::powf(0.0),
+        ScalarOp::Powi(0),
+        ScalarOp::Polygamma(0),
+    ];
+    let named = zero.into_iter().find(|op| op.definition().name == name)?;
+    match named {
+        ScalarOp::Constant(_) => parse_number(number).map(ScalarOp::constant),
+        ScalarOp::Powf(_) => parse_number(number).map(ScalarOp::powf),
+        ScalarOp::Powi(_) => number.parse().ok().map(ScalarOp::Powi),
+        _ => number.parse().ok().map(ScalarOp::Polygamma),
     }
 }
 

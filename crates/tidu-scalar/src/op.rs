@@ -1,14 +1,16 @@
-//! The primitives: what they are and what they compute.
+//! The primitives as values.
 
 use std::fmt;
 
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite};
 
 use crate::key::ScalarKey;
-use crate::names::plain_name;
 use crate::simplify;
 
 /// A primitive on `f64`.
+///
+/// Domains, values at the edges, derivatives and their measured accuracy are in the table of
+/// [all primitives](https://docs.rs/tidu/latest/tidu/scalar).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScalarOp {
@@ -24,22 +26,143 @@ pub enum ScalarOp {
     Div,
     /// -x
     Neg,
+    /// 1 / x
+    Recip,
+    /// x·y + z, rounded once
+    MulAdd,
+    /// x rem y, with the sign of x
+    Rem,
+    /// The second operand where the first is not 0, the third elsewhere
+    Select,
+    /// The second operand where the first is not 0, 0 elsewhere
+    KeepIf,
+    /// x, taken for a constant by derivatives
+    StopGradient,
+    /// 1 if x < y, else 0
+    Lt,
+    /// 1 if x ≤ y, else 0
+    Le,
+    /// 1 if x > y, else 0
+    Gt,
+    /// 1 if x ≥ y, else 0
+    Ge,
+    /// 1 if x = y, else 0
+    Eq,
+    /// 1 if x ≠ y, else 0
+    Ne,
+    /// The smaller of x and y; NaN if one is
+    Min,
+    /// The larger of x and y; NaN if one is
+    Max,
+    /// |x|
+    Abs,
+    /// -1, 0 or 1; ±0 at ±0
+    Sign,
+    /// The largest integer up to x
+    Floor,
+    /// The smallest integer from x on
+    Ceil,
+    /// The integer nearest to x, of two the one farther from 0
+    Round,
+    /// The integer nearest to x, of two the even one
+    RoundTiesEven,
+    /// The integer next to x on the side of 0
+    Trunc,
+    /// √x
+    Sqrt,
+    /// ∛x
+    Cbrt,
+    /// √(x² + y²)
+    Hypot,
+    /// xⁿ, for the integer n that the operation holds
+    Powi(i32),
+    /// xᶜ, for the number c that the operation holds
+    Powf(Constant),
+    /// x to the power of y
+    Pow,
     /// eˣ
     Exp,
+    /// 2ˣ
+    Exp2,
+    /// eˣ - 1
+    Expm1,
+    /// exp(-x²)
+    ExpNegSquare,
     /// ln x; -∞ at 0, NaN below
     Ln,
+    /// log₂ x
+    Log2,
+    /// log₁₀ x
+    Log10,
+    /// ln (1 + x)
+    Log1p,
+    /// ln (eˣ + eʸ)
+    Logaddexp,
+    /// σ(x) = 1 / (1 + e⁻ˣ)
+    Sigmoid,
+    /// σ(x - y)
+    SigmoidSub,
+    /// ln (1 + eˣ)
+    Softplus,
     /// sin x, x in radians
     Sin,
     /// cos x, x in radians
     Cos,
     /// (sin x, cos x), x in radians
     SinCos,
+    /// tan x, x in radians
+    Tan,
+    /// arcsin x
+    Asin,
+    /// arccos x
+    Acos,
+    /// arctan x
+    Atan,
+    /// The angle of the point (y, x): the ordinate comes first
+    Atan2,
+    /// sinh x
+    Sinh,
+    /// cosh x
+    Cosh,
+    /// tanh x
+    Tanh,
+    /// arsinh x
+    Asinh,
+    /// arcosh x
+    Acosh,
+    /// artanh x
+    Atanh,
+    /// erf x
+    Erf,
+    /// 1 - erf x
+    Erfc,
+    /// ln |Γ(x)|
+    Lgamma,
+    /// ψ(x), the derivative of ln |Γ(x)|
+    Digamma,
+    /// The n-th derivative of ψ(x), for the n that the operation holds
+    Polygamma(u32),
 }
 
 impl ScalarOp {
     /// The operation that yields `value`.
-    pub fn constant(value: f64) -> Self {
+    pub const fn constant(value: f64) -> Self {
         Self::Constant(Constant(value.to_bits()))
+    }
+
+    /// The operation that raises to the power of `exponent`.
+    pub const fn powf(exponent: f64) -> Self {
+        Self::Powf(Constant(exponent.to_bits()))
+    }
+
+    /// The number that the operation holds; 0 if it holds none.
+    pub(crate) fn number(&self) -> f64 {
+        match self {
+            Self::Constant(number) | Self::Powf(number) => number.value(),
+            Self::Powi(number) => f64::from(*number),
+            Self::Polygamma(number) => f64::from(*number),
+            _ => 0.0,
+        }
     }
 }
 
@@ -70,22 +193,15 @@ impl GraphOperation for ScalarOp {
     type InputKey = ScalarKey;
 
     fn input_count(&self) -> usize {
-        match self {
-            Self::Constant(_) => 0,
-            Self::Neg | Self::Exp | Self::Ln | Self::Sin | Self::Cos | Self::SinCos => 1,
-            Self::Add | Self::Sub | Self::Mul | Self::Div => 2,
-        }
+        self.definition().eval.shape().0
     }
 
     fn output_count(&self) -> usize {
-        match self {
-            Self::SinCos => 2,
-            _ => 1,
-        }
+        self.definition().eval.shape().1
     }
 
     fn commutes(&self) -> bool {
-        matches!(self, Self::Add | Self::Mul)
+        self.definition().commutes
     }
 
     fn fold(&self, operands: &[&Self]) -> Option<Vec<Self>> {
@@ -93,13 +209,16 @@ impl GraphOperation for ScalarOp {
     }
 
     fn rewrites(&self) -> &'static [Rewrite<Self>] {
-        simplify::rules_of(self)
+        self.definition().rewrites
     }
 
     fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.definition().name;
         match self {
-            Self::Constant(constant) => write!(f, "const {constant:?}"),
-            plain => f.write_str(plain_name(plain).unwrap_or("?")),
+            Self::Constant(number) | Self::Powf(number) => write!(f, "{name} {number:?}"),
+            Self::Powi(number) => write!(f, "{name} {number}"),
+            Self::Polygamma(number) => write!(f, "{name} {number}"),
+            _ => f.write_str(name),
         }
     }
 
@@ -110,23 +229,13 @@ impl GraphOperation for ScalarOp {
 
 impl EvaluableGraphOperation for ScalarOp {
     fn eval(&self, _ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
-        match (self, inputs) {
-            (Self::Constant(constant), []) => vec![constant.value()],
-            (Self::Add, [x, y]) => vec![*x + *y],
-            (Self::Sub, [x, y]) => vec![*x - *y],
-            (Self::Mul, [x, y]) => vec![*x * *y],
-            (Self::Div, [x, y]) => vec![*x / *y],
-            (Self::Neg, [x]) => vec![-*x],
-            (Self::Exp, [x]) => vec![x.exp()],
-            (Self::Ln, [x]) => vec![x.ln()],
-            (Self::Sin, [x]) => vec![x.sin()],
-            (Self::Cos, [x]) => vec![x.cos()],
-            (Self::SinCos, [x]) => vec![x.sin(), x.cos()],
-            _ => panic!(
+        let results = self.definition().eval.call(self.number(), inputs);
+        results.unwrap_or_else(|| {
+            panic!(
                 "{self:?} takes {} operands, found {}",
                 self.input_count(),
                 inputs.len()
-            ),
-        }
+            )
+        })
     }
 }

@@ -9,20 +9,6 @@ use crate::op::ScalarOp::{self, Add, Cos, Div, Exp, Ln, Mul, Neg, Sin, Sub};
 type Rule = Rewrite<ScalarOp>;
 type Scalars = Terms<ScalarOp>;
 
-/// The rules of an operation.
-pub(crate) fn rules_of(op: &ScalarOp) -> &'static [Rule] {
-    match op {
-        Add => ADD,
-        Sub => SUB,
-        Mul => MUL,
-        Div => DIV,
-        Neg => NEG,
-        Exp => EXP,
-        Ln => LN,
-        _ => &[],
-    }
-}
-
 /// Constants are computed as they would be when the program runs.
 pub(crate) fn fold(op: &ScalarOp, operands: &[&ScalarOp]) -> Option<Vec<ScalarOp>> {
     let numbers: Vec<f64> = operands
@@ -36,7 +22,7 @@ pub(crate) fn fold(op: &ScalarOp, operands: &[&ScalarOp]) -> Option<Vec<ScalarOp
     })
 }
 
-const ADD: &[Rule] = &[
+pub(crate) const ADD: &[Rule] = &[
     Rule::exact("x + (-0) = x", |t, _, x| {
         either(t, x, |t, x, y| t.is(y, -0.0).then_some(x))
     }),
@@ -83,7 +69,7 @@ const ADD: &[Rule] = &[
     Rule::real_only("x·y + x·z = x·(y + z)", |t, _, x| factor(t, Add, x)),
 ];
 
-const SUB: &[Rule] = &[
+pub(crate) const SUB: &[Rule] = &[
     Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])),
     Rule::exact("(-0) - x = -x", |t, _, x| {
         t.is(x[0], -0.0).then(|| t.apply(Neg, &[x[1]]))
@@ -109,7 +95,7 @@ const SUB: &[Rule] = &[
     Rule::real_only("x·y - x·z = x·(y - z)", |t, _, x| factor(t, Sub, x)),
 ];
 
-const MUL: &[Rule] = &[
+pub(crate) const MUL: &[Rule] = &[
     Rule::exact("x·1 = x", |t, _, x| {
         either(t, x, |t, x, y| t.is(y, 1.0).then_some(x))
     }),
@@ -154,7 +140,7 @@ const MUL: &[Rule] = &[
     }),
 ];
 
-const DIV: &[Rule] = &[
+pub(crate) const DIV: &[Rule] = &[
     Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])),
     Rule::exact("x / (-1) = -x", |t, _, x| {
         t.is(x[1], -1.0).then(|| t.apply(Neg, &[x[0]]))
@@ -194,7 +180,7 @@ const DIV: &[Rule] = &[
     }),
 ];
 
-const NEG: &[Rule] = &[
+pub(crate) const NEG: &[Rule] = &[
     Rule::exact("-(-x) = x", |t, _, x| {
         let [x] = t.operands(x[0], &Neg)?;
         Some(x)
@@ -209,12 +195,12 @@ const NEG: &[Rule] = &[
     }),
 ];
 
-const EXP: &[Rule] = &[Rule::real_only("exp (ln x) = x", |t, _, x| {
+pub(crate) const EXP: &[Rule] = &[Rule::real_only("exp (ln x) = x", |t, _, x| {
     let [x] = t.operands(x[0], &Ln)?;
     Some(x)
 })];
 
-const LN: &[Rule] = &[Rule::real_only("ln (exp x) = x", |t, _, x| {
+pub(crate) const LN: &[Rule] = &[Rule::real_only("ln (exp x) = x", |t, _, x| {
     let [x] = t.operands(x[0], &Exp)?;
     Some(x)
 })];
@@ -263,7 +249,9 @@ impl Vocabulary for Scalars {
     }
 
     fn scaled(&self, term: Term) -> Option<(f64, Term)> {
-        if !self.is_used_once(term) { return None; }
+        if !self.is_used_once(term) {
+            return None;
+        }
         let [x, y] = self.operands(term, &Mul)?;
         let scaled = |c, x| self.value(c).map(|c| (c, x));
         scaled(x, y).or_else(|| scaled(y, x))
@@ -283,7 +271,9 @@ impl Vocabulary for Scalars {
     }
 
     fn shifted(&self, term: Term) -> Option<(f64, Term)> {
-        if !self.is_used_once(term) { return None; }
+        if !self.is_used_once(term) {
+            return None;
+        }
         let [x, y] = self.operands(term, &Add)?;
         let shifted = |c, x| self.value(c).map(|c| (c, x));
         shifted(x, y).or_else(|| shifted(y, x))
