@@ -210,6 +210,11 @@ impl Expr {
         Self::apply(ScalarOp::Tanh, [self])
     }
 
+    /// 1 / cosh² x, without underflow where it fits
+    pub fn sech_square(&self) -> Self {
+        Self::apply(ScalarOp::SechSquare, [self])
+    }
+
     /// arsinh x
     pub fn asinh(&self) -> Self {
         Self::apply(ScalarOp::Asinh, [self])
@@ -278,6 +283,11 @@ impl Expr {
     /// √(x² + y²), without overflow; slopes 0 at the origin
     pub fn hypot(&self, other: impl Into<Self>) -> Self {
         Self::apply(ScalarOp::Hypot, [self, &other.into()])
+    }
+
+    /// x / √(x² + y²); 0 at the origin
+    pub fn direction(&self, other: impl Into<Self>) -> Self {
+        Self::apply(ScalarOp::Direction, [self, &other.into()])
     }
 
     /// x to the power of an expression; see also [`powi`](Self::powi) and [`powf`](Self::powf)

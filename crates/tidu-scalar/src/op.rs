@@ -74,6 +74,8 @@ pub enum ScalarOp {
     Cbrt,
     /// √(x² + y²)
     Hypot,
+    /// x / √(x² + y²); 0 at the origin
+    Direction,
     /// xⁿ, for the integer n that the operation holds
     Powi(i32),
     /// xᶜ, for the number c that the operation holds
@@ -126,6 +128,8 @@ pub enum ScalarOp {
     Cosh,
     /// tanh x
     Tanh,
+    /// 1 / cosh² x
+    SechSquare,
     /// arsinh x
     Asinh,
     /// arcosh x

@@ -72,11 +72,10 @@ pub(super) static LOGADDEXP: Definition = Definition::binary(
 
 /// y = σ(x) = 1 / (1 + e⁻ˣ)
 ///
-/// ẏ = r²·ẋ with r = 1 / (2 cosh x/2). (y·(1 - y), the better known form, has lost all digits of
-/// 1 - y at x = 37, and cancels in the second derivative near 0.) Edges: 0 at -∞, 1 at ∞.
+/// ẏ = ẋ / (4·cosh² x/2). (y·(1 - y), the better known form, has lost all digits of 1 - y at x = 37,
+/// and cancels in the second derivative near 0.) Edges: 0 at -∞, 1 at ∞.
 pub(super) static SIGMOID: Definition = Definition::unary("sigmoid", sigmoid, |x, _| {
-    let r = 0.5 / (0.5 * x).then(ScalarOp::Cosh);
-    Times(r * r)
+    Times(0.25 * (0.5 * x).then(ScalarOp::SechSquare))
 });
 
 /// y = σ(x₀ - x₁), the difference not rounded: the share of exp x₀ in exp x₀ + exp x₁

@@ -1,7 +1,7 @@
 //! The hyperbolic functions and their inverses.
 
 use crate::definition::Definition;
-use crate::fixed::Slope::{Over, Times};
+use crate::fixed::Slope::{MinusTimes, Over, Times};
 use crate::op::ScalarOp;
 
 /// y = sinh x
@@ -18,13 +18,21 @@ pub(super) static COSH: Definition =
 
 /// y = tanh x
 ///
-/// ẏ = ẋ / cosh² x. (1 - y² and (1 - y)·(1 + y), which reuse y, have lost all digits of 1 - y at
-/// x = 19, and cancel in the second derivative near 0.) Edges: ±1 at ±∞, with slope 0, which is
-/// reached at ±355.6, where the true slope is subnormal.
+/// ẏ = ẋ / cosh² x, by [`SECH_SQUARE`]. (1 - y² and (1 - y)·(1 + y), which reuse y, have lost all
+/// digits of 1 - y at x = 19, and cancel in the second derivative near 0. cosh x, squared and divided
+/// by, underflows when a second derivative is transposed.) Edges: ±1 at ±∞.
 pub(super) static TANH: Definition = Definition::unary("tanh", f64::tanh, |x, _| {
-    let cosh = x.then(ScalarOp::Cosh);
-    Over(cosh * cosh)
+    Times(x.then(ScalarOp::SechSquare))
 });
+
+/// y = 1 / cosh² x, which underflows only if y does
+///
+/// ẏ = -2·tanh x·y·ẋ. Edges: 0 at ±∞.
+pub(super) static SECH_SQUARE: Definition =
+    Definition::unary("sech_square", sech_square, |x, y| {
+        let tanh = x.then(ScalarOp::Tanh);
+        MinusTimes((tanh + tanh) * y)
+    });
 
 /// y = arsinh x
 ///
@@ -46,3 +54,10 @@ pub(super) static ACOSH: Definition = Definition::unary("acosh", libm::acosh, |x
 /// ẏ = ẋ / (1 - x²), fused. Edges: ±∞ at ±1, with slope ∞; NaN beyond.
 pub(super) static ATANH: Definition =
     Definition::unary("atanh", libm::atanh, |x, _| Over((-x).mul_add(x, 1.0)));
+
+/// With e = exp(-2|x|): 4e / (1 + e)².
+fn sech_square(x: f64) -> f64 {
+    let e = (-2.0 * x.abs()).exp();
+    let sum = 1.0 + e;
+    4.0 * e / (sum * sum)
+}

@@ -2,7 +2,7 @@
 
 use crate::definition::Definition;
 use crate::fixed::Fixed;
-use crate::fixed::Slope::{Over, Same, Times, Zero};
+use crate::fixed::Slope::{MinusTimes, Over, Same, Times, Zero};
 use crate::op::ScalarOp;
 
 /// y = √x, for x ≥ 0
@@ -18,16 +18,36 @@ pub(super) static CBRT: Definition =
 
 /// y = √(x₀² + x₁²), which overflows only if y does
 ///
-/// ∂ᵢ = xᵢ / y. Edges: slopes 0 at the origin; ∞ if an operand is ±∞, even if the other is a NaN.
+/// ∂₀ = x₀ / y, ∂₁ = x₁ / y, by [`DIRECTION`]. Edges: slopes 0 at the origin; ∞ if an operand is ±∞,
+/// even if the other is a NaN.
 pub(super) static HYPOT: Definition = Definition::binary(
     "hypot",
     f64::hypot,
     [
-        |x0, _, y| Times(x0 / one_at_zero(y)),
-        |_, x1, y| Times(x1 / one_at_zero(y)),
+        |x0, x1, _| Times(x0.with(ScalarOp::Direction, x1)),
+        |x0, x1, _| Times(x1.with(ScalarOp::Direction, x0)),
     ],
 )
 .commuting();
+
+/// y = x₀ / h with h = √(x₀² + x₁²): the cosine of the angle of the point (x₀, x₁)
+///
+/// ∂₀ = v² / h, ∂₁ = -y·v / h, with v = x₁ / h, the sine. (The derivative of the quotient cancels
+/// where the angle is small.) Edges: 0 at the origin, with slopes 0; NaN for infinite x₀.
+pub(super) static DIRECTION: Definition = Definition::binary(
+    "direction",
+    |x, y| if x == 0.0 { x } else { x / x.hypot(y) },
+    [
+        |x0, x1, _| {
+            let v = x1.with(ScalarOp::Direction, x0);
+            Times(v * (v / one_at_zero(x0.with(ScalarOp::Hypot, x1))))
+        },
+        |x0, x1, y| {
+            let v = x1.with(ScalarOp::Direction, x0);
+            MinusTimes(y * (v / one_at_zero(x0.with(ScalarOp::Hypot, x1))))
+        },
+    ],
+);
 
 /// y = xⁿ, for an integer n; all x, but for 0 if n < 0
 ///
@@ -71,9 +91,9 @@ pub(super) static POWF: Definition = Definition::numbered(
             Times(c * x.then(ScalarOp::powf(lower)))
         } else {
             let inside = is_finite_not_zero(x);
-            let quotient = y / inside.select(x, x.number(1.0));
-            let power = x.then(ScalarOp::powf(lower));
-            Times(c * inside.select(quotient, power))
+            let quotient = c * y / inside.select(x, x.number(1.0));
+            let power = c * x.then(ScalarOp::powf(lower));
+            Times(inside.select(quotient, power))
         }
     },
 );
@@ -92,9 +112,9 @@ pub(super) static POW: Definition = Definition::binary(
     [
         |x, c, y| {
             let by_quotient = is_finite_not_zero(x) * c.with(ScalarOp::Lt, c.number(0.5));
-            let quotient = y / by_quotient.select(x, x.number(1.0));
-            let power = x.with(ScalarOp::Pow, c - c.number(1.0));
-            let slope = c * by_quotient.select(quotient, power);
+            let quotient = c * y / by_quotient.select(x, x.number(1.0));
+            let power = c * x.with(ScalarOp::Pow, c - c.number(1.0));
+            let slope = by_quotient.select(quotient, power);
             Times(c.is(0.0).select(c.number(0.0), slope))
         },
         |x, _, y| Times(y * one_at_zero(x).then(ScalarOp::Ln)),
