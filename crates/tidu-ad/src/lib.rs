@@ -82,13 +82,15 @@ mod transpose;
 mod verify;
 mod why;
 
-pub use function::{Derive, Function, FunctionError, FunctionProgram, Wrt};
+pub use function::{
+    Composite, Derive, Function, FunctionError, FunctionProgram, Linearization, Mode, Rules, Wrt,
+};
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Primitive, PrimitiveBuilder,
-    PrimitiveValue, RuleOperand, RuntimeError,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, MissingRule, Primitive,
+    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::{Linearity, verify_linear};

@@ -11,8 +11,8 @@ use tidu_graph::{
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, Primitive,
-    RuleScope,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, MissingRules,
+    Primitive, RuleScope,
 };
 use crate::verify::verified;
 
@@ -74,7 +74,7 @@ pub fn try_linearize<Op: Primitive>(
     ctx: &mut Op::ADContext,
     aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
-    let (linear, _) = linearize_unverified(view, outputs, wrt, pass, ctx, aliases)?;
+    let (linear, _) = linearize_unverified(view, outputs, wrt, pass, ctx, aliases, None)?;
     verified(linear, ADRuleKind::Jvp)
 }
 
@@ -107,6 +107,9 @@ pub fn free_pass<Op: Primitive>(
 }
 
 /// The walk itself, and by view value the tangents that it found.
+///
+/// Where `missing` is given, rules that are not there are noted there, and some tangent takes the
+/// place of those that they would have returned.
 pub(crate) fn linearize_unverified<Op: Primitive>(
     view: &ResolvedView<Op>,
     outputs: &[ValueKey<Op>],
@@ -114,6 +117,7 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     pass: DiffPassId,
     ctx: &mut Op::ADContext,
     aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
+    missing: Option<&mut MissingRules>,
 ) -> ADRuleResult<(LinearizedGraph<Op>, Vec<State>)> {
     let output_ids = find_outputs(view, outputs)?;
     let tangent_keys = tangent_keys(view, wrt, outputs.len(), pass)?;
@@ -135,6 +139,7 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
         builder,
         emissions: Emissions::default(),
         ctx,
+        missing,
     };
     let mut tangent_outputs = Vec::with_capacity(outputs.len());
     for id in output_ids {
@@ -161,6 +166,7 @@ struct Linearizer<'a, Op: Primitive> {
     builder: GraphBuilder<Op>,
     emissions: Emissions<Op>,
     ctx: &'a mut Op::ADContext,
+    missing: Option<&'a mut MissingRules>,
 }
 
 #[derive(Clone, Copy)]
@@ -294,8 +300,15 @@ impl<Op: Primitive> Linearizer<'_, Op> {
                 RuleScope::new(&mut self.builder, operation, ADRuleKind::Jvp, &tangents);
             let inputs = entry.key().inputs();
             let returned =
-                operation.try_jvp_rule(&mut scope, inputs, &output_keys, &tangents, self.ctx)?;
-            scope.finish(outputs, returned)?
+                operation.try_jvp_rule(&mut scope, inputs, &output_keys, &tangents, self.ctx);
+            match (returned, &mut self.missing) {
+                (Ok(returned), _) => scope.finish(outputs, returned)?,
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(missing)) => {
+                    missing.note(error)?;
+                    vec![tangents.iter().copied().flatten().next(); outputs]
+                }
+            }
         };
         for (slot, tangent) in tangents_out.into_iter().enumerate() {
             self.state[entry.output(slot).index()] = State::Done(tangent);

@@ -112,6 +112,12 @@ pub(crate) trait Observer<Op: Primitive, B> {
 
     /// The rule of an operation returned a symbolic zero for an operand that depends on a tangent.
     fn died(&mut self, _operation: LocalOperationId, _operand: usize) {}
+
+    /// A rule failed. Unless this fails too, some cotangent takes the place of those that the rule
+    /// would have returned, and the walk goes on.
+    fn failed(&mut self, error: ADRuleError) -> ADRuleResult<()> {
+        Err(error)
+    }
 }
 
 struct Unobserved;
@@ -217,8 +223,15 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             &operands,
             &node.role,
             self.ctx,
-        )?;
-        let returned = scope.finish(node.inputs.len(), returned)?;
+        );
+        let returned = match returned {
+            Ok(returned) => scope.finish(node.inputs.len(), returned)?,
+            Err(error) => {
+                observer.failed(error)?;
+                let any = cotangents.iter().copied().flatten().next();
+                vec![any; node.inputs.len()]
+            }
+        };
         for (operand, cotangent) in returned.into_iter().enumerate() {
             if let ValueRef::Local(value) = node.inputs[operand] {
                 if cotangent.is_none() && self.on_tangent[value] {

@@ -1,6 +1,6 @@
 //! What is said about each primitive, once: its name, its values, its two rules.
 
-use tidu_ad::Linearity;
+use tidu_ad::{Composite, Linearity};
 use tidu_graph::{Rewrite, ValueKey};
 
 use crate::fixed::{Fixed, Slope, Tangent, Work};
@@ -22,6 +22,12 @@ pub(crate) struct Definition {
     pub commutes: bool,
     /// What may be written more simply.
     pub rewrites: &'static [Rewrite<ScalarOp>],
+}
+
+/// What an operation is: one of the set, or a function made of them.
+pub(crate) enum Meaning<'a> {
+    Defined(&'static Definition),
+    Composite(&'a Composite<ScalarOp>),
 }
 
 /// The values of a primitive, by how many operands it takes. An operation that holds a number is

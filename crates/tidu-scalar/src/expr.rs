@@ -363,6 +363,29 @@ impl Expr {
         Self::apply(ScalarOp::Select, [self, &a.into(), &b.into()])
     }
 
+    /// The outputs of a function at these arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::Graph`] for the wrong number of arguments.
+    ///
+    /// ```
+    /// use tidu_scalar::{Expr, function};
+    ///
+    /// let square = function(["v"], |[v]| [&v * &v])?;
+    /// let f = function(["x"], |[x]| Expr::call(&square, &[x.sin()]).unwrap())?;
+    /// assert_eq!(f.compile().call(&[2.0])?, [2.0_f64.sin() * 2.0_f64.sin()]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn call(
+        function: &Function<ScalarOp>,
+        arguments: &[Self],
+    ) -> Result<Vec<Self>, FunctionError> {
+        let arguments: Vec<_> = arguments.iter().map(|x| x.key.clone()).collect();
+        let results = function.apply(&arguments)?;
+        Ok(results.into_iter().map(|key| Self { key }).collect())
+    }
+
     fn apply<const N: usize>(op: ScalarOp, operands: [&Self; N]) -> Self {
         Self::output(&Arc::new(key(op, operands)), 0)
     }

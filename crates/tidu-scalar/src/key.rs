@@ -9,8 +9,8 @@ use tidu_ad::{ADKey, DiffPassId};
 /// The name of a scalar input: a word or a number, with a mark for each tangent or cotangent taken
 /// of it.
 ///
-/// Prints as `x`, `#7`, `d1.x` (the tangent of x in pass 1), `ct0.d1.x` (the cotangent seed of output
-/// 0 of the linear map that starts at d1.x). A word that would read as one of the others prints with
+/// Prints as `x`, `#7`, `d1.x` (the tangent of x in pass 1), `ct0.d1.x` and `r0.d1.x` (the cotangent
+/// seed of output 0, and residual 0, of the linear map that starts at d1.x). A word that would read as one of the others prints with
 /// a `'` before it, so that different keys print differently.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ScalarKey(Name);
@@ -35,6 +35,7 @@ struct Marked {
 enum Mark {
     Tangent(DiffPassId),
     Cotangent(usize),
+    Residual(usize),
 }
 
 impl ScalarKey {
@@ -111,6 +112,10 @@ impl ADKey for ScalarKey {
     fn cotangent_of(&self, output: usize) -> Self {
         self.marked(Mark::Cotangent(output))
     }
+
+    fn residual_of(&self, residual: usize) -> Self {
+        self.marked(Mark::Residual(residual))
+    }
 }
 
 impl From<&str> for ScalarKey {
@@ -133,6 +138,7 @@ impl fmt::Display for ScalarKey {
                     match mark {
                         Mark::Tangent(pass) => write!(f, "d{pass}.")?,
                         Mark::Cotangent(output) => write!(f, "ct{output}.")?,
+                        Mark::Residual(residual) => write!(f, "r{residual}.")?,
                     }
                 }
                 &marked.base
@@ -161,12 +167,15 @@ fn is_ambiguous(word: &str) -> bool {
     word.starts_with('\'') || split_mark(word).is_some() || split_number(word).is_some()
 }
 
-/// Splits `d1.x` and `ct0.x`.
+/// Splits `d1.x`, `ct0.x` and `r0.x`.
 fn split_mark(text: &str) -> Option<(Mark, &str)> {
     let (mark, inner) = text.split_once('.')?;
-    let mark = match mark.strip_prefix("ct") {
-        Some(output) => Mark::Cotangent(canonical_number(output)?),
-        None => Mark::Tangent(canonical_number(mark.strip_prefix('d')?)?),
+    let digits = mark.find(|c: char| c.is_ascii_digit())?;
+    let mark = match mark.split_at(digits) {
+        ("d", pass) => Mark::Tangent(canonical_number(pass)?),
+        ("ct", output) => Mark::Cotangent(canonical_number(output)?),
+        ("r", residual) => Mark::Residual(canonical_number(residual)?),
+        _ => return None,
     };
     Some((mark, inner))
 }

@@ -11,7 +11,7 @@ impl ParseNames for ScalarOp {
             Some((name, number)) => parse_numbered(name, number),
             None => {
                 let mut plain = Self::PLAIN.iter();
-                plain.find(|op| op.definition().name == text).cloned()
+                plain.find(|op| op.is_named(text)).cloned()
             }
         }
     }
@@ -25,6 +25,13 @@ impl ParseNames for ScalarOp {
     }
 }
 
+impl ScalarOp {
+    fn is_named(&self, name: &str) -> bool {
+        let definition = self.definition();
+        definition.is_some_and(|definition| definition.name == name)
+    }
+}
+
 /// An operation that holds a number.
 fn parse_numbered(name: &str, number: &str) -> Option<ScalarOp> {
     let zero = [
@@ -33,7 +40,7 @@ fn parse_numbered(name: &str, number: &str) -> Option<ScalarOp> {
         ScalarOp::Powi(0),
         ScalarOp::Polygamma(0),
     ];
-    let named = zero.into_iter().find(|op| op.definition().name == name)?;
+    let named = zero.into_iter().find(|op| op.is_named(name))?;
     match named {
         ScalarOp::Constant(_) => parse_number(number).map(ScalarOp::constant),
         ScalarOp::Powf(_) => parse_number(number).map(ScalarOp::powf),

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use tidu_ad::Composite;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite};
 
+use crate::definition::{Definition, Meaning};
 use crate::key::ScalarKey;
 use crate::simplify;
 
@@ -146,6 +148,8 @@ pub enum ScalarOp {
     Digamma,
     /// The n-th derivative of ψ(x), for the n that the operation holds
     Polygamma(u32),
+    /// A function of scalars, with derivative rules of its own.
+    Composite(Composite<ScalarOp>),
 }
 
 impl ScalarOp {
@@ -157,6 +161,14 @@ impl ScalarOp {
     /// The operation that raises to the power of `exponent`.
     pub const fn powf(exponent: f64) -> Self {
         Self::Powf(Constant(exponent.to_bits()))
+    }
+
+    /// What is said about the primitive; `None` for a function.
+    pub(crate) fn definition(&self) -> Option<&'static Definition> {
+        match self.meaning() {
+            Meaning::Defined(definition) => Some(definition),
+            Meaning::Composite(_) => None,
+        }
     }
 
     /// The number that the operation holds; 0 if it holds none.
@@ -197,15 +209,22 @@ impl GraphOperation for ScalarOp {
     type InputKey = ScalarKey;
 
     fn input_count(&self) -> usize {
-        self.definition().eval.shape().0
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.eval.shape().0,
+            Meaning::Composite(function) => function.input_count(),
+        }
     }
 
     fn output_count(&self) -> usize {
-        self.definition().eval.shape().1
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.eval.shape().1,
+            Meaning::Composite(function) => function.output_count(),
+        }
     }
 
     fn commutes(&self) -> bool {
-        self.definition().commutes
+        let definition = self.definition();
+        definition.is_some_and(|definition| definition.commutes)
     }
 
     fn fold(&self, operands: &[&Self]) -> Option<Vec<Self>> {
@@ -213,11 +232,15 @@ impl GraphOperation for ScalarOp {
     }
 
     fn rewrites(&self) -> &'static [Rewrite<Self>] {
-        self.definition().rewrites
+        self.definition()
+            .map_or(&[], |definition| definition.rewrites)
     }
 
     fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.definition().name;
+        let name = match self.meaning() {
+            Meaning::Defined(definition) => definition.name,
+            Meaning::Composite(function) => return write!(f, "{function}"),
+        };
         match self {
             Self::Constant(number) | Self::Powf(number) => write!(f, "{name} {number:?}"),
             Self::Powi(number) => write!(f, "{name} {number}"),
@@ -232,8 +255,11 @@ impl GraphOperation for ScalarOp {
 }
 
 impl EvaluableGraphOperation for ScalarOp {
-    fn eval(&self, _ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
-        let results = self.definition().eval.call(self.number(), inputs);
+    fn eval(&self, ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
+        let results = match self.meaning() {
+            Meaning::Defined(definition) => definition.eval.call(self.number(), inputs),
+            Meaning::Composite(function) => return function.eval(ctx, inputs),
+        };
         results.unwrap_or_else(|| {
             panic!(
                 "{self:?} takes {} operands, found {}",

@@ -16,8 +16,13 @@ pub(crate) fn fold(op: &ScalarOp, operands: &[&ScalarOp]) -> Option<Vec<ScalarOp
         .map(|op| number_of(op))
         .collect::<Option<_>>()?;
     let numbers: Vec<&f64> = numbers.iter().collect();
-    (numbers.len() == op.input_count()).then(|| {
-        let results = op.eval(&mut (), &numbers).into_iter();
+    if numbers.len() != op.input_count() {
+        return None;
+    }
+    let results = op.eval(&mut (), &numbers);
+    // A function that cannot be evaluated says so when it runs.
+    (results.len() == op.output_count()).then(|| {
+        let results = results.into_iter();
         results.map(ScalarOp::constant).collect()
     })
 }
@@ -249,7 +254,7 @@ impl Vocabulary for Scalars {
     }
 
     fn scaled(&self, term: Term) -> Option<(f64, Term)> {
-        if !self.is_used_once(term) {
+        if !self.is_unshared(term) {
             return None;
         }
         let [x, y] = self.operands(term, &Mul)?;
@@ -263,7 +268,7 @@ impl Vocabulary for Scalars {
         }
         if let Some([x, y]) = self.operands(term, &Add)
             && x == y
-            && self.is_used_once(term)
+            && self.is_unshared(term)
         {
             return (2.0, x);
         }
@@ -271,7 +276,7 @@ impl Vocabulary for Scalars {
     }
 
     fn shifted(&self, term: Term) -> Option<(f64, Term)> {
-        if !self.is_used_once(term) {
+        if !self.is_unshared(term) {
             return None;
         }
         let [x, y] = self.operands(term, &Add)?;
@@ -292,7 +297,7 @@ fn either(
 
 /// x·y ± x·z = x·(y ± z)
 fn factor(terms: &mut Scalars, sign: ScalarOp, operands: &[Term]) -> Option<Term> {
-    if !operands.iter().all(|&product| terms.is_used_once(product)) {
+    if !operands.iter().all(|&product| terms.is_unshared(product)) {
         return None;
     }
     let [a, b]: [Term; 2] = terms.operands(operands[0], &Mul)?;

@@ -33,12 +33,9 @@
 //!     input %0 = x
 //!     input %1 = y
 //!     %2 = exp %1
-//!     %3 = const 1.0
-//!     %4 = mul %2, ~%3
-//!     %5 = mul %0, ~%3
-//!     %6 = mul %2, ~%5
-//!     output %4 -> d.x
-//!     output %6 -> d.y
+//!     %3 = mul %2, %0
+//!     output %2 -> d.x
+//!     output %3 -> d.y
 //! }");
 //!
 //! let second = f.grad("y").unwrap().grad("y").unwrap();
@@ -47,11 +44,12 @@
 //! ```
 
 pub use tidu_ad::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, Derive, DiffPassId, Function, FunctionError,
-    FunctionProgram, Linearity, LinearizedGraph, Primitive, PrimitiveBuilder, PrimitiveGraph,
-    PrimitiveValue, Receipt, Residual, RuleOperand, RuntimeError, WhySaved, WhyZero, Wrt,
-    free_pass, linear_transpose, linearize, rules, try_linear_transpose,
-    try_linear_transpose_with_builder, try_linearize, verify_linear, why_saved, why_zero,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, Composite, Derive, DiffPassId, Function,
+    FunctionError, FunctionProgram, Linearity, Linearization, LinearizedGraph, MissingRule, Mode,
+    Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, Receipt, Residual, RuleOperand,
+    Rules, RuntimeError, WhySaved, WhyZero, Wrt, free_pass, linear_transpose, linearize, rules,
+    try_linear_transpose, try_linear_transpose_with_builder, try_linearize, verify_linear,
+    why_saved, why_zero,
 };
 pub use tidu_eager as eager;
 pub use tidu_graph as graph;

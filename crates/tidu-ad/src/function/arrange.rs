@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, ValueKey, ValueRef};
+use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, ValueRef};
 
+use super::call::keys_of;
 use super::select::{list, positions_of};
-use super::{Function, FunctionError};
+use super::{Function, FunctionError, Wrt};
+use crate::rules::Primitive;
 
 impl<Op: GraphOperation> Function<Op> {
     /// The composition self ∘ inner: the inner function's outputs, in order, are the inputs of this
@@ -102,18 +104,14 @@ impl<Op: GraphOperation> Function<Op> {
     }
 
     /// This function's graph on `arguments` that `builder` holds, closed over `inputs`.
-    fn apply_in(
+    pub(super) fn apply_in(
         &self,
         mut builder: GraphBuilder<Op>,
         arguments: &[ValueRef<Op>],
         inputs: &[Op::InputKey],
     ) -> Result<Self, FunctionError> {
         let results = builder.try_inline(&self.graph, arguments)?;
-        let results = results.into_iter().map(|result| match result {
-            ValueRef::Local(id) => builder.global_key(id).clone(),
-            ValueRef::External(key) => key,
-        });
-        let results: Vec<ValueKey<Op>> = results.collect();
+        let results = keys_of(&builder, results);
         let outputs = results.into_iter().zip(self.output_names.iter().cloned());
         let outputs = outputs.collect();
         Self::close(vec![Arc::new(builder.build())], inputs, outputs, None)
@@ -124,5 +122,40 @@ impl<Op: GraphOperation> Function<Op> {
             name,
             known: list(&self.output_names),
         }
+    }
+}
+
+impl<Op: Primitive> Function<Op> {
+    /// The function with some of its inputs held fixed to every derivative: the same values, and a
+    /// derivative of zero by these inputs. (JAX: `jax.lax.stop_gradient`.)
+    ///
+    /// # Errors
+    ///
+    /// Those of `wrt`; [`FunctionError::NoStopGradient`] for an operation set without
+    /// [`Primitive::stop_gradient`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [&x * &y])?;
+    /// let held = f.stop_gradient("y")?;
+    /// assert_eq!(held.value_and_grad(..)?.compile().call(&[2.0, 3.0])?, [6.0, 3.0, 0.0]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn stop_gradient(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        let stopped = wrt.into().positions(&self.input_names())?;
+        let stop = Op::stop_gradient().ok_or(FunctionError::NoStopGradient)?;
+        let mut builder = GraphBuilder::new();
+        let keys = self.input_keys();
+        let arguments = keys.iter().map(|key| builder.add_input(key.clone()));
+        let mut arguments: Vec<ValueRef<Op>> = arguments.map(ValueRef::Local).collect();
+        for at in stopped {
+            let operand = vec![arguments[at].clone()];
+            let results =
+                builder.try_add_operation(stop.clone(), operand, OperationRole::Primary)?;
+            let result = results.first().ok_or(FunctionError::NoStopGradient)?;
+            arguments[at] = ValueRef::Local(*result);
+        }
+        self.apply_in(builder, &arguments, &keys)
     }
 }

@@ -1,23 +1,22 @@
 //! Derivatives of functions.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use tidu_graph::text::input_label;
-use tidu_graph::{Exactness, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
+use tidu_graph::{Exactness, Graph, GraphBuilder, ValueKey, ValueRef};
 
+use super::missing::{Mode, survey};
+use super::stage::{Stage, Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
-use crate::linearize::{free_pass, try_linearize};
-use crate::linearized_graph::LinearizedGraph;
-use crate::rules::{ADKey, Primitive};
-use crate::transpose::try_linear_transpose_with_builder;
+use crate::rules::{MissingRule, Primitive};
 
-/// The transforms of a function, with the AD context that rules are given. See
+/// The transforms of a function, with the AD context that rules are given, and with choices. See
 /// [`Function::within`].
 pub struct Derive<'a, Op: Primitive> {
-    function: &'a Function<Op>,
-    ctx: &'a mut Op::ADContext,
-    level: Option<Exactness>,
+    pub(super) function: &'a Function<Op>,
+    pub(super) ctx: &'a mut Op::ADContext,
+    pub(super) level: Option<Exactness>,
+    mode: Option<Mode>,
 }
 
 impl<'a, Op: Primitive> Derive<'a, Op> {
@@ -26,20 +25,28 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             function,
             ctx,
             level: Some(Exactness::Exact),
+            mode: None,
         }
     }
 
-    /// Simplifies the derivative by rules that are at least as exact as this, where otherwise it would
-    /// be by exact ones only.
+    /// Simplifies derivatives by rules that are at least as exact as this, where otherwise it would be
+    /// by exact ones only.
     pub fn simplify(mut self, level: Exactness) -> Self {
         self.level = Some(level);
         self
     }
 
-    /// Leaves the derivative as the rules emit it, but for equal work, which is done once, and dead
+    /// Leaves derivatives as the rules emit them, but for equal work, which is done once, and dead
     /// work, which goes.
     pub fn unsimplified(mut self) -> Self {
         self.level = None;
+        self
+    }
+
+    /// Goes this way in [`grad`](Self::grad), [`value_and_grad`](Self::value_and_grad) and
+    /// [`jacobian`](Self::jacobian), where otherwise it would be the cheaper one.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
         self
     }
 
@@ -52,21 +59,75 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// Those of `wrt`: [`FunctionError::UnknownInput`], [`FunctionError::RepeatedInput`],
     /// [`FunctionError::NoInputs`]. [`FunctionError::NoZero`] for an output that does not depend on
-    /// `wrt`, where the operation set cannot make a zero. [`FunctionError::Rule`].
+    /// `wrt`, where the operation set cannot make a zero. [`FunctionError::MissingRules`],
+    /// [`FunctionError::Rule`].
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
-        let mut outputs = stage.primal_outputs();
-        for (position, &tangent) in stage.linear.tangent_outputs().to_vec().iter().enumerate() {
-            let name = format!("d.{}", self.function.output_names[position]);
-            let key = match tangent {
-                Some(id) => stage.linear.as_graph().values()[id].key.clone(),
-                None => stage.zero_like(&stage.outputs[position].clone(), &name)?,
-            };
-            outputs.push((key, name));
-        }
+        let mut stage = Stage::linearize(self.function, &wrt.into(), Mode::Forward, self.ctx)?;
+        let mut outputs = stage.primal();
+        outputs.extend(stage.fill(stage.tangents())?);
         let mut inputs = self.function.input_keys();
         inputs.extend(stage.tangent_keys());
-        stage.close(&inputs, outputs)
+        stage
+            .close(&inputs, outputs, self.level)?
+            .without_tangents(self.level)
+    }
+
+    /// Forward mode to order n: (x, v) ↦ (f(x), ∂ᵥf(x), …, ∂ᵥⁿf(x)), where ∂ᵥᵏf(x) is the kth derivative
+    /// of t ↦ f(x + t·v) at 0.
+    ///
+    /// Inputs: those of the function, then a component of v for each of `wrt`. Outputs: those of the
+    /// function, then the first derivatives, called `d.` and their names, the second ones, called
+    /// `d2.` and so on, and all others. (JAX: `jax.experimental.jet`, for a straight line.)
+    ///
+    /// # Errors
+    ///
+    /// As for [`jvp`](Self::jvp).
+    ///
+    /// # Complexity
+    ///
+    /// An operation of f becomes O(n²) operations, as in arithmetic on Taylor polynomials: what one
+    /// order has in common with the next stands once.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["x"], |[x]| [x.exp() * &x])?;
+    /// // (x + k)·eˣ, for k = 0, …, 4, at 0
+    /// let series = f.jvp_to_order(4, "x")?;
+    /// assert_eq!(series.compile().call(&[0.0, 1.0])?, [0.0, 1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(series.output_names(), ["out0", "d.out0", "d2.out0", "d3.out0", "d4.out0"]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn jvp_to_order(
+        mut self,
+        order: usize,
+        wrt: impl Into<Wrt>,
+    ) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let (inputs, count) = (function.graph.inputs().len(), function.output_names.len());
+        let wrt = Wrt::At(wrt.into().positions(&function.input_names())?);
+        let jvp = self.again(function).jvp(wrt.clone())?;
+        let keys = jvp.input_keys();
+        let (values, tangents) = (0..count, count..2 * count);
+        let (values, tangents): (Vec<_>, Vec<_>) = (values.collect(), tangents.collect());
+        let mut orders = vec![jvp.select_at(&values)?, jvp.select_at(&tangents)?];
+        orders.truncate(order + 1);
+        for _ in 1..order {
+            let last = &orders[orders.len() - 1];
+            let next = self.again(last).jvp(wrt.clone())?;
+            let next = next.select_at(&tangents)?;
+            orders.push(repeat_inputs(&next, &keys, inputs..keys.len())?);
+        }
+        let graphs = orders.iter().map(|order| Arc::new(order.graph.clone()));
+        let outputs = orders.iter().enumerate().flat_map(|(order, derivatives)| {
+            let names = function.output_names.iter().map(move |name| match order {
+                0 => name.clone(),
+                1 => format!("d.{name}"),
+                _ => format!("d{order}.{name}"),
+            });
+            derivatives.output_keys().into_iter().zip(names)
+        });
+        Function::close(graphs.collect(), &keys, outputs.collect(), self.level)
     }
 
     /// Reverse mode: (x, ȳ) ↦ (f(x), J(x)ᵀ·ȳ).
@@ -78,29 +139,27 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`jvp`](Self::jvp).
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
+        let mut stage = Stage::linearize(self.function, &wrt.into(), Mode::Reverse, self.ctx)?;
         let mut inputs = self.function.input_keys();
-        let seed_keys = stage.seed_keys();
-        inputs.extend(seed_keys.iter().cloned());
-        let seeds: Vec<LocalValueId> = seed_keys
-            .into_iter()
-            .map(|key| stage.glue.add_input(key))
-            .collect();
-        let mut outputs = stage.primal_outputs();
-        outputs.extend(stage.cotangents(&seeds, "ct")?);
-        stage.close(&inputs, outputs)
+        inputs.extend(stage.seed_keys());
+        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
+        let mut outputs = stage.primal();
+        outputs.extend(stage.fill(cotangents)?);
+        stage.close(&inputs, outputs, self.level)
     }
 
     /// The gradient x ↦ ∇f(x) of a function of one output: one output for each of `wrt`, called `d.`
     /// and its name. (JAX: `jax.grad`.)
     ///
+    /// In reverse mode, but for the derivative of a real number by a single real number
+    /// ([`Primitive::basis_like`]): that costs the same forward, and derivatives of it cost less. A
+    /// function with a VJP of its own is always gone through in reverse.
+    ///
     /// # Errors
     ///
     /// As for [`jvp`](Self::jvp); [`FunctionError::NotScalar`], [`FunctionError::NoUnit`].
     pub fn grad(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
-        let gradient = stage.gradient()?;
-        stage.close(&self.function.input_keys(), gradient)
+        self.gradient(&wrt.into(), false)
     }
 
     /// Value and gradient of a function of one output: the output, then the outputs of
@@ -110,10 +169,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`grad`](Self::grad).
     pub fn value_and_grad(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), self.ctx, self.level)?;
-        let mut outputs = stage.primal_outputs();
-        outputs.extend(stage.gradient()?);
-        stage.close(&self.function.input_keys(), outputs)
+        self.gradient(&wrt.into(), true)
     }
 
     /// The Hessian-vector product (x, v) ↦ ∇²f(x)·v of a function of one output, forward over
@@ -135,233 +191,180 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     }
 
     /// All first derivatives: output (i, j), in the order of rows, is ∂fᵢ/∂xⱼ for j in `wrt`, called
-    /// `d.`, the name of the output, a dot, and the name of the input. (JAX: `jax.jacfwd` where there
-    /// are no more inputs than outputs, `jax.jacrev` otherwise.)
+    /// `d.`, the name of the output, a dot, and the name of the input. Inputs and outputs are to be
+    /// real numbers ([`Primitive::basis_like`]).
+    ///
+    /// Forward where there are no more inputs than outputs, in reverse otherwise, unless a
+    /// [`mode`](Self::mode) is asked for. (JAX: `jax.jacfwd`, `jax.jacrev`.)
     ///
     /// # Errors
     ///
-    /// As for [`grad`](Self::grad), but for any number of outputs.
-    pub fn jacobian(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let names = self.function.input_names();
+    /// As for [`jvp`](Self::jvp); [`FunctionError::NoBasis`].
+    pub fn jacobian(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let names = function.input_names();
         let columns = wrt.into().positions(&names)?;
-        let rows = self.function.output_names.len();
-        let by_columns = columns.len() <= rows;
-        let mut entries = vec![None; rows * columns.len()];
-        let mut graphs = Vec::new();
-        if by_columns {
-            for (j, &column) in columns.iter().enumerate() {
-                let mut stage =
-                    Stage::linearize(self.function, &Wrt::At(vec![column]), self.ctx, None)?;
-                for (i, entry) in stage.column()?.into_iter().enumerate() {
-                    entries[i * columns.len() + j] = Some(entry);
+        let rows = function.output_names.len();
+        let [cheaper, other] = match columns.len() <= rows {
+            true => [Mode::Forward, Mode::Reverse],
+            false => [Mode::Reverse, Mode::Forward],
+        };
+        let first = self.entries(self.mode.unwrap_or(cheaper), &columns, Unit::Basis);
+        let derived = match (first, self.mode) {
+            (Err(FunctionError::NoBasis { value }), None) => {
+                match self.entries(other, &columns, Unit::Basis) {
+                    Err(FunctionError::NoBasis { .. }) => Err(FunctionError::NoBasis { value }),
+                    second => second,
                 }
-                graphs.extend(stage.finish());
             }
-        } else {
-            let wrt = Wrt::At(columns.clone());
-            for i in 0..rows {
-                let row = self.function.select_at(&[i])?;
-                let mut stage = Stage::linearize(&row, &wrt, self.ctx, None)?;
-                let gradient = stage.gradient()?.into_iter();
-                for (j, (key, _)) in gradient.enumerate() {
-                    entries[i * columns.len() + j] = Some(key);
-                }
-                graphs.extend(stage.finish());
-            }
-        }
-        let outputs = entries.into_iter().flatten().enumerate();
-        let outputs = outputs.map(|(at, key)| {
-            let row = &self.function.output_names[at / columns.len()];
-            (
-                key,
-                format!("d.{row}.{}", names[columns[at % columns.len()]]),
-            )
+            (first, _) => first,
+        };
+        let (graphs, entries) = derived?;
+        let outputs = entries.into_iter().enumerate().map(|(at, key)| {
+            let row = &function.output_names[at / columns.len()];
+            let column = &names[columns[at % columns.len()]];
+            (key, format!("d.{row}.{column}"))
         });
-        let inputs = self.function.input_keys();
-        Function::close(graphs, &inputs, outputs.collect(), self.level)
+        let inputs = function.input_keys();
+        Function::close(graphs, &inputs, outputs.collect(), self.level)?
+            .without_tangents(self.level)
     }
 
-    /// All second derivatives of a function of one output: the Jacobian of its gradient, forward over
-    /// reverse. (JAX: `jax.hessian`.)
+    /// All second derivatives of a function of one output: the Jacobian of its gradient. (JAX:
+    /// `jax.hessian`.)
     ///
     /// # Errors
     ///
-    /// As for [`grad`](Self::grad).
+    /// As for [`grad`](Self::grad) and [`jacobian`](Self::jacobian).
     pub fn hessian(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
-        let gradient = self.again(self.function).grad(wrt.clone())?;
+        let gradient = Derive {
+            mode: None,
+            ..self.again(self.function)
+        };
+        let gradient = gradient.grad(wrt.clone())?;
         self.again(&gradient).jacobian(wrt)
     }
 
-    /// The transforms of another function, in the same way.
+    /// The rules that derivatives in a mode need and that are not there, each once; found before
+    /// anything is derived. Empty if all are there.
+    ///
+    /// # Errors
+    ///
+    /// Those of `wrt`, and what else rules return or do wrong.
+    ///
+    /// # Complexity
+    ///
+    /// That of a derivative.
+    pub fn missing_rules(
+        self,
+        wrt: impl Into<Wrt>,
+        mode: Mode,
+    ) -> Result<Vec<MissingRule>, FunctionError> {
+        let wrt = wrt.into().positions(&self.function.input_names())?;
+        Ok(survey(self.function, &wrt, mode, self.ctx)?)
+    }
+
+    fn gradient(mut self, wrt: &Wrt, with_value: bool) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let names = function.input_names();
+        let columns = wrt.positions(&names)?;
+        let outputs = function.output_names.len();
+        if outputs != 1 {
+            return Err(FunctionError::NotScalar { outputs });
+        }
+        let mode = self.mode.unwrap_or_else(|| self.cheaper_way_to(&columns));
+        let (graphs, entries) = self.entries(mode, &columns, Unit::One)?;
+        let mut outputs = Vec::with_capacity(1 + entries.len());
+        if with_value {
+            let value = function.output_keys().swap_remove(0);
+            outputs.push((value, function.output_names[0].clone()));
+        }
+        let derivatives = entries.into_iter().zip(&columns);
+        outputs.extend(derivatives.map(|(key, &at)| (key, format!("d.{}", names[at]))));
+        let gradient = Function::close(graphs, &function.input_keys(), outputs, self.level)?;
+        gradient.without_tangents(self.level)
+    }
+
+    /// The derivative of one real number by another costs the same either way, and derivatives of it
+    /// less if it goes forward. But a function with rules of its own may have a VJP.
+    fn cheaper_way_to(&mut self, columns: &[usize]) -> Mode {
+        let &[column] = columns else {
+            return Mode::Reverse;
+        };
+        let mut operations = self.function.graph.operations().iter();
+        if operations.any(|node| node.operation.as_composite().is_some()) {
+            return Mode::Reverse;
+        }
+        let input: ValueKey<Op> = ValueKey::Input(self.function.input_keys().swap_remove(column));
+        match emit_unit(Unit::Basis, &mut GraphBuilder::new(), &input, "", self.ctx) {
+            Ok(_) => Mode::Forward,
+            Err(_) => Mode::Reverse,
+        }
+    }
+
+    /// The derivatives of all outputs by these inputs, by rows, and the graphs that define them. Rows
+    /// are seeded with `seed`.
+    fn entries(
+        &mut self,
+        mode: Mode,
+        columns: &[usize],
+        seed: Unit,
+    ) -> Result<Entries<Op>, FunctionError> {
+        let rows = self.function.output_names.len();
+        let mut entries = vec![None; rows * columns.len()];
+        let mut graphs = Vec::new();
+        match mode {
+            Mode::Forward => {
+                for (j, &column) in columns.iter().enumerate() {
+                    let wrt = Wrt::At(vec![column]);
+                    let mut stage = Stage::linearize(self.function, &wrt, mode, self.ctx)?;
+                    let column = stage.column()?;
+                    for (i, (entry, _)) in stage.fill(column)?.into_iter().enumerate() {
+                        entries[i * columns.len() + j] = Some(entry);
+                    }
+                    graphs.extend(stage.finish());
+                }
+            }
+            Mode::Reverse => {
+                let wrt = Wrt::At(columns.to_vec());
+                for i in 0..rows {
+                    let row = self.function.select_at(&[i])?;
+                    let mut stage = Stage::linearize(&row, &wrt, mode, self.ctx)?;
+                    let row = stage.row(seed)?;
+                    for (j, (entry, _)) in stage.fill(row)?.into_iter().enumerate() {
+                        entries[i * columns.len() + j] = Some(entry);
+                    }
+                    graphs.extend(stage.finish());
+                }
+            }
+        }
+        Ok((graphs, entries.into_iter().flatten().collect()))
+    }
+
+    /// The transforms of another function, with the same choices.
     fn again<'b>(&'b mut self, function: &'b Function<Op>) -> Derive<'b, Op> {
         Derive {
             function,
             ctx: self.ctx,
             level: self.level,
+            mode: self.mode,
         }
     }
 }
 
-/// A function, its linear map, and a graph that glues what a derivative needs besides: seeds, zeros,
-/// transposed operations.
-struct Stage<'a, Op: Primitive> {
-    function: &'a Function<Op>,
-    /// Positions among the function's inputs.
-    wrt: Vec<usize>,
-    /// The function's inputs and outputs.
-    inputs: Vec<Op::InputKey>,
-    outputs: Vec<ValueKey<Op>>,
-    linear: LinearizedGraph<Op>,
-    glue: GraphBuilder<Op>,
-    ctx: &'a mut Op::ADContext,
-    level: Option<Exactness>,
-}
+/// Graphs, and values in them.
+type Entries<Op> = (Vec<Arc<Graph<Op>>>, Vec<ValueKey<Op>>);
 
-impl<'a, Op: Primitive> Stage<'a, Op> {
-    fn linearize(
-        function: &'a Function<Op>,
-        wrt: &Wrt,
-        ctx: &'a mut Op::ADContext,
-        level: Option<Exactness>,
-    ) -> Result<Self, FunctionError> {
-        let wrt = wrt.positions(&function.input_names())?;
-        let inputs = function.input_keys();
-        let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
-        let outputs = function.output_keys();
-        let view = resolve(vec![Arc::new(function.graph.clone())]);
-        let pass = free_pass(&view, &keys, outputs.len())?;
-        let linear = try_linearize(&view, &outputs, &keys, pass, ctx, &HashMap::new())?;
-        let mut glue = GraphBuilder::new();
-        glue.add_parent(Arc::new(linear.as_graph().clone()));
-        Ok(Self {
-            function,
-            wrt,
-            inputs,
-            outputs,
-            linear,
-            glue,
-            ctx,
-            level,
-        })
-    }
-
-    fn primal_outputs(&self) -> Vec<(ValueKey<Op>, String)> {
-        let names = self.function.output_names.iter().cloned();
-        self.outputs.iter().cloned().zip(names).collect()
-    }
-
-    fn tangent_keys(&self) -> Vec<Op::InputKey> {
-        let graph = self.linear.as_graph();
-        let inputs = self.linear.tangent_inputs().iter();
-        let keys = inputs.map(|&(_, id)| match &graph.values()[id].key {
-            ValueKey::Input(key) => key.clone(),
-            ValueKey::Derived { .. } => unreachable!("a tangent input is an input"),
-        });
-        keys.collect()
-    }
-
-    /// One name for the seed of each output, active or not.
-    fn seed_keys(&self) -> Vec<Op::InputKey> {
-        let first = self.tangent_keys().swap_remove(0);
-        let outputs = 0..self.outputs.len();
-        outputs.map(|output| first.cotangent_of(output)).collect()
-    }
-
-    /// The cotangents of `wrt` for seeds of all outputs, with names.
-    fn cotangents(
-        &mut self,
-        seeds: &[LocalValueId],
-        prefix: &str,
-    ) -> Result<Vec<(ValueKey<Op>, String)>, FunctionError> {
-        let active = self.linear.tangent_outputs().iter().zip(seeds);
-        let active: Vec<Option<LocalValueId>> = active
-            .filter_map(|(tangent, seed)| tangent.map(|_| Some(*seed)))
-            .collect();
-        let cotangents =
-            try_linear_transpose_with_builder(&self.linear, &mut self.glue, &active, self.ctx)?;
-        let mut named = Vec::with_capacity(cotangents.len());
-        for (cotangent, at) in cotangents.into_iter().zip(self.wrt.clone()) {
-            let name = format!("{prefix}.{}", input_label::<Op>(&self.inputs[at]));
-            let key = match cotangent {
-                Some(id) => self.glue.global_key(id).clone(),
-                None => self.zero_like(&ValueKey::Input(self.inputs[at].clone()), &name)?,
-            };
-            named.push((key, name));
-        }
-        Ok(named)
-    }
-
-    /// The gradient of the only output.
-    fn gradient(&mut self) -> Result<Vec<(ValueKey<Op>, String)>, FunctionError> {
-        let [output] = &self.outputs[..] else {
-            return Err(FunctionError::NotScalar {
-                outputs: self.outputs.len(),
-            });
-        };
-        let one = self.one_like(&output.clone(), &self.function.output_names[0])?;
-        self.cotangents(&[one], "d")
-    }
-
-    /// The derivatives of all outputs by the only one of `wrt`.
-    fn column(&mut self) -> Result<Vec<ValueKey<Op>>, FunctionError> {
-        let input = self.inputs[self.wrt[0]].clone();
-        let name = input_label::<Op>(&input);
-        let one = self.one_like(&ValueKey::Input(input), &name)?;
-        let tangents = self
-            .glue
-            .try_inline(self.linear.as_graph(), &[ValueRef::Local(one)])?;
-        let mut tangents = tangents.into_iter();
-        let mut column = Vec::with_capacity(self.outputs.len());
-        for (position, active) in self
-            .linear
-            .tangent_outputs()
-            .to_vec()
-            .into_iter()
-            .enumerate()
-        {
-            let active = active.and_then(|_| tangents.next());
-            column.push(match active {
-                Some(ValueRef::Local(id)) => self.glue.global_key(id).clone(),
-                Some(ValueRef::External(key)) => key,
-                None => {
-                    let name = format!("d.{}", self.function.output_names[position]);
-                    self.zero_like(&self.outputs[position].clone(), &name)?
-                }
-            });
-        }
-        Ok(column)
-    }
-
-    fn one_like(&mut self, like: &ValueKey<Op>, name: &str) -> Result<LocalValueId, FunctionError> {
-        let one = Op::one_like(&mut self.glue, like, self.ctx);
-        let one = one.ok_or_else(|| FunctionError::NoUnit { value: name.into() })?;
-        // The id is the operation set's word only.
-        self.glue.try_global_key(one)?;
-        Ok(one)
-    }
-
-    fn zero_like(
-        &mut self,
-        like: &ValueKey<Op>,
-        name: &str,
-    ) -> Result<ValueKey<Op>, FunctionError> {
-        let zero = Op::zero_like(&mut self.glue, like, self.ctx);
-        let zero = zero.ok_or_else(|| FunctionError::NoZero { value: name.into() })?;
-        Ok(self.glue.try_global_key(zero)?.clone())
-    }
-
-    fn close(
-        self,
-        inputs: &[Op::InputKey],
-        outputs: Vec<(ValueKey<Op>, String)>,
-    ) -> Result<Function<Op>, FunctionError> {
-        let level = self.level;
-        Function::close(self.finish(), inputs, outputs, level)
-    }
-
-    /// Every graph of the stage.
-    fn finish(self) -> Vec<Arc<tidu_graph::Graph<Op>>> {
-        vec![Arc::new(self.glue.build())]
-    }
+/// A function of `inputs` and more: what is more is the same as these of `inputs`.
+fn repeat_inputs<Op: Primitive>(
+    function: &Function<Op>,
+    inputs: &[Op::InputKey],
+    same: Range<usize>,
+) -> Result<Function<Op>, FunctionError> {
+    let mut builder = GraphBuilder::new();
+    let ids = inputs.iter().map(|key| builder.add_input(key.clone()));
+    let ids: Vec<ValueRef<Op>> = ids.map(ValueRef::Local).collect();
+    let arguments = [&ids[..], &ids[same]].concat();
+    function.apply_in(builder, &arguments, inputs)
 }

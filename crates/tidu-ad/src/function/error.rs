@@ -6,7 +6,8 @@ use thiserror::Error;
 use tidu_graph::text::input_label;
 use tidu_graph::{GraphError, GraphOperation};
 
-use crate::rules::ADRuleError;
+use super::select::list;
+use crate::rules::{ADRuleError, MissingRule};
 
 /// What can go wrong with functions.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,6 +74,16 @@ pub enum FunctionError {
         /// The name of the value.
         value: String,
     },
+    /// The operation set has no basis for the space of a value.
+    #[error(
+        "the operation set has no basis of the space of {value}, which may have more than one real \
+         dimension: use `vjp` or `jvp`, which leave the seed to you, or implement \
+         `Primitive::basis_like`"
+    )]
+    NoBasis {
+        /// The name of the value.
+        value: String,
+    },
     /// The operation set has no zero for a value.
     #[error(
         "the derivative {value} is zero, and the operation set has no zero to return: \
@@ -82,6 +93,63 @@ pub enum FunctionError {
         /// The name of the derivative.
         value: String,
     },
+    /// Rules that a derivative needs and that are not there: all of them, not only the first.
+    #[error(
+        "the derivative needs rules that are not there: {}",
+        list_rules(missing)
+    )]
+    MissingRules {
+        /// The rules, in the order in which the derivative comes to them.
+        missing: Vec<MissingRule>,
+    },
+    /// A function that is to be linear and is not.
+    #[error("the function is not linear in {wrt}: {reason}")]
+    NotLinear {
+        /// The names of the inputs.
+        wrt: String,
+        /// What shows it.
+        reason: String,
+    },
+    /// A derivative rule for a whole function that does not fit it.
+    #[error(
+        "the {rule} of {name} must take {} inputs and have {} outputs, found {} and {}",
+        expected.0, expected.1, found.0, found.1
+    )]
+    WrongRuleArity {
+        /// The name given to the function.
+        name: String,
+        /// JVP or VJP.
+        rule: &'static str,
+        /// The numbers of inputs and outputs that fit the function.
+        expected: (usize, usize),
+        /// Those of the rule.
+        found: (usize, usize),
+    },
+    /// The operation set cannot hold functions.
+    #[error(
+        "the operation set cannot hold the function {name} as an operation: \
+         implement `Primitive::composite`"
+    )]
+    NoComposite {
+        /// The name given to the function.
+        name: String,
+    },
+    /// Functions with rules of their own, too deep inside one another.
+    #[error(
+        "{name} holds functions with rules of their own more than {limit} deep: `expanded` flattens them"
+    )]
+    NestedTooDeep {
+        /// The name given to the function.
+        name: String,
+        /// How deep they may stand.
+        limit: usize,
+    },
+    /// The operation set cannot hold a value fixed.
+    #[error(
+        "the operation set has no operation that stops a gradient: \
+         implement `Primitive::stop_gradient`"
+    )]
+    NoStopGradient,
     /// Two functions that cannot be composed.
     #[error("the outer function takes {expected} inputs, the inner one has {found} outputs")]
     WrongArity {
@@ -102,4 +170,9 @@ pub(super) fn check_distinct<Op: GraphOperation>(
             name: input_label::<Op>(key),
         }),
     }
+}
+
+fn list_rules(missing: &[MissingRule]) -> String {
+    let rules: Vec<String> = missing.iter().map(MissingRule::to_string).collect();
+    list(&rules)
 }

@@ -1,11 +1,16 @@
 //! Functions: closed graphs whose derivatives are functions again.
 
 mod arrange;
+mod call;
+mod composite;
 mod derive;
 mod error;
+mod linear;
+mod missing;
 mod program;
 mod select;
 mod simplify;
+mod stage;
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
@@ -17,12 +22,15 @@ use tidu_graph::{
     materialize_merge, merge, resolve, try_materialize_merge, try_simplify,
 };
 
+pub use composite::{Composite, Rules};
 pub use derive::Derive;
 pub use error::FunctionError;
+pub use linear::Linearization;
+pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use select::Wrt;
 
-use crate::rules::Primitive;
+use crate::rules::{MissingRule, Primitive};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
 ///
@@ -215,6 +223,48 @@ impl<Op: Primitive> Function<Op> {
     /// As there.
     pub fn jvp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).jvp(wrt)
+    }
+
+    /// See [`Derive::jvp_to_order`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn jvp_to_order(&self, order: usize, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default())
+            .jvp_to_order(order, wrt)
+    }
+
+    /// See [`Derive::linearize`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn linearize(&self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
+        self.within(&mut Op::ADContext::default()).linearize(wrt)
+    }
+
+    /// See [`Derive::transpose`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn transpose(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default()).transpose(wrt)
+    }
+
+    /// See [`Derive::missing_rules`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn missing_rules(
+        &self,
+        wrt: impl Into<Wrt>,
+        mode: Mode,
+    ) -> Result<Vec<MissingRule>, FunctionError> {
+        self.within(&mut Op::ADContext::default())
+            .missing_rules(wrt, mode)
     }
 
     /// See [`Derive::vjp`].

@@ -6,11 +6,14 @@ use std::hash::Hash;
 /// Tells the tangents of one differentiation from those of another.
 ///
 /// Give each [`linearize`](crate::linearize) a value of its own. Values from 2⁶³ up are reserved for
-/// cotangent seeds.
+/// cotangent seeds and residuals.
 pub type DiffPassId = u64;
 
 /// The first pass id that [`ADKey::cotangent_of`] uses for itself.
 pub(crate) const FIRST_RESERVED_PASS: DiffPassId = 1 << 63;
+
+/// The first pass id that [`ADKey::residual_of`] uses for itself.
+const FIRST_RESIDUAL_PASS: DiffPassId = 3 << 62;
 
 /// An input key that can name the tangent of an input.
 ///
@@ -49,5 +52,12 @@ pub trait ADKey: Clone + Debug + Hash + Eq + Send + Sync + 'static {
     /// return that instead, and reads better in print.
     fn cotangent_of(&self, output: usize) -> Self {
         self.tangent_of(FIRST_RESERVED_PASS + output as u64)
+    }
+
+    /// The name of a residual of a linear map, where `self` is the first tangent input of that map.
+    ///
+    /// The default uses reserved pass ids, as that of [`cotangent_of`](Self::cotangent_of) does.
+    fn residual_of(&self, residual: usize) -> Self {
+        self.tangent_of(FIRST_RESIDUAL_PASS + residual as u64)
     }
 }

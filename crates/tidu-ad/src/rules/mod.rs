@@ -11,13 +11,16 @@
 mod builder;
 mod error;
 mod key;
+mod missing;
 mod primitive;
 mod scope;
 
 pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
 pub use error::{ADRuleError, ADRuleKind, ADRuleResult, RuntimeError};
 pub use key::{ADKey, DiffPassId};
+pub use missing::MissingRule;
 pub use primitive::Primitive;
 
 pub(crate) use key::FIRST_RESERVED_PASS;
+pub(crate) use missing::MissingRules;
 pub(crate) use scope::{RuleScope, emit_sum};

@@ -3,6 +3,7 @@
 use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
 
 use super::{ADKey, ADRuleResult, PrimitiveBuilder, PrimitiveValue};
+use crate::function::Composite;
 use crate::verify::Linearity;
 
 /// An operation with its two local rules. Everything else is derived from them.
@@ -108,11 +109,26 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     /// with it.
     fn add() -> Self;
 
-    /// Emits the number one, if `like` is a single number: the seed of a gradient.
+    /// Emits the number one, if `like` is a single number: the seed of a gradient. (For complex numbers
+    /// that are real, as a loss is, 1 will do: see the conventions of
+    /// [`transpose_rule`](Self::transpose_rule).)
     ///
     /// The default, `None`, says that the operation set does not know. Functions then keep the seed
     /// an input.
     fn one_like(
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        _ctx: &mut Self::ADContext,
+    ) -> Option<LocalValueId> {
+        None
+    }
+
+    /// Emits the one basis vector of the vector space that `like` lives in, if that space has one real
+    /// dimension, as the real numbers have: the seed of a Jacobian, in either mode.
+    ///
+    /// The default, `None`, says that it has not, or that the operation set does not know. Derivatives
+    /// of real numbers by real numbers are cheaper in forward mode, which this makes possible.
+    fn basis_like(
         _builder: &mut impl PrimitiveBuilder<Self>,
         _like: &ValueKey<Self>,
         _ctx: &mut Self::ADContext,
@@ -129,6 +145,28 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         _like: &ValueKey<Self>,
         _ctx: &mut Self::ADContext,
     ) -> Option<LocalValueId> {
+        None
+    }
+
+    /// The operation that returns its operand and whose derivative is zero.
+    ///
+    /// The default, `None`, says that there is none. Functions need it for
+    /// [`stop_gradient`](crate::Function::stop_gradient).
+    fn stop_gradient() -> Option<Self> {
+        None
+    }
+
+    /// The operation that a function is, if the operation set can hold functions.
+    ///
+    /// The default, `None`, says that it cannot. It can with a variant for [`Composite`], to which every
+    /// method of its traits hands over; functions can then have derivative rules of their own
+    /// ([`Function::with_rules`](crate::Function::with_rules)).
+    fn composite(_function: Composite<Self>) -> Option<Self> {
+        None
+    }
+
+    /// The function that this operation is, if it is one.
+    fn as_composite(&self) -> Option<&Composite<Self>> {
         None
     }
 

@@ -1,6 +1,8 @@
 //! One call of a rule: rules are user code, so what they emit and return is checked here.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 use tidu_graph::{
@@ -15,10 +17,12 @@ use super::{ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, 
 /// nowhere; [`finish`](Self::finish) reports it.
 pub(crate) struct RuleScope<'a, Op, B> {
     builder: &'a mut B,
-    primitive: &'a Op,
+    /// Whose rule it is, for messages.
+    primitive: &'a dyn Debug,
     rule: ADRuleKind,
     known: IdSet,
     error: Option<ADRuleError>,
+    emits: PhantomData<Op>,
 }
 
 /// Stands for the results of an operation that was refused.
@@ -27,7 +31,7 @@ const REFUSED: LocalValueId = LocalValueId::MAX;
 impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
     pub fn new(
         builder: &'a mut B,
-        primitive: &'a Op,
+        primitive: &'a dyn Debug,
         rule: ADRuleKind,
         given: &[Option<LocalValueId>],
     ) -> Self {
@@ -37,6 +41,7 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
             rule,
             known: IdSet::new(given.iter().copied().flatten()),
             error: None,
+            emits: PhantomData,
         }
     }
 
@@ -51,7 +56,7 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
         }
         if returned.len() != expected {
             return Err(ADRuleError::WrongRuleResultCount {
-                op: describe_operation(self.primitive),
+                op: describe_operation(&self.primitive),
                 rule: self.rule,
                 expected,
                 found: returned.len(),
@@ -79,7 +84,7 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
         };
         if ids.len() != outputs {
             return Err(ADRuleError::WrongBuilderResultCount {
-                op: describe_operation(self.primitive),
+                op: describe_operation(&self.primitive),
                 rule: self.rule,
                 expected: outputs,
                 found: ids.len(),
@@ -113,7 +118,7 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
             && active_mask.len() != inputs.len()
         {
             return Err(ADRuleError::WrongActiveMask {
-                op: describe_operation(self.primitive),
+                op: describe_operation(&self.primitive),
                 rule: self.rule,
                 emitted: describe_operation(op),
                 expected: inputs.len(),
@@ -133,7 +138,7 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
 
     fn invalid_emission(&self, source: GraphError) -> ADRuleError {
         ADRuleError::InvalidEmission {
-            op: describe_operation(self.primitive),
+            op: describe_operation(&self.primitive),
             rule: self.rule,
             source,
         }
@@ -141,7 +146,7 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
 
     fn unknown_value(&self, id: LocalValueId, place: String) -> ADRuleError {
         ADRuleError::UnknownRuleValue {
-            op: describe_operation(self.primitive),
+            op: describe_operation(&self.primitive),
             rule: self.rule,
             place,
             id,

@@ -18,8 +18,7 @@ pub struct Term(u32);
 /// The graph that a simplification makes, as rules see it: what a term is, and a way to make others.
 pub struct Terms<Op: GraphOperation> {
     origins: Vec<Origin>,
-    /// By term: how often the graph uses the values that have become this term, as far as the pass
-    /// has come.
+    /// By term: how many operands and outputs it is of what was made, and of what is still to come.
     uses: Vec<u32>,
     leaves: Vec<ValueKey<Op>>,
     nodes: Vec<Node<Op>>,
@@ -104,8 +103,8 @@ impl<Op: GraphOperation> Terms<Op> {
     /// Whether nothing but the operation that is being simplified uses a term, as far as is known: it
     /// goes if that operation does without it. For rules that would make work shared by others
     /// twice.
-    pub fn is_used_once(&self, term: Term) -> bool {
-        self.uses[term.0 as usize] <= 1
+    pub fn is_unshared(&self, term: Term) -> bool {
+        self.uses[term.0 as usize] == 0
     }
 
     /// The first result of an operation, simplified.
@@ -118,8 +117,8 @@ impl<Op: GraphOperation> Terms<Op> {
                     operation.input_count()
                 )
             });
-            // Any term will do: the pass ends with the error.
-            return operands.first().copied().unwrap_or(Term(0));
+            // A term that nobody looks into: the pass ends with the error.
+            return self.push_origin(Origin::Leaf(u32::MAX));
         }
         self.steps = self.steps.saturating_sub(1);
         self.reduce(operation, operands)[0]
@@ -162,6 +161,9 @@ impl<Op: GraphOperation> Terms<Op> {
         for node in &graph.operations {
             let operands = node.inputs.iter().map(|&value| term_of[value]);
             let operands: Operands = operands.collect();
+            operands
+                .iter()
+                .for_each(|operand| self.uses[operand.0 as usize] -= 1);
             self.steps = STEPS;
             let results = self.reduce(node.operation.clone(), &operands);
             if let Some(error) = self.error.take() {
@@ -199,10 +201,15 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     fn leaf(&mut self, key: ValueKey<Op>) -> Term {
-        let term = Term(to_u32(self.origins.len()));
-        self.origins.push(Origin::Leaf(to_u32(self.leaves.len())));
-        self.uses.push(0);
+        let leaf = to_u32(self.leaves.len());
         self.leaves.push(key);
+        self.push_origin(Origin::Leaf(leaf))
+    }
+
+    fn push_origin(&mut self, origin: Origin) -> Term {
+        let term = Term(to_u32(self.origins.len()));
+        self.origins.push(origin);
+        self.uses.push(0);
         term
     }
 
@@ -261,7 +268,10 @@ impl<Op: GraphOperation> Terms<Op> {
         if operation.output_count() != 1 {
             return None;
         }
-        let rules = operation.rewrites().iter().filter(|r| !r.equation.starts_with("OFF"));
+        let rules = operation
+            .rewrites()
+            .iter()
+            .filter(|r| !r.equation.starts_with("OFF"));
         for rule in rules.filter(|rule| rule.exactness <= level) {
             if let Some(term) = (rule.apply)(self, operation, operands) {
                 self.steps = self.steps.saturating_sub(1);
@@ -304,10 +314,9 @@ impl<Op: GraphOperation> Terms<Op> {
     fn push(&mut self, hash: u64, operation: Op, operands: &[Term]) -> Results {
         let node = to_u32(self.nodes.len());
         let first_output = Term(to_u32(self.origins.len()));
-        let slots = 0..operation.output_count() as u32;
-        self.origins
-            .extend(slots.map(|slot| Origin::Output { node, slot }));
-        self.uses.resize(self.origins.len(), 0);
+        for slot in 0..operation.output_count() as u32 {
+            self.push_origin(Origin::Output { node, slot });
+        }
         self.nodes.push(Node {
             operation,
             first_operand: to_u32(self.operands.len()),
@@ -315,6 +324,9 @@ impl<Op: GraphOperation> Terms<Op> {
             first_output,
         });
         self.operands.extend_from_slice(operands);
+        operands
+            .iter()
+            .for_each(|operand| self.uses[operand.0 as usize] += 1);
         let mut index = std::mem::take(&mut self.index);
         index.insert_unique(hash, node, |&node| {
             let operation = &self.nodes[node as usize].operation;

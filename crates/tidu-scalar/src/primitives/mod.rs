@@ -9,7 +9,7 @@ mod rounding;
 mod special;
 mod trigonometric;
 
-use crate::definition::Definition;
+use crate::definition::Meaning;
 use crate::op::ScalarOp;
 
 /// From a primitive to its definition; those that hold a number first.
@@ -23,12 +23,13 @@ macro_rules! table {
             /// Every primitive that holds no number.
             pub const PLAIN: &'static [ScalarOp] = &[$(ScalarOp::$plain),*];
 
-            /// What is said about the primitive.
-            pub(crate) fn definition(&self) -> &'static Definition {
-                match self {
+            /// What the operation is.
+            pub(crate) fn meaning(&self) -> Meaning<'_> {
+                Meaning::Defined(match self {
+                    ScalarOp::Composite(function) => return Meaning::Composite(function),
                     $($numbered => &$numbered_definition,)*
                     $(ScalarOp::$plain => &$definition,)*
-                }
+                })
             }
         }
     };

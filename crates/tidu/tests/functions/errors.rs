@@ -6,7 +6,8 @@ use tidu::graph::{
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
-    ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand,
+    ADRuleError, ADRuleKind, ADRuleResult, MissingRule, Primitive, PrimitiveBuilder,
+    PrimitiveValue, RuleOperand,
 };
 use tidu::{Function, FunctionError, Wrt};
 
@@ -272,6 +273,7 @@ enum Supply {
 #[derive(Default)]
 struct Context {
     one: Supply,
+    basis: Supply,
     zero: Supply,
     rules: usize,
 }
@@ -332,6 +334,14 @@ impl Primitive for Bare {
         ctx: &mut Context,
     ) -> Option<LocalValueId> {
         ctx.one.emit(b)
+    }
+
+    fn basis_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        ctx: &mut Context,
+    ) -> Option<LocalValueId> {
+        ctx.basis.emit(b)
     }
 
     fn zero_like(
@@ -428,10 +438,19 @@ fn bare(op: Bare) -> Function<Bare> {
     Function::build(["x", "z"], build).unwrap()
 }
 
+/// A set that has a one, but no basis: as for complex numbers.
 fn one() -> Context {
     Context {
         one: Supply::Number(1),
         ..Context::default()
+    }
+}
+
+/// A set of real numbers, but for its zero.
+fn basis() -> Context {
+    Context {
+        basis: Supply::Number(1),
+        ..one()
     }
 }
 
@@ -456,11 +475,22 @@ fn without_a_unit_there_are_jvp_and_vjp() {
             assert!(text.contains(advice), "{text}");
         }
     }
-    let no_unit = |value: &str| FunctionError::NoUnit {
+    let no_basis = |value: &str| FunctionError::NoBasis {
         value: value.into(),
     };
-    assert_eq!(f.jacobian("x").unwrap_err(), no_unit("x"));
-    assert_eq!(f.jacobian(..).unwrap_err(), no_unit("out0"));
+    assert_eq!(f.jacobian("x").unwrap_err(), no_basis("x"));
+    assert_eq!(f.jacobian(..).unwrap_err(), no_basis("out0"));
+    let text = no_basis("x").to_string();
+    for advice in ["x", "`vjp`", "`jvp`", "`Primitive::basis_like`"] {
+        assert!(text.contains(advice), "{text}");
+    }
+    // A one is a seed for the gradient of a loss, and no basis.
+    assert_eq!(
+        f.within(&mut one()).jacobian("x").unwrap_err(),
+        no_basis("x")
+    );
+    let gradient = f.within(&mut one()).grad("x").unwrap();
+    assert_eq!(gradient.compile().call(&[3.0, 0.0]).unwrap(), [12.0]);
     // y = 2x²: at 3, y = 18 and dy/dx = 12.
     let jvp = f.jvp("x").unwrap().compile().call(&[3.0, 0.0, 10.0]);
     assert_eq!(jvp.unwrap(), [18.0, 120.0]);
@@ -487,7 +517,7 @@ fn without_a_zero_derivatives_along_no_path_are_refused() {
     let gradient = within(&["x"]).unwrap().compile().call(&[3.0, 0.0]);
     assert_eq!(gradient.unwrap(), [12.0]);
     assert_eq!(
-        f.within(&mut one()).jacobian("z").unwrap_err(),
+        f.within(&mut basis()).jacobian("z").unwrap_err(),
         no_zero("d.out0")
     );
 }
@@ -498,7 +528,7 @@ fn the_context_is_threaded() {
     let f = bare(Bare::Add);
     let mut ctx = Context {
         zero: Supply::Number(0),
-        ..one()
+        ..basis()
     };
     let hessian = f.within(&mut ctx).hessian(..).unwrap();
     let found = hessian.compile().call(&[3.0, 0.0]).unwrap();
@@ -512,7 +542,7 @@ fn assert_foreign(derived: Result<Function<Bare>, FunctionError>) {
     assert!(
         matches!(
             error,
-            FunctionError::Graph(GraphError::UnknownLocalId { id: 1000, .. })
+            FunctionError::Rule(ADRuleError::UnknownRuleValue { id: 1000, .. })
         ),
         "{error}"
     );
@@ -523,6 +553,7 @@ fn units_and_zeros_that_nobody_made_are_refused() {
     let f = bare(Bare::Add);
     let mut ctx = Context {
         one: Supply::Foreign,
+        basis: Supply::Foreign,
         zero: Supply::Foreign,
         rules: 0,
     };
@@ -543,7 +574,12 @@ fn units_and_zeros_that_nobody_made_are_refused() {
 
 #[test]
 fn operations_without_a_rule_are_named() {
-    let missing = |op: &str, rule| FunctionError::Rule(ADRuleError::unsupported(op, rule));
+    let missing = |op: &str, rule| FunctionError::MissingRules {
+        missing: vec![MissingRule {
+            op: op.into(),
+            rule,
+        }],
+    };
     let f = bare(Bare::Floor);
     let expected = missing("Floor", ADRuleKind::Jvp);
     let mut ctx = one();
@@ -553,10 +589,15 @@ fn operations_without_a_rule_are_named() {
         f.within(&mut ctx).grad("x"),
         f.within(&mut ctx).jacobian(..),
         f.within(&mut ctx).hvp("x"),
+        f.within(&mut ctx).jvp_to_order(2, "x"),
+        f.within(&mut ctx).linearize("x").map(|split| split.linear),
     ] {
         assert_eq!(derived.unwrap_err(), expected);
     }
-    assert_eq!(expected.to_string(), "unsupported jvp AD rule for Floor");
+    assert_eq!(
+        expected.to_string(),
+        "the derivative needs rules that are not there: jvp of Floor"
+    );
     // No tangent, no rule.
     let mut ctx = Context {
         zero: Supply::Number(0),

@@ -98,12 +98,9 @@ fn gradient_is_printed() {
         input %0 = x
         input %1 = y
         %2 = exp %1
-        %3 = const 1.0
-        %4 = mul %2, ~%3
-        %5 = mul %0, ~%3
-        %6 = mul %2, ~%5
-        output %4 -> d.x
-        output %6 -> d.y
+        %3 = mul %2, %0
+        output %2 -> d.x
+        output %3 -> d.y
     }
     ");
 }
@@ -118,10 +115,10 @@ fn jvp_is_printed() {
         input %3 = d0.y
         %4 = exp %1
         %5 = mul %0, %4
-        %6 = mul ~%2, %4
-        %7 = mul %4, ~%3
-        %8 = mul %0, ~%7
-        %9 = add ~%6, ~%8
+        %6 = mul %2, %4
+        %7 = mul %4, %3
+        %8 = mul %0, %7
+        %9 = add %6, %8
         output %5 -> f
         output %9 -> d.f
     }
@@ -137,9 +134,9 @@ fn vjp_is_printed() {
         input %2 = ct0.d0.x
         %3 = exp %1
         %4 = mul %0, %3
-        %5 = mul %3, ~%2
-        %6 = mul %0, ~%2
-        %7 = mul %3, ~%6
+        %5 = mul %3, %2
+        %6 = mul %0, %2
+        %7 = mul %3, %6
         output %4 -> f
         output %5 -> ct.x
         output %7 -> ct.y
@@ -155,17 +152,11 @@ fn hessian_is_printed() {
         input %1 = y
         %2 = const 0.0
         %3 = exp %1
-        %4 = const 1.0
-        %5 = mul %3, ~%4
-        %6 = mul ~%5, %4
-        %7 = mul ~%4, %4
-        %8 = mul %3, ~%7
-        %9 = mul %0, ~%4
-        %10 = mul ~%5, %9
+        %4 = mul %3, %0
         output %2 -> d.d.x.x
-        output %6 -> d.d.x.y
-        output %8 -> d.d.y.x
-        output %10 -> d.d.y.y
+        output %3 -> d.d.x.y
+        output %3 -> d.d.y.x
+        output %4 -> d.d.y.y
     }
     ");
 }

@@ -1,0 +1,498 @@
+//! Functions as operations, with derivative rules of their own.
+
+use std::fmt::{self, Debug, Display};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use tidu_graph::{
+    EvaluableGraphOperation, Exactness, GraphBuilder, GraphOperation, LocalValueId, OperationKey,
+    OperationRole, ValueKey, ValueRef,
+};
+
+use super::call::{emit_call, keys_of};
+use super::linear::Partial;
+use super::stage::{Unit, emit_unit};
+use super::{Function, FunctionError, FunctionProgram, Wrt};
+use crate::rules::{
+    ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
+};
+
+/// Derivative rules for a whole function y = f(x), to stand in place of those that would be derived.
+///
+/// For f of n inputs and m outputs, a JVP is a function (x, ẋ) ↦ ẏ of 2n inputs and m outputs, linear
+/// in ẋ; a VJP is a function (x, ȳ) ↦ x̄ of n + m inputs and n outputs. (JAX: `jax.custom_jvp` and
+/// `jax.custom_vjp`.)
+///
+/// Either one serves both modes: a JVP is transposed to go backward, a VJP that is linear in ȳ to go
+/// forward. Given both, each mode uses its own. A VJP that is not linear in ȳ (one that clips, say)
+/// serves backward only.
+#[derive(Clone, Debug)]
+pub struct Rules<Op: GraphOperation> {
+    jvp: Option<Function<Op>>,
+    vjp: Option<Function<Op>>,
+}
+
+impl<Op: GraphOperation> Rules<Op> {
+    /// A JVP for both modes.
+    pub fn jvp(jvp: Function<Op>) -> Self {
+        Self {
+            jvp: Some(jvp),
+            vjp: None,
+        }
+    }
+
+    /// A VJP for both modes.
+    pub fn vjp(vjp: Function<Op>) -> Self {
+        Self {
+            jvp: None,
+            vjp: Some(vjp),
+        }
+    }
+
+    /// A JVP for forward mode and a VJP for reverse mode.
+    pub fn both(jvp: Function<Op>, vjp: Function<Op>) -> Self {
+        Self {
+            jvp: Some(jvp),
+            vjp: Some(vjp),
+        }
+    }
+}
+
+/// A function as one operation, with derivative rules of its own: what an operation set wraps to
+/// have functions among its operations ([`Primitive::composite`]).
+///
+/// Every method of the operation set's traits hands over to the method of the same name here. Two
+/// composites are equal only if one is a clone of the other.
+///
+/// Made by [`Function::with_rules`]. It prints as `call` and its name, or `tangent of` and its name.
+pub struct Composite<Op: GraphOperation> {
+    content: Arc<Content<Op>>,
+}
+
+struct Content<Op: GraphOperation> {
+    definition: Arc<Definition<Op>>,
+    part: Part,
+}
+
+/// What a composite computes of its function.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    /// x ↦ y
+    Value,
+    /// (x, ẋ) ↦ ẏ, where ẋ stands for those inputs only that are active. Made for functions with a VJP
+    /// of their own, so that transposition finds it.
+    Tangent { active: Vec<bool> },
+}
+
+struct Definition<Op: GraphOperation> {
+    name: String,
+    value: Function<Op>,
+    program: FunctionProgram<Op>,
+    jvp: Option<Function<Op>>,
+    vjp: Option<Partial<Op>>,
+    /// How deep composites stand in the functions of composites.
+    nesting: usize,
+}
+
+/// Evaluating or dropping a composite goes down into those that it is made of, so there is a limit.
+const NESTING_LIMIT: usize = 64;
+
+impl<Op: Primitive> Function<Op> {
+    /// This function as a single operation that is differentiated by rules of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::WrongRuleArity`] for a rule that is no JVP or VJP of this function by its
+    /// counts; [`FunctionError::NoComposite`] where the operation set cannot hold functions;
+    /// [`FunctionError::NestedTooDeep`] past 64 functions inside one another.
+    ///
+    /// # Example
+    ///
+    /// ln(1 + eˣ) overflows from x = 710 on, and so would its derivative, 1 / (1 + e⁻ˣ), if it were
+    /// derived from it:
+    ///
+    /// ```
+    /// use tidu_ad::Rules;
+    ///
+    /// let f = tidu_scalar::function(["x"], |[x]| [(1.0 + x.exp()).ln()])?;
+    /// let jvp = tidu_scalar::function(["x", "dx"], |[x, dx]| [dx / (1.0 + (-x).exp())])?;
+    /// let softplus = f.with_rules("softplus", Rules::jvp(jvp))?;
+    ///
+    /// assert!(f.grad("x")?.compile().call(&[800.0])?[0].is_nan());
+    /// assert_eq!(softplus.grad("x")?.compile().call(&[800.0])?, [1.0]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn with_rules(&self, name: &str, rules: Rules<Op>) -> Result<Self, FunctionError> {
+        let (inputs, outputs) = counts(self);
+        if let Some(jvp) = &rules.jvp {
+            check_counts(name, "JVP", jvp, (2 * inputs, outputs))?;
+        }
+        if let Some(vjp) = &rules.vjp {
+            check_counts(name, "VJP", vjp, (inputs + outputs, inputs))?;
+        }
+        let nesting = 1 + [Some(self), rules.jvp.as_ref(), rules.vjp.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(nesting_of)
+            .fold(0, usize::max);
+        if nesting > NESTING_LIMIT {
+            return Err(FunctionError::NestedTooDeep {
+                name: name.into(),
+                limit: NESTING_LIMIT,
+            });
+        }
+        let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
+        let vjp = rules.vjp.as_ref();
+        let vjp = vjp.map(|vjp| Partial::new(vjp, &seeds, &mut Op::ADContext::default()));
+        let definition = Definition {
+            name: name.into(),
+            value: self.clone(),
+            program: self.compile(),
+            vjp: vjp.transpose()?,
+            jvp: rules.jvp,
+            nesting,
+        };
+        let composite = Composite::new(Arc::new(definition), Part::Value);
+        let operation = Op::composite(composite)
+            .ok_or_else(|| FunctionError::NoComposite { name: name.into() })?;
+        self.called(operation)
+    }
+
+    /// The function of these inputs and outputs that is one operation.
+    fn called(&self, operation: Op) -> Result<Self, FunctionError> {
+        let mut builder = GraphBuilder::new();
+        let keys = self.input_keys();
+        let inputs = keys.iter().map(|key| builder.add_input(key.clone()));
+        let inputs = inputs.map(ValueRef::Local).collect();
+        let outputs = builder.try_add_operation(operation, inputs, OperationRole::Primary)?;
+        let outputs = outputs.into_iter().map(ValueRef::Local).collect();
+        let outputs = keys_of(&builder, outputs).into_iter();
+        let outputs = outputs.zip(self.output_names.iter().cloned()).collect();
+        Self::close(vec![Arc::new(builder.build())], &keys, outputs, None)
+    }
+
+    /// The function with the bodies of all composites in their place: as it would be without rules of
+    /// their own.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: those of a derivative that cannot go forward, which stands in no function that
+    /// the library makes.
+    pub fn expanded(&self) -> Result<Self, FunctionError> {
+        let mut function = self.clone();
+        while let Some(next) = function.expand(|composite| composite.body().map(Some))? {
+            function = next;
+        }
+        Ok(function)
+    }
+
+    /// The function with every composite's tangent replaced by what computes it.
+    pub(super) fn without_tangents(self, level: Option<Exactness>) -> Result<Self, FunctionError> {
+        let expanded = self.expand(|composite| match composite.content.part {
+            Part::Value => Ok(None),
+            Part::Tangent { .. } => composite.body().map(Some),
+        })?;
+        match (expanded, level) {
+            (None, _) => Ok(self),
+            (Some(expanded), None) => Ok(expanded),
+            (Some(expanded), Some(level)) => expanded.simplify(level),
+        }
+    }
+
+    /// `None` if there was nothing to replace.
+    fn expand(
+        &self,
+        body: impl Fn(&Composite<Op>) -> Result<Option<Function<Op>>, FunctionError>,
+    ) -> Result<Option<Self>, FunctionError> {
+        let mut operations = self.graph.operations().iter();
+        if !operations.any(|node| node.operation.as_composite().is_some()) {
+            return Ok(None);
+        }
+        let mut any = false;
+        let expanded = self.rebuild(|builder, node, operands| {
+            if let Some(composite) = node.operation.as_composite()
+                && let Some(body) = body(composite)?
+            {
+                any = true;
+                return Ok(builder.try_inline(&body.graph, &operands)?);
+            }
+            let role = node.role.clone();
+            let ids = builder.try_add_operation(node.operation.clone(), operands, role)?;
+            Ok(ids.into_iter().map(ValueRef::Local).collect())
+        })?;
+        Ok(any.then_some(expanded))
+    }
+}
+
+impl<Op: GraphOperation> Composite<Op> {
+    fn new(definition: Arc<Definition<Op>>, part: Part) -> Self {
+        Self {
+            content: Arc::new(Content { definition, part }),
+        }
+    }
+
+    /// The name that was given to the function.
+    pub fn name(&self) -> &str {
+        &self.content.definition.name
+    }
+
+    /// The number of operands: for [`GraphOperation::input_count`].
+    pub fn input_count(&self) -> usize {
+        let inputs = self.content.definition.value.graph.inputs().len();
+        match &self.content.part {
+            Part::Value => inputs,
+            Part::Tangent { active } => inputs + active.iter().filter(|active| **active).count(),
+        }
+    }
+
+    /// The number of results: for [`GraphOperation::output_count`].
+    pub fn output_count(&self) -> usize {
+        self.content.definition.value.graph.outputs().len()
+    }
+}
+
+impl<Op: Primitive> Composite<Op> {
+    /// For [`Primitive::try_jvp_rule`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the rules that the function's own JVP needs, and [`ADRuleError::Runtime`] for one that
+    /// is not linear in its tangents.
+    pub fn try_jvp_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        primal_inputs: &[ValueKey<Op>],
+        tangent_inputs: &[Option<LocalValueId>],
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        let definition = &self.content.definition;
+        let active: Vec<bool> = tangent_inputs.iter().map(Option::is_some).collect();
+        let externals = primal_inputs.iter().cloned().map(PrimitiveValue::External);
+        let tangents = tangent_inputs.iter().copied().flatten();
+        let tangents = tangents.map(PrimitiveValue::Local);
+        let operands: Vec<PrimitiveValue<Op>> = externals.chain(tangents).collect();
+        let mask = mask_after(primal_inputs.len(), operands.len());
+        let jvp = match (&self.content.part, &definition.vjp) {
+            (Part::Value, Some(_)) => {
+                let tangent = Composite::new(Arc::clone(definition), Part::Tangent { active });
+                let operation = tangent.wrap()?;
+                let role = OperationRole::Linearized { active_mask: mask };
+                let tangents = builder.add_primitive(operation, operands, role);
+                return Ok(tangents.into_iter().map(Some).collect());
+            }
+            (Part::Value, None) => self.forward(&active, ctx),
+            (Part::Tangent { .. }, _) => self.body().and_then(|body| {
+                let wrt = (0..active.len()).filter(|&at| active[at]).collect();
+                let derive = body.within(ctx);
+                derive.partial_linear(&Wrt::At(wrt), primal_inputs.len())
+            }),
+        };
+        let jvp = jvp.map_err(|error| carry(ADRuleKind::Jvp, error))?;
+        Ok(emit_call(builder, &jvp, &operands, &mask))
+    }
+
+    /// For [`Primitive::try_linear_transpose_rule`].
+    ///
+    /// # Errors
+    ///
+    /// [`ADRuleError::Unsupported`] for a composite that is not a tangent. [`ADRuleError::Runtime`] where
+    /// a cotangent is a symbolic zero and the operation set has no zero for it.
+    pub fn try_linear_transpose_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        cotangent_outputs: &[Option<LocalValueId>],
+        inputs: &[PrimitiveValue<Op>],
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        let definition = &self.content.definition;
+        let (Part::Tangent { active }, Some(vjp)) = (&self.content.part, &definition.vjp) else {
+            return Err(ADRuleError::unsupported(
+                self.to_string(),
+                ADRuleKind::Transpose,
+            ));
+        };
+        let primal_inputs = &inputs[..active.len()];
+        let mut operands = primal_inputs.to_vec();
+        for (slot, cotangent) in cotangent_outputs.iter().enumerate() {
+            let cotangent = match cotangent {
+                Some(cotangent) => *cotangent,
+                None => self.zero(builder, primal_inputs, slot, ctx)?,
+            };
+            operands.push(PrimitiveValue::Local(cotangent));
+        }
+        let mask = mask_after(primal_inputs.len(), operands.len());
+        let wanted = (0..active.len()).filter(|&at| active[at]);
+        let vjp = vjp
+            .select(wanted)
+            .map_err(|error| carry(ADRuleKind::Transpose, error))?;
+        let cotangents = emit_call(builder, &vjp, &operands, &mask);
+        let of_primal = primal_inputs.iter().map(|_| None);
+        Ok(of_primal.chain(cotangents).collect())
+    }
+
+    /// The function that this is.
+    fn body(&self) -> Result<Function<Op>, FunctionError> {
+        let definition = &self.content.definition;
+        let Part::Tangent { active } = &self.content.part else {
+            return Ok(definition.value.clone());
+        };
+        let ctx = &mut Op::ADContext::default();
+        let tangent = self.forward(active, ctx)?;
+        tangent.fill(&definition.value, ctx)
+    }
+
+    /// (x, ẋ) ↦ ẏ, with the active tangents only.
+    fn forward(
+        &self,
+        active: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Partial<Op>, FunctionError> {
+        let inputs = active.len();
+        let active = (0..inputs).filter(|&at| active[at]);
+        let definition = &self.content.definition;
+        if let Some(jvp) = &definition.jvp {
+            let tangents = active.map(|at| inputs + at).collect();
+            return jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
+        }
+        let vjp = definition.vjp.as_ref();
+        let vjp = vjp
+            .expect("a composite has one of the two rules")
+            .select(active)?;
+        let seeds = (inputs..vjp.function.graph.inputs().len()).collect();
+        vjp.function.within(ctx).partial_transpose(&Wrt::At(seeds))
+    }
+
+    /// The zero cotangent of an output.
+    fn zero(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        primal_inputs: &[PrimitiveValue<Op>],
+        slot: usize,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<LocalValueId> {
+        let definition = &self.content.definition;
+        let value = Composite::new(Arc::clone(definition), Part::Value).wrap()?;
+        let inputs = primal_inputs.iter().filter_map(|input| match input {
+            PrimitiveValue::External(key) => Some(key.clone()),
+            PrimitiveValue::Local(id) => builder.key_of(*id),
+        });
+        let key = OperationKey::try_new(value, inputs.collect(), OperationRole::Primary);
+        let key = key.map_err(|error| carry(ADRuleKind::Transpose, error.into()))?;
+        let output = ValueKey::Derived {
+            operation: Arc::new(key),
+            output_slot: slot as u8,
+        };
+        let name = format!("{} of {}", definition.value.output_names[slot], self.name());
+        let zero = emit_unit(Unit::Zero, builder, &output, &name, ctx);
+        zero.map_err(|error| carry(ADRuleKind::Transpose, error))
+    }
+
+    fn wrap(self) -> ADRuleResult<Op> {
+        let name = self.to_string();
+        Op::composite(self).ok_or_else(|| ADRuleError::unsupported(name, ADRuleKind::Jvp))
+    }
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
+    /// For [`EvaluableGraphOperation::eval`]. A tangent is derived at each call: [`Function`]s do
+    /// not hold any, but linear graphs made by [`linearize`](crate::linearize) do.
+    ///
+    /// The results are too few where an operation inside returns too few, and for the tangent of a
+    /// function whose VJP is not linear, which cannot go forward: whoever evaluates says so.
+    pub fn eval(&self, ctx: &mut Op::Context, inputs: &[&Op::Operand]) -> Vec<Op::Operand> {
+        let results = match self.content.part {
+            Part::Value => self.content.definition.program.call_in(ctx, inputs),
+            Part::Tangent { .. } => {
+                let body = self.body();
+                body.and_then(|body| body.compile().call_in(ctx, inputs))
+            }
+        };
+        results.unwrap_or_default()
+    }
+}
+
+/// The numbers of inputs and outputs.
+fn counts<Op: GraphOperation>(function: &Function<Op>) -> (usize, usize) {
+    let graph = &function.graph;
+    (graph.inputs().len(), graph.outputs().len())
+}
+
+fn check_counts<Op: GraphOperation>(
+    name: &str,
+    rule: &'static str,
+    function: &Function<Op>,
+    expected: (usize, usize),
+) -> Result<(), FunctionError> {
+    let found = counts(function);
+    if found == expected {
+        return Ok(());
+    }
+    Err(FunctionError::WrongRuleArity {
+        name: name.into(),
+        rule,
+        expected,
+        found,
+    })
+}
+
+/// An error of a function as one of a rule.
+fn carry(rule: ADRuleKind, error: FunctionError) -> ADRuleError {
+    match error {
+        FunctionError::Rule(error) => error,
+        error => ADRuleError::runtime(error, rule),
+    }
+}
+
+/// Active is what comes after the first operands.
+fn mask_after(first: usize, operands: usize) -> Vec<bool> {
+    (0..operands).map(|at| at >= first).collect()
+}
+
+fn nesting_of<Op: Primitive>(function: &Function<Op>) -> usize {
+    let operations = function.graph.operations().iter();
+    let composites = operations.filter_map(|node| node.operation.as_composite());
+    let nesting = composites.map(|composite| composite.content.definition.nesting);
+    nesting.max().unwrap_or_default()
+}
+
+impl<Op: GraphOperation> Clone for Composite<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            content: Arc::clone(&self.content),
+        }
+    }
+}
+
+/// The same part of the same definition: derivatives make new composites for it.
+impl<Op: GraphOperation> PartialEq for Composite<Op> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.content, &other.content)
+            || (Arc::ptr_eq(&self.content.definition, &other.content.definition)
+                && self.content.part == other.content.part)
+    }
+}
+
+impl<Op: GraphOperation> Eq for Composite<Op> {}
+
+/// By name, which is the same in every run.
+impl<Op: GraphOperation> Hash for Composite<Op> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+        self.content.part.hash(state);
+    }
+}
+
+impl<Op: GraphOperation> Display for Composite<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.content.part {
+            Part::Value => write!(f, "call {}", self.name()),
+            Part::Tangent { .. } => write!(f, "tangent of {}", self.name()),
+        }
+    }
+}
+
+impl<Op: GraphOperation> Debug for Composite<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,460 @@
+//! Functions split into a primal and a linear part, and functions that are linear themselves.
+
+use std::sync::Arc;
+
+use tidu_graph::text::{input_label, operation_label};
+use tidu_graph::{
+    Exactness, Graph, GraphBuilder, GraphError, GraphOperation, LocalValueId, OperationNode,
+    OperationRole, Shade, ValueRef,
+};
+
+use super::missing::Mode;
+use super::select::list;
+use super::stage::{Part, Stage, Unit, emit_unit};
+use super::{Derive, Function, FunctionError, Wrt};
+use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
+use crate::rules::{ADKey, Primitive};
+
+/// A function at a point, split from its linear map there. See [`Derive::linearize`].
+#[derive(Clone, Debug)]
+pub struct Linearization<Op: GraphOperation> {
+    /// x ↦ (f(x), r), where the residuals r are all that the linear map needs to know of x. They are
+    /// called `r0`, `r1`, and so on.
+    pub primal: Function<Op>,
+    /// (r, ẋ) ↦ J(x)·ẋ
+    pub linear: Function<Op>,
+}
+
+/// A function some of whose outputs may be symbolic zeros.
+pub(super) struct Partial<Op: GraphOperation> {
+    /// With the outputs that are there, in order.
+    pub function: Function<Op>,
+    /// By output: whether it is there.
+    pub present: Vec<bool>,
+}
+
+impl<'a, Op: Primitive> Derive<'a, Op> {
+    /// Splits the derivative: what can be computed from x, once, and what remains to be computed for
+    /// each ẋ. (JAX: `jax.linearize`; the split is partial evaluation of the JVP.)
+    ///
+    /// The linear function takes the residuals, in the order in which the primal function returns
+    /// them, then the tangents; [`transpose`](Self::transpose) it with respect to the tangents to go
+    /// backward. Constants are no residuals.
+    ///
+    /// # Errors
+    ///
+    /// As for [`jvp`](Self::jvp).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["x"], |[x]| [x.sin()])?;
+    /// let split = f.linearize("x")?;
+    /// assert_eq!(split.primal.output_names(), ["out0", "r0"]);
+    /// assert_eq!(split.linear.to_string(), "function {
+    ///     input %0 = r0.d0.x
+    ///     input %1 = d0.x
+    ///     %2 = mul %0, %1
+    ///     output %2 -> d.out0
+    /// }");
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn linearize(self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
+        let (inputs, outputs) = (self.function.input_keys(), self.function.output_names.len());
+        let jvp = self.jvp(wrt)?;
+        split(&jvp, inputs.len(), outputs)
+    }
+
+    /// The transpose of a function y = A·t + 0 that is linear in some of its inputs, t, jointly: the
+    /// others come first, then a cotangent for each output; the outputs are Aᵀ·ȳ, one for each of
+    /// `wrt`, called `ct.` and its name. (JAX: `jax.linear_transpose`.)
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::NotLinear`] for an operation that is not linear in what depends on `wrt`, as far
+    /// as the operation set declares it ([`Primitive::linearity`]), and for an output that does not
+    /// depend on `wrt` and is not the zero of the operation set. Otherwise as for
+    /// [`jvp`](Self::jvp).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["a", "t"], |[a, t]| [&a * &t, &t - &a * 3.0 * &t])?;
+    /// let transposed = f.transpose("t")?;
+    /// // At a = 2: ⟨(ȳ₀, ȳ₁), (2t, -5t)⟩ = ⟨2ȳ₀ - 5ȳ₁, t⟩.
+    /// assert_eq!(transposed.compile().call(&[2.0, 10.0, 1.0])?, [15.0]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn transpose(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+        let level = self.level;
+        let (mut stage, inputs) = self.transposed(&wrt.into())?;
+        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
+        let outputs = stage.fill(cotangents)?;
+        stage.close(&inputs, outputs, level)
+    }
+
+    /// The transpose with symbolic zeros.
+    pub(super) fn partial_transpose(self, wrt: &Wrt) -> Result<Partial<Op>, FunctionError> {
+        let (mut stage, inputs) = self.transposed(wrt)?;
+        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
+        Partial::close(stage, &inputs, cotangents)
+    }
+
+    /// The derivative by `wrt`, with symbolic zeros, of a function that is linear in its inputs from
+    /// `first` on: itself, restricted to some of these. Inputs: those before `first`, then `wrt`.
+    pub(super) fn partial_linear(
+        self,
+        wrt: &Wrt,
+        first: usize,
+    ) -> Result<Partial<Op>, FunctionError> {
+        let function = self.function;
+        let stage = Stage::linearize(function, wrt, Mode::Forward, self.ctx)?;
+        let mut inputs = function.input_keys();
+        let others = inputs.split_off(first);
+        inputs.extend(stage.tangent_keys());
+        let tangents = stage.tangents();
+        let closed = Partial::close(stage, &inputs, tangents);
+        closed.map_err(|error| match error {
+            // What a derivative still needs, it is not linear in.
+            FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
+                let names: Vec<String> = others.iter().map(input_label::<Op>).collect();
+                FunctionError::NotLinear {
+                    wrt: list(&names),
+                    reason: "its derivative depends on them".into(),
+                }
+            }
+            error => error,
+        })
+    }
+
+    /// The transposition, ready to be seeded, and the inputs of the result.
+    fn transposed(self, wrt: &Wrt) -> Result<(Stage<'a, Op>, Vec<Op::InputKey>), FunctionError> {
+        let Self { function, ctx, .. } = self;
+        let wrt = wrt.positions(&function.input_names())?;
+        let linear = linear_graph(function, &wrt)?;
+        let present: Vec<bool> = linear
+            .tangent_outputs()
+            .iter()
+            .map(Option::is_some)
+            .collect();
+        check_zeros(function, &wrt, &present, ctx)?;
+        let mut inputs = function.input_keys();
+        let mut taken = vec![false; inputs.len()];
+        wrt.iter().for_each(|&at| taken[at] = true);
+        let mut taken = taken.into_iter();
+        inputs.retain(|_| taken.next() != Some(true));
+        let stage = Stage::of_linear(function, wrt, linear, ctx);
+        inputs.extend(stage.seed_keys());
+        Ok((stage, inputs))
+    }
+}
+
+impl<Op: Primitive> Partial<Op> {
+    /// A function that is zero wherever it does not depend on `wrt`.
+    pub fn new(
+        function: &Function<Op>,
+        wrt: &[usize],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let depends = depends_on(&function.graph, wrt);
+        let outputs = function.graph.outputs().iter();
+        let present: Vec<bool> = outputs.map(|&id| depends[id]).collect();
+        check_zeros(function, wrt, &present, ctx)?;
+        let there: Vec<usize> = (0..present.len()).filter(|&at| present[at]).collect();
+        Ok(Self {
+            function: function.select_at(&there)?,
+            present,
+        })
+    }
+
+    /// With zeros in place of symbolic ones; output i lives in the space of that of `like`.
+    pub fn fill(
+        self,
+        like: &Function<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Function<Op>, FunctionError> {
+        let mut builder = GraphBuilder::new();
+        let mut there = self.function.output_keys().into_iter();
+        let outputs = self.present.iter().enumerate().map(|(at, present)| {
+            let name = format!("d.{}", like.output_names[at]);
+            if let Some(value) = present.then(|| there.next()).flatten() {
+                return Ok((value, name));
+            }
+            let zero = emit_unit(
+                Unit::Zero,
+                &mut builder,
+                &like.output_keys()[at],
+                &name,
+                ctx,
+            )?;
+            Ok((builder.global_key(zero).clone(), name))
+        });
+        let outputs = outputs.collect::<Result<_, FunctionError>>()?;
+        let graphs = vec![
+            Arc::new(self.function.graph.clone()),
+            Arc::new(builder.build()),
+        ];
+        Function::close(graphs, &self.function.input_keys(), outputs, None)
+    }
+
+    /// With these of its outputs.
+    pub fn select(&self, outputs: impl Iterator<Item = usize>) -> Result<Self, FunctionError> {
+        let mut place = 0;
+        let places = self.present.iter().map(|&present| {
+            place += usize::from(present);
+            present.then(|| place - 1)
+        });
+        let places: Vec<Option<usize>> = places.collect();
+        let chosen: Vec<Option<usize>> = outputs.map(|at| places[at]).collect();
+        let there: Vec<usize> = chosen.iter().copied().flatten().collect();
+        Ok(Self {
+            function: self.function.select_at(&there)?,
+            present: chosen.iter().map(Option::is_some).collect(),
+        })
+    }
+
+    /// Closes a stage over what is there.
+    fn close(
+        stage: Stage<'_, Op>,
+        inputs: &[Op::InputKey],
+        parts: Vec<Part<Op>>,
+    ) -> Result<Self, FunctionError> {
+        let present = parts.iter().map(|part| part.value.is_some()).collect();
+        let there = parts.into_iter();
+        let there = there.filter_map(|part| part.value.map(|value| (value, part.name)));
+        let function = stage.close(inputs, there.collect(), Some(Exactness::Exact))?;
+        Ok(Self { function, present })
+    }
+}
+
+/// Splits a JVP between what depends on its first `inputs` inputs only, and the rest. The first
+/// `outputs` outputs must be of the former kind.
+fn split<Op: Primitive>(
+    jvp: &Function<Op>,
+    inputs: usize,
+    outputs: usize,
+) -> Result<Linearization<Op>, FunctionError> {
+    let (keys, values) = (jvp.input_keys(), jvp.output_keys());
+    let (primal_keys, tangent_keys) = keys.split_at(inputs);
+    let graph = &jvp.graph;
+    let tangents = (inputs..keys.len()).collect::<Vec<_>>();
+    let mut parts = Split {
+        graph,
+        depends: depends_on(graph, &tangents),
+        name: &tangent_keys[0],
+        linear: GraphBuilder::new(),
+        here: vec![None; graph.values().len()],
+        residuals: Vec::new(),
+        residual_keys: Vec::new(),
+    };
+    for (&id, key) in graph.inputs()[inputs..].iter().zip(tangent_keys) {
+        parts.here[id] = Some(parts.linear.add_input(key.clone()));
+    }
+    for node in graph.operations() {
+        if parts.depends[node.outputs[0]] {
+            parts.copy(node)?;
+        }
+    }
+    let derivatives = graph.outputs()[outputs..].iter();
+    let derivatives = derivatives.map(|&id| {
+        let local = parts.local(id)?;
+        Ok(parts.linear.global_key(local).clone())
+    });
+    let derivatives = derivatives.collect::<Result<Vec<_>, FunctionError>>()?;
+    let names = jvp.output_names[outputs..].iter().cloned();
+    let derivatives = derivatives.into_iter().zip(names).collect();
+
+    let mut linear_inputs = parts.residual_keys;
+    linear_inputs.extend_from_slice(tangent_keys);
+    let residuals = parts.residuals.iter().enumerate();
+    let residuals = residuals.map(|(at, &id)| (graph.values()[id].key.clone(), format!("r{at}")));
+    let mut primal: Vec<_> = values
+        .into_iter()
+        .zip(jvp.output_names.iter().cloned())
+        .collect();
+    primal.truncate(outputs);
+    primal.extend(residuals);
+    Ok(Linearization {
+        primal: Function::close(vec![Arc::new(graph.clone())], primal_keys, primal, None)?,
+        linear: Function::close(
+            vec![Arc::new(parts.linear.build())],
+            &linear_inputs,
+            derivatives,
+            None,
+        )?,
+    })
+}
+
+/// The linear part of a function, while it is copied out.
+struct Split<'a, Op: Primitive> {
+    graph: &'a Graph<Op>,
+    /// By local value: whether it depends on a tangent.
+    depends: Vec<bool>,
+    /// What residuals are named after.
+    name: &'a Op::InputKey,
+    linear: GraphBuilder<Op>,
+    /// By local value of `graph`: what it is in `linear`.
+    here: Vec<Option<LocalValueId>>,
+    /// Local values of `graph`.
+    residuals: Vec<LocalValueId>,
+    residual_keys: Vec<Op::InputKey>,
+}
+
+impl<Op: Primitive> Split<'_, Op> {
+    fn copy(&mut self, node: &OperationNode<Op>) -> Result<(), FunctionError> {
+        let operands = local_operands(node).map(|id| self.local(id).map(ValueRef::Local));
+        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        let operation = node.operation.clone();
+        let results = self
+            .linear
+            .try_add_operation(operation, operands, OperationRole::Primary)?;
+        for (&id, result) in node.outputs.iter().zip(results) {
+            self.here[id] = Some(result);
+        }
+        Ok(())
+    }
+
+    /// What a value is in the linear function; a residual, if it is not there yet. Constants are made
+    /// again.
+    fn local(&mut self, id: LocalValueId) -> Result<LocalValueId, FunctionError> {
+        if let Some(here) = self.here[id] {
+            return Ok(here);
+        }
+        let producer = self.graph.values()[id].producer;
+        let producer = producer.map(|(operation, _)| &self.graph.operations()[operation]);
+        if let Some(constant) = producer.filter(|node| node.inputs.is_empty()) {
+            self.copy(constant)?;
+        } else {
+            let key = self.name.residual_of(self.residuals.len());
+            self.here[id] = Some(self.linear.add_input(key.clone()));
+            self.residuals.push(id);
+            self.residual_keys.push(key);
+        }
+        Ok(self.here[id].expect("it was put there just now"))
+    }
+}
+
+/// A function as a linear map of some of its inputs, every operation marked with the operands that
+/// depend on them.
+fn linear_graph<Op: Primitive>(
+    function: &Function<Op>,
+    wrt: &[usize],
+) -> Result<LinearizedGraph<Op>, FunctionError> {
+    let (graph, keys) = (&function.graph, function.input_keys());
+    let primal = Arc::new(graph.clone());
+    let mut builder = GraphBuilder::new();
+    builder.set_shade(Shade::Linear);
+    builder.add_parent(Arc::clone(&primal));
+    let mut here: Vec<Option<LocalValueId>> = vec![None; graph.values().len()];
+    let mut tangent_inputs = Vec::with_capacity(wrt.len());
+    for &at in wrt {
+        let id = builder.add_input(keys[at].clone());
+        here[graph.inputs()[at]] = Some(id);
+        tangent_inputs.push((keys[at].clone(), id));
+    }
+    let mut emissions = Emissions::default();
+    for node in graph.operations() {
+        let active_mask: Vec<bool> = local_operands(node).map(|id| here[id].is_some()).collect();
+        if !active_mask.contains(&true) {
+            continue;
+        }
+        if !node.operation.linearity().permits(&active_mask) {
+            return Err(FunctionError::NotLinear {
+                wrt: list_inputs(function, wrt),
+                reason: format!(
+                    "{} (%{}) is not linear in those of its operands that depend on them",
+                    operation_label(&node.operation),
+                    node.outputs[0]
+                ),
+            });
+        }
+        let operands = local_operands(node).map(|id| match here[id] {
+            Some(local) => ValueRef::Local(local),
+            None => ValueRef::External(graph.values()[id].key.clone()),
+        });
+        let operands = operands.collect();
+        emissions.begin(&builder, node.key());
+        let role = OperationRole::Linearized { active_mask };
+        let results = builder.try_add_operation(node.operation.clone(), operands, role)?;
+        for (&id, result) in node.outputs.iter().zip(results) {
+            here[id] = Some(result);
+        }
+    }
+    let outputs: Vec<_> = graph.outputs().iter().map(|&id| here[id]).collect();
+    builder.try_set_outputs(outputs.iter().copied().flatten().collect())?;
+    Ok(LinearizedGraph::new(
+        builder.build(),
+        vec![primal],
+        tangent_inputs,
+        outputs,
+        OutputLabels::Tangents,
+        emissions,
+    ))
+}
+
+/// Fails for an output that is not `present` and yet not zero.
+fn check_zeros<Op: Primitive>(
+    function: &Function<Op>,
+    wrt: &[usize],
+    present: &[bool],
+    ctx: &mut Op::ADContext,
+) -> Result<(), FunctionError> {
+    for (at, name) in function.output_names.iter().enumerate() {
+        if !present[at] && !is_zero(function, at, ctx)? {
+            return Err(FunctionError::NotLinear {
+                wrt: list_inputs(function, wrt),
+                reason: format!("output {name} does not depend on them, and is not a zero"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an output is what the operation set calls the zero of its space.
+fn is_zero<Op: Primitive>(
+    function: &Function<Op>,
+    at: usize,
+    ctx: &mut Op::ADContext,
+) -> Result<bool, FunctionError> {
+    let (output, name) = (&function.output_keys()[at], &function.output_names[at]);
+    let mut builder = GraphBuilder::new();
+    let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
+        Ok(zero) => builder.global_key(zero).clone(),
+        Err(FunctionError::NoZero { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let graphs = vec![Arc::new(function.graph.clone()), Arc::new(builder.build())];
+    let both = vec![(output.clone(), String::new()), (zero, String::new())];
+    let both = Function::close(graphs, &function.input_keys(), both, Some(Exactness::Exact))?;
+    Ok(both.graph.outputs()[0] == both.graph.outputs()[1])
+}
+
+/// By local value of a closed graph: whether it depends on some of the graph's inputs.
+pub(super) fn depends_on<Op: GraphOperation>(graph: &Graph<Op>, inputs: &[usize]) -> Vec<bool> {
+    let mut depends = vec![false; graph.values().len()];
+    for &at in inputs {
+        depends[graph.inputs()[at]] = true;
+    }
+    for node in graph.operations() {
+        if local_operands(node).any(|id| depends[id]) {
+            node.outputs.iter().for_each(|&id| depends[id] = true);
+        }
+    }
+    depends
+}
+
+/// The operands of an operation of a closed graph.
+pub(super) fn local_operands<Op: GraphOperation>(
+    node: &OperationNode<Op>,
+) -> impl Iterator<Item = LocalValueId> {
+    node.inputs.iter().map(|operand| match operand {
+        ValueRef::Local(id) => *id,
+        ValueRef::External(_) => unreachable!("a function's graph is closed"),
+    })
+}
+
+fn list_inputs<Op: GraphOperation>(function: &Function<Op>, wrt: &[usize]) -> String {
+    let names = function.input_names();
+    let names: Vec<String> = wrt.iter().map(|&at| names[at].clone()).collect();
+    list(&names)
+}

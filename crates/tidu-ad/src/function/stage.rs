@@ -1,0 +1,268 @@
+//! One derivative being made: a linear map, and what glues it to the function.
+
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use tidu_graph::text::input_label;
+use tidu_graph::{Exactness, Graph, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
+
+use super::missing::{Mode, explain};
+use super::{Function, FunctionError, Wrt};
+use crate::linearize::{free_pass, try_linearize};
+use crate::linearized_graph::LinearizedGraph;
+use crate::rules::{ADKey, ADRuleKind, Primitive, PrimitiveBuilder, RuleScope};
+use crate::transpose::try_linear_transpose_with_builder;
+
+/// A function, a linear map, and a graph that glues to them what a derivative needs besides: seeds,
+/// zeros, transposed operations.
+pub(super) struct Stage<'a, Op: Primitive> {
+    function: &'a Function<Op>,
+    /// Positions among the function's inputs.
+    wrt: Vec<usize>,
+    inputs: Vec<Op::InputKey>,
+    outputs: Vec<ValueKey<Op>>,
+    linear: LinearizedGraph<Op>,
+    glue: GraphBuilder<Op>,
+    ctx: &'a mut Op::ADContext,
+}
+
+/// An output of a derivative; without a value, a symbolic zero.
+pub(super) struct Part<Op: Primitive> {
+    pub value: Option<ValueKey<Op>>,
+    /// What lives in the same space.
+    like: ValueKey<Op>,
+    pub name: String,
+}
+
+/// A number that the operation set supplies.
+#[derive(Clone, Copy)]
+pub(super) enum Unit {
+    /// [`Primitive::one_like`]
+    One,
+    /// [`Primitive::basis_like`]
+    Basis,
+    /// [`Primitive::zero_like`]
+    Zero,
+}
+
+impl<'a, Op: Primitive> Stage<'a, Op> {
+    /// The function with its derivative by some of its inputs.
+    pub fn linearize(
+        function: &'a Function<Op>,
+        wrt: &Wrt,
+        mode: Mode,
+        ctx: &'a mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let wrt = wrt.positions(&function.input_names())?;
+        let inputs = function.input_keys();
+        let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
+        let outputs = function.output_keys();
+        let view = resolve(vec![Arc::new(function.graph.clone())]);
+        let pass = free_pass(&view, &keys, outputs.len())?;
+        let linear = try_linearize(&view, &outputs, &keys, pass, ctx, &HashMap::new())
+            .map_err(|error| explain(error, function, &wrt, mode, ctx))?;
+        Ok(Self::of_linear(function, wrt, linear, ctx))
+    }
+
+    /// The function with a linear map of some of its inputs.
+    pub fn of_linear(
+        function: &'a Function<Op>,
+        wrt: Vec<usize>,
+        linear: LinearizedGraph<Op>,
+        ctx: &'a mut Op::ADContext,
+    ) -> Self {
+        let mut glue = GraphBuilder::new();
+        glue.add_parent(Arc::new(linear.as_graph().clone()));
+        Self {
+            function,
+            wrt,
+            inputs: function.input_keys(),
+            outputs: function.output_keys(),
+            linear,
+            glue,
+            ctx,
+        }
+    }
+
+    /// The outputs of the function.
+    pub fn primal(&self) -> Vec<(ValueKey<Op>, String)> {
+        let names = self.function.output_names.iter().cloned();
+        self.outputs.iter().cloned().zip(names).collect()
+    }
+
+    /// The names of the tangents of `wrt`.
+    pub fn tangent_keys(&self) -> Vec<Op::InputKey> {
+        let graph = self.linear.as_graph();
+        let inputs = self.linear.tangent_inputs().iter();
+        let keys = inputs.map(|&(_, id)| match &graph.values()[id].key {
+            ValueKey::Input(key) => key.clone(),
+            ValueKey::Derived { .. } => unreachable!("a tangent input is an input"),
+        });
+        keys.collect()
+    }
+
+    /// One name for the cotangent of each output, active or not.
+    pub fn seed_keys(&self) -> Vec<Op::InputKey> {
+        let first = self.tangent_keys().swap_remove(0);
+        let outputs = 0..self.outputs.len();
+        outputs.map(|output| first.cotangent_of(output)).collect()
+    }
+
+    /// The tangents of the outputs.
+    pub fn tangents(&self) -> Vec<Part<Op>> {
+        let graph = self.linear.as_graph();
+        let tangents = self.linear.tangent_outputs().iter();
+        let keys = tangents.map(|id| id.map(|id| graph.values()[id].key.clone()));
+        self.tangent_parts(keys)
+    }
+
+    /// The derivatives of the outputs by the only one of `wrt`, in forward mode.
+    pub fn column(&mut self) -> Result<Vec<Part<Op>>, FunctionError> {
+        let input = self.inputs[self.wrt[0]].clone();
+        let name = input_label::<Op>(&input);
+        let basis = self.unit(Unit::Basis, &ValueKey::Input(input), &name)?;
+        let graph = self.linear.as_graph();
+        let active = self.glue.try_inline(graph, &[ValueRef::Local(basis)])?;
+        let active = active.into_iter().map(|tangent| match tangent {
+            ValueRef::Local(id) => self.glue.global_key(id).clone(),
+            ValueRef::External(key) => key,
+        });
+        let mut active: Vec<ValueKey<Op>> = active.collect();
+        active.reverse();
+        let tangents = self.linear.tangent_outputs().iter();
+        let keys: Vec<_> = tangents.map(|id| id.and_then(|_| active.pop())).collect();
+        Ok(self.tangent_parts(keys.into_iter()))
+    }
+
+    /// The cotangents of `wrt` for cotangents of all outputs.
+    pub fn cotangents(
+        &mut self,
+        seeds: &[LocalValueId],
+        prefix: &str,
+    ) -> Result<Vec<Part<Op>>, FunctionError> {
+        let active = self.linear.tangent_outputs().iter().zip(seeds);
+        let active: Vec<Option<LocalValueId>> = active
+            .filter_map(|(tangent, seed)| tangent.map(|_| Some(*seed)))
+            .collect();
+        let (linear, glue) = (&self.linear, &mut self.glue);
+        let cotangents = try_linear_transpose_with_builder(linear, glue, &active, self.ctx)
+            .map_err(|error| explain(error, self.function, &self.wrt, Mode::Reverse, self.ctx))?;
+        let parts = cotangents.into_iter().zip(&self.wrt);
+        let parts = parts.map(|(cotangent, &at)| Part {
+            value: cotangent.map(|id| self.glue.global_key(id).clone()),
+            like: ValueKey::Input(self.inputs[at].clone()),
+            name: format!("{prefix}.{}", input_label::<Op>(&self.inputs[at])),
+        });
+        Ok(parts.collect())
+    }
+
+    /// The cotangents of `wrt` for inputs of the derivative as seeds.
+    pub fn seeded_cotangents(
+        &mut self,
+        seeds: Vec<Op::InputKey>,
+    ) -> Result<Vec<Part<Op>>, FunctionError> {
+        let seeds = seeds.into_iter().map(|key| self.glue.add_input(key));
+        let seeds: Vec<LocalValueId> = seeds.collect();
+        self.cotangents(&seeds, "ct")
+    }
+
+    /// The derivatives of the only output by `wrt`, in reverse mode.
+    pub fn row(&mut self, seed: Unit) -> Result<Vec<Part<Op>>, FunctionError> {
+        let name = self.function.output_names[0].clone();
+        let seed = self.unit(seed, &self.outputs[0].clone(), &name)?;
+        self.cotangents(&[seed], "d")
+    }
+
+    /// The values of parts, with symbolic zeros made real.
+    pub fn fill(
+        &mut self,
+        parts: Vec<Part<Op>>,
+    ) -> Result<Vec<(ValueKey<Op>, String)>, FunctionError> {
+        let filled = parts.into_iter().map(|part| {
+            let value = match part.value {
+                Some(value) => value,
+                None => {
+                    let zero = self.unit(Unit::Zero, &part.like, &part.name)?;
+                    self.glue.global_key(zero).clone()
+                }
+            };
+            Ok((value, part.name))
+        });
+        filled.collect()
+    }
+
+    /// A function of values of the stage.
+    pub fn close(
+        self,
+        inputs: &[Op::InputKey],
+        outputs: Vec<(ValueKey<Op>, String)>,
+        level: Option<Exactness>,
+    ) -> Result<Function<Op>, FunctionError> {
+        Function::close(self.finish(), inputs, outputs, level)
+    }
+
+    /// Every graph of the stage.
+    pub fn finish(self) -> Vec<Arc<Graph<Op>>> {
+        vec![Arc::new(self.glue.build())]
+    }
+
+    fn tangent_parts(&self, values: impl Iterator<Item = Option<ValueKey<Op>>>) -> Vec<Part<Op>> {
+        let parts = values.zip(&self.outputs).zip(&*self.function.output_names);
+        let parts = parts.map(|((value, like), name)| Part {
+            value,
+            like: like.clone(),
+            name: format!("d.{name}"),
+        });
+        parts.collect()
+    }
+
+    fn unit(
+        &mut self,
+        unit: Unit,
+        like: &ValueKey<Op>,
+        name: &str,
+    ) -> Result<LocalValueId, FunctionError> {
+        emit_unit(unit, &mut self.glue, like, name, self.ctx)
+    }
+}
+
+/// Has the operation set emit a number for the value `like`, called `name` in errors.
+pub(super) fn emit_unit<Op: Primitive>(
+    unit: Unit,
+    builder: &mut impl PrimitiveBuilder<Op>,
+    like: &ValueKey<Op>,
+    name: &str,
+    ctx: &mut Op::ADContext,
+) -> Result<LocalValueId, FunctionError> {
+    let mut scope = RuleScope::new(builder, &unit, ADRuleKind::Transpose, &[]);
+    let emitted = match unit {
+        Unit::One => Op::one_like(&mut scope, like, ctx),
+        Unit::Basis => Op::basis_like(&mut scope, like, ctx),
+        Unit::Zero => Op::zero_like(&mut scope, like, ctx),
+    };
+    let emitted = scope.finish(1, vec![emitted])?;
+    emitted[0].ok_or_else(|| unit.missing(name))
+}
+
+impl Unit {
+    fn missing(self, name: &str) -> FunctionError {
+        let value = name.to_owned();
+        match self {
+            Unit::One => FunctionError::NoUnit { value },
+            Unit::Basis => FunctionError::NoBasis { value },
+            Unit::Zero => FunctionError::NoZero { value },
+        }
+    }
+}
+
+/// As errors name it.
+impl Debug for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unit::One => "one_like",
+            Unit::Basis => "basis_like",
+            Unit::Zero => "zero_like",
+        })
+    }
+}
