@@ -26,7 +26,7 @@ pub(super) static EXPM1: Definition =
 
 /// y = exp(-x²), with x² to twice the digits
 ///
-/// ẏ = -2x·y·ẋ. Edges: 0 at ±∞. The slope of erf is made of it: e to the rounded -x² would be off by
+/// ẏ = -2x·y·ẋ. Edges: 0 at ±∞, with slope ∞·0, NaN. The slope of erf is made of it: e to the rounded -x² would be off by
 /// x² / 2 ulp.
 pub(super) static EXP_NEG_SQUARE: Definition =
     Definition::unary("exp_neg_square", exp_neg_square, |x, y| {
