@@ -1,10 +1,14 @@
 //! The two rules of each primitive, against closed forms, finite differences, and each other.
 
+mod support;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use support::random::Random;
+
 use tidu_ad::{
-    ADKey, ADRuleError, ADRuleKind, LinearizedGraph, Primitive, linear_transpose, linearize,
+    ADKey, ADRuleError, ADRuleKind, LinearizedGraph, Primitive, Wrt, linear_transpose, linearize,
     try_linear_transpose,
 };
 use tidu_graph::{
@@ -39,6 +43,15 @@ fn cases() -> Vec<Case> {
             vec![vec![x[0].cos()], vec![-x[0].sin()]]
         }),
         case(ScalarOp::constant(3.0), |_| vec![vec![]]),
+        case(ScalarOp::Recip, |x| vec![vec![-x[0].powi(-2)]]),
+        case(ScalarOp::KeepIf, |_| vec![vec![0.0, 1.0]]),
+        case(ScalarOp::Tanh, |x| vec![vec![x[0].cosh().powi(-2)]]),
+        case(ScalarOp::Powi(4), |x| vec![vec![4.0 * x[0].powi(3)]]),
+        case(ScalarOp::Rem, |x| vec![vec![1.0, -(x[0] / x[1]).trunc()]]),
+        case(ScalarOp::Max, |x| {
+            let first = f64::from(u8::from(x[0] > x[1]));
+            vec![vec![first, 1.0 - first]]
+        }),
     ]
 }
 
@@ -275,5 +288,71 @@ fn sound_maps_can_all_be_transposed() {
     for Case { op, .. } in cases() {
         let linear = linear_map(&alone(&op), &names(op.input_count()));
         assert!(try_linear_transpose(&linear, &mut ()).is_ok(), "{op:?}");
+    }
+}
+
+/// A point in the domain of a primitive, away from its steps.
+fn inner_point(op: &ScalarOp, random: &mut Random) -> Vec<f64> {
+    let operands = 0..op.input_count();
+    operands
+        .map(|_| match op {
+            ScalarOp::Acosh => random.between(1.2, 4.0),
+            _ => random.between(0.1, 0.45) * if random.bits() & 1 == 0 { 1.0 } else { 2.0 },
+        })
+        .collect()
+}
+
+/// By every set of inputs: J·ẋ is what differences say, ⟨c, J·ẋ⟩ = ⟨Jᵀ·c, ẋ⟩, and an input left out is
+/// one with the tangent 0.
+#[test]
+fn all_primitives_agree_with_differences_and_with_their_transposes() {
+    let mut random = Random::new(0xd1f_f00d);
+    for op in support::all_primitives() {
+        // Its derivative is not that of its values, which is what it is for.
+        if op == ScalarOp::StopGradient {
+            continue;
+        }
+        let f = support::alone(&op);
+        let inputs = op.input_count();
+        for pattern in 1_usize..1 << inputs {
+            let active: Vec<usize> = (0..inputs).filter(|i| pattern >> i & 1 == 1).collect();
+            let jvp = f.jvp(Wrt::At(active.clone())).expect("a JVP").compile();
+            let vjp = f.vjp(Wrt::At(active.clone())).expect("a VJP").compile();
+            for _ in 0..8 {
+                let x = inner_point(&op, &mut random);
+                let dx: Vec<f64> = active.iter().map(|_| random.between(-1.0, 1.0)).collect();
+                let found = jvp.call(&[&x[..], &dx].concat()).expect("tangents");
+                let tangents = &found[op.output_count()..];
+                let at = |step: f64| {
+                    let mut x = x.clone();
+                    active
+                        .iter()
+                        .zip(&dx)
+                        .for_each(|(&i, dx)| x[i] += step * dx);
+                    op.eval(&mut (), &x.iter().collect::<Vec<_>>())
+                };
+                let step = 1e-5;
+                let (above, below) = (at(step), at(-step));
+                for (slot, tangent) in tangents.iter().enumerate() {
+                    let expected = (above[slot] - below[slot]) / (2.0 * step);
+                    let error = (tangent - expected).abs();
+                    let scale = 1.0 + expected.abs() + above[slot].abs();
+                    assert!(
+                        error < 1e-6 * scale,
+                        "{op:?} by {active:?} at {x:?}: {tangent}, not {expected}"
+                    );
+                }
+                let c: Vec<f64> = tangents.iter().map(|_| random.between(-1.0, 1.0)).collect();
+                let found = vjp.call(&[&x[..], &c].concat()).expect("seeds");
+                let cotangents = &found[op.output_count()..];
+                let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                let (left, right) = (dot(&c, tangents), dot(cotangents, &dx));
+                let scale = 1e-300 + dot(cotangents, cotangents).sqrt() + left.abs();
+                assert!(
+                    (left - right).abs() < 1e-13 * scale,
+                    "{op:?} by {active:?} at {x:?}: {left} and {right}"
+                );
+            }
+        }
     }
 }

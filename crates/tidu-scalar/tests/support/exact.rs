@@ -167,7 +167,7 @@ pub fn polygamma(n: usize, x: &Big) -> Big {
         sum += bernoulli * rising / &divisor;
         divisor *= &square;
     }
-    if n % 2 == 0 { -sum } else { sum }
+    if n.is_multiple_of(2) { -sum } else { sum }
 }
 
 /// B₂, B₄, …, by Σ (m+1 over k)·Bₖ = 0.

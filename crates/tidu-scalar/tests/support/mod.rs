@@ -36,7 +36,7 @@ pub fn alone(op: &ScalarOp) -> Function<ScalarOp> {
     };
     let outputs = operands..operands + results;
     let (left, right) = (join(outputs.clone()), join(0..operands));
-    text += &format!("    {left} = {} {right}", Name(op)).trim_end();
+    text += format!("    {left} = {} {right}", Name(op)).trim_end();
     text += "\n";
     for (slot, id) in outputs.enumerate() {
         text += &format!("    output %{id} -> out{slot}\n");
