@@ -9,7 +9,7 @@ use std::f64::consts::{FRAC_PI_2, PI};
 
 use support::exact::{self, Big, big, derivatives, mixed_derivative, ulps};
 use support::random::Random;
-use support::{alone, output};
+use support::{alone, backward, forward};
 use tidu_ad::{Function, FunctionProgram};
 use tidu_scalar::ScalarOp;
 
@@ -304,25 +304,13 @@ struct Orders {
 
 impl Orders {
     fn new(f: &Function<ScalarOp>) -> Self {
-        let first = f.grad("x").expect("a gradient");
-        let second = first.grad("x").expect("a gradient");
-        let forward = tangent(f);
-        let forward_twice = tangent(&forward);
+        let orders: [fn(&Function<ScalarOp>) -> Function<ScalarOp>; 2] = [backward, forward];
         Self {
             value: f.compile(),
-            first: [first.compile(), forward.compile()],
-            second: [second.compile(), forward_twice.compile()],
+            first: orders.map(|derive| derive(f).compile()),
+            second: orders.map(|derive| derive(&derive(f)).compile()),
         }
     }
-}
-
-/// f', by a tangent 1.
-fn tangent(f: &Function<ScalarOp>) -> Function<ScalarOp> {
-    let jvp = f.jvp("x").expect("a JVP");
-    let tangent = jvp.input_names()[1].to_string();
-    let one = ScalarOp::constant(1.0);
-    let slope = jvp.bind(tangent.as_str(), one).expect("an input");
-    output(&slope, 1)
 }
 
 fn points_wanted() -> usize {

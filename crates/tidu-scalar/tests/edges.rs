@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::alone;
+use support::{alone, backward, forward};
 use tidu_scalar::{Expr, ScalarOp, function};
 
 use ScalarOp::*;
@@ -27,7 +27,8 @@ fn assert_same(found: &[f64], expected: &[f64], what: &str) {
     );
 }
 
-/// The value at a point, and the slopes, by reverse and by forward mode.
+/// The value at a point, and the slopes, as `grad` and as `jacobian` derive them, and for one number
+/// by either mode.
 #[track_caller]
 fn check(op: &ScalarOp, at: &[f64], value: f64, slopes: &[f64]) {
     let f = alone(op);
@@ -42,6 +43,12 @@ fn check(op: &ScalarOp, at: &[f64], value: f64, slopes: &[f64]) {
     let jacobian = f.jacobian(..).expect("a Jacobian").compile();
     let found = jacobian.call(at).expect("as many inputs");
     assert_same(&plain(&found), slopes, &format!("Jacobian of {name}"));
+    if let [x] = at {
+        for derive in [backward, forward] {
+            let found = derive(&f).compile().call(&[*x]).expect("one input");
+            assert_same(&plain(&found), slopes, &format!("derivative of {name}"));
+        }
+    }
 }
 
 fn check_all(op: &ScalarOp, cases: &[(f64, f64, f64)]) {
@@ -277,8 +284,10 @@ fn powers_of_zero_and_of_negative_numbers() {
     // Second derivatives at 0 of x² and x³, in which nothing comes back from what is not taken.
     for (exponent, second) in [(2.0, 2.0), (3.0, 0.0)] {
         let f = function(["x"], |[x]| [x.pow(exponent)]).expect("a function");
-        let twice = f.grad("x").and_then(|f| f.grad("x")).expect("a derivative");
-        assert_eq!(twice.compile().call(&[0.0]).expect("one input"), [second]);
+        for derive in [backward, forward] {
+            let twice = derive(&derive(&f)).compile();
+            assert_eq!(twice.call(&[0.0]).expect("one input"), [second]);
+        }
     }
 }
 
@@ -591,6 +600,27 @@ fn what_select_does_not_take_does_not_leak() {
     assert_eq!(by_y.call(&at).expect("two inputs"), [0.0]);
     let jvp = shared.jvp("x").expect("a JVP").compile();
     assert_eq!(jvp.call(&[2.0, NAN, 1.0]).expect("three inputs")[1], 3.5);
+
+    // A tangent that is infinite or a NaN, in one branch alone.
+    let jvp = |wrt: &str| {
+        let f = function(["c", "a", "b"], |[c, a, b]| [c.select(a, b)]).expect("a function");
+        f.jvp(wrt).expect("a JVP").compile()
+    };
+    for tangent in [INF, NAN] {
+        for (wrt, c, expected) in [
+            ("a", 1.0, tangent),
+            ("a", 0.0, 0.0),
+            ("b", 1.0, 0.0),
+            ("b", 0.0, tangent),
+        ] {
+            let found = jvp(wrt).call(&[c, 2.0, 3.0, tangent]).expect("four inputs");
+            assert_same(
+                &found[1..],
+                &[expected],
+                &format!("tangent of select by {wrt}"),
+            );
+        }
+    }
 
     // The cotangents of the branches themselves, where the other is infinitely steep.
     let branches = function(["c", "a", "b"], |[c, a, b]| [c.select(&a, &b)]).expect("a function");

@@ -356,3 +356,93 @@ fn all_primitives_agree_with_differences_and_with_their_transposes() {
         }
     }
 }
+
+/// The numbers that a transpose rule makes of a cotangent, at these operands.
+fn transposed(op: &ScalarOp, mask: &[bool], x: &[f64], cotangent: f64) -> Vec<f64> {
+    let mut builder = GraphBuilder::new();
+    let ct = builder.add_input("ct".into());
+    let operands = ["x", "y", "z"].map(|name| ValueKey::Input(ScalarKey::from(name)));
+    let values: Values = operands.iter().cloned().zip(x.iter().copied()).collect();
+    let inputs: Vec<_> = operands[..x.len()]
+        .iter()
+        .cloned()
+        .map(ValueRef::External)
+        .collect();
+    let role = OperationRole::Linearized {
+        active_mask: mask.to_vec(),
+    };
+    let results = op
+        .try_linear_transpose_rule(&mut builder, &[Some(ct)], &inputs, &role, &mut ())
+        .unwrap_or_else(|error| panic!("{op:?} in {mask:?}: {error}"));
+    let mut root = GraphBuilder::new();
+    operands.iter().for_each(|key| match key {
+        ValueKey::Input(key) => {
+            root.add_input(key.clone());
+        }
+        ValueKey::Derived { .. } => unreachable!("all of them are inputs"),
+    });
+    builder.add_parent(Arc::new(root.build()));
+    let keys: Vec<_> = results
+        .iter()
+        .map(|id| id.map(|id| builder.global_key(id).clone()))
+        .collect();
+    let view = resolve(vec![Arc::new(builder.build())]);
+    let flat = materialize_merge(&view, &keys.iter().flatten().cloned().collect::<Vec<_>>());
+    let given: Vec<&f64> = flat
+        .inputs
+        .iter()
+        .map(|key| values.get(key).unwrap_or(&cotangent))
+        .collect();
+    let mut numbers = compile(&flat).eval(&mut (), &given).into_iter();
+    let number = |key: Option<_>| key.map_or(0.0, |_| numbers.next().expect("one a result"));
+    keys.into_iter().map(number).collect()
+}
+
+/// For every set of operands in which an operation says that it is linear: L(0) = 0, L(at + u) =
+/// a·L(t) + L(u), and ⟨c, L·t⟩ = ⟨Lᵀ·c, t⟩.
+#[test]
+fn operations_are_linear_where_they_say_so_and_have_a_transpose_there() {
+    let mut random = Random::new(0x11_7ea2);
+    let mut masks = 0;
+    for op in support::all_primitives() {
+        let inputs = op.input_count();
+        for pattern in 1_usize..1 << inputs {
+            let mask: Vec<bool> = (0..inputs).map(|i| pattern >> i & 1 == 1).collect();
+            if !op.linearity().permits(&mask) {
+                continue;
+            }
+            masks += 1;
+            for zero_first in [false, true] {
+                let mut numbers =
+                    || -> Vec<f64> { mask.iter().map(|_| random.between(0.5, 2.0)).collect() };
+                let (mut x, t, u) = (numbers(), numbers(), numbers());
+                if zero_first {
+                    x[0] = 0.0;
+                }
+                let apply = |t: &dyn Fn(usize) -> f64| {
+                    let operands: Vec<f64> = (0..inputs)
+                        .map(|i| if mask[i] { t(i) } else { x[i] })
+                        .collect();
+                    op.eval(&mut (), &operands.iter().collect::<Vec<_>>())[0]
+                };
+                assert_eq!(apply(&|_| 0.0), 0.0, "{op:?} in {mask:?}");
+                let a = -1.75;
+                let of_sum = apply(&|i| a * t[i] + u[i]);
+                let sum = a * apply(&|i| t[i]) + apply(&|i| u[i]);
+                assert!((of_sum - sum).abs() < 1e-12, "{op:?} in {mask:?}");
+                let c = 0.625;
+                let cotangents = transposed(&op, &mask, &x, c);
+                let dot: f64 = cotangents.iter().zip(&t).map(|(c, t)| c * t).sum();
+                let error = dot - c * apply(&|i| t[i]);
+                assert!(error.abs() < 1e-12, "{op:?} in {mask:?}: {cotangents:?}");
+                let idle = cotangents
+                    .iter()
+                    .zip(&mask)
+                    .all(|(c, active)| *active || *c == 0.0);
+                assert!(idle, "{op:?} in {mask:?}: {cotangents:?}");
+            }
+        }
+    }
+    // One each of add, sub, neg, div, select and keep_if, two each of mul and mul_add.
+    assert_eq!(masks, 10);
+}

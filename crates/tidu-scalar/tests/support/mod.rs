@@ -61,3 +61,20 @@ pub fn all_primitives() -> Vec<ScalarOp> {
 pub fn output(f: &Function<ScalarOp>, slot: usize) -> Function<ScalarOp> {
     f.select_at(&[slot]).expect("an output")
 }
+
+/// f', by a tangent 1, forward.
+pub fn forward(f: &Function<ScalarOp>) -> Function<ScalarOp> {
+    with_unit(&f.jvp("x").expect("a JVP"))
+}
+
+/// f', by a cotangent 1, going backward.
+pub fn backward(f: &Function<ScalarOp>) -> Function<ScalarOp> {
+    with_unit(&f.vjp("x").expect("a VJP"))
+}
+
+/// A JVP or VJP of a function of one number with one result: what comes of 1.
+fn with_unit(f: &Function<ScalarOp>) -> Function<ScalarOp> {
+    let unit = f.input_names()[1].to_string();
+    let one = ScalarOp::constant(1.0);
+    output(&f.bind(unit.as_str(), one).expect("an input"), 1)
+}
