@@ -295,6 +295,8 @@ fn gamma_points(random: &mut Random) -> f64 {
     }
 }
 
+type Derive = fn(&Function<ScalarOp>) -> Function<ScalarOp>;
+
 /// The functions f, f' and f'' by reverse mode, and by forward mode.
 struct Orders {
     value: FunctionProgram<ScalarOp>,
@@ -304,7 +306,7 @@ struct Orders {
 
 impl Orders {
     fn new(f: &Function<ScalarOp>) -> Self {
-        let orders: [fn(&Function<ScalarOp>) -> Function<ScalarOp>; 2] = [backward, forward];
+        let orders: [Derive; 2] = [backward, forward];
         Self {
             value: f.compile(),
             first: orders.map(|derive| derive(f).compile()),

@@ -292,6 +292,15 @@ fn powers_of_zero_and_of_negative_numbers() {
 }
 
 #[test]
+fn a_root_of_a_rounded_exponent_flattens_at_infinity() {
+    let root = alone(&ScalarOp::powf(0.3));
+    for derive in [backward, forward] {
+        let twice = derive(&derive(&root)).compile();
+        assert_eq!(twice.call(&[INF]).expect("one input"), [0.0]);
+    }
+}
+
+#[test]
 fn exponentials_and_steps_level_off() {
     check_all(
         &Exp,
