@@ -7,8 +7,8 @@ use tidu_ad::{Linearity, RuleOperand::Active};
 use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::fixed::Slope::{MinusTimes, Same, Times};
-use crate::op::ScalarOp;
-use crate::simplify;
+use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
+use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two};
 
 /// The number that the operation holds.
 pub(super) static CONSTANT: Definition = Definition::new("const", Constant, Jvp::Zero);
@@ -23,7 +23,54 @@ pub(super) static ADD: Definition = Definition::new(
 )
 .linear(Linearity::Joint, |_, _, _, ct| Some(vec![ct, ct]))
 .commuting()
-.rewritten(simplify::ADD);
+.rewritten(ADD_RULES);
+
+const ADD_RULES: &[Rule] = &[
+    Rule::exact("x + (-0) = x", |t, _, x| {
+        either(t, x, |t, x, y| t.is(y, -0.0).then_some(x))
+    }),
+    Rule::exact("x + (-y) = x - y", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let [y] = t.operands(y, &Neg)?;
+            Some(t.apply(Sub, &[x, y]))
+        })
+    }),
+    Rule::finite_only("x + 0 = x", |t, _, x| {
+        either(t, x, |t, x, y| t.is_zero(y).then_some(x))
+    }),
+    Rule::real_only("sin²x + cos²x = 1", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let [sin, again] = t.operands(x, &Mul)?;
+            let [cos, and_again] = t.operands(y, &Mul)?;
+            let [angle] = t.operands(sin, &Sin)?;
+            let squares = sin == again && cos == and_again;
+            (squares && t.operands(cos, &Cos) == Some([angle])).then(|| t.number(1.0))
+        })
+    }),
+    Rule::real_only("c·x + d·x = (c + d)·x", |t, _, x| {
+        let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
+        // As a sum, x + x is as short as it gets.
+        let same = x == y && (c, d) != (1.0, 1.0);
+        same.then(|| t.product(c + d, x))
+    }),
+    Rule::real_only("c + (d + x) = (c + d) + x", |t, _, x| {
+        either(t, x, |t, c, sum| {
+            let c = t.value(c)?;
+            let (d, x) = t.shifted(sum)?;
+            let shift = t.number(c + d);
+            Some(t.apply(Add, &[shift, x]))
+        })
+    }),
+    Rule::real_only("(c + x) + y = c + (x + y)", |t, _, x| {
+        either(t, x, |t, sum, y| {
+            let (c, x) = t.shifted(sum)?;
+            let inner = t.apply(Add, &[x, y]);
+            let c = t.number(c);
+            Some(t.apply(Add, &[c, inner]))
+        })
+    }),
+    Rule::real_only("x·y + x·z = x·(y + z)", |t, _, x| factor(t, Add, x)),
+];
 
 /// y = x₀ - x₁
 ///
@@ -34,7 +81,33 @@ pub(super) static SUB: Definition = Definition::new(
     Jvp::Own(|w, _, dx| vec![w.difference(dx[0], dx[1])]),
 )
 .linear(Linearity::Joint, |w, _, _, ct| Some(vec![ct, w.negate(ct)]))
-.rewritten(simplify::SUB);
+.rewritten(SUB_RULES);
+
+const SUB_RULES: &[Rule] = &[
+    Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])),
+    Rule::exact("(-0) - x = -x", |t, _, x| {
+        t.is(x[0], -0.0).then(|| t.apply(Neg, &[x[1]]))
+    }),
+    Rule::exact("x - (-y) = x + y", |t, _, x| {
+        let [y] = t.operands(x[1], &Neg)?;
+        Some(t.apply(Add, &[x[0], y]))
+    }),
+    Rule::finite_only("x - 0 = x", |t, _, x| t.is_zero(x[1]).then_some(x[0])),
+    Rule::finite_only("0 - x = -x", |t, _, x| {
+        t.is_zero(x[0]).then(|| t.apply(Neg, &[x[1]]))
+    }),
+    Rule::finite_only("x - x = 0", |t, _, x| (x[0] == x[1]).then(|| t.number(0.0))),
+    Rule::real_only("c·x - d·x = (c - d)·x", |t, _, x| {
+        let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
+        (x == y).then(|| t.product(c - d, x))
+    }),
+    Rule::real_only("x - c = (-c) + x", |t, _, x| {
+        let shift = t.value(x[1])?;
+        let shift = t.number(-shift);
+        Some(t.apply(Add, &[shift, x[0]]))
+    }),
+    Rule::real_only("x·y - x·z = x·(y - z)", |t, _, x| factor(t, Sub, x)),
+];
 
 /// y = -x
 ///
@@ -45,7 +118,22 @@ pub(super) static NEG: Definition = Definition::new(
     Jvp::Own(|w, _, dx| vec![w.negate(dx[0])]),
 )
 .linear(Linearity::Joint, |w, _, _, ct| Some(vec![w.negate(ct)]))
-.rewritten(simplify::NEG);
+.rewritten(NEG_RULES);
+
+const NEG_RULES: &[Rule] = &[
+    Rule::exact("-(-x) = x", |t, _, x| {
+        let [x] = t.operands(x[0], &Neg)?;
+        Some(x)
+    }),
+    Rule::exact("-(c·x) = (-c)·x", |t, _, x| {
+        let (c, x) = t.scaled(x[0])?;
+        Some(t.product(-c, x))
+    }),
+    Rule::finite_only("-(x - y) = y - x", |t, _, x| {
+        let [x, y] = t.operands(x[0], &Sub)?;
+        Some(t.apply(Sub, &[y, x]))
+    }),
+];
 
 /// y = x₀·x₁
 ///
@@ -54,7 +142,7 @@ pub(super) static MUL: Definition = Definition::new(
     "mul",
     Binary(ops::Mul::mul),
     Jvp::Own(|w, p, dx| {
-        let by_x0 = dx[0].map(|dx| w.linear(ScalarOp::Mul, [Active(dx), p.x(1).as_operand()]));
+        let by_x0 = dx[0].map(|dx| w.linear(Mul, [Active(dx), p.x(1).as_operand()]));
         let by_x1 = w.times(p.x(0), dx[1]);
         vec![w.sum(by_x0, by_x1)]
     }),
@@ -65,7 +153,52 @@ pub(super) static MUL: Definition = Definition::new(
     _ => None,
 })
 .commuting()
-.rewritten(simplify::MUL);
+.rewritten(MUL_RULES);
+
+const MUL_RULES: &[Rule] = &[
+    Rule::exact("x·1 = x", |t, _, x| {
+        either(t, x, |t, x, y| t.is(y, 1.0).then_some(x))
+    }),
+    Rule::exact("x·(-1) = -x", |t, _, x| {
+        either(t, x, |t, x, y| t.is(y, -1.0).then(|| t.apply(Neg, &[x])))
+    }),
+    Rule::exact("(-x)·c = x·(-c)", |t, _, x| {
+        either(t, x, |t, x, c| {
+            let ([x], c) = (t.operands(x, &Neg)?, t.value(c)?);
+            let c = t.number(-c);
+            Some(t.apply(Mul, &[x, c]))
+        })
+    }),
+    Rule::exact("(-x)·y = -(x·y)", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let [x] = t.operands(x, &Neg)?;
+            let product = t.apply(Mul, &[x, y]);
+            Some(t.apply(Neg, &[product]))
+        })
+    }),
+    Rule::finite_only("x·0 = 0", |t, _, x| {
+        either(t, x, |t, _, y| t.is_zero(y).then(|| t.number(0.0)))
+    }),
+    Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
+        either(t, x, |t, c, x| {
+            let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
+            Some(t.product(c * d, x))
+        })
+    }),
+    Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let (c, x) = t.scaled(x)?;
+            let product = t.apply(Mul, &[x, y]);
+            Some(t.product(c, product))
+        })
+    }),
+    Rule::real_only("(x / y)·y = x", |t, _, x| {
+        either(t, x, |t, quotient, y| {
+            let [x, divisor] = t.operands(quotient, &Div)?;
+            (divisor == y).then_some(x)
+        })
+    }),
+];
 
 /// y = x₀ / x₁, for x₁ ≠ 0
 ///
@@ -88,7 +221,47 @@ pub(super) static DIV: Definition = Definition::new(
         _ => None,
     },
 )
-.rewritten(simplify::DIV);
+.rewritten(DIV_RULES);
+
+const DIV_RULES: &[Rule] = &[
+    Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])),
+    Rule::exact("x / (-1) = -x", |t, _, x| {
+        t.is(x[1], -1.0).then(|| t.apply(Neg, &[x[0]]))
+    }),
+    Rule::exact("x / c = x·(1 / c), for a power of two", |t, _, x| {
+        let inverse = t.value(x[1])?.recip();
+        let exact = is_power_of_two(inverse) && is_power_of_two(inverse.recip());
+        exact.then(|| t.product(inverse, x[0]))
+    }),
+    Rule::exact("(-x) / y = -(x / y)", |t, _, x| {
+        let [numerator] = t.operands(x[0], &Neg)?;
+        let quotient = t.apply(Div, &[numerator, x[1]]);
+        Some(t.apply(Neg, &[quotient]))
+    }),
+    Rule::exact("x / (-y) = -(x / y)", |t, _, x| {
+        let [divisor] = t.operands(x[1], &Neg)?;
+        let quotient = t.apply(Div, &[x[0], divisor]);
+        Some(t.apply(Neg, &[quotient]))
+    }),
+    Rule::finite_only("0 / x = 0", |t, _, x| {
+        t.is_zero(x[0]).then(|| t.number(0.0))
+    }),
+    Rule::finite_only("x / x = 1", |t, _, x| (x[0] == x[1]).then(|| t.number(1.0))),
+    Rule::real_only("x / c = (1 / c)·x", |t, _, x| {
+        let inverse = t.value(x[1])?.recip();
+        Some(t.product(inverse, x[0]))
+    }),
+    Rule::real_only("(c·x) / y = c·(x / y)", |t, _, x| {
+        let (c, numerator) = t.scaled(x[0])?;
+        let quotient = t.apply(Div, &[numerator, x[1]]);
+        Some(t.product(c, quotient))
+    }),
+    Rule::real_only("(x·y) / y = x", |t, _, x| {
+        let ([a, b], divisor) = (t.operands(x[0], &Mul)?, x[1]);
+        let by = |y, x| (y == divisor).then_some(x);
+        by(b, a).or_else(|| by(a, b))
+    }),
+];
 
 /// y = x₀·x₁ + x₂, rounded once
 ///

@@ -4,14 +4,19 @@ use std::f64::consts::{LN_2, LN_10};
 
 use crate::definition::Definition;
 use crate::fixed::Slope::{MinusTimes, Over, Times};
-use crate::op::ScalarOp;
-use crate::simplify;
+use crate::op::ScalarOp::{self, Exp, Ln};
+use crate::simplify::Rule;
 
 /// y = eˣ
 ///
 /// ẏ = y·ẋ. Edges: 0 at -∞; ∞ from 709.79 on.
 pub(super) static EXP: Definition =
-    Definition::unary("exp", f64::exp, |_, y| Times(y)).rewritten(simplify::EXP);
+    Definition::unary("exp", f64::exp, |_, y| Times(y)).rewritten(EXP_RULES);
+
+const EXP_RULES: &[Rule] = &[Rule::real_only("exp (ln x) = x", |t, _, x| {
+    let [x] = t.operands(x[0], &Ln)?;
+    Some(x)
+})];
 
 /// y = 2ˣ
 ///
@@ -22,7 +27,7 @@ pub(super) static EXP2: Definition = Definition::unary("exp2", f64::exp2, |_, y|
 ///
 /// ẏ = eˣ·ẋ; y + 1 has no correct digit left where x < -37. Edges: -1 at -∞.
 pub(super) static EXPM1: Definition =
-    Definition::unary("expm1", f64::exp_m1, |x, _| Times(x.then(ScalarOp::Exp)));
+    Definition::unary("expm1", f64::exp_m1, |x, _| Times(x.then(Exp)));
 
 /// y = exp(-x²), with x² to twice the digits
 ///
@@ -37,7 +42,12 @@ pub(super) static EXP_NEG_SQUARE: Definition =
 ///
 /// ẏ = ẋ / x. Edges: -∞ at 0, with slope ∞; NaN below.
 pub(super) static LN: Definition =
-    Definition::unary("ln", f64::ln, |x, _| Over(x)).rewritten(simplify::LN);
+    Definition::unary("ln", f64::ln, |x, _| Over(x)).rewritten(LN_RULES);
+
+const LN_RULES: &[Rule] = &[Rule::real_only("ln (exp x) = x", |t, _, x| {
+    let [x] = t.operands(x[0], &Exp)?;
+    Some(x)
+})];
 
 /// y = log₂ x, for x ≥ 0
 ///
