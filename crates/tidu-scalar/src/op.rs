@@ -11,8 +11,8 @@ use crate::simplify;
 
 /// A primitive on `f64`.
 ///
-/// Domains, values at the edges, derivatives and their measured accuracy are in the table of
-/// [all primitives](https://docs.rs/tidu/latest/tidu/scalar).
+/// Domains, values at the edges, slopes, and how accurate all of it was measured to be stand in a table
+/// in the book, `docs/scalar.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScalarOp {

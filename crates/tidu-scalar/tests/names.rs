@@ -65,3 +65,25 @@ fn plain_primitives_are_listed_once() {
         assert!(op.input_count() > 0 && !Name(op).to_string().contains(' '));
     }
 }
+
+/// The page of the book is written by hand.
+#[test]
+fn every_primitive_stands_in_the_table_of_the_book() {
+    let page = include_str!("../../../docs/scalar.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|line| line.split('|').nth(1));
+    let named: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(|name| name.split(' ').next().unwrap_or_default())
+        .collect();
+    for op in all_primitives() {
+        let name = Name(&op).to_string();
+        let name = name.split(' ').next().unwrap_or_default();
+        assert!(named.contains(&name), "{name} is missing in docs/scalar.md");
+    }
+    let unknown = named.iter().filter(|name| {
+        let is_plain = ScalarOp::parse_name(name).is_some();
+        !is_plain && !["const", "powi", "powf", "polygamma"].contains(name)
+    });
+    assert_eq!(unknown.count(), 0);
+}

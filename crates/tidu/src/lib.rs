@@ -74,6 +74,10 @@ mod vocabulary {}
 mod functions {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/scalar.md")]
+mod scalar_primitives {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/text-form.md")]
 mod text_form {}
 
