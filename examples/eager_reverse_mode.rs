@@ -445,6 +445,20 @@ fn input_key(name: &str) -> ValueKey<ScalarOp> {
 }
 
 #[test]
+fn rules_obey_the_laws() {
+    tidu::laws::Laws::on_reals(|position| ScalarKey::User(format!("x{position}")))
+        .operations([ScalarOp::Add, ScalarOp::Mul], |random| {
+            random.many_between(2, -2.0, 2.0)
+        })
+        .operations([ScalarOp::Neg, ScalarOp::Exp], |random| {
+            random.many_between(1, -2.0, 2.0)
+        })
+        .compositions(20, 6)
+        .check()
+        .assert();
+}
+
+#[test]
 fn example_runs() -> Result<(), Box<dyn Error>> {
     main()
 }

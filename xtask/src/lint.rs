@@ -17,6 +17,7 @@ const CLIPPY: Cargo = Cargo {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--all-features",
         "--",
         "-D",
         "warnings",
@@ -24,8 +25,14 @@ const CLIPPY: Cargo = Cargo {
     environment: &[],
 };
 
+/// The facade and what is below it as most people compile them, without features that tests ask for.
+const CLIPPY_PLAIN: Cargo = Cargo {
+    arguments: &["clippy", "-p", "tidu", "--lib", "--", "-D", "warnings"],
+    environment: &[],
+};
+
 const RUSTDOC: Cargo = Cargo {
-    arguments: &["doc", "--workspace", "--no-deps"],
+    arguments: &["doc", "--workspace", "--all-features", "--no-deps"],
     environment: &[("RUSTDOCFLAGS", "-D warnings")],
 };
 
@@ -35,7 +42,13 @@ const METADATA: Cargo = Cargo {
 };
 
 pub fn run() -> Result<(), String> {
-    shell::all([FORMAT.run(), CLIPPY.run(), RUSTDOC.run(), check_shape()])
+    shell::all([
+        FORMAT.run(),
+        CLIPPY.run(),
+        CLIPPY_PLAIN.run(),
+        RUSTDOC.run(),
+        check_shape(),
+    ])
 }
 
 /// What the compiler does not check: who depends on whom, and what must not stand where.

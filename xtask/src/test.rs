@@ -12,13 +12,20 @@ const CALLS: &[&[&str]] = &[
     &[
         "test",
         "--workspace",
+        "--all-features",
         "--lib",
         "--bins",
         "--tests",
         "--examples",
         "--no-fail-fast",
     ],
-    &["test", "--workspace", "--doc", "--no-fail-fast"],
+    &[
+        "test",
+        "--workspace",
+        "--all-features",
+        "--doc",
+        "--no-fail-fast",
+    ],
 ];
 
 pub fn run() -> Result<(), String> {

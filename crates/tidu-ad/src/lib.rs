@@ -19,6 +19,7 @@
 //! | [`verify_linear`], [`Linearity`] | is it linear, and if not, where not |
 //! | [`Receipt`] | what a derivative costs |
 //! | [`why_zero`], [`why_saved`] | why a derivative is zero, why a value must be saved |
+//! | `laws`, behind the feature of that name | a kit that checks the rules of an operation set |
 //!
 //! # Example
 //!
@@ -74,8 +75,11 @@
 #![warn(clippy::unwrap_used)]
 
 mod function;
+#[cfg(feature = "laws")]
+pub mod laws;
 mod linearize;
 mod linearized_graph;
+mod operation_derivative;
 mod receipt;
 pub mod rules;
 mod transpose;
@@ -87,6 +91,7 @@ pub use function::{
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
+pub use operation_derivative::{OperationJvp, OperationVjp};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, MissingRule, Primitive,

@@ -1,7 +1,9 @@
 //! What can go wrong while recording or going backward, and where.
 
+use std::panic::Location;
+
 use thiserror::Error;
-use tidu_ad::{ADRuleError, ADRuleKind};
+use tidu_ad::{ADRuleError, ADRuleKind, FunctionError};
 use tidu_graph::GraphError;
 
 /// What can go wrong while recording or going backward, and where.
@@ -81,6 +83,68 @@ pub enum EagerError {
         /// The value, in short.
         key: String,
     },
+    /// A variable of another tape.
+    #[error("{place} is a variable of another tape")]
+    ForeignVar {
+        /// Where it stands.
+        place: String,
+    },
+    /// A variable whose place on the tape was cleared or rewound.
+    #[error("{place} is a variable that the tape has forgotten, by `clear` or `rewind`")]
+    StaleVar {
+        /// Where it stands.
+        place: String,
+    },
+    /// Going backward from a value that no gradient flows to.
+    #[error("{place} is a constant: no gradient flows to it")]
+    ConstantVar {
+        /// Where it stands.
+        place: String,
+    },
+    /// Going backward a second time through a call.
+    #[error(
+        "going backward through {operation} a second time: its residuals were freed the first time, \
+         use `keep` to go back again"
+    )]
+    Freed {
+        /// The operation.
+        operation: String,
+    },
+    /// A result, or a cotangent, that is not a number as it should be.
+    #[error("{what} of {operation}{} is {value}", at(location))]
+    Anomaly {
+        /// A result, going forward, or a cotangent, going backward.
+        what: String,
+        /// The operation, as it was applied going forward.
+        operation: String,
+        /// Where it was applied.
+        location: Option<&'static Location<'static>>,
+        /// What it is instead.
+        value: String,
+    },
+    /// A function of what was recorded needs something that the tape does not remember.
+    #[error("the tape does not remember {what}; see `Tape::keep_structure`")]
+    StructureNotKept {
+        /// What is missing.
+        what: String,
+    },
+    /// The derivative of an operation cannot be derived.
+    #[error("{operation} cannot be differentiated: {source}")]
+    Derive {
+        /// The operation.
+        operation: String,
+        /// What is wrong.
+        source: Box<FunctionError>,
+    },
+    /// A rule that uses more values for fewer cotangents.
+    #[error(
+        "the rules of {operation} use a value for cotangents of some results that they do not use for \
+         those of all, so it was not kept"
+    )]
+    ResidualNotKept {
+        /// The operation.
+        operation: String,
+    },
     /// An executor returned the wrong number of cotangents.
     #[error("the executor must return {expected} cotangents for {primitive}, found {found}")]
     WrongCotangentCount {
@@ -91,6 +155,28 @@ pub enum EagerError {
         /// How many it returned.
         found: usize,
     },
+}
+
+/// A call, or an operation, with the wrong number of operands or results.
+pub(crate) fn wrong_count(
+    primitive: String,
+    side: Side,
+    expected: usize,
+    found: usize,
+) -> EagerError {
+    EagerError::WrongValueCount {
+        primitive,
+        side,
+        expected,
+        found,
+    }
+}
+
+fn at(location: &Option<&'static Location<'static>>) -> String {
+    match location {
+        Some(location) => format!(", applied at {location},"),
+        None => String::new(),
+    }
 }
 
 /// Which end of a recorded call an error is about.

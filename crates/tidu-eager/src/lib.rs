@@ -3,7 +3,8 @@
 //! This crate is a layer of [tidu](https://docs.rs/tidu). It is for authors of runtimes that compute
 //! at once (tensor libraries, simulators): the runtime computes, tells a [`Recorder`] what it
 //! computed, and later asks [`try_backward`] for gradients, which it computes itself through a
-//! [`BackwardExecutor`]. The crate holds no derivative rule; those come from `tidu-ad`.
+//! [`BackwardExecutor`]. Who has no runtime yet takes a [`Tape`], which computes itself. The crate holds
+//! no derivative rule; those come from `tidu-ad`.
 //!
 //! # The pieces
 //!
@@ -14,6 +15,8 @@
 //! | [`EagerInput`], [`EagerOutput`] | eager values around a call |
 //! | [`Trace`] | the history of a value |
 //! | [`try_backward`], [`BackwardExecutor`] | gradients of all leaves, in one pass |
+//! | [`EvalExecutor`] | an executor for any operation set that can evaluate its operations |
+//! | [`Tape`], [`Var`] | operations run and recorded; gradients of any order, checkpoints, forward mode |
 //!
 //! # Example
 //!
@@ -60,12 +63,16 @@
 
 mod backward;
 mod error;
+mod executor;
 mod recorded_graph;
 mod recorder;
+mod tape;
 mod trace;
 
 pub use backward::{BackwardExecutor, try_backward};
 pub use error::{EagerError, Side};
+pub use executor::EvalExecutor;
 pub use recorded_graph::RecordedGraph;
 pub use recorder::{EagerInput, EagerOutput, KeySource, Recorder};
+pub use tape::{Dual, Mark, Tape, Var};
 pub use trace::Trace;

@@ -111,6 +111,11 @@ impl<Op: GraphOperation> Graph<Op> {
         }
     }
 
+    /// Whether this is a clone of the other, or the other way round.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.content, &other.content)
+    }
+
     /// All values, indexed by [`LocalValueId`].
     pub fn values(&self) -> &[ValueNode<Op>] {
         &self.content.values

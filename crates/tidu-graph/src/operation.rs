@@ -112,6 +112,24 @@ pub trait EvaluableGraphOperation: GraphOperation {
     /// `inputs` holds [`input_count`](GraphOperation::input_count) operands; the result must hold
     /// [`output_count`](GraphOperation::output_count) of them.
     fn eval(&self, ctx: &mut Self::Context, inputs: &[&Self::Operand]) -> Vec<Self::Operand>;
+
+    /// [`eval`](Self::eval), with the results appended to `outputs`.
+    ///
+    /// The default calls `eval`. An operation on small operands does better to push its results: a
+    /// program then allocates nothing for it.
+    fn eval_into(
+        &self,
+        ctx: &mut Self::Context,
+        inputs: &[&Self::Operand],
+        outputs: &mut Vec<Self::Operand>,
+    ) {
+        outputs.extend(self.eval(ctx, inputs));
+    }
+
+    /// The operation that yields `value` from no operands, if the set can hold it.
+    fn constant_of(_value: &Self::Operand) -> Option<Self> {
+        None
+    }
 }
 
 /// Writes what a string in `Debug` form holds, as far as it has no escapes; any other text as it is.

@@ -144,15 +144,18 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
             });
         }
         let mut registers = RegisterFile::new(inputs, self.n_slots);
+        let mut results = Vec::new();
         for (position, instruction) in self.instructions.iter().enumerate() {
-            let results = {
+            {
                 let slots = self.operand_slots(instruction);
                 let operands: SmallVec<[&Op::Operand; 4]> = slots
                     .iter()
                     .map(|&slot| registers.get(slot as usize))
                     .collect();
-                instruction.operation.eval(ctx, &operands)
-            };
+                instruction
+                    .operation
+                    .eval_into(ctx, &operands, &mut results);
+            }
             if results.len() != instruction.results as usize {
                 return Err(GraphError::WrongResultCount {
                     operation: describe_operation(&instruction.operation),
@@ -164,7 +167,7 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
             for &slot in self.release_slots(instruction) {
                 registers.take(slot as usize);
             }
-            for (slot, result) in self.result_slots(instruction).zip(results) {
+            for (slot, result) in self.result_slots(instruction).zip(results.drain(..)) {
                 if let Some(slot) = slot {
                     registers.put(slot, result);
                 }

@@ -151,17 +151,19 @@ impl Eval {
         }
     }
 
-    /// The results; `None` for the wrong number of operands.
-    pub fn call(self, number: f64, x: &[&f64]) -> Option<Vec<f64>> {
-        Some(match (self, x) {
-            (Eval::Constant, []) => vec![number],
-            (Eval::Unary(f), [x]) => vec![f(**x)],
-            (Eval::Numbered(f), [x]) => vec![f(number, **x)],
-            (Eval::Binary(f), [x, y]) => vec![f(**x, **y)],
-            (Eval::Ternary(f), [x, y, z]) => vec![f(**x, **y, **z)],
-            (Eval::Pair(f), [x]) => <[f64; 2]>::from(f(**x)).to_vec(),
-            _ => return None,
-        })
+    /// Appends the results of an operation; `false` for the wrong number of operands.
+    #[inline]
+    pub fn call(&self, op: &ScalarOp, x: &[&f64], out: &mut Vec<f64>) -> bool {
+        match (self, x) {
+            (Eval::Constant, []) => out.push(op.number()),
+            (Eval::Unary(f), [x]) => out.push(f(**x)),
+            (Eval::Numbered(f), [x]) => out.push(f(op.number(), **x)),
+            (Eval::Binary(f), [x, y]) => out.push(f(**x, **y)),
+            (Eval::Ternary(f), [x, y, z]) => out.push(f(**x, **y, **z)),
+            (Eval::Pair(f), [x]) => out.extend(<[f64; 2]>::from(f(**x))),
+            _ => return false,
+        }
+        true
     }
 }
 

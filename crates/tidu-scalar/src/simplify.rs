@@ -4,7 +4,8 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite, Term, Terms};
 
 use crate::op::ScalarOp::{self, Add, Mul, Neg};
 
-/// A rule, of which a zero is 0 or -0 unless its sign is given.
+/// A rule, of which a zero is 0 or -0 unless its sign is given. Constants are put together only where the
+/// result is rounded as any other number is: past overflow and underflow, all digits are lost.
 pub(crate) type Rule = Rewrite<ScalarOp>;
 type Scalars = Terms<ScalarOp>;
 
@@ -120,6 +121,10 @@ pub(crate) fn factor(terms: &mut Scalars, sign: ScalarOp, operands: &[Term]) -> 
     let [c, d] = terms.operands(operands[1], &Mul)?;
     let pairings = [(a, b, c, d), (a, b, d, c), (b, a, c, d), (b, a, d, c)];
     let (x, y, _, z) = pairings.into_iter().find(|(x, _, other, _)| x == other)?;
+    if terms.value(y).is_some() && terms.value(z).is_some() {
+        // That is for multiples, which mind the range.
+        return None;
+    }
     let sum = terms.apply(sign, &[y, z]);
     Some(terms.apply(Mul, &[x, sum]))
 }
@@ -129,6 +134,12 @@ fn number_of(op: &ScalarOp) -> Option<f64> {
         ScalarOp::Constant(constant) => Some(constant.value()),
         _ => None,
     }
+}
+
+/// Whether c·d does not leave the range in which all digits are kept, if c and d are in it.
+pub(crate) fn keeps_digits(c: f64, d: f64) -> bool {
+    let has_digits = |number: f64| number.is_finite() && number != 0.0;
+    !(has_digits(c) && has_digits(d)) || (c * d).is_normal()
 }
 
 /// Whether products with this number are exact, but for overflow and underflow.

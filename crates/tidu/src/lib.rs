@@ -17,6 +17,7 @@
 //! | this root | `tidu-ad` | [`Function`]; [`linearize`], [`linear_transpose`] and what they return |
 //! | [`eager`] | `tidu-eager` | recording and going backward |
 //! | [`scalar`] | `tidu-scalar` | elementary functions on `f64` |
+//! | `laws` | `tidu-ad` | a kit that checks the rules of an operation set, behind the feature `laws` |
 //!
 //! This crate holds no code of its own; each layer can be used alone.
 //!
@@ -43,6 +44,8 @@
 //! assert_eq!(second.unwrap(), [3.0]);
 //! ```
 
+#[cfg(feature = "laws")]
+pub use tidu_ad::laws;
 pub use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Composite, Derive, DiffPassId, Function,
     FunctionError, FunctionProgram, Linearity, Linearization, LinearizedGraph, MissingRule, Mode,
@@ -72,6 +75,14 @@ mod vocabulary {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/functions.md")]
 mod functions {}
+
+#[cfg(all(doctest, feature = "laws"))]
+#[doc = include_str!("../../../docs/laws.md")]
+mod laws_of_rules {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tape.md")]
+mod tape {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/scalar.md")]

@@ -7,6 +7,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[cfg(feature = "laws")]
+#[path = "laws/complex.rs"]
+mod laws;
 mod support;
 
 use num_complex::Complex64;

@@ -9,7 +9,13 @@ mod support;
 mod functions {
     mod chain;
     mod counts;
+    mod custom_rules;
     mod errors;
+    mod linearize;
+    mod missing_rules;
+    mod modes;
     mod orders;
+    mod series;
     mod shapes;
+    mod simplify;
 }

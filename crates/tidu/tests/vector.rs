@@ -5,6 +5,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[cfg(feature = "laws")]
+#[path = "laws/vector.rs"]
+mod laws;
 mod support;
 
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use tidu_graph::{
 };
 
 use super::call::{emit_call, keys_of};
-use super::linear::Partial;
+use super::linear::{Partial, checked_linear_graph};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram, Wrt};
 use crate::rules::{
@@ -89,9 +89,53 @@ struct Definition<Op: GraphOperation> {
     value: Function<Op>,
     program: FunctionProgram<Op>,
     jvp: Option<Function<Op>>,
-    vjp: Option<Partial<Op>>,
+    vjp: Option<Vjp<Op>>,
     /// How deep composites stand in the functions of composites.
     nesting: usize,
+}
+
+struct Vjp<Op: GraphOperation> {
+    /// As it was given.
+    function: Function<Op>,
+    /// With its zeros made symbolic.
+    partial: Partial<Op>,
+    /// Whether it is linear in its seeds, as far as can be seen.
+    is_linear: bool,
+}
+
+impl<Op: Primitive> Vjp<Op> {
+    fn new(function: Function<Op>, seeds: &[usize]) -> Result<Self, FunctionError> {
+        let ctx = &mut Op::ADContext::default();
+        Ok(Self {
+            partial: Partial::new(&function, seeds, ctx)?,
+            is_linear: checked_linear_graph(&function, seeds, ctx).is_ok(),
+            function,
+        })
+    }
+
+    /// These of its outputs for those seeds only that are there, the others being zero: nothing is
+    /// emitted for a zero then. `None` where that cannot be, for it is not linear. Seeds come after the
+    /// first `inputs` inputs.
+    fn restricted(
+        &self,
+        outputs: &[usize],
+        inputs: usize,
+        seeds: &[Option<LocalValueId>],
+        ctx: &mut Op::ADContext,
+    ) -> Option<Result<Partial<Op>, FunctionError>> {
+        if !self.is_linear {
+            return None;
+        }
+        let live = (0..seeds.len()).filter(|&slot| seeds[slot].is_some());
+        let live = live.map(|slot| inputs + slot).collect();
+        let function = self.function.select_at(outputs);
+        let restricted = function
+            .and_then(|function| function.within(ctx).partial_linear(&Wrt::At(live), inputs));
+        match restricted {
+            Err(FunctionError::NotLinear { .. }) => None,
+            restricted => Some(restricted),
+        }
+    }
 }
 
 /// Evaluating or dropping a composite goes down into those that it is made of, so there is a limit.
@@ -103,7 +147,9 @@ impl<Op: Primitive> Function<Op> {
     /// # Errors
     ///
     /// [`FunctionError::WrongRuleArity`] for a rule that is no JVP or VJP of this function by its
-    /// counts; [`FunctionError::NoComposite`] where the operation set cannot hold functions;
+    /// counts; [`FunctionError::NotLinear`] for a JVP that is not linear in its tangents, as
+    /// [`transpose`](Self::transpose) finds it, and for a rule whose output depends on no tangent or
+    /// seed and is not zero; [`FunctionError::NoComposite`] where the operation set cannot hold functions;
     /// [`FunctionError::NestedTooDeep`] past 64 functions inside one another.
     ///
     /// # Example
@@ -141,9 +187,12 @@ impl<Op: Primitive> Function<Op> {
                 limit: NESTING_LIMIT,
             });
         }
+        if let Some(jvp) = &rules.jvp {
+            let tangents: Vec<usize> = (inputs..2 * inputs).collect();
+            checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())?;
+        }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
-        let vjp = rules.vjp.as_ref();
-        let vjp = vjp.map(|vjp| Partial::new(vjp, &seeds, &mut Op::ADContext::default()));
+        let vjp = rules.vjp.map(|vjp| Vjp::new(vjp, &seeds));
         let definition = Definition {
             name: name.into(),
             value: self.clone(),
@@ -296,7 +345,7 @@ impl<Op: Primitive> Composite<Op> {
     /// # Errors
     ///
     /// [`ADRuleError::Unsupported`] for a composite that is not a tangent. [`ADRuleError::Runtime`] where
-    /// a cotangent is a symbolic zero and the operation set has no zero for it.
+    /// a cotangent is a symbolic zero, the VJP is not linear, and the operation set has no zero for it.
     pub fn try_linear_transpose_rule(
         &self,
         builder: &mut impl PrimitiveBuilder<Op>,
@@ -312,22 +361,41 @@ impl<Op: Primitive> Composite<Op> {
             ));
         };
         let primal_inputs = &inputs[..active.len()];
+        let wanted: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
         let mut operands = primal_inputs.to_vec();
-        for (slot, cotangent) in cotangent_outputs.iter().enumerate() {
-            let cotangent = match cotangent {
-                Some(cotangent) => *cotangent,
-                None => self.zero(builder, primal_inputs, slot, ctx)?,
-            };
-            operands.push(PrimitiveValue::Local(cotangent));
-        }
+        let live = cotangent_outputs.iter().flatten();
+        operands.extend(live.map(|&cotangent| PrimitiveValue::Local(cotangent)));
+        let vjp = if operands.len() == active.len() + cotangent_outputs.len() {
+            vjp.partial.select(wanted.into_iter())
+        } else if let Some(vjp) = vjp.restricted(&wanted, active.len(), cotangent_outputs, ctx) {
+            vjp
+        } else {
+            operands.truncate(active.len());
+            for (slot, cotangent) in cotangent_outputs.iter().enumerate() {
+                let cotangent = match cotangent {
+                    Some(cotangent) => *cotangent,
+                    None => self.zero(builder, primal_inputs, slot, ctx)?,
+                };
+                operands.push(PrimitiveValue::Local(cotangent));
+            }
+            vjp.partial.select(wanted.into_iter())
+        };
+        let vjp = vjp.map_err(|error| carry(ADRuleKind::Transpose, error))?;
         let mask = mask_after(primal_inputs.len(), operands.len());
-        let wanted = (0..active.len()).filter(|&at| active[at]);
-        let vjp = vjp
-            .select(wanted)
-            .map_err(|error| carry(ADRuleKind::Transpose, error))?;
         let cotangents = emit_call(builder, &vjp, &operands, &mask);
         let of_primal = primal_inputs.iter().map(|_| None);
         Ok(of_primal.chain(cotangents).collect())
+    }
+
+    /// Whether this can be linear in these operands: a tangent is in all its tangents, jointly, and in
+    /// nothing else; about a function, only its transpose rule could say.
+    pub(super) fn permits(&self, active_mask: &[bool]) -> bool {
+        match &self.content.part {
+            Part::Value => true,
+            Part::Tangent { active } => {
+                active_mask == mask_after(active.len(), active_mask.len()).as_slice()
+            }
+        }
     }
 
     /// The function that this is.
@@ -352,14 +420,26 @@ impl<Op: Primitive> Composite<Op> {
         let definition = &self.content.definition;
         if let Some(jvp) = &definition.jvp {
             let tangents = active.map(|at| inputs + at).collect();
-            return jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
+            let tangent = jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
+            return tangent.map_err(|error| self.locate(error, "JVP"));
         }
         let vjp = definition.vjp.as_ref();
-        let vjp = vjp
-            .expect("a composite has one of the two rules")
-            .select(active)?;
-        let seeds = (inputs..vjp.function.graph.inputs().len()).collect();
-        vjp.function.within(ctx).partial_transpose(&Wrt::At(seeds))
+        let vjp = &vjp.expect("a composite has one of the two rules").function;
+        let vjp = vjp.select_at(&active.collect::<Vec<_>>())?;
+        let seeds = (inputs..vjp.graph.inputs().len()).collect();
+        let tangent = vjp.within(ctx).partial_transpose(&Wrt::At(seeds));
+        tangent.map_err(|error| self.locate(error, "VJP, which forward mode has to transpose"))
+    }
+
+    /// An error that says whose rule is not linear.
+    fn locate(&self, error: FunctionError, rule: &str) -> FunctionError {
+        match error {
+            FunctionError::NotLinear { wrt, reason } => FunctionError::NotLinear {
+                wrt,
+                reason: format!("{reason}; it is {}'s {rule}", self.name()),
+            },
+            error => error,
+        }
     }
 
     /// The zero cotangent of an output.

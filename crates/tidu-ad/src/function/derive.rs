@@ -62,7 +62,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// `wrt`, where the operation set cannot make a zero. [`FunctionError::MissingRules`],
     /// [`FunctionError::Rule`].
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), Mode::Forward, self.ctx)?;
+        let mut stage =
+            Stage::linearize(self.function, &wrt.into(), Some(Mode::Forward), self.ctx)?;
         let mut outputs = stage.primal();
         outputs.extend(stage.fill(stage.tangents())?);
         let mut inputs = self.function.input_keys();
@@ -85,8 +86,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// # Complexity
     ///
-    /// An operation of f becomes O(n²) operations, as in arithmetic on Taylor polynomials: what one
-    /// order has in common with the next stands once.
+    /// An operation of f becomes O(k²) operations of order k, and O(n³) of all orders: what the terms of
+    /// one order have in common stands once. (Differentiating n times without that: O(2ⁿ).)
     ///
     /// # Example
     ///
@@ -139,7 +140,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`jvp`](Self::jvp).
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage = Stage::linearize(self.function, &wrt.into(), Mode::Reverse, self.ctx)?;
+        let mut stage =
+            Stage::linearize(self.function, &wrt.into(), Some(Mode::Reverse), self.ctx)?;
         let mut inputs = self.function.input_keys();
         inputs.extend(stage.seed_keys());
         let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
@@ -318,7 +320,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
                     let wrt = Wrt::At(vec![column]);
-                    let mut stage = Stage::linearize(self.function, &wrt, mode, self.ctx)?;
+                    let mut stage = Stage::linearize(self.function, &wrt, Some(mode), self.ctx)?;
                     let column = stage.column()?;
                     for (i, (entry, _)) in stage.fill(column)?.into_iter().enumerate() {
                         entries[i * columns.len() + j] = Some(entry);
@@ -330,7 +332,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
                 let wrt = Wrt::At(columns.to_vec());
                 for i in 0..rows {
                     let row = self.function.select_at(&[i])?;
-                    let mut stage = Stage::linearize(&row, &wrt, mode, self.ctx)?;
+                    let mut stage = Stage::linearize(&row, &wrt, Some(mode), self.ctx)?;
                     let row = stage.row(seed)?;
                     for (j, (entry, _)) in stage.fill(row)?.into_iter().enumerate() {
                         entries[i * columns.len() + j] = Some(entry);

@@ -8,7 +8,6 @@ use tidu_graph::{
     OperationRole, Shade, ValueRef,
 };
 
-use super::missing::Mode;
 use super::select::list;
 use super::stage::{Part, Stage, Unit, emit_unit};
 use super::{Derive, Function, FunctionError, Wrt};
@@ -95,9 +94,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 
     /// The transpose with symbolic zeros.
     pub(super) fn partial_transpose(self, wrt: &Wrt) -> Result<Partial<Op>, FunctionError> {
+        let keys = self.function.input_keys();
         let (mut stage, inputs) = self.transposed(wrt)?;
         let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
-        Partial::close(stage, &inputs, cotangents)
+        let gone = stage.wrt.iter().map(|&at| keys[at].clone());
+        let gone: Vec<Op::InputKey> = gone.collect();
+        let closed = Partial::close(stage, &inputs, cotangents);
+        closed.map_err(|error| not_linear_after_all::<Op>(error, &gone))
     }
 
     /// The derivative by `wrt`, with symbolic zeros, of a function that is linear in its inputs from
@@ -108,36 +111,20 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         first: usize,
     ) -> Result<Partial<Op>, FunctionError> {
         let function = self.function;
-        let stage = Stage::linearize(function, wrt, Mode::Forward, self.ctx)?;
+        let stage = Stage::linearize(function, wrt, None, self.ctx)?;
         let mut inputs = function.input_keys();
         let others = inputs.split_off(first);
         inputs.extend(stage.tangent_keys());
         let tangents = stage.tangents();
         let closed = Partial::close(stage, &inputs, tangents);
-        closed.map_err(|error| match error {
-            // What a derivative still needs, it is not linear in.
-            FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
-                let names: Vec<String> = others.iter().map(input_label::<Op>).collect();
-                FunctionError::NotLinear {
-                    wrt: list(&names),
-                    reason: "its derivative depends on them".into(),
-                }
-            }
-            error => error,
-        })
+        closed.map_err(|error| not_linear_after_all::<Op>(error, &others))
     }
 
     /// The transposition, ready to be seeded, and the inputs of the result.
     fn transposed(self, wrt: &Wrt) -> Result<(Stage<'a, Op>, Vec<Op::InputKey>), FunctionError> {
         let Self { function, ctx, .. } = self;
         let wrt = wrt.positions(&function.input_names())?;
-        let linear = linear_graph(function, &wrt)?;
-        let present: Vec<bool> = linear
-            .tangent_outputs()
-            .iter()
-            .map(Option::is_some)
-            .collect();
-        check_zeros(function, &wrt, &present, ctx)?;
+        let linear = checked_linear_graph(function, &wrt, ctx)?;
         let mut inputs = function.input_keys();
         let mut taken = vec![false; inputs.len()];
         wrt.iter().for_each(|&at| taken[at] = true);
@@ -334,6 +321,19 @@ impl<Op: Primitive> Split<'_, Op> {
     }
 }
 
+/// [`linear_graph`], if the function is zero wherever it does not depend on `wrt`.
+pub(super) fn checked_linear_graph<Op: Primitive>(
+    function: &Function<Op>,
+    wrt: &[usize],
+    ctx: &mut Op::ADContext,
+) -> Result<LinearizedGraph<Op>, FunctionError> {
+    let linear = linear_graph(function, wrt)?;
+    let outputs = linear.tangent_outputs().iter();
+    let present: Vec<bool> = outputs.map(Option::is_some).collect();
+    check_zeros(function, wrt, &present, ctx)?;
+    Ok(linear)
+}
+
 /// A function as a linear map of some of its inputs, every operation marked with the operands that
 /// depend on them.
 fn linear_graph<Op: Primitive>(
@@ -358,7 +358,11 @@ fn linear_graph<Op: Primitive>(
         if !active_mask.contains(&true) {
             continue;
         }
-        if !node.operation.linearity().permits(&active_mask) {
+        let permitted = match node.operation.as_composite() {
+            Some(composite) => composite.permits(&active_mask),
+            None => node.operation.linearity().permits(&active_mask),
+        };
+        if !permitted {
             return Err(FunctionError::NotLinear {
                 wrt: list_inputs(function, wrt),
                 reason: format!(
@@ -392,41 +396,51 @@ fn linear_graph<Op: Primitive>(
     ))
 }
 
-/// Fails for an output that is not `present` and yet not zero.
+/// Fails for an output that is not `present` and yet not what the operation set calls the zero of its
+/// space.
 fn check_zeros<Op: Primitive>(
     function: &Function<Op>,
     wrt: &[usize],
     present: &[bool],
     ctx: &mut Op::ADContext,
 ) -> Result<(), FunctionError> {
-    for (at, name) in function.output_names.iter().enumerate() {
-        if !present[at] && !is_zero(function, at, ctx)? {
-            return Err(FunctionError::NotLinear {
-                wrt: list_inputs(function, wrt),
-                reason: format!("output {name} does not depend on them, and is not a zero"),
-            });
-        }
+    let absent: Vec<usize> = (0..present.len()).filter(|&at| !present[at]).collect();
+    if absent.is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Whether an output is what the operation set calls the zero of its space.
-fn is_zero<Op: Primitive>(
-    function: &Function<Op>,
-    at: usize,
-    ctx: &mut Op::ADContext,
-) -> Result<bool, FunctionError> {
-    let (output, name) = (&function.output_keys()[at], &function.output_names[at]);
-    let mut builder = GraphBuilder::new();
-    let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
-        Ok(zero) => builder.global_key(zero).clone(),
-        Err(FunctionError::NoZero { .. }) => return Ok(false),
-        Err(error) => return Err(error),
+    let not_zero = |at: usize| FunctionError::NotLinear {
+        wrt: list_inputs(function, wrt),
+        reason: format!(
+            "output {} does not depend on them, and is not a zero",
+            function.output_names[at]
+        ),
     };
+    let outputs = function.output_keys();
+    let mut builder = GraphBuilder::new();
+    let mut compared = Vec::with_capacity(3 * absent.len());
+    for &at in &absent {
+        let (output, name) = (&outputs[at], &function.output_names[at]);
+        let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
+            Ok(zero) => zero,
+            Err(FunctionError::NoZero { .. }) => return Err(not_zero(at)),
+            Err(error) => return Err(error),
+        };
+        // There may be more than one zero, as 0 and -0. What changes nothing when added is one.
+        let terms = vec![ValueRef::Local(zero), ValueRef::External(output.clone())];
+        let sum = builder.try_add_operation(Op::add(), terms, OperationRole::Primary)?;
+        let sum = sum.first().copied().unwrap_or(zero);
+        let keys = [zero, sum].map(|id| builder.global_key(id).clone());
+        let keys = keys.into_iter().chain([output.clone()]);
+        compared.extend(keys.map(|key| (key, String::new())));
+    }
     let graphs = vec![Arc::new(function.graph.clone()), Arc::new(builder.build())];
-    let both = vec![(output.clone(), String::new()), (zero, String::new())];
-    let both = Function::close(graphs, &function.input_keys(), both, Some(Exactness::Exact))?;
-    Ok(both.graph.outputs()[0] == both.graph.outputs()[1])
+    let inputs = function.input_keys();
+    let compared = Function::close(graphs, &inputs, compared, Some(Exactness::Exact))?;
+    let mut found = absent.iter().zip(compared.graph.outputs().chunks(3));
+    match found.find(|(_, values)| !values[1..].contains(&values[0])) {
+        None => Ok(()),
+        Some((&at, _)) => Err(not_zero(at)),
+    }
 }
 
 /// By local value of a closed graph: whether it depends on some of the graph's inputs.
@@ -451,6 +465,23 @@ pub(super) fn local_operands<Op: GraphOperation>(
         ValueRef::Local(id) => *id,
         ValueRef::External(_) => unreachable!("a function's graph is closed"),
     })
+}
+
+/// What a derivative still needs, a function is not linear in.
+fn not_linear_after_all<Op: GraphOperation>(
+    error: FunctionError,
+    inputs: &[Op::InputKey],
+) -> FunctionError {
+    match error {
+        FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
+            let names: Vec<String> = inputs.iter().map(input_label::<Op>).collect();
+            FunctionError::NotLinear {
+                wrt: list(&names),
+                reason: "its derivative depends on them".into(),
+            }
+        }
+        error => error,
+    }
 }
 
 fn list_inputs<Op: GraphOperation>(function: &Function<Op>, wrt: &[usize]) -> String {

@@ -7,7 +7,7 @@ use tidu_graph::{Graph, GraphBuilder, LocalValueId, resolve};
 
 use super::{Function, FunctionError};
 use crate::linearize::{free_pass, linearize_unverified};
-use crate::rules::{ADRuleError, ADRuleResult, MissingRule, MissingRules, Primitive};
+use crate::rules::{ADRuleError, ADRuleResult, MissingRule, MissingRules, Primitive, listed};
 use crate::transpose::{Observer, transpose_into};
 
 /// The two ways through a chain of derivatives.
@@ -21,16 +21,26 @@ pub enum Mode {
 }
 
 /// An error of a derivative; where a rule is missing, one that lists all that are.
+///
+/// Without a mode, the derivative is one that a rule of a function makes. If it fails for want of a
+/// rule inside a rule again, what is listed there has to do: to look once more at each level would
+/// take time exponential in their number.
 pub(super) fn explain<Op: Primitive>(
     error: ADRuleError,
     function: &Function<Op>,
     wrt: &[usize],
-    mode: Mode,
+    mode: Option<Mode>,
     ctx: &mut Op::ADContext,
 ) -> FunctionError {
-    if !matches!(error, ADRuleError::Unsupported { .. }) {
-        return error.into();
-    }
+    let mode = match (listed(&error), mode) {
+        (None, _) if !matches!(error, ADRuleError::Unsupported { .. }) => return error.into(),
+        (None, mode) => mode.unwrap_or(Mode::Forward),
+        (Some(_), Some(mode)) => mode,
+        (Some(missing), None) => {
+            let missing = missing.to_vec();
+            return FunctionError::MissingRules { missing };
+        }
+    };
     match survey(function, wrt, mode, ctx) {
         Ok(missing) if !missing.is_empty() => FunctionError::MissingRules { missing },
         _ => error.into(),

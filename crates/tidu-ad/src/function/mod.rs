@@ -129,6 +129,11 @@ impl<Op: GraphOperation> Function<Op> {
         Self::settle(&flat, inputs, names, None)
     }
 
+    /// Whether this is a clone of the other, or the other way round.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.output_names, &other.output_names) && self.graph.is_clone_of(&other.graph)
+    }
+
     /// The graph. Its inputs and outputs are the function's, in order.
     pub fn as_graph(&self) -> &Graph<Op> {
         &self.graph
@@ -156,7 +161,7 @@ impl<Op: GraphOperation> Function<Op> {
     }
 
     /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.
-    fn close(
+    pub(crate) fn close(
         graphs: Vec<Arc<Graph<Op>>>,
         inputs: &[Op::InputKey],
         outputs: Vec<(ValueKey<Op>, String)>,

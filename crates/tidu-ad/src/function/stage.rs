@@ -19,7 +19,7 @@ use crate::transpose::try_linear_transpose_with_builder;
 pub(super) struct Stage<'a, Op: Primitive> {
     function: &'a Function<Op>,
     /// Positions among the function's inputs.
-    wrt: Vec<usize>,
+    pub wrt: Vec<usize>,
     inputs: Vec<Op::InputKey>,
     outputs: Vec<ValueKey<Op>>,
     linear: LinearizedGraph<Op>,
@@ -47,11 +47,11 @@ pub(super) enum Unit {
 }
 
 impl<'a, Op: Primitive> Stage<'a, Op> {
-    /// The function with its derivative by some of its inputs.
+    /// The function with its derivative by some of its inputs, in a mode, or inside a rule.
     pub fn linearize(
         function: &'a Function<Op>,
         wrt: &Wrt,
-        mode: Mode,
+        mode: Option<Mode>,
         ctx: &'a mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
         let wrt = wrt.positions(&function.input_names())?;
@@ -147,7 +147,15 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
             .collect();
         let (linear, glue) = (&self.linear, &mut self.glue);
         let cotangents = try_linear_transpose_with_builder(linear, glue, &active, self.ctx)
-            .map_err(|error| explain(error, self.function, &self.wrt, Mode::Reverse, self.ctx))?;
+            .map_err(|error| {
+                explain(
+                    error,
+                    self.function,
+                    &self.wrt,
+                    Some(Mode::Reverse),
+                    self.ctx,
+                )
+            })?;
         let parts = cotangents.into_iter().zip(&self.wrt);
         let parts = parts.map(|(cotangent, &at)| Part {
             value: cotangent.map(|id| self.glue.global_key(id).clone()),

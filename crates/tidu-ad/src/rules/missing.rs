@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::{ADRuleError, ADRuleKind, ADRuleResult};
+use crate::function::FunctionError;
 
 /// A rule that a derivative needs and that is not there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,17 @@ impl fmt::Display for MissingRule {
     }
 }
 
+/// The rules that an error lists, which comes from inside the rule of a function.
+pub(crate) fn listed(error: &ADRuleError) -> Option<&[MissingRule]> {
+    let ADRuleError::Runtime { source, .. } = error else {
+        return None;
+    };
+    match source.downcast_ref()? {
+        FunctionError::MissingRules { missing } => Some(missing),
+        _ => None,
+    }
+}
+
 /// Missing rules, each once, in the order in which they were met.
 #[derive(Default)]
 pub(crate) struct MissingRules {
@@ -28,14 +40,20 @@ pub(crate) struct MissingRules {
 }
 
 impl MissingRules {
-    /// Takes note of a rule that is missing; any other error remains one.
+    /// Takes note of a rule that is missing, or of all those that the rule of a function lists; any
+    /// other error remains one.
     pub fn note(&mut self, error: ADRuleError) -> ADRuleResult<()> {
-        let ADRuleError::Unsupported { op, rule } = error else {
-            return Err(error);
+        let found = match error {
+            ADRuleError::Unsupported { op, rule } => vec![MissingRule { op, rule }],
+            error => match listed(&error) {
+                Some(missing) => missing.to_vec(),
+                None => return Err(error),
+            },
         };
-        let missing = MissingRule { op, rule };
-        if self.seen.insert(missing.clone()) {
-            self.list.push(missing);
+        for missing in found {
+            if self.seen.insert(missing.clone()) {
+                self.list.push(missing);
+            }
         }
         Ok(())
     }

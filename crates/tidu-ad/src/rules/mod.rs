@@ -22,5 +22,5 @@ pub use missing::MissingRule;
 pub use primitive::Primitive;
 
 pub(crate) use key::FIRST_RESERVED_PASS;
-pub(crate) use missing::MissingRules;
+pub(crate) use missing::{MissingRules, listed};
 pub(crate) use scope::{RuleScope, emit_sum};

@@ -47,7 +47,8 @@ pub type Apply<Op> = fn(&mut Terms<Op>, &Op, &[Term]) -> Option<Term>;
 pub struct AppliedRewrite<Op: GraphOperation> {
     /// The equation of the rule; `folding` and `exchange` for what needs none.
     pub equation: &'static str,
-    /// How far it holds.
+    /// How far `before` and `after` are equal: as far as the rule holds, or less where what it makes
+    /// was simplified in turn by rules that are less exact.
     pub exactness: Exactness,
     /// What stood there, its operands being simplified already.
     pub before: ValueKey<Op>,

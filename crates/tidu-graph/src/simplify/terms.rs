@@ -28,6 +28,9 @@ pub struct Terms<Op: GraphOperation> {
     level: Option<Exactness>,
     /// What is left for the operation that is being simplified.
     steps: usize,
+    /// The least exact rule that had a part in the rewrite that is being made: what a rule makes is
+    /// simplified in turn.
+    loosest: Exactness,
     log: Option<Vec<Step<Op>>>,
     /// The first thing that a rule did wrong: rules themselves cannot fail.
     error: Option<GraphError>,
@@ -137,6 +140,7 @@ impl<Op: GraphOperation> Terms<Op> {
             index: HashTable::new(),
             level,
             steps: 0,
+            loosest: Exactness::Exact,
             log: None,
             error: None,
         }
@@ -268,23 +272,19 @@ impl<Op: GraphOperation> Terms<Op> {
         if operation.output_count() != 1 {
             return None;
         }
-        let rules = operation
-            .rewrites()
-            .iter()
-            .filter(|r| !r.equation.starts_with("OFF"));
+        let rules = operation.rewrites().iter();
+        let outer = self.loosest;
         for rule in rules.filter(|rule| rule.exactness <= level) {
+            self.loosest = rule.exactness;
             if let Some(term) = (rule.apply)(self, operation, operands) {
                 self.steps = self.steps.saturating_sub(1);
-                self.note(
-                    rule.equation,
-                    rule.exactness,
-                    operation,
-                    operands,
-                    (0, term),
-                );
+                let exactness = self.loosest;
+                self.note(rule.equation, exactness, operation, operands, (0, term));
+                self.loosest = outer.max(exactness);
                 return Some(term);
             }
         }
+        self.loosest = outer;
         None
     }
 

@@ -8,7 +8,7 @@ use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::fixed::Slope::{MinusTimes, Same, Times};
 use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
-use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two};
+use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
 
 /// The number that the operation holds.
 pub(super) static CONSTANT: Definition = Definition::new("const", Constant, Jvp::Zero);
@@ -50,15 +50,17 @@ const ADD_RULES: &[Rule] = &[
     Rule::real_only("c·x + d·x = (c + d)·x", |t, _, x| {
         let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
         // As a sum, x + x is as short as it gets.
-        let same = x == y && (c, d) != (1.0, 1.0);
+        let same = x == y && (c, d) != (1.0, 1.0) && (c + d).is_finite();
         same.then(|| t.product(c + d, x))
     }),
     Rule::real_only("c + (d + x) = (c + d) + x", |t, _, x| {
         either(t, x, |t, c, sum| {
             let c = t.value(c)?;
             let (d, x) = t.shifted(sum)?;
-            let shift = t.number(c + d);
-            Some(t.apply(Add, &[shift, x]))
+            (c + d).is_finite().then(|| {
+                let shift = t.number(c + d);
+                t.apply(Add, &[shift, x])
+            })
         })
     }),
     Rule::real_only("(c + x) + y = c + (x + y)", |t, _, x| {
@@ -99,7 +101,7 @@ const SUB_RULES: &[Rule] = &[
     Rule::finite_only("x - x = 0", |t, _, x| (x[0] == x[1]).then(|| t.number(0.0))),
     Rule::real_only("c·x - d·x = (c - d)·x", |t, _, x| {
         let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
-        (x == y).then(|| t.product(c - d, x))
+        (x == y && (c - d).is_finite()).then(|| t.product(c - d, x))
     }),
     Rule::real_only("x - c = (-c) + x", |t, _, x| {
         let shift = t.value(x[1])?;
@@ -182,7 +184,7 @@ const MUL_RULES: &[Rule] = &[
     Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
         either(t, x, |t, c, x| {
             let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
-            Some(t.product(c * d, x))
+            keeps_digits(c, d).then(|| t.product(c * d, x))
         })
     }),
     Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
@@ -249,7 +251,7 @@ const DIV_RULES: &[Rule] = &[
     Rule::finite_only("x / x = 1", |t, _, x| (x[0] == x[1]).then(|| t.number(1.0))),
     Rule::real_only("x / c = (1 / c)·x", |t, _, x| {
         let inverse = t.value(x[1])?.recip();
-        Some(t.product(inverse, x[0]))
+        inverse.is_normal().then(|| t.product(inverse, x[0]))
     }),
     Rule::real_only("(c·x) / y = c·(x / y)", |t, _, x| {
         let (c, numerator) = t.scaled(x[0])?;

@@ -3,7 +3,17 @@
 use tidu::Function;
 use tidu::scalar::ScalarOp;
 
-const MODES: [Mode; 3] = [Mode::Grad, Mode::Jvp, Mode::Vjp];
+use super::linearize::recombined;
+
+const MODES: [Mode; 7] = [
+    Mode::Grad,
+    Mode::Jvp,
+    Mode::Vjp,
+    Mode::Linearize,
+    Mode::Transpose,
+    Mode::GradForward,
+    Mode::GradReverse,
+];
 const ORDERS: [[&str; 3]; 6] = [
     ["x", "y", "z"],
     ["x", "z", "y"],
@@ -18,6 +28,12 @@ enum Mode {
     Grad,
     Jvp,
     Vjp,
+    /// Split, and put together again.
+    Linearize,
+    /// The same, with the linear part transposed.
+    Transpose,
+    GradForward,
+    GradReverse,
 }
 
 impl Mode {
@@ -27,6 +43,15 @@ impl Mode {
             Mode::Grad => return f.grad(input).unwrap(),
             Mode::Jvp => f.jvp(input).unwrap(),
             Mode::Vjp => f.vjp(input).unwrap(),
+            Mode::Linearize => recombined(&f.linearize(input).unwrap(), false),
+            Mode::Transpose => recombined(&f.linearize(input).unwrap(), true),
+            Mode::GradForward | Mode::GradReverse => {
+                let way = match self {
+                    Mode::GradForward => tidu::Mode::Forward,
+                    _ => tidu::Mode::Reverse,
+                };
+                return f.within(&mut ()).mode(way).grad(input).unwrap();
+            }
         };
         let derivative = both.select_at(&[1]).unwrap();
         let seed = derivative.input_names().pop().unwrap();
@@ -38,19 +63,25 @@ fn parse(text: &str) -> Function<ScalarOp> {
     text.parse().unwrap()
 }
 
-/// All ∂³f/∂x∂y∂z at a point, in every order and by every choice of modes.
+/// All ∂³f/∂x∂y∂z at a point, by every choice of modes, in every order of inputs for the first three
+/// modes and in two orders for all.
 fn third_derivatives(f: &Function<ScalarOp>, at: &[f64]) -> Vec<f64> {
     let mut found = Vec::new();
-    for order in ORDERS {
-        for choice in 0..27 {
-            let modes = [MODES[choice % 3], MODES[choice / 3 % 3], MODES[choice / 9]];
+    let all = (0..343).map(|choice| [choice % 7, choice / 7 % 7, choice / 49]);
+    for (number, choice) in all.enumerate() {
+        let modes = choice.map(|mode| MODES[mode]);
+        let first_three = choice.iter().all(|mode| *mode < 3);
+        for (position, order) in ORDERS.into_iter().enumerate() {
+            if !first_three && position % 3 != number % 3 {
+                continue;
+            }
             let steps = modes.iter().zip(order);
             let third = steps.fold(f.clone(), |f, (mode, input)| mode.derive(&f, input));
             assert_eq!(third.input_names(), ["x", "y", "z"]);
             found.extend(third.compile().call(at).unwrap());
         }
     }
-    assert_eq!(found.len(), 6 * 27);
+    assert_eq!(found.len(), 2 * 343 + 4 * 27);
     found
 }
 
@@ -135,4 +166,31 @@ fn of_a_polynomial() {
     // And the derivative by y once more, which is zero.
     let fourth = Mode::Jvp.derive(&f.grad("y").unwrap(), "y");
     assert_eq!(fourth.compile().call(&[1.0, 2.0, 3.0]).unwrap(), [0.0]);
+}
+
+/// f = exp(x·y): ∂⁴f/∂x²∂y² = (2 + 4s + s²)·eˢ with s = x·y, by every choice of the first five modes.
+#[test]
+fn four_deep_in_every_mode() {
+    let f = parse(
+        "function {
+            input %0 = x
+            input %1 = y
+            %2 = mul %0, %1
+            %3 = exp %2
+            output %3 -> f
+        }",
+    );
+    let (x, y) = (0.7_f64, -1.3);
+    let s = x * y;
+    let mut found = Vec::new();
+    for choice in 0..625 {
+        let modes = [1, 5, 25, 125].map(|place| MODES[choice / place % 5]);
+        let order = ["xxyy", "xyxy", "xyyx", "yyxx", "yxyx"][choice % 5];
+        let inputs = (0..4).map(|at| &order[at..=at]);
+        let steps = modes.iter().zip(inputs);
+        let fourth = steps.fold(f.clone(), |f, (mode, input)| mode.derive(&f, input));
+        found.extend(fourth.compile().call(&[x, y]).unwrap());
+    }
+    // ∂ₓ²f = y²·eˢ; ∂ᵧ of it (2y + x·y²)·eˢ; again (2 + 2s + 2s + s²)·eˢ.
+    assert_all(&found, (2.0 + 4.0 * s + s * s) * s.exp());
 }

@@ -1,0 +1,126 @@
+//! What is declared of linearity is true, and what is emitted keeps to it.
+
+use tidu_graph::EvaluableGraphOperation;
+
+use crate::linearized_graph::LinearizedGraph;
+use crate::rules::Primitive;
+use crate::verify::{Linearity, verify_linear};
+
+use super::fault::{Checked, Fault, Verdict};
+use super::patterns::patterns;
+use super::probe::{Coordinates, Probe};
+use super::random::Random;
+use super::space::{combine, norm_of_all, show_all};
+
+/// Checks the roles and masks of first and second derivatives, and of a single operation the masks
+/// that it declares to be linear in.
+pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    operation: Option<&Op>,
+    random: &mut Random,
+) -> Checked {
+    if let Some(operation) = operation {
+        check_masks(probe, operation, random)?;
+    }
+    if probe.wrt.is_empty() {
+        return match operation.map(Primitive::linearity) {
+            None | Some(Linearity::Undeclared) => Ok(Verdict::NotApplicable),
+            Some(_) => Ok(Verdict::Holds),
+        };
+    }
+    check_maps("", probe)?;
+    let forward = probe.forward(&probe.random_tangents(random))?;
+    check_maps("second derivatives, forward first: ", &forward)?;
+    let reverse = probe.reverse(&probe.random_cotangents(random)?)?;
+    check_maps("second derivatives, reverse first: ", &reverse)?;
+    Ok(Verdict::Holds)
+}
+
+fn check_maps<Op: Primitive + EvaluableGraphOperation>(
+    place: &str,
+    probe: &Probe<'_, Op>,
+) -> Result<(), Box<Fault>> {
+    let linear = probe.linearize()?;
+    check_map(&format!("{place}the map of tangents"), &linear)?;
+    let transposed = probe.transpose(&linear)?;
+    check_map(&format!("{place}the map of cotangents"), &transposed)
+}
+
+fn check_map<Op: Primitive>(place: &str, map: &LinearizedGraph<Op>) -> Result<(), Box<Fault>> {
+    let report = verify_linear(map);
+    match report.is_clean() {
+        true => Ok(()),
+        false => Err(Fault::new(format!("{place} is not well-formed"))
+            .expected("no findings of `verify_linear`")
+            .found(report.to_string())),
+    }
+}
+
+/// Checks that the operation is linear in each set of operands that it declares to be linear in, the
+/// others being fixed.
+fn check_masks<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    operation: &Op,
+    random: &mut Random,
+) -> Result<(), Box<Fault>> {
+    let linearity = operation.linearity();
+    if linearity == Linearity::Undeclared {
+        return Ok(());
+    }
+    let operands = probe.values.len();
+    for active in patterns(&probe.wrt, random) {
+        let mask: Vec<bool> = (0..operands).map(|at| active.contains(&at)).collect();
+        if linearity.permits(&mask) {
+            check_mask(&probe.by(&active), random).map_err(|mut fault| {
+                fault.message = format!(
+                    "the operation is declared linear in operands {active:?}, but {}",
+                    fault.message
+                );
+                fault
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the operation itself is linear in the inputs of `probe.wrt`.
+fn check_mask<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    random: &mut Random,
+) -> Result<(), Box<Fault>> {
+    let (t, u) = (probe.random_tangents(random), probe.random_tangents(random));
+    let zero = combine(&t, -1.0, &t);
+    let factor = -random.between(2.0, 4.0);
+    let apply = |active: &Coordinates| {
+        let mut values = probe.values.clone();
+        for (&at, active) in probe.wrt.iter().zip(active) {
+            values[at] = probe.setting.space.operand(&values[at], active);
+        }
+        let results = probe.coordinates_at(&values)?;
+        Ok::<Coordinates, Box<Fault>>(results.into_iter().flatten().collect())
+    };
+    let fault = |message: &str, expected: &Coordinates, found: &Coordinates| {
+        let fault = Fault::new(message).expected(show_all(expected));
+        Err(fault.found(show_all(found)).along("t", &t).along("u", &u))
+    };
+    let at_zero = apply(&zero)?;
+    let nothing = combine(&at_zero, -1.0, &at_zero);
+    if at_zero.iter().flatten().any(|entry| *entry != 0.0) {
+        return fault("not zero at zero", &nothing, &at_zero);
+    }
+    let (at_t, at_u) = (apply(&t)?, apply(&u)?);
+    let magnitude = norm_of_all(&at_t) + norm_of_all(&at_u);
+    let (expected, found) = (
+        combine(&nothing, factor, &at_t),
+        apply(&combine(&zero, factor, &t))?,
+    );
+    if !probe.setting.all_near(&expected, &found, magnitude) {
+        let message = format!("f(a·t) is not a·f(t) for a = {factor}");
+        return fault(&message, &expected, &found);
+    }
+    let (expected, found) = (combine(&at_t, 1.0, &at_u), apply(&combine(&t, 1.0, &u))?);
+    if !probe.setting.all_near(&expected, &found, magnitude) {
+        return fault("f(t + u) is not f(t) + f(u)", &expected, &found);
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The derivatives of a single operation, for runtimes that apply operations one at a time.
+
+use std::sync::Arc;
+
+use tidu_graph::{Exactness, GraphBuilder, LocalValueId, Shade, ValueKey};
+
+use crate::function::{Function, FunctionError};
+use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
+use crate::rules::{ADKey, ADRuleKind, Primitive, RuleScope};
+use crate::transpose::try_linear_transpose_with_builder;
+
+/// The VJP of an operation y = f(x), at any x: (x, y, ȳ) ↦ x̄.
+///
+/// Results are given rather than computed again, so that what the function takes is what has to be
+/// kept from going forward: the residuals.
+#[derive(Clone, Debug)]
+pub struct OperationVjp<Op: Primitive> {
+    /// Inputs: all operands, all results, then the cotangents of the seeded results. Outputs: those
+    /// cotangents of active operands that are not symbolic zeros.
+    pub function: Function<Op>,
+    /// By operand: which output of the function is its cotangent; `None` for a symbolic zero, and for
+    /// an operand that is not active.
+    pub cotangents: Vec<Option<usize>>,
+}
+
+/// The JVP of an operation y = f(x), at any x: (x, y, ẋ) ↦ ẏ.
+#[derive(Clone, Debug)]
+pub struct OperationJvp<Op: Primitive> {
+    /// Inputs: all operands, all results, then the tangents of active operands. Outputs: those tangents
+    /// of results that are not symbolic zeros.
+    pub function: Function<Op>,
+    /// By result: which output of the function is its tangent; `None` for a symbolic zero.
+    pub tangents: Vec<Option<usize>>,
+}
+
+impl<Op: Primitive> OperationJvp<Op> {
+    /// Derives the JVP for tangents of operands that are `active`. Any `name` will do: inputs are named
+    /// after it.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::Rule`]: what a rule returns or does wrong.
+    pub fn derive(
+        operation: &Op,
+        name: &Op::InputKey,
+        active: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let keys = names(operation, name);
+        let linear = linearized(operation, &keys, active, ctx)?;
+        let graph = linear.as_graph();
+        let mut inputs = keys.clone();
+        let tangents = keys.iter().zip(active).filter(|(_, active)| **active);
+        inputs.extend(tangents.map(|(key, _)| key.tangent_of(0)));
+        let mut outputs = Vec::new();
+        let tangents = linear.tangent_outputs().iter().map(|tangent| {
+            let key = graph.values()[(*tangent)?].key.clone();
+            outputs.push((key, format!("d.{}", outputs.len())));
+            Some(outputs.len() - 1)
+        });
+        let tangents = tangents.collect();
+        let graphs = vec![Arc::new(graph.clone())];
+        Ok(Self {
+            function: Function::close(graphs, &inputs, outputs, Some(Exactness::Exact))?,
+            tangents,
+        })
+    }
+}
+
+impl<Op: Primitive> OperationVjp<Op> {
+    /// Derives the VJP by operands that are `active`, from cotangents of results that are `seeded`. Any
+    /// `name` will do: inputs are named after it.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::Rule`]: what a rule returns or does wrong.
+    pub fn derive(
+        operation: &Op,
+        name: &Op::InputKey,
+        active: &[bool],
+        seeded: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let keys = names(operation, name);
+        let linear = linearized(operation, &keys, active, ctx)?;
+        let mut glue = GraphBuilder::new();
+        glue.add_parent(Arc::new(linear.as_graph().clone()));
+        let mut inputs = keys.clone();
+        let mut seeds = Vec::new();
+        for (output, tangent) in linear.tangent_outputs().iter().enumerate() {
+            let key = name.cotangent_of(output);
+            let seed = seeded[output].then(|| glue.add_input(key.clone()));
+            if seeded[output] {
+                inputs.push(key);
+            }
+            if tangent.is_some() {
+                seeds.push(seed);
+            }
+        }
+        let found = try_linear_transpose_with_builder(&linear, &mut glue, &seeds, ctx)?;
+        let mut found = found.into_iter();
+        let mut outputs = Vec::new();
+        let cotangents = active.iter().enumerate().map(|(operand, active)| {
+            let id = active.then(|| found.next().flatten()).flatten()?;
+            outputs.push((glue.global_key(id).clone(), format!("ct.{operand}")));
+            Some(outputs.len() - 1)
+        });
+        let cotangents = cotangents.collect();
+        let graphs = vec![Arc::new(glue.build())];
+        Ok(Self {
+            function: Function::close(graphs, &inputs, outputs, Some(Exactness::Exact))?,
+            cotangents,
+        })
+    }
+}
+
+/// Names of the operands and results.
+fn names<Op: Primitive>(operation: &Op, name: &Op::InputKey) -> Vec<Op::InputKey> {
+    let count = operation.input_count() + operation.output_count();
+    (0..count).map(|at| name.residual_of(at)).collect()
+}
+
+/// The linear map of an operation whose operands and results are inputs of these names.
+fn linearized<Op: Primitive>(
+    operation: &Op,
+    keys: &[Op::InputKey],
+    active: &[bool],
+    ctx: &mut Op::ADContext,
+) -> Result<LinearizedGraph<Op>, FunctionError> {
+    let mut primal = GraphBuilder::new();
+    for key in keys {
+        primal.add_input(key.clone());
+    }
+    let primal = Arc::new(primal.build());
+    let mut builder = GraphBuilder::new();
+    builder.set_shade(Shade::Linear);
+    builder.add_parent(Arc::clone(&primal));
+    let values: Vec<ValueKey<Op>> = keys.iter().cloned().map(ValueKey::Input).collect();
+    let (operands, results) = values.split_at(operation.input_count());
+    let mut tangent_inputs = Vec::new();
+    let tangents = active.iter().zip(keys).map(|(active, key)| {
+        let id = active.then(|| builder.add_input(key.tangent_of(0)))?;
+        tangent_inputs.push((key.clone(), id));
+        Some(id)
+    });
+    let tangents: Vec<Option<LocalValueId>> = tangents.collect();
+    let mut scope = RuleScope::new(&mut builder, operation, ADRuleKind::Jvp, &tangents);
+    let returned = operation.try_jvp_rule(&mut scope, operands, results, &tangents, ctx)?;
+    let outputs = scope.finish(results.len(), returned)?;
+    builder.set_outputs(outputs.iter().copied().flatten().collect());
+    Ok(LinearizedGraph::new(
+        builder.build(),
+        vec![primal],
+        tangent_inputs,
+        outputs,
+        OutputLabels::Tangents,
+        Emissions::default(),
+    ))
+}

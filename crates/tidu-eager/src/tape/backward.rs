@@ -1,0 +1,499 @@
+//! Going backward through a tape.
+
+use std::ops::Range;
+use std::panic::Location;
+use std::sync::Arc;
+
+use tidu_ad::Primitive;
+use tidu_graph::{EvaluableGraphOperation, describe_operation};
+
+use super::engine::{Engine, Evaluate, Record};
+use super::storage::{Cursor, Kind, Storage};
+use super::template::{Flags, Program, Residual, Template};
+use super::{Tape, Var, find};
+use crate::Side;
+use crate::error::{EagerError, wrong_count};
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by each of `wrt`, for `outputs` of pairs (yᵢ, seedᵢ); `None` for
+    /// one that no output depends on.
+    ///
+    /// What it uses of the tape is freed: going through the same calls a second time is an error. See
+    /// [`backward_keeping`](Self::backward_keeping).
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`] for an output, or
+    /// one of `wrt`, that is no variable of this tape; [`EagerError::Freed`];
+    /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results;
+    /// [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
+    /// was.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the tape.
+    pub fn backward(
+        &mut self,
+        outputs: &[(&Var<Op>, Op::Operand)],
+        wrt: &[&Var<Op>],
+    ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
+        go_back(&mut Evaluate(self), outputs, wrt, false)
+    }
+
+    /// [`backward`](Self::backward), without freeing anything.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn backward_keeping(
+        &mut self,
+        outputs: &[(&Var<Op>, Op::Operand)],
+        wrt: &[&Var<Op>],
+    ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
+        go_back(&mut Evaluate(self), outputs, wrt, true)
+    }
+
+    /// [`backward`](Self::backward) with the gradients themselves recorded, so that one can go backward
+    /// from them: seeds and gradients are variables. Frees nothing. (PyTorch: `create_graph`.)
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn backward_recorded(
+        &mut self,
+        outputs: &[(&Var<Op>, Var<Op>)],
+        wrt: &[&Var<Op>],
+    ) -> Result<Vec<Option<Var<Op>>>, EagerError> {
+        for (position, (_, seed)) in outputs.iter().enumerate() {
+            if seed.requires_grad() {
+                self.check(seed, || format!("seed {position}"))?;
+            }
+        }
+        go_back(&mut Record(self), outputs, wrt, true)
+    }
+
+    /// Fails for what is no variable of this tape.
+    pub(super) fn check(
+        &self,
+        var: &Var<Op>,
+        place: impl Fn() -> String,
+    ) -> Result<(), EagerError> {
+        if !var.requires_grad() {
+            return Err(EagerError::ConstantVar { place: place() });
+        }
+        let checked = self.life.check(var.place);
+        checked.map_err(|fault| fault.of(place()))
+    }
+}
+
+/// One pass backward over a whole tape. What it has recorded is set aside meanwhile, so that whatever
+/// is recorded on the way comes after it.
+fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+    engine: &mut E,
+    outputs: &[(&Var<Op>, E::Value)],
+    wrt: &[&Var<Op>],
+    keep: bool,
+) -> Result<Vec<Option<E::Value>>, EagerError> {
+    for (position, (output, _)) in outputs.iter().enumerate() {
+        engine
+            .tape()
+            .check(output, || format!("output {position}"))?;
+    }
+    for (position, input) in wrt.iter().enumerate() {
+        engine.tape().check(input, || format!("input {position}"))?;
+    }
+    let paused = std::mem::replace(&mut engine.tape().paused, false);
+    let mut past = engine.tape().storage.set_aside();
+    let mut pass = Sweep::new(engine, &past, wrt, keep);
+    let seeded = outputs
+        .iter()
+        .try_for_each(|(output, seed)| pass.cotangents.add(output.index(), seed.clone(), engine));
+    let swept = seeded.and_then(|()| pass.sweep(&mut past, engine));
+    let tape = engine.tape();
+    tape.paused = paused;
+    tape.storage.join(past);
+    swept.map(|()| pass.gradients)
+}
+
+/// The cotangents of all values, as far as they have been added up.
+struct Cotangents<Op, Value> {
+    by_value: Vec<Option<Value>>,
+    add: Op,
+    sum: Vec<Value>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value> {
+    /// The one door by which a cotangent reaches a value, be it a seed or what a VJP computes.
+    #[inline]
+    fn add(
+        &mut self,
+        value: u32,
+        cotangent: Value,
+        engine: &mut impl Engine<Op, Value = Value>,
+    ) -> Result<(), EagerError> {
+        let place = &mut self.by_value[value as usize];
+        let sum = match place.take() {
+            None => cotangent,
+            Some(so_far) => {
+                self.sum.clear();
+                engine.apply(&self.add, &[&so_far, &cotangent], &mut self.sum)?;
+                let found = self.sum.len();
+                match (self.sum.pop(), found) {
+                    (Some(sum), 1) => sum,
+                    _ => {
+                        let add = describe_operation(&self.add);
+                        return Err(wrong_count(add, Side::Outputs, 1, found));
+                    }
+                }
+            }
+        };
+        *place = Some(sum);
+        Ok(())
+    }
+}
+
+/// One pass backward.
+struct Sweep<Op: Primitive, Value> {
+    keep: bool,
+    templates: Vec<Arc<Template<Op>>>,
+    cotangents: Cotangents<Op, Value>,
+    /// By value: whether it depends on one of the values to differentiate by.
+    wanted: Vec<bool>,
+    /// The values to differentiate by that are still to come, with their positions; those that come
+    /// next last.
+    ahead: Vec<(u32, usize)>,
+    gradients: Vec<Option<Value>>,
+    /// Whether some value has a hook.
+    hooked: bool,
+    /// Of the call at hand: the cotangents of its results, what was kept of it, and what instructions
+    /// have computed.
+    seeds: Vec<Option<Value>>,
+    kept: Vec<Value>,
+    computed: Vec<Value>,
+    results: Vec<Value>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
+    fn new<E: Engine<Op, Value = Value>>(
+        engine: &mut E,
+        past: &Storage<Op>,
+        wrt: &[&Var<Op>],
+        keep: bool,
+    ) -> Self {
+        let templates = engine.tape().templates.clone();
+        let values = past.values as usize;
+        let mut by_value = Vec::with_capacity(values);
+        by_value.resize_with(values, || None);
+        let mut wanted = vec![false; values];
+        wrt.iter()
+            .for_each(|var| wanted[var.index() as usize] = true);
+        past.mark_dependents(&mut wanted, &templates);
+        let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
+        ahead.sort_unstable();
+        Self {
+            keep,
+            templates,
+            cotangents: Cotangents {
+                by_value,
+                add: Op::add(),
+                sum: Vec::new(),
+            },
+            wanted,
+            ahead,
+            gradients: vec![None; wrt.len()],
+            hooked: !engine.tape().hooks.is_empty(),
+            seeds: Vec::new(),
+            kept: Vec::new(),
+            computed: Vec::new(),
+            results: Vec::new(),
+        }
+    }
+
+    /// The one walk behind every way to go backward: through all calls, from the last to the first.
+    fn sweep<E: Engine<Op, Value = Value>>(
+        &mut self,
+        storage: &mut Storage<Op>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let mut cursor = storage.end();
+        while cursor.nodes > 0 {
+            let after = cursor.values;
+            let node = storage.step_back(&mut cursor, &self.templates);
+            if self.hooked {
+                self.call_hooks(cursor.values..after, engine);
+            }
+            self.collect(cursor.values);
+            match node.kind() {
+                Kind::Leaf => {}
+                Kind::Segment => self.segment(storage, cursor, engine)?,
+                Kind::Call(template) => {
+                    let Some(vjp) = self.enter(template, cursor, storage, engine)? else {
+                        continue;
+                    };
+                    let template = Arc::clone(&self.templates[template]);
+                    if node.is_freed() {
+                        return Err(freed(template.describe()));
+                    }
+                    self.load(&template, cursor, storage, engine);
+                    if !self.keep {
+                        storage.nodes[cursor.nodes].free();
+                    }
+                    let location = storage.locations.get(cursor.nodes).copied().flatten();
+                    self.run(&template, vjp, location, engine)?;
+                    let operands = &storage.operands[cursor.operands..];
+                    self.hand_on(template.vjp(vjp), operands, engine)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls the hooks of values whose gradients are complete.
+    #[cold]
+    fn call_hooks<E: Engine<Op, Value = Value>>(&mut self, values: Range<u32>, engine: &mut E) {
+        for value in values {
+            let Some(gradient) = &mut self.cotangents.by_value[value as usize] else {
+                continue;
+            };
+            let operand = engine.operand(gradient).clone();
+            if let Some(replaced) = engine.tape().call_hooks(value, &operand) {
+                *gradient = engine.constant(replaced);
+            }
+        }
+    }
+
+    /// Takes the gradients by values from `first` on: whatever could add to them has been gone
+    /// through.
+    #[inline]
+    fn collect(&mut self, first: u32) {
+        while let Some(&(value, position)) = self.ahead.last()
+            && value >= first
+        {
+            self.ahead.pop();
+            self.gradients[position] = self.cotangents.by_value[value as usize].clone();
+        }
+    }
+
+    /// Takes the cotangents of a call's results and chooses the VJP for those that are there and for
+    /// what is wanted; `None` if nothing is there, or nothing wanted.
+    #[inline]
+    fn enter<E: Engine<Op, Value = Value>>(
+        &mut self,
+        id: usize,
+        at: Cursor,
+        storage: &Storage<Op>,
+        engine: &mut E,
+    ) -> Result<Option<usize>, EagerError> {
+        let template = &self.templates[id];
+        let operands = &storage.operands[at.operands..][..template.active_count as usize];
+        let first = at.values as usize;
+        let cotangents = &mut self.cotangents.by_value[first..first + template.outputs as usize];
+        self.seeds.clear();
+        self.seeds.extend(cotangents.iter_mut().map(Option::take));
+        let seeded = self.seeds.iter().filter(|seed| seed.is_some()).count();
+        let wanted = operands
+            .iter()
+            .filter(|&&operand| self.wanted[operand as usize]);
+        let wanted = wanted.count();
+        if seeded == 0 || wanted == 0 {
+            return Ok(None);
+        }
+        let visible = template.visible as usize;
+        let whole = self.seeds[..visible].iter().all(Option::is_some);
+        if whole && (seeded, wanted) == (visible, operands.len()) {
+            return Ok(Some(Template::<Op>::WHOLE));
+        }
+        let seeded: Flags = self.seeds.iter().map(Option::is_some).collect();
+        let wanted = operands
+            .iter()
+            .map(|&operand| self.wanted[operand as usize]);
+        self.variant(id, &seeded, &wanted.collect::<Flags>(), engine)
+            .map(Some)
+    }
+
+    /// The VJP for a choice of seeds and cotangents, derived if need be.
+    #[cold]
+    fn variant<E: Engine<Op, Value = Value>>(
+        &mut self,
+        id: usize,
+        seeded: &[bool],
+        wanted: &[bool],
+        engine: &mut E,
+    ) -> Result<usize, EagerError> {
+        if let Some(known) = self.templates[id].find(seeded, wanted) {
+            return Ok(known);
+        }
+        let tape = engine.tape();
+        let template = Arc::make_mut(&mut self.templates[id]);
+        let variant = template.derive_for(seeded, wanted, &tape.name, &mut tape.ad_ctx)?;
+        tape.templates[id] = Arc::clone(&self.templates[id]);
+        Ok(variant)
+    }
+
+    /// Takes what was kept of a call, or copies it.
+    #[inline]
+    fn load<E: Engine<Op, Value = Value>>(
+        &mut self,
+        template: &Template<Op>,
+        at: Cursor,
+        storage: &mut Storage<Op>,
+        engine: &E,
+    ) {
+        let residuals = &mut storage.residuals[at.residuals..][..template.residuals.len()];
+        let operands = &storage.operands[at.operands..];
+        self.kept.clear();
+        for (residual, which) in residuals.iter_mut().zip(&template.residuals) {
+            let value = take_or_copy(residual, self.keep);
+            let index = || match *which {
+                Residual::Output(output) => at.values + output,
+                Residual::Operand(operand) => template.place_of(operand as usize, operands),
+            };
+            self.kept.push(engine.residual(value, index));
+        }
+    }
+
+    /// Runs the instructions of a VJP.
+    #[inline]
+    fn run<E: Engine<Op, Value = Value>>(
+        &mut self,
+        template: &Template<Op>,
+        vjp: usize,
+        location: Option<&'static Location<'static>>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        self.computed.clear();
+        for instruction in &template.vjp(vjp).instructions {
+            let operation = &instruction.operation;
+            let get = |place| find(place, &self.kept, &self.seeds, &self.computed);
+            // The usual numbers of operands need no list.
+            match instruction.operands[..] {
+                [x] => engine.apply(operation, &[get(x)], &mut self.results)?,
+                [x, y] => engine.apply(operation, &[get(x), get(y)], &mut self.results)?,
+                ref more => {
+                    let more: Vec<&Value> = more.iter().map(|&place| get(place)).collect();
+                    engine.apply(operation, &more, &mut self.results)?;
+                }
+            }
+            let (expected, found) = (instruction.results as usize, self.results.len());
+            if expected != found {
+                let operation = describe_operation(operation);
+                return Err(wrong_count(operation, Side::Outputs, expected, found));
+            }
+            for result in &self.results {
+                engine.check(result, operation, template, location)?;
+            }
+            self.computed.append(&mut self.results);
+        }
+        Ok(())
+    }
+
+    /// Adds what a VJP has computed to the cotangents of the operands.
+    #[inline]
+    fn hand_on<E: Engine<Op, Value = Value>>(
+        &mut self,
+        vjp: &Program<Op>,
+        operands: &[u32],
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        for (&operand, place) in operands.iter().zip(&vjp.outputs) {
+            if let Some(place) = *place {
+                let cotangent = find(place, &self.kept, &self.seeds, &self.computed);
+                self.cotangents.add(operand, cotangent.clone(), engine)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a segment again, recording, and goes backward through what it recorded.
+    fn segment<E: Engine<Op, Value = Value>>(
+        &mut self,
+        storage: &mut Storage<Op>,
+        at: Cursor,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let segment = &mut storage.segments[at.segments];
+        let results = at.values as usize..(at.values + segment.outputs) as usize;
+        let seeds = self.cotangents.by_value[results].iter_mut();
+        let seeds: Vec<Option<Value>> = seeds.map(Option::take).collect();
+        if seeds.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let body = match self.keep {
+            true => segment.body.clone(),
+            false => segment.body.take(),
+        };
+        let body = body.ok_or_else(|| freed("a segment".into()))?;
+        let count = segment.operands as usize;
+        let kept = storage.residuals[at.residuals..][..count].iter_mut();
+        let operands = kept.zip(&storage.operands[at.operands..]);
+        let operands = operands.map(|(kept, &index)| Var {
+            value: take_or_copy(kept, self.keep),
+            place: engine.tape().place_at(index),
+        });
+        let operands: Vec<Var<Op>> = operands.collect();
+
+        let before = engine.tape().storage.set_aside();
+        let first = before.values;
+        let results = body(engine.tape(), &operands);
+        let mut again = engine.tape().storage.set_aside();
+        let outcome = results.and_then(|results| self.inside(&mut again, &results, seeds, engine));
+        let tape = engine.tape();
+        if E::RECORDS {
+            tape.storage.join(again);
+            tape.storage.join(before);
+        } else {
+            // Nothing of it remains, and its indices are given out again.
+            tape.storage = before;
+            tape.life.cut(first);
+            self.cotangents.by_value.truncate(first as usize);
+            self.wanted.truncate(first as usize);
+        }
+        outcome
+    }
+
+    /// Goes backward through a segment that was run again.
+    fn inside<E: Engine<Op, Value = Value>>(
+        &mut self,
+        again: &mut Storage<Op>,
+        results: &[Var<Op>],
+        seeds: Vec<Option<Value>>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        if results.len() != seeds.len() {
+            let (expected, found) = (seeds.len(), results.len());
+            return Err(wrong_count(
+                "a segment".into(),
+                Side::Outputs,
+                expected,
+                found,
+            ));
+        }
+        let known = self.templates.len();
+        self.templates
+            .extend(engine.tape().templates[known..].iter().cloned());
+        let values = again.values as usize;
+        self.cotangents.by_value.resize_with(values, || None);
+        self.wanted.resize(values, false);
+        again.mark_dependents(&mut self.wanted, &self.templates);
+        for (result, seed) in results.iter().zip(seeds) {
+            if let Some(seed) = seed.filter(|_| result.requires_grad()) {
+                self.cotangents.add(result.index(), seed, engine)?;
+            }
+        }
+        self.sweep(again, engine)
+    }
+}
+
+/// What was kept of a call that is not freed.
+#[inline]
+fn take_or_copy<T: Clone>(kept: &mut Option<T>, keep: bool) -> T {
+    let value = match keep {
+        true => kept.clone(),
+        false => kept.take(),
+    };
+    value.expect("a call that is not freed has all that was kept of it")
+}
+
+fn freed(operation: String) -> EagerError {
+    EagerError::Freed { operation }
+}

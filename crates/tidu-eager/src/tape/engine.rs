@@ -1,0 +1,156 @@
+//! What going backward computes with: operands alone, or variables whose making is recorded.
+
+use std::panic::Location;
+
+use tidu_ad::Primitive;
+use tidu_graph::{EvaluableGraphOperation, describe_operation};
+
+use super::template::Template;
+use super::{Tape, Var};
+use crate::error::EagerError;
+
+/// What going backward computes with.
+pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
+    type Value: Clone;
+
+    /// Whether what is computed is part of the tape afterwards.
+    const RECORDS: bool;
+
+    /// A value that was kept, whose index on the tape is `index`.
+    fn residual(&self, value: Op::Operand, index: impl FnOnce() -> u32) -> Self::Value;
+
+    /// A value that depends on nothing.
+    fn constant(&self, value: Op::Operand) -> Self::Value;
+
+    fn operand<'a>(&self, value: &'a Self::Value) -> &'a Op::Operand;
+
+    /// Appends the results of an operation.
+    fn apply(
+        &mut self,
+        operation: &Op,
+        operands: &[&Self::Value],
+        results: &mut Vec<Self::Value>,
+    ) -> Result<(), EagerError>;
+
+    /// Fails for a value that the tape is to stop at.
+    fn check(
+        &self,
+        computed: &Self::Value,
+        instruction: &Op,
+        template: &Template<Op>,
+        location: Option<&'static Location<'static>>,
+    ) -> Result<(), EagerError>;
+
+    fn tape(&mut self) -> &mut Tape<Op>;
+}
+
+/// Computes.
+pub(super) struct Evaluate<'a, Op: Primitive + EvaluableGraphOperation>(pub &'a mut Tape<Op>);
+
+/// Computes and records.
+pub(super) struct Record<'a, Op: Primitive + EvaluableGraphOperation>(pub &'a mut Tape<Op>);
+
+impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
+    type Value = Op::Operand;
+    const RECORDS: bool = false;
+
+    #[inline]
+    fn residual(&self, value: Op::Operand, _index: impl FnOnce() -> u32) -> Op::Operand {
+        value
+    }
+
+    fn constant(&self, value: Op::Operand) -> Op::Operand {
+        value
+    }
+
+    fn operand<'a>(&self, value: &'a Op::Operand) -> &'a Op::Operand {
+        value
+    }
+
+    #[inline]
+    fn apply(
+        &mut self,
+        operation: &Op,
+        operands: &[&Op::Operand],
+        results: &mut Vec<Op::Operand>,
+    ) -> Result<(), EagerError> {
+        operation.eval_into(&mut self.0.ctx, operands, results);
+        Ok(())
+    }
+
+    #[inline]
+    fn check(
+        &self,
+        computed: &Op::Operand,
+        instruction: &Op,
+        template: &Template<Op>,
+        location: Option<&'static Location<'static>>,
+    ) -> Result<(), EagerError> {
+        match &self.0.watch {
+            None => Ok(()),
+            Some(watch) => watch.check_cotangent(
+                self.operand(computed),
+                || describe_operation(instruction),
+                || template.describe(),
+                location,
+            ),
+        }
+    }
+
+    fn tape(&mut self) -> &mut Tape<Op> {
+        self.0
+    }
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
+    type Value = Var<Op>;
+    const RECORDS: bool = true;
+
+    fn residual(&self, value: Op::Operand, index: impl FnOnce() -> u32) -> Var<Op> {
+        Var {
+            value,
+            place: self.0.place_at(index()),
+        }
+    }
+
+    fn constant(&self, value: Op::Operand) -> Var<Op> {
+        Var::constant(value)
+    }
+
+    fn operand<'a>(&self, value: &'a Var<Op>) -> &'a Op::Operand {
+        value.value()
+    }
+
+    fn apply(
+        &mut self,
+        operation: &Op,
+        operands: &[&Var<Op>],
+        results: &mut Vec<Var<Op>>,
+    ) -> Result<(), EagerError> {
+        results.extend(self.0.apply(operation.clone(), operands)?);
+        Ok(())
+    }
+
+    #[inline]
+    fn check(
+        &self,
+        computed: &Var<Op>,
+        instruction: &Op,
+        template: &Template<Op>,
+        location: Option<&'static Location<'static>>,
+    ) -> Result<(), EagerError> {
+        match &self.0.watch {
+            None => Ok(()),
+            Some(watch) => watch.check_cotangent(
+                self.operand(computed),
+                || describe_operation(instruction),
+                || template.describe(),
+                location,
+            ),
+        }
+    }
+
+    fn tape(&mut self) -> &mut Tape<Op> {
+        self.0
+    }
+}

@@ -1,0 +1,153 @@
+//! Forward mode: tangents that ride along.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use tidu_ad::{OperationJvp, Primitive};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
+
+use super::template::{Flags, Place, Program, lower};
+use super::{Tape, Var, find};
+use crate::error::EagerError;
+
+/// A value with a tangent; without one, the tangent is a symbolic zero. See [`Tape::apply_forward`].
+pub struct Dual<Op: GraphOperation> {
+    /// The value.
+    pub primal: Var<Op>,
+    /// The direction in which it moves.
+    pub tangent: Option<Var<Op>>,
+}
+
+/// The JVP of an operation for some operands that have tangents.
+pub(super) struct Jvp<Op> {
+    operation: Op,
+    active: Flags,
+    program: Program<Op>,
+}
+
+impl<Op: GraphOperation> Dual<Op> {
+    /// A value that does not move.
+    pub fn constant(primal: Var<Op>) -> Self {
+        Self {
+            primal,
+            tangent: None,
+        }
+    }
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// The results of an operation with their tangents: forward mode. Both are recorded as what they
+    /// are, so that one can go backward from a tangent; under [`no_grad`](Self::no_grad) nothing is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`apply`](Self::apply).
+    ///
+    /// # Example
+    ///
+    /// d sin(x)/dx = cos x at 0, and, going backward from it, -sin x:
+    ///
+    /// ```
+    /// # use tidu_eager::{Dual, KeySource, Tape, Var};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let x = tape.leaf(0.5);
+    /// let moving = Dual { primal: x.clone(), tangent: Some(Var::constant(1.0)) };
+    /// let sin = tape.apply_forward(ScalarOp::Sin, &[&moving])?.remove(0);
+    /// let slope = sin.tangent.unwrap();
+    /// assert_eq!(*slope.value(), 0.5_f64.cos());
+    /// assert_eq!(tape.backward(&[(&slope, 1.0)], &[&x])?, [Some(-0.5_f64.sin())]);
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    #[track_caller]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "an operation is made for the call"
+    )]
+    pub fn apply_forward(
+        &mut self,
+        operation: Op,
+        operands: &[&Dual<Op>],
+    ) -> Result<Vec<Dual<Op>>, EagerError> {
+        let primals: Vec<&Var<Op>> = operands.iter().map(|dual| &dual.primal).collect();
+        let results = self.apply(operation.clone(), &primals)?;
+        let active: Flags = operands.iter().map(|dual| dual.tangent.is_some()).collect();
+        if !active.contains(&true) {
+            return Ok(results.into_iter().map(Dual::constant).collect());
+        }
+        let jvp = self.jvp(&operation, &active)?;
+        let kept = primals.into_iter().chain(&results).cloned();
+        let kept: Vec<Var<Op>> = kept.collect();
+        let seeds: Vec<Option<Var<Op>>> =
+            operands.iter().map(|dual| dual.tangent.clone()).collect();
+        let mut computed = Vec::new();
+        for instruction in &jvp.program.instructions {
+            let operands = instruction.operands.iter();
+            let operands: Vec<&Var<Op>> = operands
+                .map(|&place| find(place, &kept, &seeds, &computed))
+                .collect();
+            let results = self.apply(instruction.operation.clone(), &operands)?;
+            computed.extend(results);
+        }
+        let tangents = jvp.program.outputs.iter();
+        let tangents = tangents.map(|place| {
+            let place = (*place)?;
+            Some(find(place, &kept, &seeds, &computed).clone())
+        });
+        let duals = results.into_iter().zip(tangents);
+        Ok(duals
+            .map(|(primal, tangent)| Dual { primal, tangent })
+            .collect())
+    }
+
+    /// The JVP of an operation, derived once.
+    fn jvp(&mut self, operation: &Op, active: &Flags) -> Result<Arc<Jvp<Op>>, EagerError> {
+        let is_this = |jvp: &&Arc<Jvp<Op>>| jvp.operation == *operation && jvp.active == *active;
+        if let Some(known) = self.jvps.iter().find(is_this) {
+            return Ok(Arc::clone(known));
+        }
+        let derived = OperationJvp::derive(operation, &self.name, active, &mut self.ad_ctx);
+        let derived = derived.map_err(|source| EagerError::Derive {
+            operation: describe_operation(operation),
+            source: Box::new(source),
+        })?;
+        let values = operation.input_count() + operation.output_count();
+        let values = (0..values as u32).map(|at| Some(Place::Residual(at)));
+        let tangents = (0..active.len()).filter(|&at| active[at]);
+        let tangents = tangents.map(|at| Some(Place::Seed(at as u32)));
+        let outputs = derived.tangents.iter().copied();
+        let program = lower(&derived.function, values.chain(tangents), outputs);
+        let jvp = Arc::new(Jvp {
+            operation: operation.clone(),
+            active: active.clone(),
+            program: program.expect("every input of a JVP has a place"),
+        });
+        self.jvps.push(Arc::clone(&jvp));
+        Ok(jvp)
+    }
+}
+
+impl<Op: GraphOperation> Clone for Dual<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            primal: self.primal.clone(),
+            tangent: self.tangent.clone(),
+        }
+    }
+}
+
+impl<Op: GraphOperation<Operand: Debug>> Debug for Dual<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dual")
+            .field("primal", &self.primal)
+            .field("tangent", &self.tangent)
+            .finish()
+    }
+}

@@ -1,0 +1,153 @@
+//! How long places on a tape are good for.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::storage::Cursor;
+use super::{Place, Tape};
+use crate::error::EagerError;
+use tidu_ad::Primitive;
+use tidu_graph::EvaluableGraphOperation;
+
+/// A position on a tape, to cut it back to. See [`Tape::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    cursor: Cursor,
+    /// Of the last value before it, so that a mark that was itself cut off is recognised.
+    place: Place,
+}
+
+/// Which places are good.
+///
+/// Cutting a tape back begins a new epoch; a place is good if the epoch in which it was made is still the
+/// one to which its index belongs.
+pub(super) struct Life {
+    tape: u32,
+    /// The first index of each epoch that has any, ascending.
+    epochs: Vec<(u32, u32)>,
+    epoch: u32,
+}
+
+/// Why a place is not good.
+#[derive(Clone, Copy)]
+pub(super) enum Fault {
+    Foreign,
+    Stale,
+}
+
+/// Tapes are told apart by number. Nothing else depends on it.
+static TAPES: AtomicU32 = AtomicU32::new(1);
+
+impl Life {
+    pub fn new() -> Self {
+        Self {
+            tape: TAPES.fetch_add(1, Ordering::Relaxed),
+            epochs: vec![(0, 0)],
+            epoch: 0,
+        }
+    }
+
+    pub fn place(&self, index: u32) -> Place {
+        Place {
+            index,
+            tape: self.tape,
+            epoch: self.epoch,
+        }
+    }
+
+    /// The place of a value that is there already.
+    pub fn place_at(&self, index: u32) -> Place {
+        Place {
+            epoch: self.epoch_of(index),
+            ..self.place(index)
+        }
+    }
+
+    /// Whether a place, which is not that of a constant, is good.
+    #[inline]
+    pub fn check(&self, place: Place) -> Result<(), Fault> {
+        if place.tape != self.tape {
+            return Err(Fault::Foreign);
+        }
+        let (first, epoch) = self.epochs[self.epochs.len() - 1];
+        match place.index >= first {
+            true if place.epoch == epoch => Ok(()),
+            true => Err(Fault::Stale),
+            false => self.check_earlier(place),
+        }
+    }
+
+    #[cold]
+    fn check_earlier(&self, place: Place) -> Result<(), Fault> {
+        match self.epoch_of(place.index) == place.epoch {
+            true => Ok(()),
+            false => Err(Fault::Stale),
+        }
+    }
+
+    fn epoch_of(&self, index: u32) -> u32 {
+        let after = self.epochs.partition_point(|(first, _)| *first <= index);
+        self.epochs[after - 1].1
+    }
+
+    /// Indices from here on are given out again.
+    pub fn cut(&mut self, values: u32) {
+        while self
+            .epochs
+            .last()
+            .is_some_and(|(first, _)| *first >= values)
+        {
+            self.epochs.pop();
+        }
+        self.epoch += 1;
+        self.epochs.push((values, self.epoch));
+    }
+}
+
+impl Fault {
+    pub fn of(self, place: String) -> EagerError {
+        match self {
+            Fault::Foreign => EagerError::ForeignVar { place },
+            Fault::Stale => EagerError::StaleVar { place },
+        }
+    }
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// The present end of the tape.
+    pub fn mark(&self) -> Mark {
+        let cursor = self.storage.end();
+        let last = cursor.values.saturating_sub(1);
+        Mark {
+            cursor,
+            place: self.life.place_at(last),
+        }
+    }
+
+    /// Forgets everything that came after a mark; variables from there on are stale. Memory is kept
+    /// for what comes next.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::ForeignVar`] and [`EagerError::StaleVar`] for a mark of another tape, or one that was
+    /// itself forgotten.
+    pub fn rewind(&mut self, mark: Mark) -> Result<(), EagerError> {
+        let is_start = mark.cursor.values == 0 && mark.place.tape == self.life.tape;
+        if !is_start {
+            let checked = self.life.check(mark.place);
+            checked.map_err(|fault| fault.of("the mark to go back to".into()))?;
+        }
+        self.cut(mark.cursor);
+        Ok(())
+    }
+
+    /// Forgets everything. All variables are stale, but for constants.
+    pub fn clear(&mut self) {
+        self.cut(Cursor::default());
+    }
+
+    fn cut(&mut self, to: Cursor) {
+        self.storage.truncate(to);
+        self.hooks.retain(|(value, _)| *value < to.values);
+        self.life.cut(to.values);
+    }
+}

@@ -1,0 +1,154 @@
+//! Segments: parts of a computation of which only the ends are kept.
+
+use std::sync::Arc;
+
+use tidu_ad::Primitive;
+use tidu_graph::EvaluableGraphOperation;
+
+use super::{CONSTANT, Place, Tape, Var};
+use crate::error::EagerError;
+use crate::{Side, error::wrong_count};
+
+/// A part of a computation that going backward runs again.
+pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
+    /// `None` once going backward has used it.
+    pub body: Option<Arc<Body<Op>>>,
+    pub operands: u32,
+    pub outputs: u32,
+}
+
+pub(super) type Body<Op> =
+    dyn Fn(&mut Tape<Op>, &[Var<Op>]) -> Result<Vec<Var<Op>>, EagerError> + Send + Sync;
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// Runs a part of a computation and keeps nothing of it but its operands: going backward runs it
+    /// again, recording, and goes backward through that. Gradients are the same to the last bit.
+    ///
+    /// `body` is given `operands` and returns results; it may also use other variables of the tape. It
+    /// must compute the same each time. (JAX: `jax.checkpoint`.)
+    ///
+    /// # Errors
+    ///
+    /// Those of `body`; [`EagerError::ForeignVar`], [`EagerError::StaleVar`].
+    ///
+    /// # Complexity
+    ///
+    /// The computation once more, going backward; memory for the operands only.
+    pub fn checkpoint(
+        &mut self,
+        operands: &[&Var<Op>],
+        body: impl Fn(&mut Self, &[Var<Op>]) -> Result<Vec<Var<Op>>, EagerError> + Send + Sync + 'static,
+    ) -> Result<Vec<Var<Op>>, EagerError> {
+        self.run_segment(operands, Arc::new(body))
+    }
+
+    /// Repeats a step: state ↦ step(state, i) for i = 0, …, `steps` - 1, and returns the last state. Every
+    /// √steps steps are a [`checkpoint`](Self::checkpoint), so that memory grows like √steps only.
+    ///
+    /// # Errors
+    ///
+    /// As for [`checkpoint`](Self::checkpoint); [`EagerError::WrongValueCount`] for a step that returns
+    /// another number of values than it is given.
+    ///
+    /// # Example
+    ///
+    /// x ↦ x + h·sin x, a thousand times:
+    ///
+    /// ```
+    /// # use tidu_eager::KeySource;
+    /// # use tidu_eager::{Tape, Var};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let start = tape.leaf(0.5);
+    /// let h = Var::constant(1e-3);
+    /// let end = tape.iterate(1000, &[&start], move |tape, state, _| {
+    ///     let slope = tape.apply_one(ScalarOp::Sin, &[&state[0]])?;
+    ///     let change = tape.apply_one(ScalarOp::Mul, &[&h, &slope])?;
+    ///     Ok(vec![tape.apply_one(ScalarOp::Add, &[&state[0], &change])?])
+    /// })?;
+    /// let gradient = tape.backward(&[(&end[0], 1.0)], &[&start])?[0].unwrap();
+    /// // d(end)/d(start) → sin(end)/sin(start) as h → 0.
+    /// assert!((gradient - end[0].value().sin() / 0.5_f64.sin()).abs() < 1e-3);
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn iterate(
+        &mut self,
+        steps: usize,
+        state: &[&Var<Op>],
+        step: impl Fn(&mut Self, &[Var<Op>], usize) -> Result<Vec<Var<Op>>, EagerError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<Vec<Var<Op>>, EagerError> {
+        let step = Arc::new(step);
+        let count = state.len();
+        let mut state: Vec<Var<Op>> = state.iter().map(|var| (*var).clone()).collect();
+        let length = steps.isqrt().max(1);
+        for first in (0..steps).step_by(length) {
+            let step = Arc::clone(&step);
+            let body = move |tape: &mut Self, start: &[Var<Op>]| {
+                let mut state = start.to_vec();
+                for at in first..steps.min(first + length) {
+                    state = step(tape, &state, at)?;
+                    if state.len() != count {
+                        let found = state.len();
+                        return Err(wrong_count("a step".into(), Side::Outputs, count, found));
+                    }
+                }
+                Ok(state)
+            };
+            let operands: Vec<&Var<Op>> = state.iter().collect();
+            state = self.run_segment(&operands, Arc::new(body))?;
+        }
+        Ok(state)
+    }
+
+    fn run_segment(
+        &mut self,
+        operands: &[&Var<Op>],
+        body: Arc<Body<Op>>,
+    ) -> Result<Vec<Var<Op>>, EagerError> {
+        for (position, operand) in operands.iter().enumerate() {
+            if operand.requires_grad() {
+                self.check(operand, || format!("operand {position} of a segment"))?;
+            }
+        }
+        let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
+        let results = self.no_grad(|tape| body(tape, &given))?;
+        if self.paused {
+            return Ok(results);
+        }
+        for operand in operands {
+            self.storage.operands.push(operand.index());
+            self.storage.residuals.push(Some(operand.value().clone()));
+        }
+        let first = self.storage.push_segment(Segment {
+            body: Some(body),
+            operands: operands.len() as u32,
+            outputs: results.len() as u32,
+        });
+        let places = (first..).map(|index| self.life.place(index));
+        let results = results.into_iter().zip(places);
+        Ok(results
+            .map(|(result, place)| Var {
+                value: result.value,
+                place,
+            })
+            .collect())
+    }
+
+    /// The place of a value that is there already, or of a constant.
+    pub(super) fn place_at(&self, index: u32) -> Place {
+        match index {
+            CONSTANT => Place::NONE,
+            index => self.life.place_at(index),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a tape holds of each call, in parallel lists.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use tidu_ad::Primitive;
+use tidu_graph::EvaluableGraphOperation;
+
+use super::segment::Segment;
+use super::structure::Argument;
+use super::template::Template;
+
+/// What a tape holds of each call, in parallel lists: a call takes four bytes, four for each active
+/// operand, and its residuals. How many of each a call has, its template says, so that nothing
+/// points anywhere: whoever goes through the calls in reverse counts down.
+pub(super) struct Storage<Op: Primitive + EvaluableGraphOperation> {
+    pub nodes: Vec<Node>,
+    /// Indices of values: the active operands of calls, all operands of segments.
+    pub operands: Vec<u32>,
+    /// `None` once going backward has used it.
+    pub residuals: Vec<Option<Op::Operand>>,
+    pub segments: Vec<Segment<Op>>,
+    /// Where each node was recorded, while a tape is watched; shorter than `nodes` if it was not yet.
+    pub locations: Vec<Option<&'static Location<'static>>>,
+    /// Whether `arguments` are kept.
+    pub keeps_structure: bool,
+    /// What calls were applied to, if that is kept: all operands of calls, the values of leaves.
+    pub arguments: Vec<Argument<Op::Operand>>,
+    /// The index of the first value.
+    pub first_value: u32,
+    /// The index after the last value.
+    pub values: u32,
+}
+
+/// A call, by its template, or something else that has values.
+#[derive(Clone, Copy)]
+pub(super) struct Node(u32);
+
+pub(super) enum Kind {
+    Leaf,
+    Segment,
+    /// The index of a template.
+    Call(usize),
+}
+
+const LEAF: u32 = u32::MAX;
+const SEGMENT: u32 = u32::MAX - 1;
+/// Set for a call whose residuals are gone.
+const FREED: u32 = 1 << 31;
+
+/// A position in every list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub nodes: usize,
+    pub operands: usize,
+    pub residuals: usize,
+    pub segments: usize,
+    pub arguments: usize,
+    pub values: u32,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
+    /// Holds nothing; values are numbered from `first_value`.
+    pub fn new(first_value: u32) -> Self {
+        Self {
+            nodes: Vec::new(),
+            operands: Vec::new(),
+            residuals: Vec::new(),
+            segments: Vec::new(),
+            locations: Vec::new(),
+            keeps_structure: false,
+            arguments: Vec::new(),
+            first_value,
+            values: first_value,
+        }
+    }
+
+    /// Returns the index of the leaf.
+    pub fn push_leaf(&mut self) -> u32 {
+        self.push_node(LEAF, 1)
+    }
+
+    /// Adds a segment whose operands and residuals are there already, and returns the index of its
+    /// first result.
+    pub fn push_segment(&mut self, segment: Segment<Op>) -> u32 {
+        let outputs = segment.outputs;
+        self.segments.push(segment);
+        self.push_node(SEGMENT, outputs)
+    }
+
+    /// Adds a call whose operands and residuals are there already, and returns the index of its first
+    /// result.
+    #[inline]
+    pub fn push_node(&mut self, template: u32, outputs: u32) -> u32 {
+        self.nodes.push(Node(template));
+        let first = self.values;
+        self.values += outputs;
+        first
+    }
+
+    /// Notes where the last node was recorded.
+    pub fn locate(&mut self, location: &'static Location<'static>) {
+        self.locations.resize(self.nodes.len() - 1, None);
+        self.locations.push(Some(location));
+    }
+
+    pub fn end(&self) -> Cursor {
+        Cursor {
+            nodes: self.nodes.len(),
+            operands: self.operands.len(),
+            residuals: self.residuals.len(),
+            segments: self.segments.len(),
+            arguments: self.arguments.len(),
+            values: self.values,
+        }
+    }
+
+    /// Moves to the node before, and returns it.
+    #[inline]
+    pub fn step_back(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) -> Node {
+        cursor.nodes -= 1;
+        let node = self.nodes[cursor.nodes];
+        match node.kind() {
+            Kind::Leaf => cursor.values -= 1,
+            Kind::Call(template) => {
+                let template = &templates[template];
+                cursor.operands -= template.active_count as usize;
+                cursor.residuals -= template.residuals.len();
+                cursor.values -= template.outputs;
+            }
+            Kind::Segment => {
+                cursor.segments -= 1;
+                let segment = &self.segments[cursor.segments];
+                cursor.operands -= segment.operands as usize;
+                cursor.residuals -= segment.operands as usize;
+                cursor.values -= segment.outputs;
+            }
+        }
+        node
+    }
+
+    /// Marks, by index of a value, the values of this storage that depend on marked ones. Whatever a
+    /// segment computes may depend on anything before it.
+    pub fn mark_dependents(&self, marked: &mut [bool], templates: &[Arc<Template<Op>>]) {
+        let (mut operand, mut segment) = (0, 0);
+        let mut value = self.first_value as usize;
+        for node in &self.nodes {
+            let (operands, outputs, depends) = match node.kind() {
+                Kind::Leaf => (0, 1, false),
+                Kind::Segment => {
+                    let segment: &Segment<Op> = {
+                        segment += 1;
+                        &self.segments[segment - 1]
+                    };
+                    (segment.operands as usize, segment.outputs as usize, true)
+                }
+                Kind::Call(template) => {
+                    let template = &templates[template];
+                    let count = template.active_count as usize;
+                    let mut operands = self.operands[operand..][..count].iter();
+                    let depends = operands.any(|&operand| marked[operand as usize]);
+                    (count, template.outputs as usize, depends)
+                }
+            };
+            if depends {
+                marked[value..value + outputs].fill(true);
+            }
+            operand += operands;
+            value += outputs;
+        }
+    }
+
+    /// Takes all that there is; what is added from now on comes after it. See [`join`](Self::join).
+    pub fn set_aside(&mut self) -> Self {
+        let after = Self {
+            keeps_structure: self.keeps_structure,
+            ..Self::new(self.values)
+        };
+        std::mem::replace(self, after)
+    }
+
+    /// Puts back what was set aside.
+    pub fn join(&mut self, past: Self) {
+        let after = std::mem::replace(self, past);
+        if !after.locations.is_empty() {
+            self.locations.resize(self.nodes.len(), None);
+            self.locations.extend(after.locations);
+        }
+        self.nodes.extend(after.nodes);
+        self.operands.extend(after.operands);
+        self.residuals.extend(after.residuals);
+        self.segments.extend(after.segments);
+        self.arguments.extend(after.arguments);
+        self.values = after.values;
+    }
+
+    /// Drops everything from a position on.
+    pub fn truncate(&mut self, to: Cursor) {
+        self.nodes.truncate(to.nodes);
+        self.operands.truncate(to.operands);
+        self.residuals.truncate(to.residuals);
+        self.segments.truncate(to.segments);
+        self.locations.truncate(to.nodes);
+        self.arguments.truncate(to.arguments);
+        self.values = to.values;
+    }
+}
+
+impl Node {
+    #[inline]
+    pub fn kind(self) -> Kind {
+        match self.0 {
+            LEAF => Kind::Leaf,
+            SEGMENT => Kind::Segment,
+            template => Kind::Call((template & !FREED) as usize),
+        }
+    }
+
+    /// Whether the residuals of a call are gone.
+    pub fn is_freed(self) -> bool {
+        self.0 & FREED != 0
+    }
+
+    /// Marks a call.
+    pub fn free(&mut self) {
+        self.0 |= FREED;
+    }
+}

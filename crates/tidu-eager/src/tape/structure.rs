@@ -1,0 +1,176 @@
+//! What a tape recorded, as a function.
+
+use tidu_ad::{Function, Primitive};
+use tidu_graph::{
+    EvaluableGraphOperation, GraphBuilder, OperationRole, ValueKey, ValueRef, describe_operation,
+};
+
+use super::storage::Kind;
+use super::template::Callee;
+use super::{Tape, Var};
+use crate::error::EagerError;
+
+/// An operand of a call, as a tape that keeps its structure remembers it.
+pub(super) enum Argument<Operand> {
+    /// The index of a value.
+    Value(u32),
+    /// A constant; also the value of a leaf.
+    Constant(Operand),
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// Remembers of each call from now on what it was applied to, constants included, so that
+    /// [`to_function`](Self::to_function) can tell what was computed. Costs the memory of all constants
+    /// and leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::StructureNotKept`] if there is something on the tape already.
+    pub fn keep_structure(&mut self) -> Result<(), EagerError> {
+        if !self.storage.nodes.is_empty() {
+            return Err(EagerError::StructureNotKept {
+                what: "what is on the tape already".into(),
+            });
+        }
+        self.storage.keeps_structure = true;
+        Ok(())
+    }
+
+    /// What was recorded, as a function: to print, draw, differentiate or compile.
+    ///
+    /// Its inputs are the variables of `inputs`, under these names; every other leaf, and every constant,
+    /// is a constant of the function. Its outputs are called `out0`, `out1`, and so on.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::StructureNotKept`] without [`keep_structure`](Self::keep_structure), for a segment
+    /// ([`checkpoint`](Self::checkpoint)), and for a constant that the operation set cannot hold
+    /// ([`EvaluableGraphOperation::constant_of`]). [`EagerError::Derive`] for a name that is given twice.
+    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`].
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the tape.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tidu_eager::{KeySource, Tape, Var};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// tape.keep_structure()?;
+    /// let x = tape.leaf(2.0);
+    /// let y = tape.apply_one(ScalarOp::Mul, &[&x, &Var::constant(3.0)])?;
+    /// assert_eq!(tape.to_function(&[("x".into(), &x)], &[&y])?.to_string(), "function {
+    ///     input %0 = x
+    ///     %1 = const 3.0
+    ///     %2 = mul %0, %1
+    ///     output %2 -> out0
+    /// }");
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn to_function(
+        &self,
+        inputs: &[(Op::InputKey, &Var<Op>)],
+        outputs: &[&Var<Op>],
+    ) -> Result<Function<Op>, EagerError> {
+        for (position, (_, input)) in inputs.iter().enumerate() {
+            self.check(input, || format!("input {position}"))?;
+        }
+        for (position, output) in outputs.iter().enumerate() {
+            self.check(output, || format!("output {position}"))?;
+        }
+        let not_kept = |what: &str| EagerError::StructureNotKept { what: what.into() };
+        let storage = &self.storage;
+        if !storage.keeps_structure {
+            return Err(not_kept("what calls were applied to"));
+        }
+        let mut builder = GraphBuilder::new();
+        let mut values: Vec<Option<ValueRef<Op>>> = vec![None; storage.values as usize];
+        for (key, input) in inputs {
+            let id = builder.add_input(key.clone());
+            values[input.index() as usize] = Some(ValueRef::Local(id));
+        }
+        let mut arguments = storage.arguments.iter();
+        let mut value = 0;
+        for node in &storage.nodes {
+            let count = match node.kind() {
+                Kind::Leaf if values[value].is_some() => {
+                    // An input, whatever its value was.
+                    arguments.next();
+                    value += 1;
+                    continue;
+                }
+                Kind::Leaf => 1,
+                Kind::Segment => return Err(not_kept("the inside of a segment")),
+                Kind::Call(template) => self.templates[template].active.len(),
+            };
+            let operands = arguments
+                .by_ref()
+                .take(count)
+                .map(|argument| match argument {
+                    Argument::Value(index) => Ok(values[*index as usize].clone()),
+                    Argument::Constant(constant) => constant_in(&mut builder, constant).map(Some),
+                });
+            let operands = operands.collect::<Result<Option<Vec<_>>, _>>()?;
+            let operands = operands.ok_or_else(|| not_kept("what a call was applied to"))?;
+            let results = match node.kind() {
+                Kind::Leaf | Kind::Segment => operands,
+                Kind::Call(template) => {
+                    let template = &self.templates[template];
+                    let added = match &template.callee {
+                        Callee::Operation(operation) => builder
+                            .try_add_operation(operation.clone(), operands, OperationRole::Primary)
+                            .map(|ids| ids.into_iter().map(ValueRef::Local).collect()),
+                        Callee::Function(call) => builder.try_inline(call.extended(), &operands),
+                    };
+                    added.map_err(|source| EagerError::Graph { source })?
+                }
+            };
+            for result in results {
+                values[value].get_or_insert(result);
+                value += 1;
+            }
+        }
+        let named = outputs.iter().enumerate().map(|(position, output)| {
+            let key = match &values[output.index() as usize] {
+                Some(ValueRef::Local(id)) => builder.global_key(*id).clone(),
+                Some(ValueRef::External(key)) => key.clone(),
+                None => return Err(not_kept("an output")),
+            };
+            Ok((key, format!("out{position}")))
+        });
+        let named: Vec<(ValueKey<Op>, String)> = named.collect::<Result<_, _>>()?;
+        let keys: Vec<Op::InputKey> = inputs.iter().map(|(key, _)| key.clone()).collect();
+        Function::from_keys(&keys, named).map_err(|source| EagerError::Derive {
+            operation: "what was recorded".into(),
+            source: Box::new(source),
+        })
+    }
+}
+
+fn constant_in<Op: Primitive + EvaluableGraphOperation>(
+    builder: &mut GraphBuilder<Op>,
+    value: &Op::Operand,
+) -> Result<ValueRef<Op>, EagerError> {
+    let operation = Op::constant_of(value).ok_or_else(|| EagerError::StructureNotKept {
+        what: format!(
+            "a constant: implement `EvaluableGraphOperation::constant_of` for {}, or make it an input",
+            std::any::type_name::<Op>()
+        ),
+    })?;
+    let described = describe_operation(&operation);
+    let added = builder.try_add_operation(operation, Vec::new(), OperationRole::Primary);
+    let ids = added.map_err(|source| EagerError::Graph { source })?;
+    let id = ids
+        .first()
+        .ok_or(EagerError::StructureNotKept { what: described })?;
+    Ok(ValueRef::Local(*id))
+}

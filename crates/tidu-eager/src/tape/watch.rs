@@ -1,0 +1,132 @@
+//! Looking in: gradients as they are found, and values that are not what they should be.
+
+use std::panic::Location;
+
+use tidu_ad::Primitive;
+use tidu_graph::EvaluableGraphOperation;
+
+use super::{Tape, Var};
+use crate::error::EagerError;
+
+/// What is told of a gradient; what it returns, if anything, takes its place.
+pub(super) type Hook<Op> = Box<dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send>;
+
+type Operand<Op> = <Op as tidu_graph::GraphOperation>::Operand;
+
+/// Says what is wrong with a value, if anything is.
+type Judge<Op> = Box<dyn Fn(&Operand<Op>) -> Option<String> + Send>;
+
+/// What a tape stops at.
+pub(super) struct Watch<Op: Primitive> {
+    judge: Judge<Op>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// Stops at the first operation, forward or backward, that makes a value with which something is
+    /// wrong: `judge` says what. The error names the operation, where it was applied, and, going
+    /// backward, what it is the derivative of.
+    ///
+    /// Costs a call for each value, and eight bytes for each call from here on.
+    ///
+    /// ```
+    /// # use tidu_eager::{EagerError, KeySource, Tape};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// tape.watch(|x| (!x.is_finite()).then(|| x.to_string()));
+    /// let x = tape.leaf(-1.0);
+    /// let error = tape.apply_one(ScalarOp::Ln, &[&x]).unwrap_err();
+    /// assert!(matches!(error, EagerError::Anomaly { location: Some(_), .. }));
+    /// ```
+    pub fn watch(&mut self, judge: impl Fn(&Op::Operand) -> Option<String> + Send + 'static) {
+        self.watch = Some(Watch {
+            judge: Box::new(judge),
+        });
+    }
+
+    /// Ends [`watch`](Self::watch).
+    pub fn unwatch(&mut self) {
+        self.watch = None;
+    }
+
+    /// Has `hook` called with the gradient by a variable whenever going backward has found it; what it
+    /// returns, if anything, takes its place. With gradients that are recorded, that is a constant.
+    /// Hooks of one variable are called in the order in which they were added.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`].
+    pub fn hook(
+        &mut self,
+        var: &Var<Op>,
+        hook: impl FnMut(&Op::Operand) -> Option<Op::Operand> + Send + 'static,
+    ) -> Result<(), EagerError> {
+        self.check(var, || "the variable to hook".into())?;
+        let after = self
+            .hooks
+            .partition_point(|(value, _)| *value <= var.index());
+        self.hooks.insert(after, (var.index(), Box::new(hook)));
+        Ok(())
+    }
+
+    /// Calls the hooks of a value.
+    pub(super) fn call_hooks(&mut self, value: u32, gradient: &Op::Operand) -> Option<Op::Operand> {
+        let first = self.hooks.partition_point(|(hooked, _)| *hooked < value);
+        let mut replaced = None;
+        for (hooked, hook) in &mut self.hooks[first..] {
+            if *hooked != value {
+                break;
+            }
+            let seen = replaced.as_ref().unwrap_or(gradient);
+            replaced = hook(seen).or(replaced);
+        }
+        replaced
+    }
+}
+
+impl<Op: Primitive> Watch<Op> {
+    /// Fails for a result that something is wrong with.
+    pub fn check_results(
+        &self,
+        results: &[Op::Operand],
+        operation: impl Fn() -> String,
+        location: &'static Location<'static>,
+    ) -> Result<(), EagerError> {
+        for (slot, result) in results.iter().enumerate() {
+            if let Some(value) = (self.judge)(result) {
+                return Err(EagerError::Anomaly {
+                    what: format!("result {slot}"),
+                    operation: operation(),
+                    location: Some(location),
+                    value,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails for what `instruction` has computed on the way backward through `operation`.
+    pub fn check_cotangent(
+        &self,
+        computed: &Op::Operand,
+        instruction: impl Fn() -> String,
+        operation: impl Fn() -> String,
+        location: Option<&'static Location<'static>>,
+    ) -> Result<(), EagerError> {
+        match (self.judge)(computed) {
+            None => Ok(()),
+            Some(value) => Err(EagerError::Anomaly {
+                what: format!("what {} computes in the VJP", instruction()),
+                operation: operation(),
+                location,
+                value,
+            }),
+        }
+    }
+}

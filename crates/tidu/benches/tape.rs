@@ -1,0 +1,90 @@
+//! Recording on a tape, and going backward through it.
+//!
+//! `cargo bench -p tidu --bench tape`. Throughput is in primal operations. Each iteration records on
+//! the memory of the one before, as a training loop would.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tidu::eager::{EagerError, KeySource, Tape, Var};
+use tidu::scalar::{ScalarKey, ScalarOp};
+
+type Scalars = Tape<ScalarOp>;
+/// Records a program of about so many operations; returns inputs and output.
+type Program = fn(&mut Scalars, usize) -> Result<(Vec<Var<ScalarOp>>, Var<ScalarOp>), EagerError>;
+
+struct Names(u64);
+
+impl KeySource<ScalarOp> for Names {
+    fn fresh_input_key(&mut self) -> ScalarKey {
+        self.0 += 1;
+        ScalarKey::fresh(self.0)
+    }
+}
+
+/// v = x; n/3 times v = v + y·sin v
+fn chain(
+    tape: &mut Scalars,
+    operations: usize,
+) -> Result<(Vec<Var<ScalarOp>>, Var<ScalarOp>), EagerError> {
+    let (x, y) = (tape.leaf(0.3), tape.leaf(1e-6));
+    let mut v = x.clone();
+    for _ in 0..operations / 3 {
+        let sin = tape.apply_one(ScalarOp::Sin, &[&v])?;
+        let product = tape.apply_one(ScalarOp::Mul, &[&y, &sin])?;
+        v = tape.apply_one(ScalarOp::Add, &[&v, &product])?;
+    }
+    Ok((vec![x, y], v))
+}
+
+/// s = 0; for each i of n/5: s = s + exp(-(xᵢ·xᵢ))·xᵢ₊₁
+fn wide(
+    tape: &mut Scalars,
+    operations: usize,
+) -> Result<(Vec<Var<ScalarOp>>, Var<ScalarOp>), EagerError> {
+    let count = operations / 5;
+    let point = (0..count).map(|i| 0.01 + 0.1 * (i % 7) as f64);
+    let x: Vec<Var<ScalarOp>> = point.map(|x| tape.leaf(x)).collect();
+    let mut s = Var::constant(0.0);
+    for i in 0..count {
+        let square = tape.apply_one(ScalarOp::Mul, &[&x[i], &x[i]])?;
+        let negated = tape.apply_one(ScalarOp::Neg, &[&square])?;
+        let exp = tape.apply_one(ScalarOp::Exp, &[&negated])?;
+        let product = tape.apply_one(ScalarOp::Mul, &[&exp, &x[(i + 1) % count]])?;
+        s = tape.apply_one(ScalarOp::Add, &[&s, &product])?;
+    }
+    Ok((x, s))
+}
+
+fn tape(criterion: &mut Criterion) {
+    let programs: [(&str, Program); 2] = [("chain", chain), ("wide", wide)];
+    for (name, program) in programs {
+        let mut group = criterion.benchmark_group(format!("tape/{name}"));
+        for operations in [1_000, 10_000, 100_000, 1_000_000] {
+            group.throughput(Throughput::Elements(operations as u64));
+            group.sample_size(if operations > 10_000 { 10 } else { 50 });
+            let mut tape = Tape::new(Names(0));
+            group.bench_function(BenchmarkId::new("record", operations), |bencher| {
+                bencher.iter(|| {
+                    tape.clear();
+                    black_box(program(&mut tape, operations)).is_ok()
+                });
+            });
+            group.bench_function(
+                BenchmarkId::new("record and backward", operations),
+                |bencher| {
+                    bencher.iter(|| {
+                        tape.clear();
+                        let (inputs, output) = program(&mut tape, operations)?;
+                        let wrt: Vec<&Var<ScalarOp>> = inputs.iter().collect();
+                        tape.backward(&[(&output, 1.0)], black_box(&wrt))
+                    });
+                },
+            );
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, tape);
+criterion_main!(benches);
