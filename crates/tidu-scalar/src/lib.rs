@@ -1,8 +1,8 @@
 //! The reference primitive set of [tidu](https://docs.rs/tidu): elementary functions on `f64`.
 //!
 //! For programs on real numbers, and for authors of primitive sets to read: [`ScalarOp`] shows what
-//! a set looks like, its two rules standing as a table. It is not for arrays; an operation of this
-//! set works on one number.
+//! a set looks like, each primitive defined in one place by its values and its slopes. It is not for
+//! arrays; an operation of this set works on one number.
 //!
 //! # Example
 //!
@@ -27,10 +27,13 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod definition;
 mod expr;
+mod fixed;
 mod key;
 mod names;
 mod op;
+mod primitives;
 mod rules;
 mod simplify;
 

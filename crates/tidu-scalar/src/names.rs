@@ -5,34 +5,15 @@ use tidu_graph::text::ParseNames;
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;
 
-/// Every operation without a number in it, with its name.
-const NAMES: [(ScalarOp, &str); 11] = [
-    (ScalarOp::Add, "add"),
-    (ScalarOp::Sub, "sub"),
-    (ScalarOp::Mul, "mul"),
-    (ScalarOp::Div, "div"),
-    (ScalarOp::Neg, "neg"),
-    (ScalarOp::Exp, "exp"),
-    (ScalarOp::Ln, "ln"),
-    (ScalarOp::Sin, "sin"),
-    (ScalarOp::Cos, "cos"),
-    (ScalarOp::SinCos, "sin_cos"),
-    (ScalarOp::StopGradient, "stop_gradient"),
-];
-
-/// The name of an operation without a number in it.
-pub(crate) fn plain_name(op: &ScalarOp) -> Option<&'static str> {
-    let found = NAMES.iter().find(|(named, _)| named == op);
-    found.map(|(_, name)| *name)
-}
-
 impl ParseNames for ScalarOp {
     fn parse_name(text: &str) -> Option<Self> {
-        if let Some(number) = text.strip_prefix("const ") {
-            return parse_number(number).map(ScalarOp::constant);
+        match text.split_once(' ') {
+            Some((name, number)) => parse_numbered(name, number),
+            None => {
+                let mut plain = Self::PLAIN.iter();
+                plain.find(|op| op.is_named(text)).cloned()
+            }
         }
-        let found = NAMES.iter().find(|(_, name)| *name == text);
-        found.map(|(op, _)| op.clone())
     }
 
     fn parse_input_name(text: &str) -> Option<ScalarKey> {
@@ -41,6 +22,30 @@ impl ParseNames for ScalarOp {
 
     fn primal_of(key: &ScalarKey) -> ScalarKey {
         key.primal()
+    }
+}
+
+impl ScalarOp {
+    fn is_named(&self, name: &str) -> bool {
+        let definition = self.definition();
+        definition.is_some_and(|definition| definition.name == name)
+    }
+}
+
+/// An operation that holds a number.
+fn parse_numbered(name: &str, number: &str) -> Option<ScalarOp> {
+    let zero = [
+        ScalarOp::constant(0.0),
+        ScalarOp::powf(0.0),
+        ScalarOp::Powi(0),
+        ScalarOp::Polygamma(0),
+    ];
+    let named = zero.into_iter().find(|op| op.is_named(name))?;
+    match named {
+        ScalarOp::Constant(_) => parse_number(number).map(ScalarOp::constant),
+        ScalarOp::Powf(_) => parse_number(number).map(ScalarOp::powf),
+        ScalarOp::Powi(_) => number.parse().ok().map(ScalarOp::Powi),
+        _ => number.parse().ok().map(ScalarOp::Polygamma),
     }
 }
 

@@ -1,15 +1,18 @@
-//! The primitives: what they are and what they compute.
+//! The primitives as values.
 
 use std::fmt;
 
 use tidu_ad::Composite;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite};
 
+use crate::definition::{Definition, Meaning};
 use crate::key::ScalarKey;
-use crate::names::plain_name;
 use crate::simplify;
 
 /// A primitive on `f64`.
+///
+/// Domains, values at the edges, slopes, and how accurate all of it was measured to be stand in a table
+/// in the book, `docs/scalar.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScalarOp {
@@ -25,26 +28,157 @@ pub enum ScalarOp {
     Div,
     /// -x
     Neg,
+    /// 1 / x
+    Recip,
+    /// x·y + z, rounded once
+    MulAdd,
+    /// x rem y, with the sign of x
+    Rem,
+    /// The second operand where the first is not 0, the third elsewhere
+    Select,
+    /// The second operand where the first is not 0, 0 elsewhere
+    KeepIf,
+    /// x, taken for a constant by derivatives
+    StopGradient,
+    /// 1 if x < y, else 0
+    Lt,
+    /// 1 if x ≤ y, else 0
+    Le,
+    /// 1 if x > y, else 0
+    Gt,
+    /// 1 if x ≥ y, else 0
+    Ge,
+    /// 1 if x = y, else 0
+    Eq,
+    /// 1 if x ≠ y, else 0
+    Ne,
+    /// The smaller of x and y; NaN if one is
+    Min,
+    /// The larger of x and y; NaN if one is
+    Max,
+    /// |x|
+    Abs,
+    /// -1, 0 or 1; ±0 at ±0
+    Sign,
+    /// The largest integer up to x
+    Floor,
+    /// The smallest integer from x on
+    Ceil,
+    /// The integer nearest to x, of two the one farther from 0
+    Round,
+    /// The integer nearest to x, of two the even one
+    RoundTiesEven,
+    /// The integer next to x on the side of 0
+    Trunc,
+    /// √x
+    Sqrt,
+    /// ∛x
+    Cbrt,
+    /// √(x² + y²)
+    Hypot,
+    /// x / √(x² + y²); 0 at the origin
+    Direction,
+    /// xⁿ, for the integer n that the operation holds
+    Powi(i32),
+    /// xᶜ, for the number c that the operation holds
+    Powf(Constant),
+    /// x to the power of y
+    Pow,
     /// eˣ
     Exp,
+    /// 2ˣ
+    Exp2,
+    /// eˣ - 1
+    Expm1,
+    /// exp(-x²)
+    ExpNegSquare,
     /// ln x; -∞ at 0, NaN below
     Ln,
+    /// log₂ x
+    Log2,
+    /// log₁₀ x
+    Log10,
+    /// ln (1 + x)
+    Log1p,
+    /// ln (eˣ + eʸ)
+    Logaddexp,
+    /// σ(x) = 1 / (1 + e⁻ˣ)
+    Sigmoid,
+    /// σ(x - y)
+    SigmoidSub,
+    /// ln (1 + eˣ)
+    Softplus,
     /// sin x, x in radians
     Sin,
     /// cos x, x in radians
     Cos,
     /// (sin x, cos x), x in radians
     SinCos,
-    /// x, with a derivative of zero
-    StopGradient,
+    /// tan x, x in radians
+    Tan,
+    /// arcsin x
+    Asin,
+    /// arccos x
+    Acos,
+    /// arctan x
+    Atan,
+    /// The angle of the point (y, x): the ordinate comes first
+    Atan2,
+    /// sinh x
+    Sinh,
+    /// cosh x
+    Cosh,
+    /// tanh x
+    Tanh,
+    /// 1 / cosh² x
+    SechSquare,
+    /// arsinh x
+    Asinh,
+    /// arcosh x
+    Acosh,
+    /// artanh x
+    Atanh,
+    /// erf x
+    Erf,
+    /// 1 - erf x
+    Erfc,
+    /// ln |Γ(x)|
+    Lgamma,
+    /// ψ(x), the derivative of ln |Γ(x)|
+    Digamma,
+    /// The n-th derivative of ψ(x), for the n that the operation holds
+    Polygamma(u32),
     /// A function of scalars, with derivative rules of its own.
     Composite(Composite<ScalarOp>),
 }
 
 impl ScalarOp {
     /// The operation that yields `value`.
-    pub fn constant(value: f64) -> Self {
+    pub const fn constant(value: f64) -> Self {
         Self::Constant(Constant(value.to_bits()))
+    }
+
+    /// The operation that raises to the power of `exponent`.
+    pub const fn powf(exponent: f64) -> Self {
+        Self::Powf(Constant(exponent.to_bits()))
+    }
+
+    /// What is said about the primitive; `None` for a function.
+    pub(crate) fn definition(&self) -> Option<&'static Definition> {
+        match self.meaning() {
+            Meaning::Defined(definition) => Some(definition),
+            Meaning::Composite(_) => None,
+        }
+    }
+
+    /// The number that the operation holds; 0 if it holds none.
+    pub(crate) fn number(&self) -> f64 {
+        match self {
+            Self::Constant(number) | Self::Powf(number) => number.value(),
+            Self::Powi(number) => f64::from(*number),
+            Self::Polygamma(number) => f64::from(*number),
+            _ => 0.0,
+        }
     }
 }
 
@@ -75,30 +209,22 @@ impl GraphOperation for ScalarOp {
     type InputKey = ScalarKey;
 
     fn input_count(&self) -> usize {
-        match self {
-            Self::Constant(_) => 0,
-            Self::Neg
-            | Self::Exp
-            | Self::Ln
-            | Self::Sin
-            | Self::Cos
-            | Self::SinCos
-            | Self::StopGradient => 1,
-            Self::Composite(function) => function.input_count(),
-            Self::Add | Self::Sub | Self::Mul | Self::Div => 2,
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.eval.shape().0,
+            Meaning::Composite(function) => function.input_count(),
         }
     }
 
     fn output_count(&self) -> usize {
-        match self {
-            Self::SinCos => 2,
-            Self::Composite(function) => function.output_count(),
-            _ => 1,
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.eval.shape().1,
+            Meaning::Composite(function) => function.output_count(),
         }
     }
 
     fn commutes(&self) -> bool {
-        matches!(self, Self::Add | Self::Mul)
+        let definition = self.definition();
+        definition.is_some_and(|definition| definition.commutes)
     }
 
     fn fold(&self, operands: &[&Self]) -> Option<Vec<Self>> {
@@ -106,14 +232,20 @@ impl GraphOperation for ScalarOp {
     }
 
     fn rewrites(&self) -> &'static [Rewrite<Self>] {
-        simplify::rules_of(self)
+        self.definition()
+            .map_or(&[], |definition| definition.rewrites)
     }
 
     fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.meaning() {
+            Meaning::Defined(definition) => definition.name,
+            Meaning::Composite(function) => return write!(f, "{function}"),
+        };
         match self {
-            Self::Constant(constant) => write!(f, "const {constant:?}"),
-            Self::Composite(function) => write!(f, "{function}"),
-            plain => f.write_str(plain_name(plain).unwrap_or("?")),
+            Self::Constant(number) | Self::Powf(number) => write!(f, "{name} {number:?}"),
+            Self::Powi(number) => write!(f, "{name} {number}"),
+            Self::Polygamma(number) => write!(f, "{name} {number}"),
+            _ => f.write_str(name),
         }
     }
 
@@ -134,25 +266,23 @@ impl EvaluableGraphOperation for ScalarOp {
     }
 
     fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
+        // Most of a derivative; each takes less time than its definition takes to find.
         match (self, inputs) {
-            (Self::Composite(function), _) => out.extend(function.eval(ctx, inputs)),
-            (Self::Constant(constant), []) => out.push(constant.value()),
-            (Self::Add, [x, y]) => out.push(*x + *y),
-            (Self::Sub, [x, y]) => out.push(*x - *y),
-            (Self::Mul, [x, y]) => out.push(*x * *y),
-            (Self::Div, [x, y]) => out.push(*x / *y),
-            (Self::Neg, [x]) => out.push(-*x),
-            (Self::Exp, [x]) => out.push(x.exp()),
-            (Self::Ln, [x]) => out.push(x.ln()),
-            (Self::Sin, [x]) => out.push(x.sin()),
-            (Self::Cos, [x]) => out.push(x.cos()),
-            (Self::SinCos, [x]) => out.extend([x.sin(), x.cos()]),
-            (Self::StopGradient, [x]) => out.push(**x),
-            _ => panic!(
-                "{self:?} takes {} operands, found {}",
-                self.input_count(),
-                inputs.len()
-            ),
+            (Self::Add, [x, y]) => return out.push(**x + **y),
+            (Self::Sub, [x, y]) => return out.push(**x - **y),
+            (Self::Mul, [x, y]) => return out.push(**x * **y),
+            (Self::Div, [x, y]) => return out.push(**x / **y),
+            _ => {}
         }
+        let is_known = match self.meaning() {
+            Meaning::Defined(definition) => definition.eval.call(self, inputs, out),
+            Meaning::Composite(function) => return out.extend(function.eval(ctx, inputs)),
+        };
+        assert!(
+            is_known,
+            "{self:?} takes {} operands, found {}",
+            self.input_count(),
+            inputs.len()
+        );
     }
 }

@@ -1,28 +1,13 @@
-//! What may be written more simply, as a table.
-//!
-//! A zero is 0 or -0 in what follows unless its sign is given. Constants are put together only where
-//! the result is rounded as any other number is: past overflow and underflow, all digits are lost.
+//! The words in which primitives say how they may be written more simply.
 
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite, Term, Terms};
 
-use crate::op::ScalarOp::{self, Add, Cos, Div, Exp, Ln, Mul, Neg, Sin, Sub};
+use crate::op::ScalarOp::{self, Add, Mul, Neg};
 
-type Rule = Rewrite<ScalarOp>;
+/// A rule, of which a zero is 0 or -0 unless its sign is given. Constants are put together only where the
+/// result is rounded as any other number is: past overflow and underflow, all digits are lost.
+pub(crate) type Rule = Rewrite<ScalarOp>;
 type Scalars = Terms<ScalarOp>;
-
-/// The rules of an operation.
-pub(crate) fn rules_of(op: &ScalarOp) -> &'static [Rule] {
-    match op {
-        Add => ADD,
-        Sub => SUB,
-        Mul => MUL,
-        Div => DIV,
-        Neg => NEG,
-        Exp => EXP,
-        Ln => LN,
-        _ => &[],
-    }
-}
 
 /// Constants are computed as they would be when the program runs.
 pub(crate) fn fold(op: &ScalarOp, operands: &[&ScalarOp]) -> Option<Vec<ScalarOp>> {
@@ -42,193 +27,8 @@ pub(crate) fn fold(op: &ScalarOp, operands: &[&ScalarOp]) -> Option<Vec<ScalarOp
     })
 }
 
-const ADD: &[Rule] = &[
-    Rule::exact("x + (-0) = x", |t, _, x| {
-        either(t, x, |t, x, y| t.is(y, -0.0).then_some(x))
-    }),
-    Rule::exact("x + (-y) = x - y", |t, _, x| {
-        either(t, x, |t, x, y| {
-            let [y] = t.operands(y, &Neg)?;
-            Some(t.apply(Sub, &[x, y]))
-        })
-    }),
-    Rule::finite_only("x + 0 = x", |t, _, x| {
-        either(t, x, |t, x, y| t.is_zero(y).then_some(x))
-    }),
-    Rule::real_only("sin²x + cos²x = 1", |t, _, x| {
-        either(t, x, |t, x, y| {
-            let [sin, again] = t.operands(x, &Mul)?;
-            let [cos, and_again] = t.operands(y, &Mul)?;
-            let [angle] = t.operands(sin, &Sin)?;
-            let squares = sin == again && cos == and_again;
-            (squares && t.operands(cos, &Cos) == Some([angle])).then(|| t.number(1.0))
-        })
-    }),
-    Rule::real_only("c·x + d·x = (c + d)·x", |t, _, x| {
-        let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
-        // As a sum, x + x is as short as it gets.
-        let same = x == y && (c, d) != (1.0, 1.0) && (c + d).is_finite();
-        same.then(|| t.product(c + d, x))
-    }),
-    Rule::real_only("c + (d + x) = (c + d) + x", |t, _, x| {
-        either(t, x, |t, c, sum| {
-            let c = t.value(c)?;
-            let (d, x) = t.shifted(sum)?;
-            (c + d).is_finite().then(|| {
-                let shift = t.number(c + d);
-                t.apply(Add, &[shift, x])
-            })
-        })
-    }),
-    Rule::real_only("(c + x) + y = c + (x + y)", |t, _, x| {
-        either(t, x, |t, sum, y| {
-            let (c, x) = t.shifted(sum)?;
-            let inner = t.apply(Add, &[x, y]);
-            let c = t.number(c);
-            Some(t.apply(Add, &[c, inner]))
-        })
-    }),
-    Rule::real_only("x·y + x·z = x·(y + z)", |t, _, x| factor(t, Add, x)),
-];
-
-const SUB: &[Rule] = &[
-    Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])),
-    Rule::exact("(-0) - x = -x", |t, _, x| {
-        t.is(x[0], -0.0).then(|| t.apply(Neg, &[x[1]]))
-    }),
-    Rule::exact("x - (-y) = x + y", |t, _, x| {
-        let [y] = t.operands(x[1], &Neg)?;
-        Some(t.apply(Add, &[x[0], y]))
-    }),
-    Rule::finite_only("x - 0 = x", |t, _, x| t.is_zero(x[1]).then_some(x[0])),
-    Rule::finite_only("0 - x = -x", |t, _, x| {
-        t.is_zero(x[0]).then(|| t.apply(Neg, &[x[1]]))
-    }),
-    Rule::finite_only("x - x = 0", |t, _, x| (x[0] == x[1]).then(|| t.number(0.0))),
-    Rule::real_only("c·x - d·x = (c - d)·x", |t, _, x| {
-        let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
-        (x == y && (c - d).is_finite()).then(|| t.product(c - d, x))
-    }),
-    Rule::real_only("x - c = (-c) + x", |t, _, x| {
-        let shift = t.value(x[1])?;
-        let shift = t.number(-shift);
-        Some(t.apply(Add, &[shift, x[0]]))
-    }),
-    Rule::real_only("x·y - x·z = x·(y - z)", |t, _, x| factor(t, Sub, x)),
-];
-
-const MUL: &[Rule] = &[
-    Rule::exact("x·1 = x", |t, _, x| {
-        either(t, x, |t, x, y| t.is(y, 1.0).then_some(x))
-    }),
-    Rule::exact("x·(-1) = -x", |t, _, x| {
-        either(t, x, |t, x, y| t.is(y, -1.0).then(|| t.apply(Neg, &[x])))
-    }),
-    Rule::exact("(-x)·c = x·(-c)", |t, _, x| {
-        either(t, x, |t, x, c| {
-            let ([x], c) = (t.operands(x, &Neg)?, t.value(c)?);
-            let c = t.number(-c);
-            Some(t.apply(Mul, &[x, c]))
-        })
-    }),
-    Rule::exact("(-x)·y = -(x·y)", |t, _, x| {
-        either(t, x, |t, x, y| {
-            let [x] = t.operands(x, &Neg)?;
-            let product = t.apply(Mul, &[x, y]);
-            Some(t.apply(Neg, &[product]))
-        })
-    }),
-    Rule::finite_only("x·0 = 0", |t, _, x| {
-        either(t, x, |t, _, y| t.is_zero(y).then(|| t.number(0.0)))
-    }),
-    Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
-        either(t, x, |t, c, x| {
-            let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
-            keeps_digits(c, d).then(|| t.product(c * d, x))
-        })
-    }),
-    Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
-        either(t, x, |t, x, y| {
-            let (c, x) = t.scaled(x)?;
-            let product = t.apply(Mul, &[x, y]);
-            Some(t.product(c, product))
-        })
-    }),
-    Rule::real_only("(x / y)·y = x", |t, _, x| {
-        either(t, x, |t, quotient, y| {
-            let [x, divisor] = t.operands(quotient, &Div)?;
-            (divisor == y).then_some(x)
-        })
-    }),
-];
-
-const DIV: &[Rule] = &[
-    Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])),
-    Rule::exact("x / (-1) = -x", |t, _, x| {
-        t.is(x[1], -1.0).then(|| t.apply(Neg, &[x[0]]))
-    }),
-    Rule::exact("x / c = x·(1 / c), for a power of two", |t, _, x| {
-        let inverse = t.value(x[1])?.recip();
-        let exact = is_power_of_two(inverse) && is_power_of_two(inverse.recip());
-        exact.then(|| t.product(inverse, x[0]))
-    }),
-    Rule::exact("(-x) / y = -(x / y)", |t, _, x| {
-        let [numerator] = t.operands(x[0], &Neg)?;
-        let quotient = t.apply(Div, &[numerator, x[1]]);
-        Some(t.apply(Neg, &[quotient]))
-    }),
-    Rule::exact("x / (-y) = -(x / y)", |t, _, x| {
-        let [divisor] = t.operands(x[1], &Neg)?;
-        let quotient = t.apply(Div, &[x[0], divisor]);
-        Some(t.apply(Neg, &[quotient]))
-    }),
-    Rule::finite_only("0 / x = 0", |t, _, x| {
-        t.is_zero(x[0]).then(|| t.number(0.0))
-    }),
-    Rule::finite_only("x / x = 1", |t, _, x| (x[0] == x[1]).then(|| t.number(1.0))),
-    Rule::real_only("x / c = (1 / c)·x", |t, _, x| {
-        let inverse = t.value(x[1])?.recip();
-        inverse.is_normal().then(|| t.product(inverse, x[0]))
-    }),
-    Rule::real_only("(c·x) / y = c·(x / y)", |t, _, x| {
-        let (c, numerator) = t.scaled(x[0])?;
-        let quotient = t.apply(Div, &[numerator, x[1]]);
-        Some(t.product(c, quotient))
-    }),
-    Rule::real_only("(x·y) / y = x", |t, _, x| {
-        let ([a, b], divisor) = (t.operands(x[0], &Mul)?, x[1]);
-        let by = |y, x| (y == divisor).then_some(x);
-        by(b, a).or_else(|| by(a, b))
-    }),
-];
-
-const NEG: &[Rule] = &[
-    Rule::exact("-(-x) = x", |t, _, x| {
-        let [x] = t.operands(x[0], &Neg)?;
-        Some(x)
-    }),
-    Rule::exact("-(c·x) = (-c)·x", |t, _, x| {
-        let (c, x) = t.scaled(x[0])?;
-        Some(t.product(-c, x))
-    }),
-    Rule::finite_only("-(x - y) = y - x", |t, _, x| {
-        let [x, y] = t.operands(x[0], &Sub)?;
-        Some(t.apply(Sub, &[y, x]))
-    }),
-];
-
-const EXP: &[Rule] = &[Rule::real_only("exp (ln x) = x", |t, _, x| {
-    let [x] = t.operands(x[0], &Ln)?;
-    Some(x)
-})];
-
-const LN: &[Rule] = &[Rule::real_only("ln (exp x) = x", |t, _, x| {
-    let [x] = t.operands(x[0], &Exp)?;
-    Some(x)
-})];
-
-/// The words of the table.
-trait Vocabulary {
+/// What rules ask of terms, and make of them.
+pub(crate) trait Vocabulary {
     /// A constant.
     fn number(&mut self, number: f64) -> Term;
     /// c, of a constant.
@@ -303,7 +103,7 @@ impl Vocabulary for Scalars {
 }
 
 /// Tries a rule on two operands in either order.
-fn either(
+pub(crate) fn either(
     terms: &mut Scalars,
     operands: &[Term],
     rule: fn(&mut Scalars, Term, Term) -> Option<Term>,
@@ -313,7 +113,7 @@ fn either(
 }
 
 /// x·y ± x·z = x·(y ± z)
-fn factor(terms: &mut Scalars, sign: ScalarOp, operands: &[Term]) -> Option<Term> {
+pub(crate) fn factor(terms: &mut Scalars, sign: ScalarOp, operands: &[Term]) -> Option<Term> {
     if !operands.iter().all(|&product| terms.is_unshared(product)) {
         return None;
     }
@@ -337,13 +137,13 @@ fn number_of(op: &ScalarOp) -> Option<f64> {
 }
 
 /// Whether c·d does not leave the range in which all digits are kept, if c and d are in it.
-fn keeps_digits(c: f64, d: f64) -> bool {
+pub(crate) fn keeps_digits(c: f64, d: f64) -> bool {
     let has_digits = |number: f64| number.is_finite() && number != 0.0;
     !(has_digits(c) && has_digits(d)) || (c * d).is_normal()
 }
 
 /// Whether products with this number are exact, but for overflow and underflow.
-fn is_power_of_two(number: f64) -> bool {
+pub(crate) fn is_power_of_two(number: f64) -> bool {
     const FRACTION: u64 = (1 << 52) - 1;
     number.is_normal() && number.to_bits() & FRACTION == 0
 }

@@ -1,10 +1,14 @@
 //! The two rules of each primitive, against closed forms, finite differences, and each other.
 
+mod support;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use support::random::Random;
+
 use tidu_ad::{
-    ADKey, ADRuleError, ADRuleKind, LinearizedGraph, Primitive, linear_transpose, linearize,
+    ADKey, ADRuleError, ADRuleKind, LinearizedGraph, Primitive, Wrt, linear_transpose, linearize,
     try_linear_transpose,
 };
 use tidu_graph::{
@@ -39,6 +43,15 @@ fn cases() -> Vec<Case> {
             vec![vec![x[0].cos()], vec![-x[0].sin()]]
         }),
         case(ScalarOp::constant(3.0), |_| vec![vec![]]),
+        case(ScalarOp::Recip, |x| vec![vec![-x[0].powi(-2)]]),
+        case(ScalarOp::KeepIf, |_| vec![vec![0.0, 1.0]]),
+        case(ScalarOp::Tanh, |x| vec![vec![x[0].cosh().powi(-2)]]),
+        case(ScalarOp::Powi(4), |x| vec![vec![4.0 * x[0].powi(3)]]),
+        case(ScalarOp::Rem, |x| vec![vec![1.0, -(x[0] / x[1]).trunc()]]),
+        case(ScalarOp::Max, |x| {
+            let first = f64::from(u8::from(x[0] > x[1]));
+            vec![vec![first, 1.0 - first]]
+        }),
     ]
 }
 
@@ -276,4 +289,160 @@ fn sound_maps_can_all_be_transposed() {
         let linear = linear_map(&alone(&op), &names(op.input_count()));
         assert!(try_linear_transpose(&linear, &mut ()).is_ok(), "{op:?}");
     }
+}
+
+/// A point in the domain of a primitive, away from its steps.
+fn inner_point(op: &ScalarOp, random: &mut Random) -> Vec<f64> {
+    let operands = 0..op.input_count();
+    operands
+        .map(|_| match op {
+            ScalarOp::Acosh => random.between(1.2, 4.0),
+            _ => random.between(0.1, 0.45) * if random.bits() & 1 == 0 { 1.0 } else { 2.0 },
+        })
+        .collect()
+}
+
+/// By every set of inputs: J·ẋ is what differences say, ⟨c, J·ẋ⟩ = ⟨Jᵀ·c, ẋ⟩, and an input left out is
+/// one with the tangent 0.
+#[test]
+fn all_primitives_agree_with_differences_and_with_their_transposes() {
+    let mut random = Random::new(0xd1f_f00d);
+    for op in support::all_primitives() {
+        // Its derivative is not that of its values, which is what it is for.
+        if op == ScalarOp::StopGradient {
+            continue;
+        }
+        let f = support::alone(&op);
+        let inputs = op.input_count();
+        for pattern in 1_usize..1 << inputs {
+            let active: Vec<usize> = (0..inputs).filter(|i| pattern >> i & 1 == 1).collect();
+            let jvp = f.jvp(Wrt::At(active.clone())).expect("a JVP").compile();
+            let vjp = f.vjp(Wrt::At(active.clone())).expect("a VJP").compile();
+            for _ in 0..8 {
+                let x = inner_point(&op, &mut random);
+                let dx: Vec<f64> = active.iter().map(|_| random.between(-1.0, 1.0)).collect();
+                let found = jvp.call(&[&x[..], &dx].concat()).expect("tangents");
+                let tangents = &found[op.output_count()..];
+                let at = |step: f64| {
+                    let mut x = x.clone();
+                    active
+                        .iter()
+                        .zip(&dx)
+                        .for_each(|(&i, dx)| x[i] += step * dx);
+                    op.eval(&mut (), &x.iter().collect::<Vec<_>>())
+                };
+                let step = 1e-5;
+                let (above, below) = (at(step), at(-step));
+                for (slot, tangent) in tangents.iter().enumerate() {
+                    let expected = (above[slot] - below[slot]) / (2.0 * step);
+                    let error = (tangent - expected).abs();
+                    let scale = 1.0 + expected.abs() + above[slot].abs();
+                    assert!(
+                        error < 1e-6 * scale,
+                        "{op:?} by {active:?} at {x:?}: {tangent}, not {expected}"
+                    );
+                }
+                let c: Vec<f64> = tangents.iter().map(|_| random.between(-1.0, 1.0)).collect();
+                let found = vjp.call(&[&x[..], &c].concat()).expect("seeds");
+                let cotangents = &found[op.output_count()..];
+                let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                let (left, right) = (dot(&c, tangents), dot(cotangents, &dx));
+                let scale = 1e-300 + dot(cotangents, cotangents).sqrt() + left.abs();
+                assert!(
+                    (left - right).abs() < 1e-13 * scale,
+                    "{op:?} by {active:?} at {x:?}: {left} and {right}"
+                );
+            }
+        }
+    }
+}
+
+/// The numbers that a transpose rule makes of a cotangent, at these operands.
+fn transposed(op: &ScalarOp, mask: &[bool], x: &[f64], cotangent: f64) -> Vec<f64> {
+    let mut builder = GraphBuilder::new();
+    let ct = builder.add_input("ct".into());
+    let operands = ["x", "y", "z"].map(|name| ValueKey::Input(ScalarKey::from(name)));
+    let values: Values = operands.iter().cloned().zip(x.iter().copied()).collect();
+    let inputs: Vec<_> = operands[..x.len()]
+        .iter()
+        .cloned()
+        .map(ValueRef::External)
+        .collect();
+    let role = OperationRole::Linearized {
+        active_mask: mask.to_vec(),
+    };
+    let results = op
+        .try_linear_transpose_rule(&mut builder, &[Some(ct)], &inputs, &role, &mut ())
+        .unwrap_or_else(|error| panic!("{op:?} in {mask:?}: {error}"));
+    let mut root = GraphBuilder::new();
+    operands.iter().for_each(|key| match key {
+        ValueKey::Input(key) => {
+            root.add_input(key.clone());
+        }
+        ValueKey::Derived { .. } => unreachable!("all of them are inputs"),
+    });
+    builder.add_parent(Arc::new(root.build()));
+    let keys: Vec<_> = results
+        .iter()
+        .map(|id| id.map(|id| builder.global_key(id).clone()))
+        .collect();
+    let view = resolve(vec![Arc::new(builder.build())]);
+    let flat = materialize_merge(&view, &keys.iter().flatten().cloned().collect::<Vec<_>>());
+    let given: Vec<&f64> = flat
+        .inputs
+        .iter()
+        .map(|key| values.get(key).unwrap_or(&cotangent))
+        .collect();
+    let mut numbers = compile(&flat).eval(&mut (), &given).into_iter();
+    let number = |key: Option<_>| key.map_or(0.0, |_| numbers.next().expect("one a result"));
+    keys.into_iter().map(number).collect()
+}
+
+/// For every set of operands in which an operation says that it is linear: L(0) = 0, L(at + u) =
+/// a·L(t) + L(u), and ⟨c, L·t⟩ = ⟨Lᵀ·c, t⟩.
+#[test]
+fn operations_are_linear_where_they_say_so_and_have_a_transpose_there() {
+    let mut random = Random::new(0x11_7ea2);
+    let mut masks = 0;
+    for op in support::all_primitives() {
+        let inputs = op.input_count();
+        for pattern in 1_usize..1 << inputs {
+            let mask: Vec<bool> = (0..inputs).map(|i| pattern >> i & 1 == 1).collect();
+            if !op.linearity().permits(&mask) {
+                continue;
+            }
+            masks += 1;
+            for zero_first in [false, true] {
+                let mut numbers =
+                    || -> Vec<f64> { mask.iter().map(|_| random.between(0.5, 2.0)).collect() };
+                let (mut x, t, u) = (numbers(), numbers(), numbers());
+                if zero_first {
+                    x[0] = 0.0;
+                }
+                let apply = |t: &dyn Fn(usize) -> f64| {
+                    let operands: Vec<f64> = (0..inputs)
+                        .map(|i| if mask[i] { t(i) } else { x[i] })
+                        .collect();
+                    op.eval(&mut (), &operands.iter().collect::<Vec<_>>())[0]
+                };
+                assert_eq!(apply(&|_| 0.0), 0.0, "{op:?} in {mask:?}");
+                let a = -1.75;
+                let of_sum = apply(&|i| a * t[i] + u[i]);
+                let sum = a * apply(&|i| t[i]) + apply(&|i| u[i]);
+                assert!((of_sum - sum).abs() < 1e-12, "{op:?} in {mask:?}");
+                let c = 0.625;
+                let cotangents = transposed(&op, &mask, &x, c);
+                let dot: f64 = cotangents.iter().zip(&t).map(|(c, t)| c * t).sum();
+                let error = dot - c * apply(&|i| t[i]);
+                assert!(error.abs() < 1e-12, "{op:?} in {mask:?}: {cotangents:?}");
+                let idle = cotangents
+                    .iter()
+                    .zip(&mask)
+                    .all(|(c, active)| *active || *c == 0.0);
+                assert!(idle, "{op:?} in {mask:?}: {cotangents:?}");
+            }
+        }
+    }
+    // One each of add, sub, neg, div, select and keep_if, two each of mul and mul_add.
+    assert_eq!(masks, 10);
 }

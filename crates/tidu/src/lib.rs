@@ -85,6 +85,10 @@ mod laws_of_rules {}
 mod tape {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/scalar.md")]
+mod scalar_primitives {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/text-form.md")]
 mod text_form {}
 

@@ -1,0 +1,204 @@
+//! What is said about each primitive, once: its name, its values, its two rules.
+
+use tidu_ad::{Composite, Linearity};
+use tidu_graph::{Rewrite, ValueKey};
+
+use crate::fixed::{Fixed, Slope, Tangent, Work};
+use crate::op::ScalarOp;
+
+/// A primitive.
+pub(crate) struct Definition {
+    /// The name in print; an operation that holds a number prints it after a space.
+    pub name: &'static str,
+    /// What it computes.
+    pub eval: Eval,
+    /// What happens to tangents.
+    pub jvp: Jvp,
+    /// In which operands it is linear.
+    pub linearity: Linearity,
+    /// What happens to cotangents, where it is linear.
+    pub transpose: Option<Transpose>,
+    /// Whether its two operands may change places.
+    pub commutes: bool,
+    /// What may be written more simply.
+    pub rewrites: &'static [Rewrite<ScalarOp>],
+}
+
+/// What an operation is: one of the set, or a function made of them.
+pub(crate) enum Meaning<'a> {
+    Defined(&'static Definition),
+    Composite(&'a Composite<ScalarOp>),
+}
+
+/// The values of a primitive, by how many operands it takes. An operation that holds a number is
+/// given that first.
+#[derive(Clone, Copy)]
+pub(crate) enum Eval {
+    /// The number itself.
+    Constant,
+    /// y = f(x)
+    Unary(fn(f64) -> f64),
+    /// y = f(n, x)
+    Numbered(fn(f64, f64) -> f64),
+    /// y = f(x₀, x₁)
+    Binary(fn(f64, f64) -> f64),
+    /// y = f(x₀, x₁, x₂)
+    Ternary(fn(f64, f64, f64) -> f64),
+    /// (y₀, y₁) = f(x)
+    Pair(fn(f64) -> (f64, f64)),
+}
+
+/// The slope of y = f(x), from x and y.
+type UnarySlope = for<'a> fn(Fixed<'a>, Fixed<'a>) -> Slope<'a>;
+/// The slope of y = f(n, x), from n, x and y.
+type NumberedSlope = for<'a> fn(f64, Fixed<'a>, Fixed<'a>) -> Slope<'a>;
+/// A slope of y = f(x₀, x₁), from x₀, x₁ and y.
+type BinarySlope = for<'a> fn(Fixed<'a>, Fixed<'a>, Fixed<'a>) -> Slope<'a>;
+
+/// What happens to tangents.
+pub(crate) enum Jvp {
+    /// ẏ = 0: a constant, or constant but for steps.
+    Zero,
+    /// ẏ = f'(x)·ẋ
+    Unary(UnarySlope),
+    /// ẏ = f'(x)·ẋ
+    Numbered(NumberedSlope),
+    /// ẏ = ∂₀f(x)·ẋ₀ + ∂₁f(x)·ẋ₁
+    Binary([BinarySlope; 2]),
+    /// Anything else, from the primal values and ẋ.
+    Own(for<'a> fn(&'a Work<'a>, Primal<'a>, &[Tangent]) -> Vec<Tangent>),
+}
+
+/// What happens to the cotangent of the result: from the active mask, the operands, and ȳ; `None` if
+/// the operation is not linear in the active operands.
+pub(crate) type Transpose =
+    for<'a> fn(&'a Work<'a>, &[bool], &[Fixed<'a>], Tangent) -> Option<Vec<Tangent>>;
+
+/// The operands and results of an operation at the point of linearization.
+#[derive(Clone, Copy)]
+pub(crate) struct Primal<'a> {
+    pub work: &'a Work<'a>,
+    pub inputs: &'a [ValueKey<ScalarOp>],
+    pub outputs: &'a [ValueKey<ScalarOp>],
+}
+
+impl Definition {
+    /// Not linear, of one operand.
+    pub const fn unary(name: &'static str, f: fn(f64) -> f64, slope: UnarySlope) -> Self {
+        Self::new(name, Eval::Unary(f), Jvp::Unary(slope))
+    }
+
+    /// Not linear, of one operand and a number that the operation holds.
+    pub const fn numbered(
+        name: &'static str,
+        f: fn(f64, f64) -> f64,
+        slope: NumberedSlope,
+    ) -> Self {
+        Self::new(name, Eval::Numbered(f), Jvp::Numbered(slope))
+    }
+
+    /// Not linear, of two operands.
+    pub const fn binary(
+        name: &'static str,
+        f: fn(f64, f64) -> f64,
+        slopes: [BinarySlope; 2],
+    ) -> Self {
+        Self::new(name, Eval::Binary(f), Jvp::Binary(slopes))
+    }
+
+    /// Without a transpose.
+    pub const fn new(name: &'static str, eval: Eval, jvp: Jvp) -> Self {
+        Self {
+            name,
+            eval,
+            jvp,
+            linearity: Linearity::Never,
+            transpose: None,
+            commutes: false,
+            rewrites: &[],
+        }
+    }
+
+    /// Linear, with a transpose.
+    pub const fn linear(mut self, linearity: Linearity, transpose: Transpose) -> Self {
+        self.linearity = linearity;
+        self.transpose = Some(transpose);
+        self
+    }
+
+    /// The same, to the bit, with its two operands exchanged.
+    pub const fn commuting(mut self) -> Self {
+        self.commutes = true;
+        self
+    }
+
+    /// With rules of simplification.
+    pub const fn rewritten(mut self, rewrites: &'static [Rewrite<ScalarOp>]) -> Self {
+        self.rewrites = rewrites;
+        self
+    }
+}
+
+impl Eval {
+    /// The numbers of operands and results.
+    pub const fn shape(self) -> (usize, usize) {
+        match self {
+            Eval::Constant => (0, 1),
+            Eval::Unary(_) | Eval::Numbered(_) => (1, 1),
+            Eval::Binary(_) => (2, 1),
+            Eval::Ternary(_) => (3, 1),
+            Eval::Pair(_) => (1, 2),
+        }
+    }
+
+    /// Appends the results of an operation; `false` for the wrong number of operands.
+    #[inline]
+    pub fn call(&self, op: &ScalarOp, x: &[&f64], out: &mut Vec<f64>) -> bool {
+        match (self, x) {
+            (Eval::Constant, []) => out.push(op.number()),
+            (Eval::Unary(f), [x]) => out.push(f(**x)),
+            (Eval::Numbered(f), [x]) => out.push(f(op.number(), **x)),
+            (Eval::Binary(f), [x, y]) => out.push(f(**x, **y)),
+            (Eval::Ternary(f), [x, y, z]) => out.push(f(**x, **y, **z)),
+            (Eval::Pair(f), [x]) => out.extend(<[f64; 2]>::from(f(**x))),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Jvp {
+    /// ẏ, from the number that the operation holds, the primal values, and ẋ.
+    pub fn tangents(&self, number: f64, primal: Primal<'_>, dx: &[Tangent]) -> Vec<Tangent> {
+        let Primal { work, outputs, .. } = primal;
+        match self {
+            Jvp::Zero => vec![None; outputs.len()],
+            Jvp::Unary(slope) => vec![slope(primal.x(0), primal.y(0)).apply(work, dx[0])],
+            Jvp::Numbered(slope) => {
+                vec![slope(number, primal.x(0), primal.y(0)).apply(work, dx[0])]
+            }
+            Jvp::Binary(slopes) => {
+                let (x0, x1, y) = (primal.x(0), primal.x(1), primal.y(0));
+                // A slope that no tangent meets is no work.
+                let term = |i: usize| match dx[i] {
+                    Some(_) => slopes[i](x0, x1, y).apply(work, dx[i]),
+                    None => None,
+                };
+                vec![work.sum(term(0), term(1))]
+            }
+            Jvp::Own(rule) => rule(work, primal, dx),
+        }
+    }
+}
+
+impl<'a> Primal<'a> {
+    /// An operand.
+    pub fn x(self, i: usize) -> Fixed<'a> {
+        self.work.primal(&self.inputs[i])
+    }
+
+    /// A result.
+    pub fn y(self, i: usize) -> Fixed<'a> {
+        self.work.primal(&self.outputs[i])
+    }
+}

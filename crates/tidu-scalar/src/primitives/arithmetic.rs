@@ -1,0 +1,367 @@
+//! Sums, products and quotients, and what chooses between values: all that linear maps consist of.
+
+use std::ops;
+
+use tidu_ad::{Linearity, RuleOperand::Active};
+
+use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
+use crate::definition::{Definition, Jvp};
+use crate::fixed::Slope::{MinusTimes, Same, Times};
+use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
+use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
+
+/// The number that the operation holds.
+pub(super) static CONSTANT: Definition = Definition::new("const", Constant, Jvp::Zero);
+
+/// y = x₀ + x₁
+///
+/// ẏ = ẋ₀ + ẋ₁; x̄ = (ȳ, ȳ). Linear in both operands together.
+pub(super) static ADD: Definition = Definition::new(
+    "add",
+    Binary(ops::Add::add),
+    Jvp::Own(|w, _, dx| vec![w.sum(dx[0], dx[1])]),
+)
+.linear(Linearity::Joint, |_, _, _, ct| Some(vec![ct, ct]))
+.commuting()
+.rewritten(ADD_RULES);
+
+const ADD_RULES: &[Rule] = &[
+    Rule::exact("x + (-0) = x", |t, _, x| {
+        either(t, x, |t, x, y| t.is(y, -0.0).then_some(x))
+    }),
+    Rule::exact("x + (-y) = x - y", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let [y] = t.operands(y, &Neg)?;
+            Some(t.apply(Sub, &[x, y]))
+        })
+    }),
+    Rule::finite_only("x + 0 = x", |t, _, x| {
+        either(t, x, |t, x, y| t.is_zero(y).then_some(x))
+    }),
+    Rule::real_only("sin²x + cos²x = 1", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let [sin, again] = t.operands(x, &Mul)?;
+            let [cos, and_again] = t.operands(y, &Mul)?;
+            let [angle] = t.operands(sin, &Sin)?;
+            let squares = sin == again && cos == and_again;
+            (squares && t.operands(cos, &Cos) == Some([angle])).then(|| t.number(1.0))
+        })
+    }),
+    Rule::real_only("c·x + d·x = (c + d)·x", |t, _, x| {
+        let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
+        // As a sum, x + x is as short as it gets.
+        let same = x == y && (c, d) != (1.0, 1.0) && (c + d).is_finite();
+        same.then(|| t.product(c + d, x))
+    }),
+    Rule::real_only("c + (d + x) = (c + d) + x", |t, _, x| {
+        either(t, x, |t, c, sum| {
+            let c = t.value(c)?;
+            let (d, x) = t.shifted(sum)?;
+            (c + d).is_finite().then(|| {
+                let shift = t.number(c + d);
+                t.apply(Add, &[shift, x])
+            })
+        })
+    }),
+    Rule::real_only("(c + x) + y = c + (x + y)", |t, _, x| {
+        either(t, x, |t, sum, y| {
+            let (c, x) = t.shifted(sum)?;
+            let inner = t.apply(Add, &[x, y]);
+            let c = t.number(c);
+            Some(t.apply(Add, &[c, inner]))
+        })
+    }),
+    Rule::real_only("x·y + x·z = x·(y + z)", |t, _, x| factor(t, Add, x)),
+];
+
+/// y = x₀ - x₁
+///
+/// ẏ = ẋ₀ - ẋ₁; x̄ = (ȳ, -ȳ). Linear in both operands together.
+pub(super) static SUB: Definition = Definition::new(
+    "sub",
+    Binary(ops::Sub::sub),
+    Jvp::Own(|w, _, dx| vec![w.difference(dx[0], dx[1])]),
+)
+.linear(Linearity::Joint, |w, _, _, ct| Some(vec![ct, w.negate(ct)]))
+.rewritten(SUB_RULES);
+
+const SUB_RULES: &[Rule] = &[
+    Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])),
+    Rule::exact("(-0) - x = -x", |t, _, x| {
+        t.is(x[0], -0.0).then(|| t.apply(Neg, &[x[1]]))
+    }),
+    Rule::exact("x - (-y) = x + y", |t, _, x| {
+        let [y] = t.operands(x[1], &Neg)?;
+        Some(t.apply(Add, &[x[0], y]))
+    }),
+    Rule::finite_only("x - 0 = x", |t, _, x| t.is_zero(x[1]).then_some(x[0])),
+    Rule::finite_only("0 - x = -x", |t, _, x| {
+        t.is_zero(x[0]).then(|| t.apply(Neg, &[x[1]]))
+    }),
+    Rule::finite_only("x - x = 0", |t, _, x| (x[0] == x[1]).then(|| t.number(0.0))),
+    Rule::real_only("c·x - d·x = (c - d)·x", |t, _, x| {
+        let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
+        (x == y && (c - d).is_finite()).then(|| t.product(c - d, x))
+    }),
+    Rule::real_only("x - c = (-c) + x", |t, _, x| {
+        let shift = t.value(x[1])?;
+        let shift = t.number(-shift);
+        Some(t.apply(Add, &[shift, x[0]]))
+    }),
+    Rule::real_only("x·y - x·z = x·(y - z)", |t, _, x| factor(t, Sub, x)),
+];
+
+/// y = -x
+///
+/// ẏ = -ẋ; x̄ = -ȳ. Linear.
+pub(super) static NEG: Definition = Definition::new(
+    "neg",
+    Unary(ops::Neg::neg),
+    Jvp::Own(|w, _, dx| vec![w.negate(dx[0])]),
+)
+.linear(Linearity::Joint, |w, _, _, ct| Some(vec![w.negate(ct)]))
+.rewritten(NEG_RULES);
+
+const NEG_RULES: &[Rule] = &[
+    Rule::exact("-(-x) = x", |t, _, x| {
+        let [x] = t.operands(x[0], &Neg)?;
+        Some(x)
+    }),
+    Rule::exact("-(c·x) = (-c)·x", |t, _, x| {
+        let (c, x) = t.scaled(x[0])?;
+        Some(t.product(-c, x))
+    }),
+    Rule::finite_only("-(x - y) = y - x", |t, _, x| {
+        let [x, y] = t.operands(x[0], &Sub)?;
+        Some(t.apply(Sub, &[y, x]))
+    }),
+];
+
+/// y = x₀·x₁
+///
+/// ẏ = ẋ₀·x₁ + x₀·ẋ₁; x̄₀ = x₁·ȳ or x̄₁ = x₀·ȳ. Linear in each operand.
+pub(super) static MUL: Definition = Definition::new(
+    "mul",
+    Binary(ops::Mul::mul),
+    Jvp::Own(|w, p, dx| {
+        let by_x0 = dx[0].map(|dx| w.linear(Mul, [Active(dx), p.x(1).as_operand()]));
+        let by_x1 = w.times(p.x(0), dx[1]);
+        vec![w.sum(by_x0, by_x1)]
+    }),
+)
+.linear(Linearity::Each, |w, active, x, ct| match active {
+    [true, false] => Some(vec![w.times(x[1], ct), None]),
+    [false, true] => Some(vec![None, w.times(x[0], ct)]),
+    _ => None,
+})
+.commuting()
+.rewritten(MUL_RULES);
+
+const MUL_RULES: &[Rule] = &[
+    Rule::exact("x·1 = x", |t, _, x| {
+        either(t, x, |t, x, y| t.is(y, 1.0).then_some(x))
+    }),
+    Rule::exact("x·(-1) = -x", |t, _, x| {
+        either(t, x, |t, x, y| t.is(y, -1.0).then(|| t.apply(Neg, &[x])))
+    }),
+    Rule::exact("(-x)·c = x·(-c)", |t, _, x| {
+        either(t, x, |t, x, c| {
+            let ([x], c) = (t.operands(x, &Neg)?, t.value(c)?);
+            let c = t.number(-c);
+            Some(t.apply(Mul, &[x, c]))
+        })
+    }),
+    Rule::exact("(-x)·y = -(x·y)", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let [x] = t.operands(x, &Neg)?;
+            let product = t.apply(Mul, &[x, y]);
+            Some(t.apply(Neg, &[product]))
+        })
+    }),
+    Rule::finite_only("x·0 = 0", |t, _, x| {
+        either(t, x, |t, _, y| t.is_zero(y).then(|| t.number(0.0)))
+    }),
+    Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
+        either(t, x, |t, c, x| {
+            let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
+            keeps_digits(c, d).then(|| t.product(c * d, x))
+        })
+    }),
+    Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
+        either(t, x, |t, x, y| {
+            let (c, x) = t.scaled(x)?;
+            let product = t.apply(Mul, &[x, y]);
+            Some(t.product(c, product))
+        })
+    }),
+    Rule::real_only("(x / y)·y = x", |t, _, x| {
+        either(t, x, |t, quotient, y| {
+            let [x, divisor] = t.operands(quotient, &Div)?;
+            (divisor == y).then_some(x)
+        })
+    }),
+];
+
+/// y = x₀ / x₁, for x₁ ≠ 0
+///
+/// ẏ = (ẋ₀ - y·ẋ₁) / x₁; x̄₀ = ȳ / x₁. Linear in x₀.
+///
+/// Edges: those of IEEE 754: ±∞ by 0, NaN for 0 / 0 and ∞ / ∞.
+pub(super) static DIV: Definition = Definition::new(
+    "div",
+    Binary(ops::Div::div),
+    Jvp::Own(|w, p, dx| {
+        let by_x1 = w.times(p.y(0), dx[1]);
+        let numerator = w.difference(dx[0], by_x1);
+        vec![w.over(numerator, p.x(1))]
+    }),
+)
+.linear(
+    Linearity::In(&[&[true, false]]),
+    |w, active, x, ct| match active {
+        [true, false] => Some(vec![w.over(ct, x[1]), None]),
+        _ => None,
+    },
+)
+.rewritten(DIV_RULES);
+
+const DIV_RULES: &[Rule] = &[
+    Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])),
+    Rule::exact("x / (-1) = -x", |t, _, x| {
+        t.is(x[1], -1.0).then(|| t.apply(Neg, &[x[0]]))
+    }),
+    Rule::exact("x / c = x·(1 / c), for a power of two", |t, _, x| {
+        let inverse = t.value(x[1])?.recip();
+        let exact = is_power_of_two(inverse) && is_power_of_two(inverse.recip());
+        exact.then(|| t.product(inverse, x[0]))
+    }),
+    Rule::exact("(-x) / y = -(x / y)", |t, _, x| {
+        let [numerator] = t.operands(x[0], &Neg)?;
+        let quotient = t.apply(Div, &[numerator, x[1]]);
+        Some(t.apply(Neg, &[quotient]))
+    }),
+    Rule::exact("x / (-y) = -(x / y)", |t, _, x| {
+        let [divisor] = t.operands(x[1], &Neg)?;
+        let quotient = t.apply(Div, &[x[0], divisor]);
+        Some(t.apply(Neg, &[quotient]))
+    }),
+    Rule::finite_only("0 / x = 0", |t, _, x| {
+        t.is_zero(x[0]).then(|| t.number(0.0))
+    }),
+    Rule::finite_only("x / x = 1", |t, _, x| (x[0] == x[1]).then(|| t.number(1.0))),
+    Rule::real_only("x / c = (1 / c)·x", |t, _, x| {
+        let inverse = t.value(x[1])?.recip();
+        inverse.is_normal().then(|| t.product(inverse, x[0]))
+    }),
+    Rule::real_only("(c·x) / y = c·(x / y)", |t, _, x| {
+        let (c, numerator) = t.scaled(x[0])?;
+        let quotient = t.apply(Div, &[numerator, x[1]]);
+        Some(t.product(c, quotient))
+    }),
+    Rule::real_only("(x·y) / y = x", |t, _, x| {
+        let ([a, b], divisor) = (t.operands(x[0], &Mul)?, x[1]);
+        let by = |y, x| (y == divisor).then_some(x);
+        by(b, a).or_else(|| by(a, b))
+    }),
+];
+
+/// y = x₀·x₁ + x₂, rounded once
+///
+/// ẏ = x₀·ẋ₁ + (x₁·ẋ₀ + ẋ₂); x̄ = (x₁·ȳ, ȳ) or (x₀·ȳ, ȳ). Linear in x₂ and one factor together.
+pub(super) static MUL_ADD: Definition = Definition::new(
+    "mul_add",
+    Ternary(f64::mul_add),
+    Jvp::Own(|w, p, dx| {
+        let multiply_add = |factor: usize, t, sum| match (t, sum) {
+            (Some(t), Some(sum)) => {
+                let operands = [p.x(factor).as_operand(), Active(t), Active(sum)];
+                Some(w.linear(ScalarOp::MulAdd, operands))
+            }
+            (t, None) => w.times(p.x(factor), t),
+            (None, sum) => sum,
+        };
+        let by_x0 = multiply_add(1, dx[0], dx[2]);
+        vec![multiply_add(0, dx[1], by_x0)]
+    }),
+)
+.linear(
+    Linearity::In(&[&[true, false, true], &[false, true, true]]),
+    |w, active, x, ct| match active {
+        [true, false, true] => Some(vec![w.times(x[1], ct), None, ct]),
+        [false, true, true] => Some(vec![None, w.times(x[0], ct), ct]),
+        _ => None,
+    },
+);
+
+/// y = 1 / x, for x ≠ 0
+///
+/// ẏ = -(y²·ẋ). Edges: ±∞ at ±0 with slope -∞, ±0 at ±∞.
+pub(super) static RECIP: Definition =
+    Definition::unary("recip", f64::recip, |_, y| MinusTimes(y * y));
+
+/// y = x₀ rem x₁ = x₀ - x₁·trunc (x₀ / x₁), for x₁ ≠ 0; exact
+///
+/// ẏ = ẋ₀ + q·ẋ₁ with q = -trunc (x₀ / x₁), which is (y - x₀) / x₁. Rounded to an integer that is
+/// exact up to 2⁵², where trunc of the rounded quotient may be off by one. Beyond, it is rounded.
+///
+/// Edges: the sign is that of x₀; x₀ rem ±∞ = x₀; NaN for x₀ = ±∞ and for x₁ = 0. At its steps the
+/// slope is that of the piece to which y belongs.
+pub(super) static REM: Definition = Definition::binary(
+    "rem",
+    ops::Rem::rem,
+    [
+        |_, _, _| Same,
+        |x0, x1, y| Times(((y - x0) / x1).then(ScalarOp::Round)),
+    ],
+);
+
+/// y = x₁ where x₀ ≠ 0, and x₂ where x₀ = 0; a NaN counts as not 0
+///
+/// ẏ = ẋ₁ or ẋ₂; x̄ = (0, ȳ, 0) or (0, 0, ȳ). Linear in x₁ and x₂ together. By [`KEEP_IF`], not by
+/// products with 0 and 1: what is in the branch not taken, NaN also, reaches neither ẏ nor x̄.
+pub(super) static SELECT: Definition = Definition::new(
+    "select",
+    Ternary(|condition, x, y| if condition != 0.0 { x } else { y }),
+    Jvp::Own(|w, p, dx| {
+        vec![match (dx[1], dx[2]) {
+            (Some(dx), Some(dy)) => {
+                let operands = [p.x(0).as_operand(), Active(dx), Active(dy)];
+                Some(w.linear(ScalarOp::Select, operands))
+            }
+            (dx, None) => w.keep_if(p.x(0), dx),
+            (None, dy) => w.keep_if(p.x(0).is(0.0), dy),
+        }]
+    }),
+)
+.linear(
+    Linearity::In(&[&[false, true, true]]),
+    |w, active, x, ct| match active {
+        [false, true, true] => {
+            let otherwise = x[0].is(0.0);
+            Some(vec![None, w.keep_if(x[0], ct), w.keep_if(otherwise, ct)])
+        }
+        _ => None,
+    },
+);
+
+/// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0; a NaN counts as not 0
+///
+/// ẏ = ẋ₁ or 0; x̄ = (0, ȳ) or (0, 0). Linear in x₁.
+pub(super) static KEEP_IF: Definition = Definition::new(
+    "keep_if",
+    Binary(|condition, x| if condition != 0.0 { x } else { 0.0 }),
+    Jvp::Own(|w, p, dx| vec![w.keep_if(p.x(0), dx[1])]),
+)
+.linear(
+    Linearity::In(&[&[false, true]]),
+    |w, active, x, ct| match active {
+        [false, true] => Some(vec![None, w.keep_if(x[0], ct)]),
+        _ => None,
+    },
+);
+
+/// y = x, taken for a constant
+///
+/// ẏ = 0
+pub(super) static STOP_GRADIENT: Definition =
+    Definition::new("stop_gradient", Unary(|x| x), Jvp::Zero);

@@ -1,0 +1,102 @@
+//! Comparisons, which yield 1 for true and 0 for false, and what is made of them: min, max, |x|.
+
+use crate::definition::Eval::{Binary, Unary};
+use crate::definition::{Definition, Jvp};
+use crate::fixed::Fixed;
+use crate::fixed::Slope::Times;
+use crate::op::ScalarOp;
+
+/// x₀ < x₁; ẏ = 0. False with a NaN, as all but [`NE`] are.
+pub(super) static LT: Definition = comparison("lt", |x, y| truth(x < y));
+
+/// x₀ ≤ x₁; ẏ = 0
+pub(super) static LE: Definition = comparison("le", |x, y| truth(x <= y));
+
+/// x₀ > x₁; ẏ = 0
+pub(super) static GT: Definition = comparison("gt", |x, y| truth(x > y));
+
+/// x₀ ≥ x₁; ẏ = 0
+pub(super) static GE: Definition = comparison("ge", |x, y| truth(x >= y));
+
+/// x₀ = x₁; ẏ = 0. 0 equals -0.
+pub(super) static EQ: Definition = comparison("eq", |x, y| truth(x == y)).commuting();
+
+/// x₀ ≠ x₁; ẏ = 0. True with a NaN.
+pub(super) static NE: Definition = comparison("ne", |x, y| truth(x != y)).commuting();
+
+/// The smaller of x₀ and x₁
+///
+/// ∂ᵢ = 1 where xᵢ is the smaller, 1/2 at ties, 0 where it is the larger.
+///
+/// Edges: -0 is smaller than 0; NaN if either operand is, with slope 0.
+pub(super) static MIN: Definition = Definition::binary(
+    "min",
+    minimum,
+    [
+        |x0, x1, _| Times(share(x0, ScalarOp::Lt, x1)),
+        |x0, x1, _| Times(share(x0, ScalarOp::Gt, x1)),
+    ],
+)
+.commuting();
+
+/// The larger of x₀ and x₁
+///
+/// ∂ᵢ = 1 where xᵢ is the larger, 1/2 at ties, 0 where it is the smaller.
+///
+/// Edges: 0 is larger than -0; NaN if either operand is, with slope 0.
+pub(super) static MAX: Definition = Definition::binary(
+    "max",
+    |x, y| -minimum(-x, -y),
+    [
+        |x0, x1, _| Times(share(x0, ScalarOp::Gt, x1)),
+        |x0, x1, _| Times(share(x0, ScalarOp::Lt, x1)),
+    ],
+)
+.commuting();
+
+/// y = |x|
+///
+/// ẏ = sign x·ẋ; slope 0 at 0.
+pub(super) static ABS: Definition =
+    Definition::unary("abs", f64::abs, |x, _| Times(x.then(ScalarOp::Sign)));
+
+/// y = -1, x or 1, for x below, at or above 0
+///
+/// ẏ = 0. Edges: ±0 at ±0, NaN at NaN.
+pub(super) static SIGN: Definition = Definition::new(
+    "sign",
+    Unary(|x| {
+        if x > 0.0 {
+            1.0
+        } else if x < 0.0 {
+            -1.0
+        } else {
+            x
+        }
+    }),
+    Jvp::Zero,
+);
+
+const fn comparison(name: &'static str, f: fn(f64, f64) -> f64) -> Definition {
+    Definition::new(name, Binary(f), Jvp::Zero)
+}
+
+fn truth(truth: bool) -> f64 {
+    f64::from(u8::from(truth))
+}
+
+/// As of IEEE 754-2019; `f64::min` ignores a NaN.
+fn minimum(x: f64, y: f64) -> f64 {
+    if x < y || (x == y && x.is_sign_negative()) {
+        x
+    } else if x >= y {
+        y
+    } else {
+        x + y
+    }
+}
+
+/// 1 where x₀ compares so with x₁, 1/2 where they are equal, 0 elsewhere.
+fn share<'a>(x0: Fixed<'a>, than: ScalarOp, x1: Fixed<'a>) -> Fixed<'a> {
+    x0.with(than, x1) + 0.5 * x0.with(ScalarOp::Eq, x1)
+}

@@ -1,0 +1,82 @@
+//! The circular functions, of radians, and their inverses.
+//!
+//! 1 - x² is a fused -x·x + 1: rounded once, it does not cancel, and neither does its derivative, as
+//! that of (1 - x)·(1 + x) does near 0.
+
+use crate::definition::Eval::Pair;
+use crate::definition::{Definition, Jvp};
+use crate::fixed::Slope::{MinusOver, MinusTimes, Over, Times};
+use crate::op::ScalarOp;
+
+/// y = sin x
+///
+/// ẏ = cos x·ẋ. Edges: NaN at ±∞.
+pub(super) static SIN: Definition =
+    Definition::unary("sin", f64::sin, |x, _| Times(x.then(ScalarOp::Cos)));
+
+/// y = cos x
+///
+/// ẏ = -(sin x·ẋ). Edges: NaN at ±∞.
+pub(super) static COS: Definition =
+    Definition::unary("cos", f64::cos, |x, _| MinusTimes(x.then(ScalarOp::Sin)));
+
+/// (s, c) = (sin x, cos x)
+///
+/// (ṡ, ċ) = (c·ẋ, -(s·ẋ)). Edges: NaN at ±∞.
+pub(super) static SIN_COS: Definition = Definition::new(
+    "sin_cos",
+    Pair(f64::sin_cos),
+    Jvp::Own(|w, p, dx| {
+        let d_sin = w.times(p.y(1), dx[0]);
+        let product = w.times(p.y(0), dx[0]);
+        vec![d_sin, w.negate(product)]
+    }),
+);
+
+/// y = tan x; its poles lie between the floating-point numbers
+///
+/// ẏ = (y² + 1)·ẋ. Edges: NaN at ±∞.
+pub(super) static TAN: Definition =
+    Definition::unary("tan", f64::tan, |_, y| Times(y.mul_add(y, 1.0)));
+
+/// y = arcsin x, for |x| ≤ 1
+///
+/// ẏ = ẋ / √(1 - x²). Edges: slope ∞ at ±1; NaN beyond.
+pub(super) static ASIN: Definition = Definition::unary("asin", f64::asin, |x, _| {
+    Over((-x).mul_add(x, 1.0).then(ScalarOp::Sqrt))
+});
+
+/// y = arccos x, for |x| ≤ 1
+///
+/// ẏ = -(ẋ / √(1 - x²)). Edges: slope -∞ at ±1; NaN beyond.
+pub(super) static ACOS: Definition = Definition::unary("acos", f64::acos, |x, _| {
+    MinusOver((-x).mul_add(x, 1.0).then(ScalarOp::Sqrt))
+});
+
+/// y = arctan x
+///
+/// ẏ = ẋ / (x² + 1), which is 0 from 1.4e154 on, where its true value is subnormal. Edges: ±π/2 at ±∞.
+pub(super) static ATAN: Definition =
+    Definition::unary("atan", f64::atan, |x, _| Over(x.mul_add(x, 1.0)));
+
+/// y = the angle of the point (x₁, x₀), in [-π, π]
+///
+/// ∂₀ = x₁ / h², ∂₁ = -x₀ / h², with h = √(x₀² + x₁²), divided by twice, so that h² cannot overflow
+/// or underflow.
+///
+/// Edges: 0 or ±π at the origin, by the signs of the zeros, with slopes NaN; multiples of π/4 for
+/// infinite operands.
+pub(super) static ATAN2: Definition = Definition::binary(
+    "atan2",
+    f64::atan2,
+    [
+        |x0, x1, _| {
+            let h = x0.with(ScalarOp::Hypot, x1);
+            Times(x1 / h / h)
+        },
+        |x0, x1, _| {
+            let h = x0.with(ScalarOp::Hypot, x1);
+            MinusTimes(x0 / h / h)
+        },
+    ],
+);
