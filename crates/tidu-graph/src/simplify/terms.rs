@@ -268,10 +268,7 @@ impl<Op: GraphOperation> Terms<Op> {
         if operation.output_count() != 1 {
             return None;
         }
-        let rules = operation
-            .rewrites()
-            .iter()
-            .filter(|r| !r.equation.starts_with("OFF"));
+        let rules = operation.rewrites().iter();
         for rule in rules.filter(|rule| rule.exactness <= level) {
             if let Some(term) = (rule.apply)(self, operation, operands) {
                 self.steps = self.steps.saturating_sub(1);
