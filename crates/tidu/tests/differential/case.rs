@@ -25,11 +25,20 @@ impl Case {
         let numbers = |random: &mut Random| (0..inputs).map(|_| 1.5 * random.unit()).collect();
         let (x, v): (Vec<f64>, _) = (numbers(&mut random), numbers(&mut random));
         let steps = 1 + random.below(9);
-        let choices = (0..steps).map(|_| {
-            let bits = random.bits();
-            (random.below(11), bits as u16, (bits >> 16) as u16)
-        });
-        let choices: Vec<_> = choices.collect();
+        let mut choices: Vec<(usize, u16, u16)> = Vec::new();
+        for at in 0..steps {
+            let mut operand = || random.below(inputs + at) as u16;
+            let operands = (operand(), operand());
+            let choice = match choices.len() {
+                // Work that was done before, with its operands exchanged: equal for a sum.
+                earlier @ 1.. if random.below(4) == 0 => {
+                    let (kind, a, b) = choices[random.below(earlier)];
+                    (kind, b, a)
+                }
+                _ => (random.below(11), operands.0, operands.1),
+            };
+            choices.push(choice);
+        }
         // Late values are the interesting ones.
         let output = random.below(6) as u16;
         let f = tame_function(&x, &choices, &[output]);
@@ -48,14 +57,13 @@ impl Case {
     }
 }
 
+/// The function, and the steps that it was made of if they are more: what was merged may be the fault.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}\nat {:?} in direction {:?}",
-            self.function(),
-            self.x,
-            self.v
-        )
+        let function = self.function();
+        if function.as_graph().operations().len() < self.f.steps.len() {
+            writeln!(f, "{}\nas", self.f.graphs(&Layout::single()).0[0])?;
+        }
+        write!(f, "{function}\nat {:?} in direction {:?}", self.x, self.v)
     }
 }
