@@ -68,7 +68,7 @@ fn failure_of(case: &Case) -> Option<String> {
 }
 
 /// Where a failure is, without its numbers.
-fn path_of(failure: String) -> String {
+fn path_of(failure: &str) -> String {
     let ends = [": found", ": an error"];
     let end = ends.iter().filter_map(|end| failure.find(end)).min();
     failure[..end.unwrap_or(failure.len())].to_owned()
@@ -81,8 +81,9 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
 }
 
 fn report(case: &Case) -> String {
-    let path = failure_of(case).map(path_of);
-    let fails = |case: &Case| Judge::of(case).is_sound() && failure_of(case).map(path_of) == path;
+    let path_in = |case: &Case| failure_of(case).as_deref().map(path_of);
+    let path = path_in(case);
+    let fails = |case: &Case| Judge::of(case).is_sound() && path_in(case) == path;
     let small = shrink::shrink(case, &fails);
     let failure = |case: &Case| failure_of(case).unwrap_or_else(|| "nothing, this time".into());
     format!(

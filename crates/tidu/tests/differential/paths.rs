@@ -48,5 +48,5 @@ fn graphs(case: &Case, judge: &Judge, value: &[f64]) -> Result<(), String> {
     Ok(())
 }
 
-/// The operation set of all cases.
+/// What all cases are.
 pub type F = tidu::Function<ScalarOp>;
