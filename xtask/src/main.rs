@@ -4,6 +4,7 @@ mod diff;
 mod draw;
 mod edges;
 mod files;
+mod fuzz;
 mod lint;
 mod shell;
 mod snapshots;
@@ -26,6 +27,8 @@ Commands:
              fails if one is pending or belongs to no test.
   lint       Check format, clippy, rustdoc, and which crate may depend on which.
   draw       Draw a function and its derivatives; `draw --help` lists what and how.
+  fuzz       Send random functions through every path and compare, as often as one likes: `fuzz [COUNT]
+             [--seed SEED]`.
   snapshots  Run the tests and show which snapshots would change. With `accept`, `reject` or `review`:
              decide about them, through cargo-insta.
   help       Print this text.
@@ -36,6 +39,7 @@ enum Command {
     Test,
     Lint,
     Draw(Vec<OsString>),
+    Fuzz(Vec<OsString>),
     Snapshots(Action),
     Help,
 }
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
         Command::Draw(arguments) => draw::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Snapshots(action) => snapshots::run(action),
         Command::Help => {
             print!("{USAGE}");
@@ -75,6 +80,7 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
             "test" => Command::Test,
             "lint" => Command::Lint,
             "draw" => Command::Draw(arguments.raw_args()?.collect()),
+            "fuzz" => Command::Fuzz(arguments.raw_args()?.collect()),
             "snapshots" => Command::Snapshots(parse_action(&mut arguments)?),
             "help" => Command::Help,
             unknown => return Err(format!("unknown command `{unknown}`").into()),
@@ -123,13 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_draw_is_handed_on() {
+    fn what_follows_draw_and_fuzz_is_handed_on() {
         let arguments = ["chain", "--around", "%3"].map(OsString::from);
         assert_eq!(
             parsed(&["draw", "chain", "--around", "%3"]),
             Ok(Command::Draw(arguments.into()))
         );
         assert_eq!(parsed(&["draw"]), Ok(Command::Draw(vec![])));
+        let count = OsString::from("7");
+        assert_eq!(parsed(&["fuzz", "7"]), Ok(Command::Fuzz(vec![count])));
     }
 
     #[test]

@@ -80,6 +80,10 @@ mod functions {}
 #[doc = include_str!("../../../docs/laws.md")]
 mod laws_of_rules {}
 
+#[cfg(all(doctest, feature = "laws"))]
+#[doc = include_str!("../../../docs/prove-your-own-primitive.md")]
+mod prove_your_own_primitive {}
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/tape.md")]
 mod tape {}

@@ -27,6 +27,19 @@ pub fn eager_gradient<Op: TestOp>(
     chunk: usize,
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<Vec<Option<Op::Operand>>> {
+    eager_gradient_by(sketch, x, wrt, seed, chunk, ctx, &mut Runtime)
+}
+
+/// [`eager_gradient`], with this executor.
+pub fn eager_gradient_by<Op: TestOp>(
+    sketch: &Sketch<Op>,
+    x: &[Op::Operand],
+    wrt: &[usize],
+    seed: &Op::Operand,
+    chunk: usize,
+    ctx: &mut Op::ADContext,
+    executor: &mut impl BackwardExecutor<Op>,
+) -> ADRuleResult<Vec<Option<Op::Operand>>> {
     let [output] = sketch.outputs[..] else {
         panic!("going backward starts from one value");
     };
@@ -42,7 +55,7 @@ pub fn eager_gradient<Op: TestOp>(
     }
     let y = &run.values[output];
     let seed = Arc::new(seed.clone());
-    let cotangents = try_backward(&y.key, y.trace.as_ref(), seed, &mut Runtime, ctx)?;
+    let cotangents = try_backward(&y.key, y.trace.as_ref(), seed, executor, ctx)?;
     let of_input = |&i: &usize| {
         let key = ValueKey::Input(sketch.inputs[i].clone());
         cotangents.get(&key).map(|cotangent| (**cotangent).clone())
@@ -206,7 +219,7 @@ fn compute<Op: TestOp>(graph: &tidu::graph::Graph<Op>, values: &mut Values<Op>) 
 
 /// Numbers for names.
 #[derive(Default)]
-pub struct Names(u64);
+pub struct Names(pub u64);
 
 impl<Op: TestOp> KeySource<Op> for Names {
     fn fresh_input_key(&mut self) -> Op::InputKey {

@@ -2,6 +2,7 @@
 //! derivative, and numbers to hold them against.
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
+mod bounded;
 mod check;
 mod dual;
 mod eager;
@@ -14,9 +15,10 @@ mod sketch;
 pub mod tame;
 mod wild;
 
+pub use bounded::Bounded;
 pub use check::{assert_all_ways, assert_hvp_all_ways};
 pub use dual::{Dual, Number};
-pub use eager::{Names, Runtime, eager_gradient};
+pub use eager::{Names, Runtime, eager_gradient, eager_gradient_by};
 pub use interpreter::{Interpreter, KeyEvaluator};
 pub use operand::{Operand, assert_close, assert_exactly, inner, or_zero};
 pub use problem::{Problem, keys, linear_listing};
