@@ -9,7 +9,7 @@ mod template;
 mod watch;
 
 use std::fmt::{self, Debug};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::{Function, Primitive};
@@ -221,9 +221,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Runs `body` without recording: what it computes are constants.
     pub fn no_grad<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
         let paused = std::mem::replace(&mut self.paused, true);
-        let result = body(self);
+        // Also if it panics: a tape that went on without recording would give no gradients.
+        let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         self.paused = paused;
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Computes the results of an operation into `results` and returns the index of the first, or
@@ -231,7 +232,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     #[track_caller]
     fn run(&mut self, operation: &Op, operands: &[&Var<Op>]) -> Result<u32, EagerError> {
         let describe = || describe_operation(operation);
-        let records = self.check_operands(describe, operation.input_count(), operands)?;
+        let records = self.check_operands(
+            describe,
+            operation.input_count(),
+            operands,
+            operation.output_count(),
+        )?;
         let template = match records {
             true => Some(self.template(operation, operands)?),
             false => None,
@@ -264,7 +270,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let graph = function.as_graph();
         let describe = || "a function".to_owned();
-        let records = self.check_operands(describe, graph.inputs().len(), operands)?;
+        let records = self.check_operands(
+            describe,
+            graph.inputs().len(),
+            operands,
+            graph.outputs().len(),
+        )?;
         let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
         let cannot_run = |source| EagerError::Derive {
             operation: describe(),
@@ -289,13 +300,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(self.take_results(first, visible))
     }
 
-    /// Whether the call is to be recorded.
+    /// Whether the call is to be recorded. One without results is not: nothing flows back through it,
+    /// and marks before and after it could not be told apart.
     #[inline]
     fn check_operands(
         &self,
         describe: impl Fn() -> String,
         expected: usize,
         operands: &[&Var<Op>],
+        results: usize,
     ) -> Result<bool, EagerError> {
         if operands.len() != expected {
             let found = operands.len();
@@ -310,7 +323,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 }
             }
         }
-        Ok(any_active && !self.paused)
+        Ok(any_active && !self.paused && results > 0)
     }
 
     #[inline]
