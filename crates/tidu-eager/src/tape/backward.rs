@@ -1,7 +1,7 @@
 //! Going backward through a tape.
 
 use std::ops::Range;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
@@ -105,14 +105,30 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let paused = std::mem::replace(&mut engine.tape().paused, false);
     let mut past = engine.tape().storage.set_aside();
     let mut pass = Sweep::new(engine, &past, wrt, keep);
-    let seeded = outputs
-        .iter()
-        .try_for_each(|(output, seed)| pass.cotangents.add(output.index(), seed.clone(), engine));
-    let swept = seeded.and_then(|()| pass.sweep(&mut past, engine));
+    // A panic of an operation, a hook or a body must not cost the tape what was set aside.
+    let swept = catch_unwind(AssertUnwindSafe(|| {
+        for (output, seed) in outputs {
+            let cotangents = &mut pass.cotangents;
+            cotangents.add(output.index(), seed.clone(), engine)?;
+        }
+        pass.sweep(&mut past, engine)
+    }));
     let tape = engine.tape();
     tape.paused = paused;
-    tape.storage.join(past);
-    swept.map(|()| pass.gradients)
+    match swept {
+        Ok(Ok(())) => {
+            tape.storage.join(past);
+            Ok(pass.gradients)
+        }
+        Ok(Err(error)) => {
+            tape.restore(past);
+            Err(error)
+        }
+        Err(panic) => {
+            tape.restore(past);
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// The cotangents of all values, as far as they have been added up.
@@ -443,8 +459,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             tape.storage.join(before);
         } else {
             // Nothing of it remains, and its indices are given out again.
-            tape.storage = before;
-            tape.life.cut(first);
+            tape.restore(before);
             self.cotangents.by_value.truncate(first as usize);
             self.wanted.truncate(first as usize);
         }
@@ -468,6 +483,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 found,
             ));
         }
+        engine.tape().check_segment_results(results)?;
+        self.hooked = !engine.tape().hooks.is_empty();
         let known = self.templates.len();
         self.templates
             .extend(engine.tape().templates[known..].iter().cloned());
