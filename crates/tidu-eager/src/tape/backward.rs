@@ -109,12 +109,13 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let swept = catch_unwind(AssertUnwindSafe(|| {
         for (output, seed) in outputs {
             let cotangents = &mut pass.cotangents;
-            cotangents.add(output.index(), seed.clone(), engine)?;
+            cotangents.add(output.index(), seed.clone(), None, engine)?;
         }
         pass.sweep(&mut past, engine)
     }));
     let tape = engine.tape();
     tape.paused = paused;
+    tape.set_quiet(false);
     match swept {
         Ok(Ok(())) => {
             tape.storage.join(past);
@@ -131,6 +132,9 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     }
 }
 
+/// The call that a cotangent comes from, and where it was recorded.
+type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
+
 /// The cotangents of all values, as far as they have been added up.
 struct Cotangents<Op, Value> {
     by_value: Vec<Option<Value>>,
@@ -145,6 +149,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         &mut self,
         value: u32,
         cotangent: Value,
+        from: Option<Origin<'_, Op>>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
         let place = &mut self.by_value[value as usize];
@@ -152,10 +157,17 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
             None => cotangent,
             Some(so_far) => {
                 self.sum.clear();
-                engine.apply(&self.add, &[&so_far, &cotangent], &mut self.sum)?;
+                let location = from.and_then(|(_, location)| location);
+                let operands = [&so_far, &cotangent];
+                engine.apply(&self.add, &operands, &mut self.sum, location)?;
                 let found = self.sum.len();
                 match (self.sum.pop(), found) {
-                    (Some(sum), 1) => sum,
+                    (Some(sum), 1) => {
+                        if let Some((template, location)) = from {
+                            engine.check(&sum, &self.add, template, location)?;
+                        }
+                        sum
+                    }
                     _ => {
                         let add = describe_operation(&self.add);
                         return Err(wrong_count(add, Side::Outputs, 1, found));
@@ -257,7 +269,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                     let location = storage.locations.get(cursor.nodes).copied().flatten();
                     self.run(&template, vjp, location, engine)?;
                     let operands = &storage.operands[cursor.operands..];
-                    self.hand_on(template.vjp(vjp), operands, engine)?;
+                    self.hand_on(template.vjp(vjp), operands, (&template, location), engine)?;
                 }
             }
         }
@@ -383,11 +395,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             let get = |place| find(place, &self.kept, &self.seeds, &self.computed);
             // The usual numbers of operands need no list.
             match instruction.operands[..] {
-                [x] => engine.apply(operation, &[get(x)], &mut self.results)?,
-                [x, y] => engine.apply(operation, &[get(x), get(y)], &mut self.results)?,
+                [x] => engine.apply(operation, &[get(x)], &mut self.results, location)?,
+                [x, y] => {
+                    engine.apply(operation, &[get(x), get(y)], &mut self.results, location)?
+                }
                 ref more => {
                     let more: Vec<&Value> = more.iter().map(|&place| get(place)).collect();
-                    engine.apply(operation, &more, &mut self.results)?;
+                    engine.apply(operation, &more, &mut self.results, location)?;
                 }
             }
             let (expected, found) = (instruction.results as usize, self.results.len());
@@ -409,12 +423,14 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         &mut self,
         vjp: &Vjp<Op>,
         operands: &[u32],
+        from: Origin<'_, Op>,
         engine: &mut E,
     ) -> Result<(), EagerError> {
         for (&operand, place) in operands.iter().zip(&vjp.cotangents) {
             if let Some(place) = *place {
                 let cotangent = find(place, &self.kept, &self.seeds, &self.computed);
-                self.cotangents.add(operand, cotangent.clone(), engine)?;
+                let cotangents = &mut self.cotangents;
+                cotangents.add(operand, cotangent.clone(), Some(from), engine)?;
             }
         }
         Ok(())
@@ -494,7 +510,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         again.mark_dependents(&mut self.wanted, &self.templates);
         for (result, seed) in results.iter().zip(seeds) {
             if let Some(seed) = seed.filter(|_| result.requires_grad()) {
-                self.cotangents.add(result.index(), seed, engine)?;
+                self.cotangents.add(result.index(), seed, None, engine)?;
             }
         }
         self.sweep(again, engine)

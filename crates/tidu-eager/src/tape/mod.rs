@@ -337,7 +337,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if found != expected {
             return Err(wrong_count(describe(), Side::Outputs, expected, found));
         }
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = &self.watch
+            && !watch.quiet
+        {
             watch.check_results(&self.results, describe, Location::caller())?;
         }
         Ok(())
@@ -361,7 +363,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             self.storage.residuals.push(Some(value.clone()));
         }
         let first = self.storage.push_node(template, known.outputs);
-        if self.watch.is_some() {
+        if self.watch.as_ref().is_some_and(|watch| !watch.quiet) {
             self.storage.locate(Location::caller());
         }
         first
