@@ -53,12 +53,10 @@ fn going_forward() {
     let f: Function<ScalarOp> = function(["x"], |[x]| [x.ln()]).expect("a function");
     let error = (tape.apply_function(&f, &[&x]).unwrap_err(), line!());
     is_here(anomaly(error.0).2, error.1);
-    let error = (
-        tape.checkpoint(&[&x], |tape, x| tape.apply(ScalarOp::Ln, &[&x[0]]))
-            .unwrap_err(),
-        line!(),
-    );
-    is_here(anomaly(error.0).2, error.1);
+    let line = line!() + 1;
+    let body = |tape: &mut Scalars, x: &[Scalar]| tape.apply(ScalarOp::Ln, &[&x[0]]);
+    let error = tape.checkpoint(&[&x], body).unwrap_err();
+    is_here(anomaly(error).2, line);
     // Nothing was recorded, and it goes on.
     let y = one(&mut tape, ScalarOp::Exp, &[&x]);
     assert_eq!(
@@ -111,12 +109,9 @@ fn going_backward_with_gradients_recorded() {
 fn inside_a_segment_that_runs_again() {
     let mut tape = watched();
     let y = tape.leaf(1e-200);
-    let (body, line) = (
-        |tape: &mut Scalars, y: &[Scalar]| {
-            tape.apply(ScalarOp::Div, &[&Scalar::constant(1e-200), &y[0]])
-        },
-        line!(),
-    );
+    let tiny = Scalar::constant(1e-200);
+    let line = line!() + 1;
+    let body = move |tape: &mut Scalars, y: &[Scalar]| tape.apply(ScalarOp::Div, &[&tiny, &y[0]]);
     let end = tape.checkpoint(&[&y], body).expect("finite").remove(0);
     let error = tape.backward(&[(&end, 1e200)], &[&y]).unwrap_err();
     let (_, operation, location) = anomaly(error);
