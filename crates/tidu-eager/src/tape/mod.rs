@@ -8,10 +8,12 @@ mod storage;
 mod template;
 mod watch;
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidu_ad::{Function, Primitive};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
@@ -63,6 +65,8 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     life: Life,
     storage: Storage<Op>,
     templates: Vec<Arc<Template<Op>>>,
+    /// The templates of each operation, for what is not among those used last.
+    by_operation: HashMap<Op, SmallVec<[u32; 2]>>,
     /// The templates that were used last, the latest first.
     recent: Vec<u32>,
     /// What inputs of derived functions are named after.
@@ -113,6 +117,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             life: Life::new(),
             storage: Storage::new(0),
             templates: Vec::new(),
+            by_operation: HashMap::new(),
             recent: Vec::new(),
             name: keys.fresh_input_key(),
             paused: false,
@@ -398,14 +403,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             }
             return Ok(known);
         }
-        let known = self.templates.iter().position(|template| is_this(template));
-        let known = match known {
-            Some(known) => known as u32,
+        let known = self.by_operation.get(operation).into_iter().flatten();
+        let mut known = known.copied();
+        let known = match known.find(|&known| is_this(&self.templates[known as usize])) {
+            Some(known) => known,
             None => {
                 let active = operands.iter().map(|operand| operand.requires_grad());
                 let (name, ctx) = (&self.name, &mut self.ad_ctx);
                 let template = Template::of_operation(operation, active.collect(), name, ctx)?;
-                self.add_template(template)
+                let known = self.add_template(template);
+                let of_operation = self.by_operation.entry(operation.clone());
+                of_operation.or_default().push(known);
+                known
             }
         };
         self.recent.truncate(15);
