@@ -397,7 +397,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             match instruction.operands[..] {
                 [x] => engine.apply(operation, &[get(x)], &mut self.results, location)?,
                 [x, y] => {
-                    engine.apply(operation, &[get(x), get(y)], &mut self.results, location)?
+                    engine.apply(operation, &[get(x), get(y)], &mut self.results, location)?;
                 }
                 ref more => {
                     let more: Vec<&Value> = more.iter().map(|&place| get(place)).collect();

@@ -86,8 +86,8 @@ fn random_programs_as_one_call_to_second_order() {
                 let by_i = p.a * q.v + p.v * q.a + p.a;
                 (by_i, p.ab * q.v + p.a * q.b + p.b * q.a + p.v * q.ab + p.ab)
             };
-            for i in 0..3 {
-                let Some(gradient) = &first[i] else {
+            for (i, gradient) in first.iter().enumerate() {
+                let Some(gradient) = gradient else {
                     assert_near(derivatives(i, i).0, 0.0);
                     continue;
                 };
@@ -98,8 +98,8 @@ fn random_programs_as_one_call_to_second_order() {
                 let found = tape
                     .backward_keeping(&[(gradient, 1.0)], &by)
                     .expect("fine");
-                for j in 0..3 {
-                    assert_near(found[j].unwrap_or(0.0), derivatives(i, j).1);
+                for (j, found) in found.iter().enumerate() {
+                    assert_near(found.unwrap_or(0.0), derivatives(i, j).1);
                 }
             }
         }
