@@ -1,7 +1,7 @@
 //! Going backward through a tape.
 
 use std::ops::Range;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
@@ -105,15 +105,35 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let paused = std::mem::replace(&mut engine.tape().paused, false);
     let mut past = engine.tape().storage.set_aside();
     let mut pass = Sweep::new(engine, &past, wrt, keep);
-    let seeded = outputs
-        .iter()
-        .try_for_each(|(output, seed)| pass.cotangents.add(output.index(), seed.clone(), engine));
-    let swept = seeded.and_then(|()| pass.sweep(&mut past, engine));
+    // A panic of an operation, a hook or a body must not cost the tape what was set aside.
+    let swept = catch_unwind(AssertUnwindSafe(|| {
+        for (output, seed) in outputs {
+            let cotangents = &mut pass.cotangents;
+            cotangents.add(output.index(), seed.clone(), None, engine)?;
+        }
+        pass.sweep(&mut past, engine)
+    }));
     let tape = engine.tape();
     tape.paused = paused;
-    tape.storage.join(past);
-    swept.map(|()| pass.gradients)
+    tape.set_quiet(false);
+    match swept {
+        Ok(Ok(())) => {
+            tape.storage.join(past);
+            Ok(pass.gradients)
+        }
+        Ok(Err(error)) => {
+            tape.restore(past);
+            Err(error)
+        }
+        Err(panic) => {
+            tape.restore(past);
+            resume_unwind(panic)
+        }
+    }
 }
+
+/// The call that a cotangent comes from, and where it was recorded.
+type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
 /// The cotangents of all values, as far as they have been added up.
 struct Cotangents<Op, Value> {
@@ -129,6 +149,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         &mut self,
         value: u32,
         cotangent: Value,
+        from: Option<Origin<'_, Op>>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
         let place = &mut self.by_value[value as usize];
@@ -136,10 +157,17 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
             None => cotangent,
             Some(so_far) => {
                 self.sum.clear();
-                engine.apply(&self.add, &[&so_far, &cotangent], &mut self.sum)?;
+                let location = from.and_then(|(_, location)| location);
+                let operands = [&so_far, &cotangent];
+                engine.apply(&self.add, &operands, &mut self.sum, location)?;
                 let found = self.sum.len();
                 match (self.sum.pop(), found) {
-                    (Some(sum), 1) => sum,
+                    (Some(sum), 1) => {
+                        if let Some((template, location)) = from {
+                            engine.check(&sum, &self.add, template, location)?;
+                        }
+                        sum
+                    }
                     _ => {
                         let add = describe_operation(&self.add);
                         return Err(wrong_count(add, Side::Outputs, 1, found));
@@ -241,7 +269,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                     let location = storage.locations.get(cursor.nodes).copied().flatten();
                     self.run(&template, vjp, location, engine)?;
                     let operands = &storage.operands[cursor.operands..];
-                    self.hand_on(template.vjp(vjp), operands, engine)?;
+                    self.hand_on(template.vjp(vjp), operands, (&template, location), engine)?;
                 }
             }
         }
@@ -367,11 +395,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             let get = |place| find(place, &self.kept, &self.seeds, &self.computed);
             // The usual numbers of operands need no list.
             match instruction.operands[..] {
-                [x] => engine.apply(operation, &[get(x)], &mut self.results)?,
-                [x, y] => engine.apply(operation, &[get(x), get(y)], &mut self.results)?,
+                [x] => engine.apply(operation, &[get(x)], &mut self.results, location)?,
+                [x, y] => {
+                    engine.apply(operation, &[get(x), get(y)], &mut self.results, location)?;
+                }
                 ref more => {
                     let more: Vec<&Value> = more.iter().map(|&place| get(place)).collect();
-                    engine.apply(operation, &more, &mut self.results)?;
+                    engine.apply(operation, &more, &mut self.results, location)?;
                 }
             }
             let (expected, found) = (instruction.results as usize, self.results.len());
@@ -393,12 +423,14 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         &mut self,
         vjp: &Program<Op>,
         operands: &[u32],
+        from: Origin<'_, Op>,
         engine: &mut E,
     ) -> Result<(), EagerError> {
         for (&operand, place) in operands.iter().zip(&vjp.outputs) {
             if let Some(place) = *place {
                 let cotangent = find(place, &self.kept, &self.seeds, &self.computed);
-                self.cotangents.add(operand, cotangent.clone(), engine)?;
+                let cotangents = &mut self.cotangents;
+                cotangents.add(operand, cotangent.clone(), Some(from), engine)?;
             }
         }
         Ok(())
@@ -443,8 +475,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             tape.storage.join(before);
         } else {
             // Nothing of it remains, and its indices are given out again.
-            tape.storage = before;
-            tape.life.cut(first);
+            tape.restore(before);
             self.cotangents.by_value.truncate(first as usize);
             self.wanted.truncate(first as usize);
         }
@@ -468,6 +499,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 found,
             ));
         }
+        engine.tape().check_segment_results(results)?;
+        self.hooked = !engine.tape().hooks.is_empty();
         let known = self.templates.len();
         self.templates
             .extend(engine.tape().templates[known..].iter().cloned());
@@ -477,7 +510,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         again.mark_dependents(&mut self.wanted, &self.templates);
         for (result, seed) in results.iter().zip(seeds) {
             if let Some(seed) = seed.filter(|_| result.requires_grad()) {
-                self.cotangents.add(result.index(), seed, engine)?;
+                self.cotangents.add(result.index(), seed, None, engine)?;
             }
         }
         self.sweep(again, engine)

@@ -24,12 +24,13 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
 
     fn operand<'a>(&self, value: &'a Self::Value) -> &'a Op::Operand;
 
-    /// Appends the results of an operation.
+    /// Appends the results of an operation. If they are recorded, then as of `location`.
     fn apply(
         &mut self,
         operation: &Op,
         operands: &[&Self::Value],
         results: &mut Vec<Self::Value>,
+        location: Option<&'static Location<'static>>,
     ) -> Result<(), EagerError>;
 
     /// Fails for a value that the tape is to stop at.
@@ -73,6 +74,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         operation: &Op,
         operands: &[&Op::Operand],
         results: &mut Vec<Op::Operand>,
+        _location: Option<&'static Location<'static>>,
     ) -> Result<(), EagerError> {
         operation.eval_into(&mut self.0.ctx, operands, results);
         Ok(())
@@ -126,8 +128,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
         operation: &Op,
         operands: &[&Var<Op>],
         results: &mut Vec<Var<Op>>,
+        location: Option<&'static Location<'static>>,
     ) -> Result<(), EagerError> {
-        results.extend(self.0.apply(operation.clone(), operands)?);
+        let calls = self.0.storage.nodes.len();
+        self.0.set_quiet(true);
+        let found = self.0.apply(operation.clone(), operands);
+        self.0.set_quiet(false);
+        results.extend(found?);
+        if let Some(location) = location
+            && self.0.storage.nodes.len() > calls
+        {
+            self.0.storage.locate(location);
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::storage::Cursor;
+use super::storage::{Cursor, Storage};
 use super::{Place, Tape};
 use crate::error::EagerError;
 use tidu_ad::Primitive;
@@ -143,6 +143,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Forgets everything. All variables are stale, but for constants.
     pub fn clear(&mut self) {
         self.cut(Cursor::default());
+    }
+
+    /// Puts back what was set aside, and forgets what came after it.
+    pub(super) fn restore(&mut self, past: Storage<Op>) {
+        self.storage = past;
+        self.cut(self.storage.end());
     }
 
     fn cut(&mut self, to: Cursor) {

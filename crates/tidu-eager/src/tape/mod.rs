@@ -10,10 +10,12 @@ mod structure;
 mod template;
 mod watch;
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidu_ad::{Function, Primitive};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
@@ -68,6 +70,8 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     life: Life,
     storage: Storage<Op>,
     templates: Vec<Arc<Template<Op>>>,
+    /// The templates of each operation, for what is not among those used last.
+    by_operation: HashMap<Op, SmallVec<[u32; 2]>>,
     /// The templates that were used last, the latest first.
     recent: Vec<u32>,
     jvps: Vec<Arc<Jvp<Op>>>,
@@ -119,6 +123,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             life: Life::new(),
             storage: Storage::new(0),
             templates: Vec::new(),
+            by_operation: HashMap::new(),
             recent: Vec::new(),
             jvps: Vec::new(),
             name: keys.fresh_input_key(),
@@ -232,9 +237,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Runs `body` without recording: what it computes are constants.
     pub fn no_grad<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
         let paused = std::mem::replace(&mut self.paused, true);
-        let result = body(self);
+        // Also if it panics: a tape that went on without recording would give no gradients.
+        let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         self.paused = paused;
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Computes the results of an operation into `results` and returns the index of the first, or
@@ -242,7 +248,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     #[track_caller]
     fn run(&mut self, operation: &Op, operands: &[&Var<Op>]) -> Result<u32, EagerError> {
         let describe = || describe_operation(operation);
-        let records = self.check_operands(describe, operation.input_count(), operands)?;
+        let records = self.check_operands(
+            describe,
+            operation.input_count(),
+            operands,
+            operation.output_count(),
+        )?;
         let template = match records {
             true => Some(self.template(operation, operands)?),
             false => None,
@@ -275,7 +286,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let graph = function.as_graph();
         let describe = || "a function".to_owned();
-        let records = self.check_operands(describe, graph.inputs().len(), operands)?;
+        let records = self.check_operands(
+            describe,
+            graph.inputs().len(),
+            operands,
+            graph.outputs().len(),
+        )?;
         let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
         let cannot_run = |source| EagerError::Derive {
             operation: describe(),
@@ -300,13 +316,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(self.take_results(first, visible))
     }
 
-    /// Whether the call is to be recorded.
+    /// Whether the call is to be recorded. One without results is not: nothing flows back through it,
+    /// and marks before and after it could not be told apart.
     #[inline]
     fn check_operands(
         &self,
         describe: impl Fn() -> String,
         expected: usize,
         operands: &[&Var<Op>],
+        results: usize,
     ) -> Result<bool, EagerError> {
         if operands.len() != expected {
             let found = operands.len();
@@ -321,7 +339,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 }
             }
         }
-        Ok(any_active && !self.paused)
+        Ok(any_active && !self.paused && results > 0)
     }
 
     #[inline]
@@ -335,7 +353,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if found != expected {
             return Err(wrong_count(describe(), Side::Outputs, expected, found));
         }
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = &self.watch
+            && !watch.quiet
+        {
             watch.check_results(&self.results, describe, Location::caller())?;
         }
         Ok(())
@@ -368,7 +388,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             self.storage.arguments.extend(arguments);
         }
         let first = self.storage.push_node(template, known.outputs);
-        if self.watch.is_some() {
+        if self.watch.as_ref().is_some_and(|watch| !watch.quiet) {
             self.storage.locate(Location::caller());
         }
         first
@@ -403,14 +423,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             }
             return Ok(known);
         }
-        let known = self.templates.iter().position(|template| is_this(template));
-        let known = match known {
-            Some(known) => known as u32,
+        let known = self.by_operation.get(operation).into_iter().flatten();
+        let mut known = known.copied();
+        let known = match known.find(|&known| is_this(&self.templates[known as usize])) {
+            Some(known) => known,
             None => {
                 let active = operands.iter().map(|operand| operand.requires_grad());
                 let (name, ctx) = (&self.name, &mut self.ad_ctx);
                 let template = Template::of_operation(operation, active.collect(), name, ctx)?;
-                self.add_template(template)
+                let known = self.add_template(template);
+                let of_operation = self.by_operation.entry(operation.clone());
+                of_operation.or_default().push(known);
+                known
             }
         };
         self.recent.truncate(15);

@@ -122,7 +122,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
         let results = self.no_grad(|tape| body(tape, &given))?;
-        if self.paused {
+        self.check_segment_results(&results)?;
+        if self.paused || results.is_empty() {
             return Ok(results);
         }
         for operand in operands {
@@ -142,6 +143,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 place,
             })
             .collect())
+    }
+
+    /// Fails for what a body returns that is not of this tape.
+    pub(super) fn check_segment_results(&self, results: &[Var<Op>]) -> Result<(), EagerError> {
+        let active = results.iter().enumerate();
+        for (position, result) in active.filter(|(_, result)| result.requires_grad()) {
+            self.check(result, || format!("result {position} of a segment"))?;
+        }
+        Ok(())
     }
 
     /// The place of a value that is there already, or of a constant.

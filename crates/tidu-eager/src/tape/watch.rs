@@ -19,6 +19,8 @@ type Judge<Op> = Box<dyn Fn(&Operand<Op>) -> Option<String> + Send>;
 /// What a tape stops at.
 pub(super) struct Watch<Op: Primitive> {
     judge: Judge<Op>,
+    /// While going backward records, it is `check_cotangent` that looks: it knows what for.
+    pub quiet: bool,
 }
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
@@ -47,6 +49,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn watch(&mut self, judge: impl Fn(&Op::Operand) -> Option<String> + Send + 'static) {
         self.watch = Some(Watch {
             judge: Box::new(judge),
+            quiet: false,
         });
     }
 
@@ -73,6 +76,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .partition_point(|(value, _)| *value <= var.index());
         self.hooks.insert(after, (var.index(), Box::new(hook)));
         Ok(())
+    }
+
+    /// Whether results of operations are looked at, and where they are applied is noted.
+    pub(super) fn set_quiet(&mut self, quiet: bool) {
+        if let Some(watch) = &mut self.watch {
+            watch.quiet = quiet;
+        }
     }
 
     /// Calls the hooks of a value.

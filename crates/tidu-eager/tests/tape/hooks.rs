@@ -1,0 +1,148 @@
+//! Hooks: when they are called, with what, and what they replace.
+
+use std::sync::{Arc, Mutex};
+
+use tidu_eager::EagerError;
+use tidu_scalar::ScalarOp;
+
+use super::{Scalar, one, scalars};
+
+type Log = Arc<Mutex<Vec<(&'static str, f64)>>>;
+
+fn note(
+    log: &Log,
+    name: &'static str,
+    factor: Option<f64>,
+) -> impl FnMut(&f64) -> Option<f64> + Send + use<> {
+    let log = Arc::clone(log);
+    move |gradient| {
+        log.lock().expect("no panic").push((name, *gradient));
+        factor.map(|factor| factor * gradient)
+    }
+}
+
+#[test]
+fn from_the_end_to_the_start_and_in_order() {
+    let log = Log::default();
+    let mut tape = scalars();
+    let x = tape.leaf(2.0);
+    let y = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
+    let z = one(&mut tape, ScalarOp::Mul, &[&y, &Scalar::constant(3.0)]);
+    let unused = one(&mut tape, ScalarOp::Neg, &[&x]);
+    tape.hook(&z, note(&log, "z", None)).expect("fine");
+    tape.hook(&x, note(&log, "x", None)).expect("fine");
+    tape.hook(&y, note(&log, "y doubles", Some(2.0)))
+        .expect("fine");
+    tape.hook(&y, note(&log, "y looks", None)).expect("fine");
+    tape.hook(&y, note(&log, "y times ten", Some(10.0)))
+        .expect("fine");
+    tape.hook(&unused, note(&log, "unused", None))
+        .expect("fine");
+    let expected = vec![
+        ("z", 1.0),
+        ("y doubles", 3.0),
+        ("y looks", 6.0),
+        ("y times ten", 6.0),
+        ("x", 240.0),
+    ];
+    let found = tape
+        .backward_keeping(&[(&z, 1.0)], &[&x, &y])
+        .expect("fine");
+    assert_eq!(found, [Some(240.0), Some(60.0)]);
+    assert_eq!(
+        std::mem::take(&mut *log.lock().expect("no panic")),
+        expected
+    );
+    // With recorded gradients, a replacement is a constant: 60·2x is linear in x.
+    let seed = Scalar::constant(1.0);
+    let found = tape.backward_recorded(&[(&z, seed)], &[&x]).expect("fine");
+    let first = found[0].clone().expect("a path");
+    assert_eq!(*first.value(), 240.0);
+    assert_eq!(
+        std::mem::take(&mut *log.lock().expect("no panic")),
+        expected
+    );
+    assert_eq!(
+        tape.backward(&[(&first, 1.0)], &[&x]).expect("fine"),
+        [Some(120.0)]
+    );
+}
+
+#[test]
+fn once_for_the_whole_gradient() {
+    // x has three uses, and is an output itself.
+    let log = Log::default();
+    let mut tape = scalars();
+    let x = tape.leaf(2.0);
+    tape.hook(&x, note(&log, "x", None)).expect("fine");
+    let y = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
+    let z = one(&mut tape, ScalarOp::Add, &[&y, &x]);
+    let found = tape
+        .backward(&[(&z, 1.0), (&x, 7.0), (&x, 0.5)], &[&x])
+        .expect("fine");
+    assert_eq!(found, [Some(12.5)]);
+    assert_eq!(*log.lock().expect("no panic"), [("x", 12.5)]);
+}
+
+#[test]
+fn cut_off_with_the_value() {
+    let log = Log::default();
+    let mut tape = scalars();
+    let x = tape.leaf(2.0);
+    let mark = tape.mark();
+    let y = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
+    tape.hook(&y, note(&log, "y", Some(0.0))).expect("fine");
+    tape.rewind(mark).expect("fine");
+    let z = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
+    assert_eq!(
+        tape.backward(&[(&z, 1.0)], &[&x]).expect("fine"),
+        [Some(4.0)]
+    );
+    assert!(log.lock().expect("no panic").is_empty());
+}
+
+#[test]
+fn on_values_inside_a_segment() {
+    let log = Log::default();
+    let inner = Arc::clone(&log);
+    let mut tape = scalars();
+    let x = tape.leaf(2.0);
+    let y = tape.checkpoint(&[&x], move |tape, x| {
+        let y = tape.apply_one(ScalarOp::Mul, &[&x[0], &x[0]])?;
+        // Only when it runs again is there anything to hook.
+        if y.requires_grad() {
+            tape.hook(&y, note(&inner, "inside", Some(10.0)))?;
+        }
+        tape.apply(ScalarOp::Neg, &[&y])
+    });
+    let y = y.expect("fine").remove(0);
+    tape.hook(&y, note(&log, "result", None)).expect("fine");
+    let found = tape.backward(&[(&y, 1.0)], &[&x]).expect("fine");
+    assert_eq!(found, [Some(-40.0)]);
+    let expected = [("result", 1.0), ("inside", -1.0)];
+    assert_eq!(
+        std::mem::take(&mut *log.lock().expect("no panic")),
+        expected
+    );
+    // It is gone with what it hung on, whatever comes to stand there.
+    let mut z = x.clone();
+    for _ in 0..4 {
+        z = one(&mut tape, ScalarOp::Neg, &[&z]);
+    }
+    assert_eq!(
+        tape.backward(&[(&z, 1.0)], &[&x]).expect("fine"),
+        [Some(1.0)]
+    );
+    assert!(log.lock().expect("no panic").is_empty());
+}
+
+#[test]
+fn not_on_constants() {
+    let mut tape = scalars();
+    let error = tape.hook(&Scalar::constant(1.0), |_| None).unwrap_err();
+    assert!(matches!(error, EagerError::ConstantVar { .. }), "{error}");
+    let mut other = scalars();
+    let foreign = other.leaf(1.0);
+    let error = tape.hook(&foreign, |_| None).unwrap_err();
+    assert!(matches!(error, EagerError::ForeignVar { .. }), "{error}");
+}
