@@ -122,6 +122,12 @@ pub enum EagerError {
         /// What it is instead.
         value: String,
     },
+    /// Something that cannot be done inside a segment.
+    #[error("cannot {what} inside a segment, which runs again on the way back")]
+    InSegment {
+        /// What was to be done.
+        what: &'static str,
+    },
     /// A function of what was recorded needs something that the tape does not remember.
     #[error("the tape does not remember {what}; see `Tape::keep_structure`")]
     StructureNotKept {

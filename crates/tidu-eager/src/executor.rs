@@ -141,21 +141,25 @@ impl<Op: EvaluableGraphOperation> Runtime<'_, Op> {
         operand: usize,
         value: &PrimitiveValue<Op>,
     ) -> Result<Arc<Op::Operand>, GraphError> {
-        let (found, key) = match value {
-            PrimitiveValue::Local(id) => (self.values.get(*id), None),
-            PrimitiveValue::External(key) => (self.external_data.get(key), Some(key)),
-        };
-        found.cloned().ok_or_else(|| match key {
-            Some(key) => GraphError::UndefinedValue {
-                operation: describe_operation(op),
-                operand,
-                key: describe_key(key),
-            },
-            None => GraphError::UnknownLocalId {
-                id: operand,
-                available: self.values.len(),
-            },
-        })
+        match value {
+            PrimitiveValue::Local(id) => {
+                let found = self.values.get(*id);
+                found.cloned().ok_or_else(|| GraphError::UnknownLocal {
+                    operation: describe_operation(op),
+                    operand,
+                    id: *id,
+                    available: self.values.len(),
+                })
+            }
+            PrimitiveValue::External(key) => {
+                let found = self.external_data.get(key);
+                found.cloned().ok_or_else(|| GraphError::UndefinedValue {
+                    operation: describe_operation(op),
+                    operand,
+                    key: describe_key(key),
+                })
+            }
+        }
     }
 }
 

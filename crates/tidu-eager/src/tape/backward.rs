@@ -24,7 +24,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`] for an output, or
-    /// one of `wrt`, that is no variable of this tape; [`EagerError::Freed`];
+    /// one of `wrt`, that is no variable of this tape; [`EagerError::Freed`]; [`EagerError::InSegment`];
     /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results;
     /// [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
     /// was.
@@ -102,6 +102,7 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     for (position, input) in wrt.iter().enumerate() {
         engine.tape().check(input, || format!("input {position}"))?;
     }
+    engine.tape().check_outside("go backward")?;
     let paused = std::mem::replace(&mut engine.tape().paused, false);
     let mut past = engine.tape().storage.set_aside();
     let mut pass = Sweep::new(engine, &past, wrt, keep);
@@ -466,7 +467,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
 
         let before = engine.tape().storage.set_aside();
         let first = before.values;
-        let results = body(engine.tape(), &operands);
+        let results = engine.tape().run_body(&*body, &operands);
         let mut again = engine.tape().storage.set_aside();
         let outcome = results.and_then(|results| self.inside(&mut again, &results, seeds, engine));
         let tape = engine.tape();

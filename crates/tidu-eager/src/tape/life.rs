@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::storage::{Cursor, Storage};
 use super::{Place, Tape};
-use crate::error::EagerError;
+use crate::error::{EagerError, unwrap_or_panic};
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
@@ -129,8 +129,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// [`EagerError::ForeignVar`] and [`EagerError::StaleVar`] for a mark of another tape, or one that was
-    /// itself forgotten.
+    /// itself forgotten; [`EagerError::InSegment`].
     pub fn rewind(&mut self, mark: Mark) -> Result<(), EagerError> {
+        self.check_outside("rewind the tape")?;
         let is_start = mark.cursor.values == 0 && mark.place.tape == self.life.tape;
         if !is_start {
             let checked = self.life.check(mark.place);
@@ -141,7 +142,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 
     /// Forgets everything. All variables are stale, but for constants.
+    ///
+    /// # Panics
+    ///
+    /// Inside a segment, where [`rewind`](Self::rewind) returns an error, with the same text.
+    #[track_caller]
     pub fn clear(&mut self) {
+        unwrap_or_panic(self.check_outside("rewind the tape"));
         self.cut(Cursor::default());
     }
 

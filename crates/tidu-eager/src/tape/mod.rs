@@ -78,6 +78,8 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     /// What inputs of derived functions are named after.
     name: Op::InputKey,
     paused: bool,
+    /// Whether the body of a segment is running.
+    in_segment: bool,
     watch: Option<Watch<Op>>,
     /// By index of a value, ascending.
     hooks: Vec<(u32, Hook<Op>)>,
@@ -128,6 +130,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             jvps: Vec::new(),
             name: keys.fresh_input_key(),
             paused: false,
+            in_segment: false,
             watch: None,
             hooks: Vec::new(),
             ctx,

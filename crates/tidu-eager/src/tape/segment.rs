@@ -1,5 +1,6 @@
 //! Segments: parts of a computation of which only the ends are kept.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
@@ -25,7 +26,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// again, recording, and goes backward through that. Gradients are the same to the last bit.
     ///
     /// `body` is given `operands` and returns results; it may also use other variables of the tape. It
-    /// must compute the same each time. (JAX: `jax.checkpoint`.)
+    /// must compute the same each time, and can neither go backward nor cut the tape back. (JAX:
+    /// `jax.checkpoint`.)
     ///
     /// # Errors
     ///
@@ -121,7 +123,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             }
         }
         let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
-        let results = self.no_grad(|tape| body(tape, &given))?;
+        let results = self.no_grad(|tape| tape.run_body(&*body, &given))?;
         self.check_segment_results(&results)?;
         if self.paused || results.is_empty() {
             return Ok(results);
@@ -152,6 +154,27 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             self.check(result, || format!("result {position} of a segment"))?;
         }
         Ok(())
+    }
+
+    /// Runs the body of a segment, forward or again.
+    pub(super) fn run_body(
+        &mut self,
+        body: &Body<Op>,
+        operands: &[Var<Op>],
+    ) -> Result<Vec<Var<Op>>, EagerError> {
+        let outside = std::mem::replace(&mut self.in_segment, true);
+        // A panic must not leave the tape inside.
+        let results = catch_unwind(AssertUnwindSafe(|| body(self, operands)));
+        self.in_segment = outside;
+        results.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Fails inside a segment, where what came before is out of reach while it runs again.
+    pub(super) fn check_outside(&self, what: &'static str) -> Result<(), EagerError> {
+        match self.in_segment {
+            false => Ok(()),
+            true => Err(EagerError::InSegment { what }),
+        }
     }
 
     /// The place of a value that is there already, or of a constant.

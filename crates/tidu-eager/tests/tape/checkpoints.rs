@@ -308,6 +308,34 @@ fn a_body_that_returns_what_is_not_of_this_tape() {
     );
 }
 
+/// What came before is out of reach while a body runs again, so that it is refused from the start.
+#[test]
+fn a_body_neither_goes_back_nor_cuts_the_tape() {
+    let mut tape = scalars();
+    let mark = tape.mark();
+    let x = tape.leaf(2.0);
+    let outer = tape.apply_one(ScalarOp::Mul, &[&x, &x]).unwrap();
+    let within = outer.clone();
+    let backward = tape.checkpoint(&[&x], move |tape, x| {
+        tape.backward_keeping(&[(&within, 1.0)], &[&x[0]])?;
+        Ok(x.to_vec())
+    });
+    let rewind = tape.checkpoint(&[&x], move |tape, x| {
+        tape.rewind(mark)?;
+        Ok(x.to_vec())
+    });
+    for (result, what) in [(backward, "go backward"), (rewind, "rewind the tape")] {
+        let error = result.unwrap_err();
+        assert_eq!(error, EagerError::InSegment { what });
+        assert_eq!(
+            error.to_string(),
+            format!("cannot {what} inside a segment, which runs again on the way back")
+        );
+    }
+    let gradient = tape.backward(&[(&outer, 1.0)], &[&x]).unwrap();
+    assert_eq!(gradient, [Some(4.0)]);
+}
+
 #[test]
 fn segments_can_be_gone_through_once() {
     let mut tape = scalars();
