@@ -331,8 +331,11 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             Mode::Reverse => {
                 let wrt = Wrt::At(columns.to_vec());
                 for i in 0..rows {
-                    let row = self.function.select_at(&[i])?;
-                    let mut stage = Stage::linearize(&row, &wrt, Some(mode), self.ctx)?;
+                    let selected = match rows {
+                        1 => self.function.clone(),
+                        _ => self.function.select_at(&[i])?,
+                    };
+                    let mut stage = Stage::linearize(&selected, &wrt, Some(mode), self.ctx)?;
                     let row = stage.row(seed)?;
                     for (j, (entry, _)) in stage.fill(row)?.into_iter().enumerate() {
                         entries[i * columns.len() + j] = Some(entry);
