@@ -6,6 +6,7 @@ use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, describe_operation};
 
 use super::template::Template;
+use super::watch::Watch;
 use super::{Tape, Var};
 use crate::error::EagerError;
 
@@ -33,14 +34,28 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
         location: Option<&'static Location<'static>>,
     ) -> Result<(), EagerError>;
 
+    /// What the tape is to stop at.
+    fn watch(&self) -> Option<&Watch<Op>>;
+
     /// Fails for a value that the tape is to stop at.
+    #[inline]
     fn check(
         &self,
         computed: &Self::Value,
         instruction: &Op,
         template: &Template<Op>,
         location: Option<&'static Location<'static>>,
-    ) -> Result<(), EagerError>;
+    ) -> Result<(), EagerError> {
+        match self.watch() {
+            None => Ok(()),
+            Some(watch) => watch.check_cotangent(
+                self.operand(computed),
+                || describe_operation(instruction),
+                || template.describe(),
+                location,
+            ),
+        }
+    }
 
     fn tape(&mut self) -> &mut Tape<Op>;
 }
@@ -80,23 +95,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         Ok(())
     }
 
-    #[inline]
-    fn check(
-        &self,
-        computed: &Op::Operand,
-        instruction: &Op,
-        template: &Template<Op>,
-        location: Option<&'static Location<'static>>,
-    ) -> Result<(), EagerError> {
-        match &self.0.watch {
-            None => Ok(()),
-            Some(watch) => watch.check_cotangent(
-                self.operand(computed),
-                || describe_operation(instruction),
-                || template.describe(),
-                location,
-            ),
-        }
+    fn watch(&self) -> Option<&Watch<Op>> {
+        self.0.watch.as_ref()
     }
 
     fn tape(&mut self) -> &mut Tape<Op> {
@@ -143,23 +143,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
         Ok(())
     }
 
-    #[inline]
-    fn check(
-        &self,
-        computed: &Var<Op>,
-        instruction: &Op,
-        template: &Template<Op>,
-        location: Option<&'static Location<'static>>,
-    ) -> Result<(), EagerError> {
-        match &self.0.watch {
-            None => Ok(()),
-            Some(watch) => watch.check_cotangent(
-                self.operand(computed),
-                || describe_operation(instruction),
-                || template.describe(),
-                location,
-            ),
-        }
+    fn watch(&self) -> Option<&Watch<Op>> {
+        self.0.watch.as_ref()
     }
 
     fn tape(&mut self) -> &mut Tape<Op> {
