@@ -1,30 +1,9 @@
 //! Random programs, and what they compute in hyper-dual numbers: the independent witness.
 
 use tidu_scalar::{Expr, ScalarOp};
+pub use tidu_testkit::Random;
 
 use super::{Scalar, Scalars};
-
-/// Numbers that look random, the same each time (splitmix64).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// In [-1, 1].
-    pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
-    }
-}
 
 /// v + a·α + b·β + ab·αβ with α² = β² = 0.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,7 +9,6 @@ mod eager;
 mod interpreter;
 mod operand;
 mod problem;
-mod random;
 mod review;
 mod sketch;
 pub mod tame;
@@ -22,9 +21,9 @@ pub use eager::{Names, Runtime, eager_gradient, eager_gradient_by};
 pub use interpreter::{Interpreter, KeyEvaluator};
 pub use operand::{Operand, assert_close, assert_exactly, inner, or_zero};
 pub use problem::{Problem, keys, linear_listing};
-pub use random::Random;
 pub use review::reviewed;
 pub use sketch::{Layout, Sketch, Step};
+pub use tidu_testkit::Random;
 pub use wild::{AWKWARD_NAMES, AWKWARD_NUMBERS, wild_problem};
 
 use std::collections::HashMap;

@@ -6,7 +6,7 @@ use tidu::verify_linear;
 
 use super::operand::{assert_close, inner, or_zero};
 use super::problem::Problem;
-use super::random::Random;
+use tidu_testkit::Random;
 
 /// The primal, the linear and the transposed graph of a problem whose outputs its last root
 /// computes, as one text, cause before effect. For derivatives of derivatives, the primal is itself

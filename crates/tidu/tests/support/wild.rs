@@ -5,8 +5,8 @@ use tidu::graph::GraphOperation;
 use tidu::scalar::{ScalarKey, ScalarOp};
 
 use super::problem::Problem;
-use super::random::Random;
 use super::sketch::{Layout, Sketch};
+use tidu_testkit::Random;
 
 /// Names that a printer or a parser might get wrong.
 pub const AWKWARD_NAMES: [&str; 34] = [
