@@ -1,28 +1,29 @@
 //! The graph that a simplification makes: equal terms are one term, whatever they were before.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::{AppliedRewrite, Exactness};
+use crate::GraphOperation;
+use crate::dense::{
+    DenseGraph, DenseId, DenseRange, Extraction, Producers, counted_outputs, primary_key,
+};
 use crate::error::{GraphError, describe_operation};
-use crate::key::{OperationKey, ValueKey, hash_one};
-use crate::materialize::{MaterializedGraph, MaterializedOperation, MaterializedValue};
-use crate::{GraphOperation, OperationRole};
+use crate::key::ValueKey;
 
 /// A value of a graph that is being simplified. Equal terms compute the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Term(u32);
+pub type Term = DenseId;
 
 /// The graph that a simplification makes, as rules see it: what a term is, and a way to make others.
 pub struct Terms<Op: GraphOperation> {
-    origins: Vec<Origin>,
+    graph: DenseGraph<Op>,
+    producers: Producers,
     /// By term: how many operands and outputs it is of what was made, and of what is still to come.
     uses: Vec<u32>,
-    leaves: Vec<ValueKey<Op>>,
-    nodes: Vec<Node<Op>>,
-    operands: Vec<Term>,
+    /// Operations of `graph`, by what they are applied to what.
     index: HashTable<u32>,
     /// `None` to merge only.
     level: Option<Exactness>,
@@ -38,23 +39,6 @@ pub struct Terms<Op: GraphOperation> {
 
 /// The most steps that are made for one operation, so that rules which undo each other end.
 const STEPS: usize = 64;
-
-#[derive(Clone, Copy)]
-enum Origin {
-    /// An index into `leaves`.
-    Leaf(u32),
-    Output {
-        node: u32,
-        slot: u32,
-    },
-}
-
-struct Node<Op> {
-    operation: Op,
-    first_operand: u32,
-    operand_count: u32,
-    first_output: Term,
-}
 
 /// An [`AppliedRewrite`] before its keys are made.
 struct Step<Op> {
@@ -73,18 +57,11 @@ type Results = SmallVec<[Term; 2]>;
 impl<Op: GraphOperation> Terms<Op> {
     /// The operation that a term is a result of, with its operands and the output slot; `None` for an
     /// input.
+    #[inline]
     pub fn definition(&self, term: Term) -> Option<(&Op, &[Term], usize)> {
-        match self.origins[term.0 as usize] {
-            Origin::Leaf(_) => None,
-            Origin::Output { node, slot } => {
-                let operands = self.operands_of(node);
-                Some((
-                    &self.nodes[node as usize].operation,
-                    operands,
-                    slot as usize,
-                ))
-            }
-        }
+        let node = self.graph.node(self.producers.of(term)?);
+        let slot = term.index() - node.results.indices().start;
+        Some((node.operation, node.operands, slot))
     }
 
     /// The operands of a term, if it is the first result of just this operation.
@@ -107,10 +84,11 @@ impl<Op: GraphOperation> Terms<Op> {
     /// goes if that operation does without it. For rules that would make work shared by others
     /// twice.
     pub fn is_unshared(&self, term: Term) -> bool {
-        self.uses[term.0 as usize] == 0
+        self.uses[term.index()] == 0
     }
 
     /// The first result of an operation, simplified.
+    #[allow(clippy::needless_pass_by_value, reason = "rules read better")]
     pub fn apply(&mut self, operation: Op, operands: &[Term]) -> Term {
         if operation.input_count() != operands.len() || operation.output_count() == 0 {
             self.fail(&operation, "a rule", || {
@@ -120,24 +98,31 @@ impl<Op: GraphOperation> Terms<Op> {
                     operation.input_count()
                 )
             });
-            // A term that nobody looks into: the pass ends with the error.
-            return self.push_origin(Origin::Leaf(u32::MAX));
+            return self.hole();
+        }
+        if let Err(error) = counted_outputs(&operation) {
+            self.error.get_or_insert(error);
+            return self.hole();
         }
         self.steps = self.steps.saturating_sub(1);
-        self.reduce(operation, operands)[0]
+        self.reduce(&operation, operands)[0]
     }
 }
 
 /// For the pass.
 impl<Op: GraphOperation> Terms<Op> {
-    pub(super) fn new(level: Option<Exactness>) -> Self {
+    /// Nothing but inputs, with room for so many operations and operands.
+    pub(super) fn new(
+        inputs: usize,
+        operations: usize,
+        operands: usize,
+        level: Option<Exactness>,
+    ) -> Self {
         Self {
-            origins: Vec::new(),
-            uses: Vec::new(),
-            leaves: Vec::new(),
-            nodes: Vec::new(),
-            operands: Vec::new(),
-            index: HashTable::new(),
+            graph: DenseGraph::with_capacity(inputs, operations, operands),
+            producers: Producers::of_inputs(inputs),
+            uses: vec![0; inputs],
+            index: HashTable::with_capacity(operations),
             level,
             steps: 0,
             loosest: Exactness::Exact,
@@ -146,86 +131,88 @@ impl<Op: GraphOperation> Terms<Op> {
         }
     }
 
+    /// As a pass over `graph` begins.
+    pub(super) fn of(graph: &DenseGraph<Op>, level: Option<Exactness>) -> Self {
+        let (operations, operands) = (graph.operation_count(), graph.operand_count());
+        Self::new(graph.input_count(), operations, operands, level)
+    }
+
     pub(super) fn logged(mut self) -> Self {
         self.log = Some(Vec::new());
         self
     }
 
     /// Puts all of a graph in and takes out what its outputs need now.
-    pub(super) fn rebuild(
-        &mut self,
-        graph: &MaterializedGraph<Op>,
-    ) -> Result<MaterializedGraph<Op>, GraphError> {
+    pub(super) fn rebuild(&mut self, graph: &DenseGraph<Op>) -> Result<DenseGraph<Op>, GraphError> {
         let uses = count_uses(graph);
-        let mut term_of: Vec<Term> = vec![Term(0); graph.values.len()];
-        for (key, &value) in graph.inputs.iter().zip(&graph.input_values) {
-            term_of[value] = self.leaf(key.clone());
-            self.uses[term_of[value].0 as usize] = uses[value];
-        }
-        for node in &graph.operations {
-            let operands = node.inputs.iter().map(|&value| term_of[value]);
-            let operands: Operands = operands.collect();
-            operands
-                .iter()
-                .for_each(|operand| self.uses[operand.0 as usize] -= 1);
+        let mut term_of: Vec<Term> = Vec::with_capacity(graph.value_count());
+        term_of.extend(self.graph.inputs());
+        self.uses.copy_from_slice(&uses[..graph.input_count()]);
+        let mut operands = Operands::new();
+        for node in graph.nodes() {
+            operands.clear();
+            operands.extend(node.operands.iter().map(|value| term_of[value.index()]));
+            for operand in &operands {
+                self.uses[operand.index()] -= 1;
+            }
             self.steps = STEPS;
-            let results = self.reduce(node.operation.clone(), &operands);
+            let results = self.reduce(node.operation, &operands);
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
-            for (&value, result) in node.outputs.iter().zip(results) {
-                term_of[value] = result;
-                self.uses[result.0 as usize] += uses[value];
+            for (value, result) in node.results.indices().zip(results) {
+                term_of.push(result);
+                self.uses[result.index()] += uses[value];
             }
         }
-        let outputs: Vec<Term> = graph.output_values.iter().map(|&v| term_of[v]).collect();
-        Extraction::new(self).run(&outputs)
+        drop(uses);
+        let outputs = graph.outputs().iter();
+        let outputs: Vec<Term> = outputs.map(|value| term_of[value.index()]).collect();
+        drop(term_of);
+        Ok(Extraction::new(&self.graph, &self.producers).run(&outputs))
     }
 
     /// What was done, with keys.
-    pub(super) fn take_log(&mut self) -> Result<Vec<AppliedRewrite<Op>>, GraphError> {
+    pub(super) fn take_log(&mut self, inputs: &[Op::InputKey]) -> Vec<AppliedRewrite<Op>> {
         let steps = self.log.take().unwrap_or_default();
-        let mut keys = Keys::new(self);
-        for node in 0..self.nodes.len() {
-            keys.make(self, node as u32)?;
-        }
+        let graph = self.graph.to_graph(inputs);
+        let key_of = |term: Term| graph.values()[term.index()].key.clone();
         let applied = steps.into_iter().map(|step| {
-            let before = keys.describe(self, &step.operation, &step.operands)?;
-            Ok(AppliedRewrite {
+            let operands = step.operands.iter().map(|&operand| key_of(operand));
+            AppliedRewrite {
                 equation: step.equation,
                 exactness: step.exactness,
                 before: ValueKey::Derived {
-                    operation: Arc::new(before),
+                    operation: Arc::new(primary_key(&step.operation, operands.collect())),
                     output_slot: step.slot as u8,
                 },
-                after: keys.of(self, step.after),
-            })
+                after: key_of(step.after),
+            }
         });
         applied.collect()
     }
 
-    fn leaf(&mut self, key: ValueKey<Op>) -> Term {
-        let leaf = to_u32(self.leaves.len());
-        self.leaves.push(key);
-        self.push_origin(Origin::Leaf(leaf))
+    /// A term that nobody looks into: the pass ends with an error.
+    fn hole(&mut self) -> Term {
+        let hole = self.graph.push_results(1);
+        self.add_values(None, hole);
+        hole.start()
     }
 
-    fn push_origin(&mut self, origin: Origin) -> Term {
-        let term = Term(to_u32(self.origins.len()));
-        self.origins.push(origin);
-        self.uses.push(0);
-        term
+    fn add_values(&mut self, producer: Option<usize>, values: DenseRange) {
+        self.producers.push(producer, values);
+        self.uses.resize(self.graph.value_count(), 0);
     }
 
     /// The results of an operation, in the simplest form that its rules know.
-    fn reduce(&mut self, operation: Op, operands: &[Term]) -> Results {
+    fn reduce(&mut self, operation: &Op, operands: &[Term]) -> Results {
         if let Some(level) = self.level
             && self.steps > 0
         {
-            if let Some(folded) = self.fold(&operation, operands) {
+            if let Some(folded) = self.fold(operation, operands) {
                 return folded;
             }
-            if let Some(term) = self.rewrite(&operation, operands, level) {
+            if let Some(term) = self.rewrite(operation, operands, level) {
                 return Results::from_slice(&[term]);
             }
         }
@@ -254,7 +241,7 @@ impl<Op: GraphOperation> Terms<Op> {
         }
         let results = folded.into_iter();
         let results: Results = results
-            .map(|constant| self.intern(constant, &[])[0])
+            .map(|constant| self.intern(&constant, &[])[0])
             .collect();
         for (slot, &result) in results.iter().enumerate() {
             self.note(
@@ -289,76 +276,50 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     /// The results of just this operation, which is added if it is new.
-    fn intern(&mut self, operation: Op, operands: &[Term]) -> Results {
+    fn intern(&mut self, operation: &Op, operands: &[Term]) -> Results {
         let commutes = operands.len() == 2 && operation.commutes();
-        let hash = self.hash(&operation, operands, commutes);
+        let hash = hash(operation, operands, commutes);
         let same = |&node: &u32| {
-            let known = self.operands_of(node);
-            self.nodes[node as usize].operation == operation
-                && (known == operands
-                    || (commutes && known == [operands[1], operands[0]].as_slice()))
+            let known = self.graph.node(node as usize);
+            (known.operands == operands
+                || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
+                && known.operation == operation
         };
-        if let Some(&node) = self.index.find(hash, same) {
-            let results = self.results(node);
-            if self.operands_of(node) != operands {
-                for (slot, &result) in results.iter().enumerate() {
-                    let result = (slot, result);
-                    self.note("exchange", Exactness::Exact, &operation, operands, result);
-                }
-            }
-            return results;
+        let Some(&node) = self.index.find(hash, same) else {
+            return self.push(hash, operation, operands);
+        };
+        let known = self.graph.node(node as usize);
+        let (results, exchanged) = (known.results.iter().collect(), known.operands != operands);
+        if exchanged {
+            self.note_exchange(operation, operands, &results);
         }
-        self.push(hash, operation, operands)
+        results
     }
 
-    fn push(&mut self, hash: u64, operation: Op, operands: &[Term]) -> Results {
-        let node = to_u32(self.nodes.len());
-        let first_output = Term(to_u32(self.origins.len()));
-        for slot in 0..operation.output_count() as u32 {
-            self.push_origin(Origin::Output { node, slot });
+    fn push(&mut self, hash_value: u64, operation: &Op, operands: &[Term]) -> Results {
+        let node = self.graph.operation_count();
+        let count = operation.output_count();
+        let results = self
+            .graph
+            .push_unchecked(operation.clone(), operands, count);
+        self.add_values(Some(node), results);
+        for operand in operands {
+            self.uses[operand.index()] += 1;
         }
-        self.nodes.push(Node {
-            operation,
-            first_operand: to_u32(self.operands.len()),
-            operand_count: operands.len() as u32,
-            first_output,
+        let graph = &self.graph;
+        self.index.insert_unique(hash_value, node as u32, |&node| {
+            let node = graph.node(node as usize);
+            let commutes = node.operands.len() == 2 && node.operation.commutes();
+            hash(node.operation, node.operands, commutes)
         });
-        self.operands.extend_from_slice(operands);
-        operands
-            .iter()
-            .for_each(|operand| self.uses[operand.0 as usize] += 1);
-        let mut index = std::mem::take(&mut self.index);
-        index.insert_unique(hash, node, |&node| {
-            let operation = &self.nodes[node as usize].operation;
-            let operands = self.operands_of(node);
-            self.hash(
-                operation,
-                operands,
-                operands.len() == 2 && operation.commutes(),
-            )
-        });
-        self.index = index;
-        self.results(node)
+        results.iter().collect()
     }
 
-    /// The same for both orders of operands, if the operation commutes.
-    fn hash(&self, operation: &Op, operands: &[Term], commutes: bool) -> u64 {
-        match operands {
-            [a, b] if commutes => hash_one(&(operation, [a.min(b), a.max(b)])),
-            _ => hash_one(&(operation, operands)),
+    fn note_exchange(&mut self, operation: &Op, operands: &[Term], results: &Results) {
+        for (slot, &result) in results.iter().enumerate() {
+            let result = (slot, result);
+            self.note("exchange", Exactness::Exact, operation, operands, result);
         }
-    }
-
-    fn results(&self, node: u32) -> Results {
-        let node = &self.nodes[node as usize];
-        let first = node.first_output.0;
-        let count = node.operation.output_count() as u32;
-        (first..first + count).map(Term).collect()
-    }
-
-    fn operands_of(&self, node: u32) -> &[Term] {
-        let node = &self.nodes[node as usize];
-        &self.operands[node.first_operand as usize..][..node.operand_count as usize]
     }
 
     fn note(
@@ -391,170 +352,22 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 }
 
+/// The same for both orders of operands, if the operation commutes.
+fn hash<Op: GraphOperation>(operation: &Op, operands: &[Term], commutes: bool) -> u64 {
+    // The bits of a hash are all that a table needs; they decide nothing else.
+    let state = foldhash::fast::FixedState::default();
+    match operands {
+        [a, b] if commutes => state.hash_one((operation, a.min(b), a.max(b))),
+        _ => state.hash_one((operation, operands)),
+    }
+}
+
 /// By value: how many operands and outputs it is.
-fn count_uses<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Vec<u32> {
-    let mut uses = vec![0; graph.values.len()];
-    let operands = graph.operations.iter().flat_map(|node| &node.inputs);
-    for &value in operands.chain(&graph.output_values) {
-        uses[value] += 1;
+fn count_uses<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Vec<u32> {
+    let mut uses = vec![0; graph.value_count()];
+    let operands = graph.nodes().flat_map(|node| node.operands);
+    for value in operands.chain(graph.outputs()) {
+        uses[value.index()] += 1;
     }
     uses
-}
-
-/// The keys of terms, made once each.
-struct Keys<Op: GraphOperation> {
-    by_node: Vec<Option<Arc<OperationKey<Op>>>>,
-}
-
-impl<Op: GraphOperation> Keys<Op> {
-    fn new(terms: &Terms<Op>) -> Self {
-        Self {
-            by_node: vec![None; terms.nodes.len()],
-        }
-    }
-
-    /// The key of a term whose node has one.
-    fn of(&self, terms: &Terms<Op>, term: Term) -> ValueKey<Op> {
-        match terms.origins[term.0 as usize] {
-            Origin::Leaf(leaf) => terms.leaves[leaf as usize].clone(),
-            Origin::Output { node, slot } => {
-                let operation = self.by_node[node as usize].clone();
-                ValueKey::Derived {
-                    operation: operation.expect("operands are given keys first"),
-                    output_slot: slot as u8,
-                }
-            }
-        }
-    }
-
-    fn make(&mut self, terms: &Terms<Op>, node: u32) -> Result<Arc<OperationKey<Op>>, GraphError> {
-        let operation = &terms.nodes[node as usize].operation;
-        let key = Arc::new(self.describe(terms, operation, terms.operands_of(node))?);
-        self.by_node[node as usize] = Some(Arc::clone(&key));
-        Ok(key)
-    }
-
-    fn describe(
-        &self,
-        terms: &Terms<Op>,
-        operation: &Op,
-        operands: &[Term],
-    ) -> Result<OperationKey<Op>, GraphError> {
-        OperationKey::from_list(
-            operation.clone(),
-            operation.output_count(),
-            operands.iter().map(|&term| self.of(terms, term)).collect(),
-            OperationRole::Primary,
-        )
-    }
-}
-
-/// Takes out of the terms what outputs need.
-struct Extraction<'a, Op: GraphOperation> {
-    terms: &'a Terms<Op>,
-    keys: Keys<Op>,
-    /// By term: its index in the flat graph, once it is there.
-    flat_value: Vec<Option<usize>>,
-    graph: MaterializedGraph<Op>,
-}
-
-impl<'a, Op: GraphOperation> Extraction<'a, Op> {
-    fn new(terms: &'a Terms<Op>) -> Self {
-        Self {
-            terms,
-            keys: Keys::new(terms),
-            flat_value: vec![None; terms.origins.len()],
-            graph: MaterializedGraph {
-                values: Vec::new(),
-                operations: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                input_values: Vec::new(),
-                output_values: Vec::new(),
-            },
-        }
-    }
-
-    /// In the order of a walk in depth, as [`materialize_merge`](crate::materialize_merge) would.
-    fn run(mut self, outputs: &[Term]) -> Result<MaterializedGraph<Op>, GraphError> {
-        for &output in outputs {
-            self.visit(output)?;
-            self.graph.output_values.push(self.flat(output));
-            self.graph.outputs.push(self.keys.of(self.terms, output));
-        }
-        Ok(self.graph)
-    }
-
-    fn visit(&mut self, target: Term) -> Result<(), GraphError> {
-        let mut open: Vec<(u32, usize)> = Vec::new();
-        open.extend(self.enter(target));
-        while let Some((node, next_operand)) = open.last_mut() {
-            match self.terms.operands_of(*node).get(*next_operand) {
-                Some(&operand) => {
-                    *next_operand += 1;
-                    open.extend(self.enter(operand));
-                }
-                None => {
-                    let node = *node;
-                    self.push_operation(node)?;
-                    open.pop();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, term: Term) -> Option<(u32, usize)> {
-        if self.flat_value[term.0 as usize].is_some() {
-            return None;
-        }
-        match self.terms.origins[term.0 as usize] {
-            Origin::Output { node, .. } => Some((node, 0)),
-            Origin::Leaf(leaf) => {
-                let key = self.terms.leaves[leaf as usize].clone();
-                let value = self.push_value(term, key.clone(), None);
-                self.graph.input_values.push(value);
-                self.graph.inputs.push(key);
-                None
-            }
-        }
-    }
-
-    fn push_operation(&mut self, node: u32) -> Result<(), GraphError> {
-        let key = self.keys.make(self.terms, node)?;
-        let index = self.graph.operations.len();
-        let operands = self.terms.operands_of(node).iter();
-        let inputs = operands.map(|&operand| self.flat(operand)).collect();
-        let results = self.terms.results(node).into_iter().enumerate();
-        let outputs = results
-            .map(|(slot, term)| {
-                let value = self.keys.of(self.terms, term);
-                self.push_value(term, value, Some((index, slot)))
-            })
-            .collect();
-        let operation = MaterializedOperation::new(key, inputs, outputs);
-        self.graph.operations.push(operation);
-        Ok(())
-    }
-
-    fn push_value(
-        &mut self,
-        term: Term,
-        key: ValueKey<Op>,
-        producer: Option<(usize, usize)>,
-    ) -> usize {
-        let value = self.graph.values.len();
-        self.graph.values.push(MaterializedValue { key, producer });
-        self.flat_value[term.0 as usize] = Some(value);
-        value
-    }
-
-    fn flat(&self, term: Term) -> usize {
-        self.flat_value[term.0 as usize].expect("a walk in post-order meets operands first")
-    }
-}
-
-/// As many terms as do not fit do not fit into memory either.
-fn to_u32(index: usize) -> u32 {
-    u32::try_from(index).expect("a graph holds fewer than 2^32 terms")
 }
