@@ -90,6 +90,14 @@ impl DenseId {
 }
 
 impl DenseRange {
+    /// A single value.
+    pub(crate) fn of(value: DenseId) -> Self {
+        Self {
+            first: value.0,
+            end: value.0 + 1,
+        }
+    }
+
     /// The first of the values.
     ///
     /// # Panics
@@ -296,7 +304,9 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// Linear in the graph, with constant stack.
     pub fn needed_for(&self, outputs: &[DenseId]) -> Self {
-        Extraction::new(self, &self.producers()).run(outputs)
+        let producers = self.producers();
+        let producer = |value| producers.of(value).expect("an input needs nothing");
+        extract(self, outputs, producer)
     }
 
     /// Adds another graph's operations, applied to these values, and returns what its outputs are here.
@@ -418,18 +428,6 @@ pub struct Producers {
 impl Producers {
     const NONE: u32 = u32::MAX;
 
-    pub(crate) fn of_inputs(inputs: usize) -> Self {
-        Self {
-            by_value: vec![Self::NONE; inputs],
-        }
-    }
-
-    /// Notes that `operation` makes these values, which follow those that are known.
-    pub(crate) fn push(&mut self, operation: Option<usize>, results: DenseRange) {
-        let operation = operation.map_or(Self::NONE, to_u32);
-        self.by_value.resize(results.end as usize, operation);
-    }
-
     /// The position of the operation that makes a value; `None` for an input.
     #[inline]
     pub fn of(&self, value: DenseId) -> Option<usize> {
@@ -438,79 +436,49 @@ impl Producers {
     }
 }
 
-/// Takes out of a graph what outputs need.
-pub(crate) struct Extraction<'a, Op: GraphOperation> {
-    from: &'a DenseGraph<Op>,
-    producers: &'a Producers,
-    /// By value: what it is in the new graph, once it is there.
-    here: Vec<DenseId>,
-    graph: DenseGraph<Op>,
+/// What `outputs` need of a graph, given which operation makes a value that is no input.
+pub(crate) fn extract<Op: GraphOperation>(
+    from: &DenseGraph<Op>,
+    outputs: &[DenseId],
+    producer: impl Fn(DenseId) -> usize,
+) -> DenseGraph<Op> {
+    let (operations, operands) = (from.operation_count(), from.operand_count());
+    let mut graph = DenseGraph::with_capacity(from.input_count(), operations, operands);
+    // By value: what it is in the new graph, once it is there.
+    let mut here = vec![ABSENT; from.value_count()];
+    for input in from.inputs() {
+        here[input.index()] = input;
+    }
+    // The stack of a walk in depth: operations, and how many of their operands have been seen to.
+    let mut open: Vec<(u32, u32)> = Vec::new();
+    for &output in outputs {
+        if here[output.index()] == ABSENT {
+            open.push((producer(output) as u32, 0));
+        }
+        'walk: while let Some((operation, seen)) = open.last_mut() {
+            let node = from.node(*operation as usize);
+            for (at, operand) in node.operands.iter().enumerate().skip(*seen as usize) {
+                if here[operand.index()] == ABSENT {
+                    *seen = at as u32 + 1;
+                    open.push((producer(*operand) as u32, 0));
+                    continue 'walk;
+                }
+            }
+            let results = graph.push_mapped(node, &here);
+            for (from, to) in node.results.indices().zip(results.iter()) {
+                here[from] = to;
+            }
+            open.pop();
+        }
+    }
+    graph.outputs = outputs.iter().map(|id| here[id.index()]).collect();
+    graph.nodes.shrink_to_fit();
+    graph.operands.shrink_to_fit();
+    graph
 }
 
 /// No value of a graph.
 const ABSENT: DenseId = DenseId(u32::MAX);
-
-impl<'a, Op: GraphOperation> Extraction<'a, Op> {
-    pub fn new(from: &'a DenseGraph<Op>, producers: &'a Producers) -> Self {
-        let mut here = vec![ABSENT; from.value_count()];
-        for input in from.inputs() {
-            here[input.index()] = input;
-        }
-        Self {
-            from,
-            producers,
-            here,
-            graph: DenseGraph::new(from.input_count()),
-        }
-    }
-
-    pub fn run(mut self, outputs: &[DenseId]) -> DenseGraph<Op> {
-        let mut open: Vec<(u32, u32)> = Vec::new();
-        for &output in outputs {
-            self.visit(output, &mut open);
-        }
-        let outputs = outputs.iter().map(|output| self.here[output.index()]);
-        self.graph.outputs = outputs.collect();
-        self.graph
-    }
-
-    /// Puts a value and all that it needs into the new graph, with a stack of its own: operations
-    /// and how many of their operands have been seen to.
-    fn visit(&mut self, target: DenseId, open: &mut Vec<(u32, u32)>) {
-        open.extend(self.enter(target));
-        while let Some((operation, seen)) = open.last_mut() {
-            let node = self.from.node(*operation as usize);
-            let rest = &node.operands[*seen as usize..];
-            let waiting = rest.iter().map(|&operand| self.enter(operand));
-            let waiting = waiting
-                .enumerate()
-                .find_map(|(at, frame)| Some((at, frame?)));
-            match waiting {
-                Some((at, frame)) => {
-                    *seen += at as u32 + 1;
-                    open.push(frame);
-                }
-                None => {
-                    let results = self.graph.push_mapped(node, &self.here);
-                    for (from, to) in node.results.indices().zip(results.iter()) {
-                        self.here[from] = to;
-                    }
-                    open.pop();
-                }
-            }
-        }
-    }
-
-    /// What to open before a value can be used, if it is not there.
-    fn enter(&self, value: DenseId) -> Option<(u32, u32)> {
-        if self.here[value.index()] != ABSENT {
-            return None;
-        }
-        let producer = self.producers.of(value);
-        let producer = producer.expect("inputs are there from the start");
-        Some((producer as u32, 0))
-    }
-}
 
 /// As in print: `%3`.
 impl Debug for DenseId {

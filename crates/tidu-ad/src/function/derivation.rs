@@ -10,7 +10,6 @@
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
-use smallvec::SmallVec;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
 use super::missing::{Mode, explain};
@@ -50,8 +49,6 @@ pub(super) struct Activity {
 }
 
 const NOT_ACTIVE: u32 = u32::MAX;
-
-type Flags = SmallVec<[bool; 4]>;
 
 /// By value of the function: its tangent or cotangent, if it has one.
 type Linear = Vec<Option<DenseId>>;
@@ -120,7 +117,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         for &(input, seed) in seeds {
             tangents[input] = Some(seed);
         }
-        let mut active = Flags::new();
+        let mut active = Vec::new();
         for node in dense.nodes() {
             active.clear();
             active.extend(
@@ -161,7 +158,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         for &input in self.wrt {
             activity.active[input] = true;
         }
-        let mut active = Flags::new();
+        let mut active = Vec::new();
         for node in dense.nodes() {
             active.clear();
             active.extend(node.operands.iter().map(|id| activity.active[id.index()]));
@@ -192,7 +189,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         for &(output, seed) in seeds {
             pass.accumulate(&mut self.graph, dense.outputs()[output], seed)?;
         }
-        let mut seeded = Flags::new();
+        let mut seeded = Vec::new();
         for (index, &at) in activity.derivative.iter().enumerate().rev() {
             if at == NOT_ACTIVE {
                 continue;
@@ -269,7 +266,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     }
 
     /// Where the derivative of an operation is, by the operands that are active.
-    fn find(&mut self, operation: &Op, active: &Flags) -> Result<usize, FunctionError> {
+    fn find(&mut self, operation: &Op, active: &[bool]) -> Result<usize, FunctionError> {
         let name = &self.function.content.input_keys[0];
         let found = self.operations.find(operation, active, name, self.ctx);
         found.map_err(|error| self.locate(error))
@@ -329,13 +326,13 @@ struct Operations<Op: Primitive> {
 
 struct Derived<Op: Primitive> {
     operation: Op,
-    active: Flags,
+    active: Vec<bool>,
     linearization: OperationLinearization<Op>,
     /// By result: whether it has a tangent.
-    live: Flags,
+    live: Vec<bool>,
     jvp: Option<OperationJvp<Op>>,
     /// By the results that are seeded; hardly ever more than one.
-    vjps: Vec<(Flags, OperationVjp<Op>)>,
+    vjps: Vec<(Vec<bool>, OperationVjp<Op>)>,
 }
 
 impl<Op: Primitive> Operations<Op> {
@@ -350,14 +347,14 @@ impl<Op: Primitive> Operations<Op> {
     fn find(
         &mut self,
         operation: &Op,
-        active: &Flags,
+        active: &[bool],
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
-        let hash = hash(operation, active);
+        let hash = hash(operation);
         let same = |&at: &u32| {
             let known = &self.derived[at as usize];
-            known.active == *active && known.operation == *operation
+            known.active == active && known.operation == *operation
         };
         if let Some(&at) = self.index.find(hash, same) {
             return Ok(at as usize);
@@ -366,7 +363,7 @@ impl<Op: Primitive> Operations<Op> {
         let at = self.derived.len();
         self.derived.push(Derived {
             operation: operation.clone(),
-            active: active.clone(),
+            active: active.to_vec(),
             live: linearization.live().collect(),
             linearization,
             jvp: None,
@@ -375,7 +372,7 @@ impl<Op: Primitive> Operations<Op> {
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
             let known = &derived[at as usize];
-            self::hash(&known.operation, &known.active)
+            self::hash(&known.operation)
         });
         Ok(at)
     }
@@ -393,7 +390,7 @@ impl<Op: Primitive> Operations<Op> {
     fn vjp(
         &mut self,
         at: usize,
-        seeded: &Flags,
+        seeded: &[bool],
         level: Option<Exactness>,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
@@ -403,13 +400,14 @@ impl<Op: Primitive> Operations<Op> {
             return Ok(found);
         }
         let vjp = derived.linearization.vjp(seeded, level, ctx)?;
-        derived.vjps.push((seeded.clone(), vjp));
+        derived.vjps.push((seeded.to_vec(), vjp));
         Ok(derived.vjps.len() - 1)
     }
 }
 
-fn hash<Op: Primitive>(operation: &Op, active: &Flags) -> u64 {
-    foldhash::fast::FixedState::default().hash_one((operation, &active[..]))
+/// There are few ways of being active: the operation will do.
+fn hash<Op: Primitive>(operation: &Op) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(operation)
 }
 
 /// What an operation set emits for a value, as a function of that value.

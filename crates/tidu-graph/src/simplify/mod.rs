@@ -34,6 +34,9 @@ pub struct Rewrite<Op: GraphOperation> {
     pub equation: &'static str,
     /// How far it holds.
     pub exactness: Exactness,
+    /// Whether it only concerns operations that have a constant among their operands: it is not tried on
+    /// others.
+    pub needs_constant: bool,
     apply: Apply<Op>,
 }
 
@@ -74,8 +77,16 @@ impl<Op: GraphOperation> Rewrite<Op> {
         Self {
             equation,
             exactness,
+            needs_constant: false,
             apply,
         }
+    }
+
+    /// The same rule, for operations that have a constant among their operands only: to find that out
+    /// takes less time than to try it.
+    pub const fn for_constants(mut self) -> Self {
+        self.needs_constant = true;
+        self
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::{AppliedRewrite, Exactness};
+use super::{AppliedRewrite, Exactness, Rewrite};
 use crate::GraphOperation;
 use crate::dense::{
-    DenseGraph, DenseId, DenseRange, Extraction, Producers, counted_outputs, primary_key,
+    DenseGraph, DenseId, DenseRange, counted_outputs, extract, primary_key, to_u32,
 };
 use crate::error::{GraphError, describe_operation};
 use crate::key::ValueKey;
@@ -20,11 +20,8 @@ pub type Term = DenseId;
 /// The graph that a simplification makes, as rules see it: what a term is, and a way to make others.
 pub struct Terms<Op: GraphOperation> {
     graph: DenseGraph<Op>,
-    producers: Producers,
-    /// By term: how many operands and outputs it is of what was made, and of what is still to come.
-    uses: Vec<u32>,
-    /// Operations of `graph`, by what they are applied to what.
-    index: HashTable<u32>,
+    values: Vec<Value>,
+    index: Index,
     /// `None` to merge only.
     level: Option<Exactness>,
     /// What is left for the operation that is being simplified.
@@ -51,7 +48,42 @@ struct Step<Op> {
 }
 
 type Operands = SmallVec<[Term; 4]>;
-type Results = SmallVec<[Term; 2]>;
+
+/// What is known of a term.
+#[derive(Clone, Copy)]
+struct Value {
+    /// The operation that makes it, or `NONE`.
+    producer: u32,
+    /// How many operands and outputs it is of what was made, and of what is still to come.
+    uses: u32,
+    /// The operation that was last hung from it, or `NONE`. See [`Index`].
+    last: u32,
+    is_constant: bool,
+}
+
+/// What stands for the results of an operation.
+enum Results {
+    Range(DenseRange),
+    /// Constants, of an operation of several results.
+    Folded(SmallVec<[Term; 2]>),
+}
+
+/// Where the operations of a graph are, by what they apply to what.
+///
+/// Each hangs from the youngest of its operands: work that belongs together lies together in memory, and
+/// is found without a hash. Past a few, and where there are no operands, a table takes the rest, so that a
+/// look-up is O(1) however many operations share an operand.
+struct Index {
+    /// By operation: the one that was hung from the same term before it.
+    before: Vec<u32>,
+    rest: HashTable<u32>,
+}
+
+/// So many operations hang from a term.
+const HANGING: usize = 8;
+
+/// No operation.
+const NONE: u32 = u32::MAX;
 
 /// For rules.
 impl<Op: GraphOperation> Terms<Op> {
@@ -59,7 +91,11 @@ impl<Op: GraphOperation> Terms<Op> {
     /// input.
     #[inline]
     pub fn definition(&self, term: Term) -> Option<(&Op, &[Term], usize)> {
-        let node = self.graph.node(self.producers.of(term)?);
+        let producer = self.values[term.index()].producer;
+        if producer == NONE {
+            return None;
+        }
+        let node = self.graph.node(producer as usize);
         let slot = term.index() - node.results.indices().start;
         Some((node.operation, node.operands, slot))
     }
@@ -74,17 +110,17 @@ impl<Op: GraphOperation> Terms<Op> {
 
     /// The operation that yields a term from no operands, if there is one.
     pub fn constant(&self, term: Term) -> Option<&Op> {
-        match self.definition(term)? {
-            (operation, [], 0) if operation.output_count() == 1 => Some(operation),
-            _ => None,
+        if !self.is_constant(term) {
+            return None;
         }
+        self.definition(term).map(|(operation, _, _)| operation)
     }
 
     /// Whether nothing but the operation that is being simplified uses a term, as far as is known: it
     /// goes if that operation does without it. For rules that would make work shared by others
     /// twice.
     pub fn is_unshared(&self, term: Term) -> bool {
-        self.uses[term.index()] == 0
+        self.values[term.index()].uses == 0
     }
 
     /// The first result of an operation, simplified.
@@ -105,7 +141,7 @@ impl<Op: GraphOperation> Terms<Op> {
             return self.hole();
         }
         self.steps = self.steps.saturating_sub(1);
-        self.reduce(&operation, operands)[0]
+        self.reduce(&operation, operands).get(0)
     }
 }
 
@@ -118,11 +154,18 @@ impl<Op: GraphOperation> Terms<Op> {
         operands: usize,
         level: Option<Exactness>,
     ) -> Self {
+        let input = Value {
+            producer: NONE,
+            uses: 0,
+            last: NONE,
+            is_constant: false,
+        };
+        let mut values = Vec::with_capacity(inputs + operations);
+        values.resize(inputs, input);
         Self {
             graph: DenseGraph::with_capacity(inputs, operations, operands),
-            producers: Producers::of_inputs(inputs),
-            uses: vec![0; inputs],
-            index: HashTable::with_capacity(operations),
+            values,
+            index: Index::new(operations),
             level,
             steps: 0,
             loosest: Exactness::Exact,
@@ -147,29 +190,35 @@ impl<Op: GraphOperation> Terms<Op> {
         let uses = count_uses(graph);
         let mut term_of: Vec<Term> = Vec::with_capacity(graph.value_count());
         term_of.extend(self.graph.inputs());
-        self.uses.copy_from_slice(&uses[..graph.input_count()]);
-        let mut operands = Operands::new();
+        for (value, uses) in self.values.iter_mut().zip(&uses) {
+            value.uses = *uses;
+        }
+        let mut operands: Vec<Term> = Vec::new();
         for node in graph.nodes() {
             operands.clear();
-            operands.extend(node.operands.iter().map(|value| term_of[value.index()]));
-            for operand in &operands {
-                self.uses[operand.index()] -= 1;
+            for value in node.operands {
+                let operand = term_of[value.index()];
+                self.values[operand.index()].uses -= 1;
+                operands.push(operand);
             }
             self.steps = STEPS;
             let results = self.reduce(node.operation, &operands);
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
-            for (value, result) in node.results.indices().zip(results) {
+            for (slot, value) in node.results.indices().enumerate() {
+                let result = results.get(slot);
                 term_of.push(result);
-                self.uses[result.index()] += uses[value];
+                self.values[result.index()].uses += uses[value];
             }
         }
         drop(uses);
         let outputs = graph.outputs().iter();
         let outputs: Vec<Term> = outputs.map(|value| term_of[value.index()]).collect();
         drop(term_of);
-        Ok(Extraction::new(&self.graph, &self.producers).run(&outputs))
+        let values = &self.values;
+        let producer = |term: Term| values[term.index()].producer as usize;
+        Ok(extract(&self.graph, &outputs, producer))
     }
 
     /// What was done, with keys.
@@ -195,13 +244,23 @@ impl<Op: GraphOperation> Terms<Op> {
     /// A term that nobody looks into: the pass ends with an error.
     fn hole(&mut self) -> Term {
         let hole = self.graph.push_results(1);
-        self.add_values(None, hole);
+        self.add_values(NONE, hole, false);
         hole.start()
     }
 
-    fn add_values(&mut self, producer: Option<usize>, values: DenseRange) {
-        self.producers.push(producer, values);
-        self.uses.resize(self.graph.value_count(), 0);
+    fn add_values(&mut self, producer: u32, values: DenseRange, is_constant: bool) {
+        for _ in values.indices() {
+            self.values.push(Value {
+                producer,
+                uses: 0,
+                last: NONE,
+                is_constant,
+            });
+        }
+    }
+
+    fn is_constant(&self, term: Term) -> bool {
+        self.values[term.index()].is_constant
     }
 
     /// The results of an operation, in the simplest form that its rules know.
@@ -209,20 +268,25 @@ impl<Op: GraphOperation> Terms<Op> {
         if let Some(level) = self.level
             && self.steps > 0
         {
-            if let Some(folded) = self.fold(operation, operands) {
+            let constants = operands
+                .iter()
+                .filter(|&&operand| self.is_constant(operand));
+            let constants = constants.count();
+            if constants > 0
+                && constants == operands.len()
+                && let Some(folded) = self.fold(operation, operands)
+            {
                 return folded;
             }
-            if let Some(term) = self.rewrite(operation, operands, level) {
-                return Results::from_slice(&[term]);
+            let some_constant = constants > 0;
+            if let Some(term) = self.rewrite(operation, operands, level, some_constant) {
+                return Results::Range(DenseRange::of(term));
             }
         }
         self.intern(operation, operands)
     }
 
     fn fold(&mut self, operation: &Op, operands: &[Term]) -> Option<Results> {
-        if operands.is_empty() {
-            return None;
-        }
         let folded = {
             let constants = operands.iter().map(|&operand| self.constant(operand));
             let constants: SmallVec<[&Op; 4]> = constants.collect::<Option<_>>()?;
@@ -239,29 +303,33 @@ impl<Op: GraphOperation> Terms<Op> {
             });
             return None;
         }
-        let results = folded.into_iter();
-        let results: Results = results
-            .map(|constant| self.intern(&constant, &[])[0])
+        let results = folded.iter();
+        let results: SmallVec<[Term; 2]> = results
+            .map(|constant| self.intern(constant, &[]).get(0))
             .collect();
         for (slot, &result) in results.iter().enumerate() {
-            self.note(
-                "folding",
-                Exactness::Exact,
-                operation,
-                operands,
-                (slot, result),
-            );
+            let result = (slot, result);
+            self.note("folding", Exactness::Exact, operation, operands, result);
         }
-        Some(results)
+        Some(Results::Folded(results))
     }
 
-    fn rewrite(&mut self, operation: &Op, operands: &[Term], level: Exactness) -> Option<Term> {
-        if operation.output_count() != 1 {
+    fn rewrite(
+        &mut self,
+        operation: &Op,
+        operands: &[Term],
+        level: Exactness,
+        some_constant: bool,
+    ) -> Option<Term> {
+        let rules = operation.rewrites();
+        if rules.is_empty() || operation.output_count() != 1 {
             return None;
         }
-        let rules = operation.rewrites().iter();
+        let concerns = |rule: &&Rewrite<Op>| {
+            rule.exactness <= level && (some_constant || !rule.needs_constant)
+        };
         let outer = self.loosest;
-        for rule in rules.filter(|rule| rule.exactness <= level) {
+        for rule in rules.iter().filter(concerns) {
             self.loosest = rule.exactness;
             if let Some(term) = (rule.apply)(self, operation, operands) {
                 self.steps = self.steps.saturating_sub(1);
@@ -278,47 +346,32 @@ impl<Op: GraphOperation> Terms<Op> {
     /// The results of just this operation, which is added if it is new.
     fn intern(&mut self, operation: &Op, operands: &[Term]) -> Results {
         let commutes = operands.len() == 2 && operation.commutes();
-        let hash = hash(operation, operands, commutes);
-        let same = |&node: &u32| {
-            let known = self.graph.node(node as usize);
-            (known.operands == operands
-                || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
-                && known.operation == operation
-        };
-        let Some(&node) = self.index.find(hash, same) else {
-            return self.push(hash, operation, operands);
-        };
-        let known = self.graph.node(node as usize);
-        let (results, exchanged) = (known.results.iter().collect(), known.operands != operands);
-        if exchanged {
-            self.note_exchange(operation, operands, &results);
-        }
-        results
-    }
-
-    fn push(&mut self, hash_value: u64, operation: &Op, operands: &[Term]) -> Results {
-        let node = self.graph.operation_count();
-        let count = operation.output_count();
-        let results = self
-            .graph
-            .push_unchecked(operation.clone(), operands, count);
-        self.add_values(Some(node), results);
-        for operand in operands {
-            self.uses[operand.index()] += 1;
-        }
-        let graph = &self.graph;
-        self.index.insert_unique(hash_value, node as u32, |&node| {
-            let node = graph.node(node as usize);
-            let commutes = node.operands.len() == 2 && node.operation.commutes();
-            hash(node.operation, node.operands, commutes)
-        });
-        results.iter().collect()
-    }
-
-    fn note_exchange(&mut self, operation: &Op, operands: &[Term], results: &Results) {
-        for (slot, &result) in results.iter().enumerate() {
-            let result = (slot, result);
-            self.note("exchange", Exactness::Exact, operation, operands, result);
+        match self.find(operation, operands, commutes) {
+            Ok(known) => {
+                let known = self.graph.node(known as usize);
+                let (results, exchanged) = (known.results, known.operands != operands);
+                if exchanged && self.log.is_some() {
+                    for (slot, result) in results.iter().enumerate() {
+                        let result = (slot, result);
+                        self.note("exchange", Exactness::Exact, operation, operands, result);
+                    }
+                }
+                Results::Range(results)
+            }
+            Err(place) => {
+                let node = self.graph.operation_count();
+                let count = operation.output_count();
+                let results = self
+                    .graph
+                    .push_unchecked(operation.clone(), operands, count);
+                let is_constant = operands.is_empty() && count == 1;
+                self.add_values(to_u32(node), results, is_constant);
+                for operand in operands {
+                    self.values[operand.index()].uses += 1;
+                }
+                self.put(node as u32, place);
+                Results::Range(results)
+            }
         }
     }
 
@@ -349,6 +402,81 @@ impl<Op: GraphOperation> Terms<Op> {
                 rule: rule.into(),
                 reason: reason(),
             });
+    }
+}
+
+impl Results {
+    fn get(&self, slot: usize) -> Term {
+        match self {
+            Results::Range(range) => range.get(slot).expect("there is one term a result"),
+            Results::Folded(terms) => terms[slot],
+        }
+    }
+}
+
+/// Where an operation belongs that is not there yet.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It hangs from a term.
+    On(Term),
+    /// It is in the table, by this hash.
+    Table(u64),
+}
+
+impl Index {
+    fn new(operations: usize) -> Self {
+        Self {
+            before: Vec::with_capacity(operations),
+            rest: HashTable::new(),
+        }
+    }
+}
+
+/// For the index.
+impl<Op: GraphOperation> Terms<Op> {
+    /// The operation that applies this to that, or where to put it.
+    fn find(&self, operation: &Op, operands: &[Term], commutes: bool) -> Result<u32, Place> {
+        let same = |&node: &u32| {
+            let known = self.graph.node(node as usize);
+            (known.operands == operands
+                || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
+                && known.operation == operation
+        };
+        if let Some(&youngest) = operands.iter().max() {
+            let mut node = self.values[youngest.index()].last;
+            let mut hanging = 0;
+            while node != NONE {
+                if same(&node) {
+                    return Ok(node);
+                }
+                hanging += 1;
+                node = self.index.before[node as usize];
+            }
+            if hanging < HANGING {
+                return Err(Place::On(youngest));
+            }
+        }
+        let hash = hash(operation, operands, commutes);
+        let found = self.index.rest.find(hash, same);
+        found.copied().ok_or(Place::Table(hash))
+    }
+
+    fn put(&mut self, node: u32, place: Place) {
+        match place {
+            Place::On(term) => {
+                let last = &mut self.values[term.index()].last;
+                self.index.before.push(std::mem::replace(last, node));
+            }
+            Place::Table(hash_value) => {
+                self.index.before.push(NONE);
+                let graph = &self.graph;
+                self.index.rest.insert_unique(hash_value, node, |&node| {
+                    let node = graph.node(node as usize);
+                    let commutes = node.operands.len() == 2 && node.operation.commutes();
+                    hash(node.operation, node.operands, commutes)
+                });
+            }
+        }
     }
 }
 
