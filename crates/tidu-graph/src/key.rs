@@ -3,7 +3,6 @@
 use std::fmt::{self, Debug};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashMap;
 
@@ -39,9 +38,6 @@ pub struct OperationKey<Op: GraphOperation> {
     spec: OperationSpec<Op>,
     inputs: ShortList<ValueKey<Op>>,
     fingerprint: u64,
-    /// Where the table that last took this key put it. A table that trusts it looks there first and finds
-    /// this very key, or something else: it can only save time.
-    hint: AtomicU32,
 }
 
 /// An operation and the role in which it is applied.
@@ -112,7 +108,6 @@ impl<Op: GraphOperation> OperationKey<Op> {
             spec: OperationSpec { operation, role },
             inputs,
             fingerprint,
-            hint: AtomicU32::new(u32::MAX),
         })
     }
 
@@ -137,16 +132,6 @@ impl<Op: GraphOperation> OperationKey<Op> {
     /// run of one build.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
-    }
-
-    /// Where a table may have put this key.
-    pub(crate) fn hint(&self) -> u32 {
-        self.hint.load(Ordering::Relaxed)
-    }
-
-    /// Notes where a table has put this key.
-    pub(crate) fn set_hint(&self, place: u32) {
-        self.hint.store(place, Ordering::Relaxed);
     }
 
     pub(crate) fn spec(&self) -> &OperationSpec<Op> {
@@ -253,7 +238,6 @@ impl<Op: GraphOperation> Clone for OperationKey<Op> {
             spec: self.spec.clone(),
             inputs: self.inputs.clone(),
             fingerprint: self.fingerprint,
-            hint: AtomicU32::new(u32::MAX),
         }
     }
 }

@@ -336,7 +336,6 @@ impl<Op: GraphOperation> ValueTable<Op> {
             .insert_unique(key.fingerprint(), id, |id| {
                 operations[id.index()].key.fingerprint()
             });
-        key.set_hint(id.0);
         self.operations.push(Operation {
             key: Arc::clone(key),
             first_operand: self.operands.len(),
@@ -371,11 +370,6 @@ impl<Op: GraphOperation> ValueTable<Op> {
 
     /// Finds an operation whose very description was seen before.
     fn find_seen(&self, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
-        let hint = OperationId(key.hint());
-        let hinted = self.operations.get(hint.index());
-        if hinted.is_some_and(|operation| Arc::ptr_eq(&operation.key, key)) {
-            return Some(hint);
-        }
         let same = |id: &OperationId| Arc::ptr_eq(&self.operations[id.index()].key, key);
         let found = self.operations_by_fingerprint.find(key.fingerprint(), same);
         found

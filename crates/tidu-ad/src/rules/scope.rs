@@ -205,7 +205,7 @@ pub(crate) fn emit_sum<Op: Primitive>(
 struct IdSet {
     /// Disjoint runs `start..end`, ascending.
     runs: SmallVec<[(LocalValueId, LocalValueId); 4]>,
-    others: Option<Box<HashSet<LocalValueId>>>,
+    others: Option<HashSet<LocalValueId>>,
 }
 
 impl IdSet {
