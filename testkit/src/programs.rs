@@ -118,6 +118,22 @@ impl Workload {
         Function::from_keys(&keys, outputs).expect("a workload is closed")
     }
 
+    /// The function and its Jacobian as one: the values, then each row of the Jacobian.
+    pub fn values_and_jacobian(&self) -> Function<ScalarOp> {
+        let function = self.function();
+        let jacobian = function.jacobian(&*self.wrt_positions());
+        let inputs: Vec<_> = self.keys().into_iter().map(ValueKey::Input).collect();
+        let outputs = [Ok(function), jacobian].into_iter().flat_map(|part| {
+            let part = part.and_then(|part| part.apply(&inputs));
+            part.expect("the set has all rules")
+        });
+        let named = outputs
+            .enumerate()
+            .map(|(at, key)| (key, format!("out{at}")));
+        let joined = Function::from_keys(&self.keys(), named.collect());
+        joined.expect("both have the same inputs")
+    }
+
     /// Records the program on a tape; returns the parameters and the outputs. What one does not
     /// differentiate by is a constant.
     pub fn record(&self, tape: &mut Tape<ScalarOp>) -> (Vec<Var<ScalarOp>>, Vec<Var<ScalarOp>>) {

@@ -127,13 +127,14 @@ fn gradients_are_those_of_dual_numbers() {
 #[test]
 fn the_jacobian_of_bundle_adjustment_is_that_of_dual_numbers_and_of_differences() {
     let workload = bundle_adjustment();
-    let positions = workload.wrt_positions();
-    let jacobian = workload.function().jacobian(&*positions).unwrap().compile();
+    let program = workload.values_and_jacobian().compile();
     for inputs in observations(20) {
-        let found = jacobian.call(&inputs).unwrap();
-        assert_eq!(found.len(), 30);
+        let found = program.call(&inputs).unwrap();
+        assert_eq!(found.len(), 32);
+        assert_close(&found[..2], &residual(&inputs), "residual");
+        let found = &found[2..];
         let expected = jacobian_by_duals(&workload, &inputs);
-        assert_close(&found, &expected.concat(), "dual numbers");
+        assert_close(found, &expected.concat(), "dual numbers");
         for (parameter, step) in inputs.iter().enumerate().take(15) {
             let step = 1e-5 * step.abs().max(1.0);
             let shifted = |by: f64| {

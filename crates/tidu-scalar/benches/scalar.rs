@@ -29,17 +29,15 @@ fn expressions(c: &mut Criterion) {
 fn points(c: &mut Criterion) {
     let mut group = c.benchmark_group("scalar/bundle adjustment");
     let workload = bundle_adjustment();
-    let wrt = &*workload.wrt_positions();
-    let jacobian = workload.function().jacobian(wrt);
-    let jacobian = jacobian.expect("the set has all rules").compile();
+    let program = workload.values_and_jacobian().compile();
     for count in [1, 100, 10_000] {
         let observations = observations(count);
         group.sample_size(10);
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(BenchmarkId::new("jacobian", count), |b| {
+        group.bench_function(BenchmarkId::new("residual and jacobian", count), |b| {
             b.iter(|| {
                 for inputs in black_box(&observations) {
-                    black_box(jacobian.call(inputs)).expect("as many inputs as it takes");
+                    black_box(program.call(inputs)).expect("as many inputs as it takes");
                 }
             });
         });
