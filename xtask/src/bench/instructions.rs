@@ -5,12 +5,12 @@
 //! need a runner of its own installed in the same version, and one process a stage.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::{machine, table};
+use super::{Options, machine, profile, table};
 use crate::files;
 use crate::shell::{self, Cargo};
 
@@ -19,8 +19,11 @@ pub const TARGET: &str = "instructions";
 
 const BASELINE: &str = "crates/tidu/benches/instructions.tsv";
 
+/// What callgrind calls the files that it writes.
+const FILE: &str = "counts";
+
 /// What may be more before it is a failure, in parts of the baseline. Hash tables of the standard library
-/// are seeded at random, so that counts differ by some tenths of a percent from run to run.
+/// are seeded at random, so that counts differ by up to a tenth of a percent from run to run.
 const TOLERANCE: f64 = 0.02;
 
 /// What one stage takes.
@@ -31,14 +34,23 @@ struct Count {
     per_operation: f64,
 }
 
-pub fn run(filter: &str, save: bool) -> Result<(), String> {
+impl Count {
+    fn name(&self) -> String {
+        format!("{}: {}", self.workload, self.stage)
+    }
+}
+
+pub fn run(options: &Options) -> Result<(), String> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         println!("valgrind is not installed, so no instructions are counted");
         return Ok(());
     }
     let path = files::root().join(BASELINE);
     let counts = count()?;
-    if save {
+    if options.profile {
+        return print_profiles(&counts, &options.filter);
+    }
+    if options.save {
         let text = format!("# {}\n{}", machine::rustc(), to_text(&counts));
         let written = std::fs::write(&path, text);
         written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -53,7 +65,7 @@ pub fn run(filter: &str, save: bool) -> Result<(), String> {
             compiler.trim_start_matches("# ")
         );
     }
-    compare(&counts, &from_text(&text)?, filter)
+    compare(&counts, &from_text(&text)?, &options.filter)
 }
 
 /// Prints all counts, and fails if there is one that is too large.
@@ -61,7 +73,7 @@ fn compare(counts: &[Count], baseline: &[Count], filter: &str) -> Result<(), Str
     let mut lines = Vec::new();
     let mut faults = Vec::new();
     for count in counts {
-        let name = format!("{}: {}", count.workload, count.stage);
+        let name = count.name();
         if !name.contains(filter) {
             continue;
         }
@@ -90,16 +102,38 @@ fn compare(counts: &[Count], baseline: &[Count], filter: &str) -> Result<(), Str
     shell::all(faults)
 }
 
+/// The functions that most instructions of a stage are spent in.
+fn print_profiles(counts: &[Count], filter: &str) -> Result<(), String> {
+    const SHOWN: usize = 12;
+    for (at, count) in counts.iter().enumerate() {
+        let name = count.name();
+        if !name.contains(filter) {
+            continue;
+        }
+        let functions = profile::own_costs(&files::read(&counted_in(at))?);
+        let total: u64 = functions.iter().map(|(_, cost)| cost).sum();
+        println!(
+            "{name}: {} instructions per operation",
+            table::number(count.per_operation)
+        );
+        for (function, cost) in functions.iter().take(SHOWN) {
+            let share = 100.0 * *cost as f64 / total.max(1) as f64;
+            println!("  {share:5.1}%  {function}");
+        }
+    }
+    Ok(())
+}
+
 /// Builds the benchmark and runs it under callgrind.
 fn count() -> Result<Vec<Count>, String> {
     let program = build()?;
-    let directory = files::root().join("target/instructions");
+    let directory = directory();
     let failure = |error| format!("cannot write to {}: {error}", directory.display());
     if directory.exists() {
         std::fs::remove_dir_all(&directory).map_err(failure)?;
     }
     std::fs::create_dir_all(&directory).map_err(failure)?;
-    let out = directory.join("counts");
+    let out = directory.join(FILE);
     println!("$ valgrind --tool=callgrind {program}");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet"])
@@ -120,8 +154,17 @@ fn count() -> Result<Vec<Count>, String> {
     let stages = String::from_utf8_lossy(&output.stdout);
     let counts = stages.lines().enumerate();
     counts
-        .map(|(at, stage)| counted(stage, &out.with_extension((at + 1).to_string())))
+        .map(|(at, stage)| counted(stage, &counted_in(at)))
         .collect()
+}
+
+fn directory() -> PathBuf {
+    files::root().join("target/instructions")
+}
+
+/// The file that callgrind writes for a stage, by its position.
+fn counted_in(at: usize) -> PathBuf {
+    directory().join(format!("{FILE}.{}", at + 1))
 }
 
 /// A line that the benchmark printed, with the file that callgrind wrote for it.

@@ -3,6 +3,7 @@
 mod instructions;
 mod machine;
 mod peers;
+mod profile;
 mod table;
 
 use std::ffi::OsString;
@@ -15,14 +16,15 @@ use crate::shell::Cargo;
 
 const USAGE: &str = "\
 Usage: cargo xtask bench [FILTER] [--quick]
-       cargo xtask bench --instructions [FILTER] [--save]
+       cargo xtask bench --instructions [FILTER] [--save | --profile]
        cargo xtask bench --peers [FILTER] [--quick] [--python PATH | --install-python] [--markdown FILE]
 
 Without a mode: every criterion benchmark of the workspace whose name contains FILTER. --quick measures
 each only until it is roughly known.
 
 --instructions counts the instructions of each stage under callgrind and fails where one takes more
-than 2% more of them than crates/tidu/benches/instructions.tsv says. --save rewrites that file.
+than 2% more of them than crates/tidu/benches/instructions.tsv says. --save rewrites that file; --profile
+prints the functions that the instructions are spent in.
 
 --peers builds the workspace in peers/ and measures this library beside others on the same workloads,
 turn by turn. FILTER picks rows, --quick takes small sizes only, --markdown also writes the table to a
@@ -36,6 +38,7 @@ struct Options {
     mode: Mode,
     quick: bool,
     save: bool,
+    profile: bool,
     python: Option<PathBuf>,
     install_python: bool,
     markdown: Option<PathBuf>,
@@ -56,7 +59,7 @@ pub fn run(arguments: &[OsString]) -> Result<(), String> {
     };
     match options.mode {
         Mode::Criterion => criterion(&options),
-        Mode::Instructions => instructions::run(&options.filter, options.save),
+        Mode::Instructions => instructions::run(&options),
         Mode::Peers => peers::run(&options),
     }
 }
@@ -74,6 +77,7 @@ fn parse(arguments: &[OsString]) -> Result<Option<Options>, lexopt::Error> {
             }
             Arg::Long("quick") => options.quick = true,
             Arg::Long("save") => options.save = true,
+            Arg::Long("profile") => options.profile = true,
             Arg::Long("python") => options.python = Some(parser.value()?.into()),
             Arg::Long("install-python") => options.install_python = true,
             Arg::Long("markdown") => options.markdown = Some(parser.value()?.into()),
@@ -91,6 +95,10 @@ fn parse(arguments: &[OsString]) -> Result<Option<Options>, lexopt::Error> {
 fn misplaced(options: &Options) -> Option<&'static str> {
     let of_peers = options.mode == Mode::Peers;
     let faults = [
+        (
+            options.profile && (options.mode != Mode::Instructions || options.save),
+            "--profile",
+        ),
         (options.save && options.mode != Mode::Instructions, "--save"),
         (
             options.quick && options.mode == Mode::Instructions,
@@ -202,6 +210,8 @@ mod tests {
             &["--install-python"],
             &["--peers", "--install-python", "--python", "p"],
             &["--instructions", "--quick"],
+            &["--profile"],
+            &["--instructions", "--save", "--profile"],
             &["--instructions", "--markdown", "m"],
             &["--peers", "--instructions"],
             &["one", "two"],

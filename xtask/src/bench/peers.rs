@@ -127,7 +127,7 @@ fn build() -> Result<(), String> {
         directory().join("Cargo.toml").display()
     );
     Cargo {
-        arguments: &["build", "--release", "--locked", &manifest],
+        arguments: &["build", "--release", &manifest],
         environment: &[],
     }
     .run()
