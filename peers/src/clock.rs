@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// The result of one run of the program.
 pub struct Measurement {
     /// Nanoseconds for one operation: the median of what could be repeated in a short time.
@@ -22,9 +24,9 @@ pub fn measure<T>(operations: usize, calls: usize, mut body: impl FnMut() -> T) 
     let mut times = Vec::new();
     let mut bytes = 0.0;
     while times.is_empty() || started.elapsed() < ENOUGH && times.len() < AT_MOST {
-        let start = Instant::now();
+        let start = Start::now();
         let result = black_box(body());
-        times.push(start.elapsed().as_nanos() as f64);
+        times.push(start.nanoseconds());
         if times.len() == 1 {
             let grown = memory("VmHWM:").saturating_sub(before);
             bytes = grown as f64 / operations as f64;
@@ -40,6 +42,30 @@ pub fn measure<T>(operations: usize, calls: usize, mut body: impl FnMut() -> T) 
         nanoseconds: times[times.len() / 2] / (operations * calls) as f64,
         bytes,
     }
+}
+
+/// A point in time, by the clock on the wall and by what the processor has done for this process.
+struct Start {
+    wall: Instant,
+    processor: Duration,
+}
+
+impl Start {
+    fn now() -> Self {
+        let (wall, processor) = (Instant::now(), processor_time());
+        Self { wall, processor }
+    }
+
+    /// How long ago it was: by the wall if nobody else was running, by the processor if somebody was.
+    fn nanoseconds(&self) -> f64 {
+        let processor = processor_time() - self.processor;
+        self.wall.elapsed().min(processor).as_nanos() as f64
+    }
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// From here on, the peak that Linux tells is the peak since here.

@@ -99,9 +99,7 @@ fn functions(workload: &Workload) {
     stage("function: value_and_grad", workload, || {
         function.value_and_grad(..)
     });
-    let gradient = function
-        .value_and_grad(..)
-        .expect("the set has all rules");
+    let gradient = function.value_and_grad(..).expect("the set has all rules");
     stage("function: compile", workload, || gradient.compile());
     let (program, point) = (gradient.compile(), workload.point());
     stage("function: call", workload, || program.call(&point));

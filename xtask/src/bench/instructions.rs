@@ -10,7 +10,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Options, machine, profile, table};
+use super::profile::{self, Cost};
+use super::{Options, machine, table};
 use crate::files;
 use crate::shell::{self, Cargo};
 
@@ -102,26 +103,31 @@ fn compare(counts: &[Count], baseline: &[Count], filter: &str) -> Result<(), Str
     shell::all(faults)
 }
 
-/// The functions that most instructions of a stage are spent in.
+/// The functions that most instructions of a stage are spent in: in themselves, and with what they call.
 fn print_profiles(counts: &[Count], filter: &str) -> Result<(), String> {
-    const SHOWN: usize = 12;
     for (at, count) in counts.iter().enumerate() {
-        let name = count.name();
-        if !name.contains(filter) {
+        if !count.name().contains(filter) {
             continue;
         }
-        let functions = profile::own_costs(&files::read(&counted_in(at))?);
-        let total: u64 = functions.iter().map(|(_, cost)| cost).sum();
-        println!(
-            "{name}: {} instructions per operation",
-            table::number(count.per_operation)
-        );
-        for (function, cost) in functions.iter().take(SHOWN) {
-            let share = 100.0 * *cost as f64 / total.max(1) as f64;
-            println!("  {share:5.1}%  {function}");
-        }
+        let mut functions = profile::costs(&files::read(&counted_in(at))?);
+        let total: u64 = functions.iter().map(|cost| cost.own).sum();
+        let number = table::number(count.per_operation);
+        println!("{}: {number} instructions per operation", count.name());
+        print_largest(&mut functions, total, "itself", |cost| cost.own);
+        print_largest(&mut functions, total, "with calls", |cost| cost.whole);
     }
     Ok(())
+}
+
+fn print_largest(functions: &mut [Cost], total: u64, what: &str, of: fn(&Cost) -> u64) {
+    const SHOWN: usize = 16;
+    functions.sort_by_key(|cost| std::cmp::Reverse(of(cost)));
+    // Whatever takes everything only leads to the stage.
+    let functions = functions.iter().filter(|cost| 200 * of(cost) < 199 * total);
+    for cost in functions.take(SHOWN) {
+        let share = 100.0 * of(cost) as f64 / total.max(1) as f64;
+        println!("  {share:5.1}% {what}  {}", cost.function);
+    }
 }
 
 /// Builds the benchmark and runs it under callgrind.

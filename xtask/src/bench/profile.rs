@@ -2,37 +2,54 @@
 
 use std::collections::HashMap;
 
-/// Each function with its own instructions, those that it calls not counted; the largest first.
+/// What one function takes.
+#[derive(Debug, PartialEq)]
+pub struct Cost {
+    pub function: String,
+    /// What it takes itself.
+    pub own: u64,
+    /// What it takes with all that it calls. A function that calls itself counts that twice.
+    pub whole: u64,
+}
+
+/// What each function takes, in the order of their names.
 ///
 /// The format is that of the manual of Valgrind, "Callgrind Format Specification": a function has a number,
 /// and a name where it is first met; a line below `calls=` holds what the called function took.
-pub fn own_costs(text: &str) -> Vec<(String, u64)> {
+pub fn costs(text: &str) -> Vec<Cost> {
     let mut names: HashMap<&str, &str> = HashMap::new();
-    let mut costs: HashMap<&str, u64> = HashMap::new();
-    let mut current = "";
+    let mut costs: HashMap<&str, (u64, u64)> = HashMap::new();
+    let (mut current, mut called) = ("", "");
     let mut is_call = false;
     for line in text.lines() {
         if let Some(function) = line.strip_prefix("fn=") {
             current = numbered(function, &mut names);
         } else if let Some(function) = line.strip_prefix("cfn=") {
-            numbered(function, &mut names);
+            called = numbered(function, &mut names);
         } else if line.starts_with("calls=") {
             is_call = true;
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
             let cost = line.split_whitespace().nth(1);
-            let cost = cost.and_then(|cost| cost.parse().ok()).unwrap_or(0);
-            // What a call took is not the caller's own.
-            if !std::mem::take(&mut is_call) {
-                *costs.entry(current).or_default() += cost;
-            }
+            let cost: u64 = cost.and_then(|cost| cost.parse().ok()).unwrap_or(0);
+            let own = if std::mem::take(&mut is_call) {
+                0
+            } else {
+                cost
+            };
+            costs.entry(current).or_default().0 += own;
+            costs.entry(called).or_default().1 += cost - own;
         }
     }
-    let named = costs.into_iter();
-    let mut named: Vec<(String, u64)> = named
-        .map(|(number, cost)| (plain(names.get(number).unwrap_or(&number)), cost))
+    let costs = costs.into_iter().filter(|(number, _)| !number.is_empty());
+    let mut costs: Vec<Cost> = costs
+        .map(|(number, (own, whole))| Cost {
+            function: plain(names.get(number).unwrap_or(&number)),
+            own,
+            whole: whole.max(own),
+        })
         .collect();
-    named.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    named
+    costs.sort_by(|a, b| a.function.cmp(&b.function));
+    costs
 }
 
 /// The number of a function, whose name is noted if it is there.
@@ -79,11 +96,13 @@ fn=(2)
 20 60
 * 40
 ";
-        let expected = [
-            ("malloc".to_owned(), 100),
-            ("transpose::walk".to_owned(), 5),
-        ];
-        assert_eq!(own_costs(text), expected);
+        let cost = |function: &str, own, whole| Cost {
+            function: function.to_owned(),
+            own,
+            whole,
+        };
+        let expected = [cost("malloc", 100, 100), cost("transpose::walk", 5, 5)];
+        assert_eq!(costs(text), expected);
     }
 
     #[test]
