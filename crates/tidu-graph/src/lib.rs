@@ -109,7 +109,7 @@ pub use materialize::{
 };
 pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::{Picture, Shade};
-pub use program::{CompiledProgram, Instruction, compile};
+pub use program::{CompiledProgram, Instruction, Operands, Workspace, compile};
 pub use short_list::ShortList;
 pub use simplify::{
     AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,

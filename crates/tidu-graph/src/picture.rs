@@ -192,8 +192,8 @@ impl Picture {
             let slots: Vec<usize> = results.iter().copied().flatten().collect();
             let label = operation_label(&instruction.operation, &slots, "s");
             let id = picture.add_node(cluster, NodeKind::Operation, label);
-            for &slot in program.operand_slots(instruction) {
-                picture.add_use(held_by[slot as usize], id, false);
+            for slot in program.operand_slots(instruction) {
+                picture.add_use(held_by[slot], id, false);
             }
             for (result, slot) in results.into_iter().enumerate() {
                 if let Some(slot) = slot {

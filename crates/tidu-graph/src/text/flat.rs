@@ -46,7 +46,7 @@ impl<Op: GraphOperation> Display for CompiledProgram<Op> {
                 Some(slot) => format!("s{slot}"),
                 None => "_".to_owned(),
             });
-            let operands = self.operand_slots(instruction).iter();
+            let operands = self.operand_slots(instruction);
             let operands = operands.map(|slot| format!("s{slot}"));
             let line = application(results, &name, &OperationRole::Primary, operands);
             writeln!(f, "    {line}")?;
