@@ -24,7 +24,9 @@ pub(super) struct Life {
     tape: u32,
     /// The first index of each epoch that has any, ascending.
     epochs: Vec<(u32, u32)>,
+    /// The present epoch, and its first index.
     epoch: u32,
+    first: u32,
 }
 
 /// Why a place is not good.
@@ -43,6 +45,7 @@ impl Life {
             tape: TAPES.fetch_add(1, Ordering::Relaxed),
             epochs: vec![(0, 0)],
             epoch: 0,
+            first: 0,
         }
     }
 
@@ -65,19 +68,17 @@ impl Life {
     /// Whether a place, which is not that of a constant, is good.
     #[inline]
     pub fn check(&self, place: Place) -> Result<(), Fault> {
-        if place.tape != self.tape {
-            return Err(Fault::Foreign);
-        }
-        let (first, epoch) = self.epochs[self.epochs.len() - 1];
-        match place.index >= first {
-            true if place.epoch == epoch => Ok(()),
-            true => Err(Fault::Stale),
+        let is_present = place.epoch == self.epoch && place.index >= self.first;
+        match is_present && place.tape == self.tape {
+            true => Ok(()),
             false => self.check_earlier(place),
         }
     }
 
-    #[cold]
     fn check_earlier(&self, place: Place) -> Result<(), Fault> {
+        if place.tape != self.tape {
+            return Err(Fault::Foreign);
+        }
         match self.epoch_of(place.index) == place.epoch {
             true => Ok(()),
             false => Err(Fault::Stale),
@@ -99,6 +100,7 @@ impl Life {
             self.epochs.pop();
         }
         self.epoch += 1;
+        self.first = values;
         self.epochs.push((values, self.epoch));
     }
 }

@@ -1,6 +1,7 @@
 //! What a tape knows of an operation once it has derived it: what to keep going forward, what to
 //! compute going backward.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -9,6 +10,9 @@ use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
 use super::CONSTANT;
 use crate::error::EagerError;
+
+/// All templates of a tape.
+pub(super) type Templates<Op> = Arc<Vec<Arc<Template<Op>>>>;
 
 /// An operation, or a function, with some of its operands active.
 #[derive(Clone)]
@@ -23,6 +27,8 @@ pub(super) struct Template<Op: Primitive> {
     pub visible: u32,
     /// What is kept of a call, in order.
     pub residuals: Vec<Residual>,
+    /// Where it was applied first.
+    pub location: &'static Location<'static>,
     vjps: Vec<Variant<Op>>,
 }
 
@@ -68,38 +74,31 @@ struct Variant<Op> {
     vjp: Program<Op>,
 }
 
-/// A derivative of one call: instructions that run one after the other, each appending its results to
-/// a list.
+/// A derivative of one call: instructions that run one after the other, on a list of values to which each
+/// appends its results. The list starts with what was kept of the call; then come the cotangents of
+/// seeded results (of a JVP: the tangents of active operands).
 #[derive(Clone)]
 pub(super) struct Program<Op> {
     pub instructions: Vec<Instruction<Op>>,
-    /// Where the results are found; `None` for a symbolic zero. Of a VJP: one an active operand.
-    pub outputs: Vec<Option<Place>>,
+    /// Where in the list the results are found; `None` for a symbolic zero. Of a VJP: one an active
+    /// operand.
+    pub outputs: Vec<Option<u32>>,
 }
 
 #[derive(Clone)]
 pub(super) struct Instruction<Op> {
     pub operation: Op,
-    pub operands: SmallVec<[Place; 4]>,
+    /// Where in the list they are.
+    pub operands: SmallVec<[u32; 4]>,
     pub results: u32,
-}
-
-/// Where a value is while a derivative runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Among the residuals of the call.
-    Residual(u32),
-    /// The cotangent of a result, or the tangent of an operand.
-    Seed(u32),
-    /// Among what instructions have computed.
-    Computed(u32),
 }
 
 /// What an input of a derived function is.
 #[derive(Clone, Copy)]
 enum Source {
     Residual(Residual),
-    Seed(u32),
+    /// Of the seeded results, the how many-th.
+    Seed(usize),
 }
 
 impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
@@ -110,16 +109,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     pub fn of_operation(
         operation: &Op,
         active: Flags,
+        location: &'static Location<'static>,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
         let outputs = operation.output_count();
-        let mut template = Self::new(
-            Callee::Operation(operation.clone()),
-            active,
-            outputs,
-            outputs,
-        );
+        let callee = Callee::Operation(operation.clone());
+        let mut template = Self::new(callee, active, outputs, outputs, location);
         let seeded = Flags::from_elem(true, outputs);
         let vjp = OperationVjp::derive(operation, name, &template.active, &seeded, ctx);
         let vjp = vjp.map_err(|source| template.cannot_derive(source))?;
@@ -134,9 +130,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         function: &Function<Op>,
         active: Flags,
         recomputes: bool,
+        location: &'static Location<'static>,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
-        let cannot_derive = |source| cannot_derive("the function", source);
+        let cannot_derive = |source| cannot_derive("the function".into(), location, source);
         let visible = function.output_names().len();
         let operands = (0..active.len() as u32).map(Residual::Operand);
         let mut residuals: Vec<Residual> = operands.collect();
@@ -160,7 +157,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             extended,
         };
         let callee = Callee::Function(Arc::new(call));
-        let mut template = Self::new(callee, active, outputs, visible);
+        let mut template = Self::new(callee, active, outputs, visible, location);
         template.residuals = residuals;
         let mut seeded = Flags::from_elem(true, visible);
         seeded.resize(outputs, false);
@@ -173,9 +170,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 let transposed = linear.within(ctx).transpose(Wrt::At(tangents));
                 let transposed = transposed.map_err(cannot_derive)?;
                 let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
-                let seeds = (0..visible as u32).map(Source::Seed);
+                let seeds = (0..visible).map(Source::Seed);
                 let sources = residuals.map(Source::Residual).chain(seeds);
-                template.lower(&transposed, sources, (0..wanted.len()).map(Some))?
+                let cotangents = (0..wanted.len()).map(Some);
+                template.lower(&transposed, sources, visible, cotangents)?
             }
         };
         template.remember(seeded, vjp);
@@ -239,7 +237,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         }
     }
 
-    fn new(callee: Callee<Op>, active: Flags, outputs: usize, visible: usize) -> Self {
+    fn new(
+        callee: Callee<Op>,
+        active: Flags,
+        outputs: usize,
+        visible: usize,
+        location: &'static Location<'static>,
+    ) -> Self {
         Self {
             callee,
             active_count: active.iter().filter(|active| **active).count() as u32,
@@ -247,6 +251,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             outputs: outputs as u32,
             visible: visible as u32,
             residuals: Vec::new(),
+            location,
             vjps: Vec::new(),
         }
     }
@@ -280,14 +285,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let seeds = seeds.into_iter().map(|at| Source::Seed(at as u32));
         let mut next = 0..count;
         let cotangents = wanted
             .iter()
             .map(|wanted| wanted.then(|| next.next()).flatten());
         self.lower(
             &derived,
-            operands.map(Source::Residual).chain(seeds),
+            operands
+                .map(Source::Residual)
+                .chain((0..seeds.len()).map(Source::Seed)),
+            seeds.len(),
             cotangents,
         )
     }
@@ -299,58 +306,65 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     ) -> Result<Program<Op>, EagerError> {
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let outputs = (0..self.outputs).map(Residual::Output);
-        let seeds = (0..self.outputs).filter(|&output| seeded[output as usize]);
+        let seeds = seeded.iter().filter(|seeded| **seeded).count();
         let sources = operands.chain(outputs).map(Source::Residual);
         let cotangents = vjp.cotangents.iter().zip(&self.active);
         let cotangents = cotangents.filter(|(_, active)| **active);
         self.lower(
             &vjp.function,
-            sources.chain(seeds.map(Source::Seed)),
+            sources.chain((0..seeds).map(Source::Seed)),
+            seeds,
             cotangents.map(|(output, _)| *output),
         )
     }
 
-    /// Turns a function of `sources` into instructions. `cotangents` says, by active operand, which of
-    /// its outputs is the cotangent.
+    /// Turns a function of `sources`, among them so many seeds, into instructions. `cotangents` says, by
+    /// active operand, which of its outputs is the cotangent.
     fn lower(
         &self,
         function: &Function<Op>,
         sources: impl Iterator<Item = Source>,
+        seeds: usize,
         cotangents: impl Iterator<Item = Option<usize>>,
     ) -> Result<Program<Op>, EagerError> {
+        let kept = self.residuals.len();
         let places = sources.map(|source| match source {
-            Source::Seed(at) => Some(Place::Seed(at)),
+            Source::Seed(at) => Some((kept + at) as u32),
             Source::Residual(residual) => self.place_of_residual(residual),
         });
         // An input without a place is one that is not kept, because nothing was to use it.
-        lower(function, places, cotangents).ok_or_else(|| EagerError::ResidualNotKept {
+        let program = lower(function, places, kept + seeds, cotangents);
+        program.ok_or_else(|| EagerError::ResidualNotKept {
             operation: self.describe(),
+            location: Some(self.location),
         })
     }
 
-    fn place_of_residual(&self, residual: Residual) -> Option<Place> {
+    fn place_of_residual(&self, residual: Residual) -> Option<u32> {
         let place = self.residuals.iter().position(|known| *known == residual);
-        place.map(|place| Place::Residual(place as u32))
+        place.map(|place| place as u32)
     }
 
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
-        cannot_derive(&self.describe(), source)
+        cannot_derive(self.describe(), self.location, source)
     }
 }
 
-/// Turns a function whose inputs are in these places into instructions; `outputs` says which of its
-/// outputs are meant. `None` if it uses an input that is in no place.
+/// Turns a function whose inputs are in these places of a list that starts with `given` values into
+/// instructions; `outputs` says which of its outputs are meant. `None` if it uses an input that is in no
+/// place.
 pub(super) fn lower<Op: Primitive>(
     function: &Function<Op>,
-    inputs: impl Iterator<Item = Option<Place>>,
+    inputs: impl Iterator<Item = Option<u32>>,
+    given: usize,
     outputs: impl Iterator<Item = Option<usize>>,
 ) -> Option<Program<Op>> {
     let graph = function.as_graph();
-    let mut places: Vec<Option<Place>> = vec![None; graph.values().len()];
+    let mut places: Vec<Option<u32>> = vec![None; graph.values().len()];
     for (&id, place) in graph.inputs().iter().zip(inputs) {
         places[id] = place;
     }
-    let mut computed = 0;
+    let mut next = given as u32;
     let mut instructions = Vec::with_capacity(graph.operations().len());
     for node in graph.operations() {
         let operands = node.inputs.iter().map(|operand| match operand {
@@ -363,8 +377,8 @@ pub(super) fn lower<Op: Primitive>(
             results: node.outputs.len() as u32,
         });
         for &id in &node.outputs {
-            places[id] = Some(Place::Computed(computed));
-            computed += 1;
+            places[id] = Some(next);
+            next += 1;
         }
     }
     let outputs = outputs.map(|output| match output {
@@ -377,9 +391,14 @@ pub(super) fn lower<Op: Primitive>(
     })
 }
 
-fn cannot_derive(operation: &str, source: FunctionError) -> EagerError {
+fn cannot_derive(
+    operation: String,
+    location: &'static Location<'static>,
+    source: FunctionError,
+) -> EagerError {
     EagerError::Derive {
-        operation: operation.into(),
+        operation,
+        location: Some(location),
         source: Box::new(source),
     }
 }
