@@ -148,7 +148,8 @@ pub enum EagerError {
     /// A rule that uses more values for fewer cotangents.
     #[error(
         "the rules of {operation}{} use a value for cotangents of some results that they do not use for \
-         those of all, so it was not kept", at(location)
+         those of all, so it was not kept",
+        at(location)
     )]
     ResidualNotKept {
         /// The operation.

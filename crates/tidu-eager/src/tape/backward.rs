@@ -154,22 +154,22 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
 /// The cotangents of all values, as far as they have been added up.
-struct Cotangents<Op, Value> {
+struct Cotangents<Value> {
     by_value: Vec<Option<Value>>,
-    add: Op,
     sum: Vec<Value>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value> {
+impl<Value: Clone> Cotangents<Value> {
     /// The one door by which a cotangent reaches a value, be it a seed or what a VJP computes.
-    #[inline]
-    fn add(
+    #[inline(always)]
+    fn add<Op: Primitive + EvaluableGraphOperation>(
         &mut self,
         value: u32,
         cotangent: Value,
         from: Option<Origin<'_, Op>>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
+        let add = Op::add();
         let place = &mut self.by_value[value as usize];
         let Some(so_far) = place else {
             *place = Some(cotangent);
@@ -178,16 +178,16 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         self.sum.clear();
         let location = from.and_then(|(_, location)| location);
         let operands = [&*so_far, &cotangent];
-        engine.apply(&self.add, &operands, &mut self.sum, location)?;
+        engine.apply(&add, &operands, &mut self.sum, location)?;
         let found = self.sum.len();
         let Some(sum) = self.sum.pop().filter(|_| found == 1) else {
-            let add = describe_operation(&self.add);
+            let add = describe_operation(&add);
             return Err(wrong_count(add, Side::Outputs, 1, found));
         };
         if engine.watch().is_some()
             && let Some((template, location)) = from
         {
-            engine.check(&sum, &self.add, template, location)?;
+            engine.check(&sum, &add, template, location)?;
         }
         *so_far = sum;
         Ok(())
@@ -210,7 +210,7 @@ struct Sweep<Op: Primitive, Value> {
     /// Whether cotangents stay when they have been used.
     all: bool,
     templates: Templates<Op>,
-    cotangents: Cotangents<Op, Value>,
+    cotangents: Cotangents<Value>,
     /// By value: whether it depends on one of the values to differentiate by. Empty if all do.
     wanted: Vec<bool>,
     /// The values to differentiate by that are still to come, with their positions; those that come
@@ -255,7 +255,6 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             templates,
             cotangents: Cotangents {
                 by_value,
-                add: Op::add(),
                 sum: Vec::new(),
             },
             wanted,
@@ -303,19 +302,21 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         engine: &mut E,
     ) -> Result<(), EagerError> {
         let location = storage.locations.get(at.nodes).copied().flatten();
-        let template = &self.templates[id];
-        let (first, outputs) = (at.values, template.outputs);
-        let Some(vjp) = (match outputs {
+        let (first, outputs) = (at.values, self.templates[id].outputs);
+        let vjp = match outputs {
             1 if self.cotangents.by_value[first as usize].is_none() => return Ok(()),
-            1 if self.wanted.is_empty() => Some(Template::<Op>::WHOLE),
-            _ => self.choose(id, at, storage, location, engine)?,
-        }) else {
-            (first..first + outputs).for_each(|value| {
-                self.cotangents.take(value, self.all);
-            });
-            return Ok(());
+            1 if self.wanted.is_empty() => Template::<Op>::WHOLE,
+            _ => match self.choose(id, at, storage, location, engine)? {
+                Some(vjp) => vjp,
+                None => {
+                    for value in first..first + outputs {
+                        self.cotangents.take(value, self.all);
+                    }
+                    return Ok(());
+                }
+            },
         };
-        let template = &self.templates[id];
+        let template = &*self.templates[id];
         if node.is_freed() {
             return Err(freed(template.describe()));
         }
@@ -335,7 +336,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             storage.nodes[at.nodes].free();
         }
         for value in first..first + outputs {
-            self.values.extend(self.cotangents.take(value, self.all));
+            if let Some(cotangent) = self.cotangents.take(value, self.all) {
+                self.values.push(cotangent);
+            }
         }
         let vjp = template.vjp(vjp);
         run(
@@ -348,7 +351,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         for (&operand, at) in operands.iter().zip(&vjp.outputs) {
             if let Some(at) = *at {
                 let cotangent = self.values[at as usize].clone();
-                let from = Some((&**template, location));
+                let from = Some((template, location));
                 self.cotangents.add(operand, cotangent, from, engine)?;
             }
         }
@@ -544,9 +547,12 @@ fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
                 engine.check(result, operation, template, location)?;
             }
         }
-        match found {
-            1 => values.extend(results.pop()),
-            _ => values.append(results),
+        match results.pop() {
+            Some(result) if found == 1 => values.push(result),
+            last => {
+                values.append(results);
+                values.extend(last);
+            }
         }
     }
     Ok(())

@@ -92,7 +92,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         value
     }
 
-    #[inline]
+    #[inline(always)]
     fn apply(
         &mut self,
         operation: &Op,

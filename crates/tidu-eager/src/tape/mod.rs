@@ -337,7 +337,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(CONSTANT)
     }
 
-    #[inline]
+    #[inline(always)]
     fn evaluate(&mut self, operation: &Op, operands: &[&Var<Op>]) {
         self.results.clear();
         // The usual numbers of operands need no list.
@@ -372,18 +372,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// Where in `known` an operation is, if it came after the last one before.
     #[inline]
-    fn guess(
-        &self,
-        operation: &Op,
-        signature: Signature,
-        operands: &[&Var<Op>],
-    ) -> Option<usize> {
+    fn guess(&self, operation: &Op, signature: Signature, operands: &[&Var<Op>]) -> Option<usize> {
         let last = self.known.get(self.last)?;
         let mut guesses = last.next.into_iter();
         guesses.find(|&guess| self.is_known(guess, operation, signature, operands))
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_known(
         &self,
         at: usize,
@@ -444,8 +439,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let active = operands.iter().map(|operand| operand.requires_grad());
         let (name, ctx) = (&self.name, &mut self.ad_ctx);
         let location = Location::caller();
-        let template =
-            Template::of_operation(operation, active.collect(), location, name, ctx)?;
+        let template = Template::of_operation(operation, active.collect(), location, name, ctx)?;
         let at = self.known.len();
         let of_operation = self.by_operation.entry(operation.clone());
         of_operation.or_default().push(at as u32);
@@ -488,9 +482,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     #[cold]
     fn operand_fault(&self, operation: &Op, operands: &[&Var<Op>]) -> EagerError {
         let checked = self.check_arity(operation, operands);
-        let checked = checked.and_then(|()| {
-            self.check_places(|| describe_operation(operation), operands)
-        });
+        let checked =
+            checked.and_then(|()| self.check_places(|| describe_operation(operation), operands));
         checked.expect_err("an operand was found to be no variable of this tape")
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
+use super::Var;
 use super::segment::Segment;
 use super::structure::Argument;
-use super::Var;
 use super::template::{Residual, Template};
 
 /// What a tape holds of each call, in parallel lists: a call takes four bytes, four for each active
