@@ -27,16 +27,21 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod closures;
 mod definition;
 mod expr;
 mod fixed;
+mod front;
 mod key;
 mod names;
 mod op;
 mod primitives;
 mod rules;
 mod simplify;
+mod var;
 
+pub use closures::{derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad};
 pub use expr::{Expr, function};
 pub use key::ScalarKey;
 pub use op::{Constant, ScalarOp};
+pub use var::{Gradients, Tape, Var};

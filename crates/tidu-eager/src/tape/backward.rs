@@ -1,13 +1,15 @@
 //! Going backward through a tape.
 
+use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
-use tidu_graph::{EvaluableGraphOperation, describe_operation};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
 use super::engine::{Engine, Evaluate, Record};
+use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Flags, Program, Residual, Template, Templates};
 use super::{Tape, Var};
@@ -72,6 +74,45 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         go_back(&mut Record(self), outputs, wrt, true)
     }
 
+    /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by everything on the tape, to be asked for by variable. Frees
+    /// nothing; the gradients take as much memory as all values of the tape.
+    ///
+    /// # Errors
+    ///
+    /// As for [`backward`](Self::backward).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tidu_eager::{KeySource, Tape};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let x = tape.leaf(3.0);
+    /// let square = tape.apply_one(ScalarOp::Mul, &[&x, &x])?;
+    /// let y = tape.apply_one(ScalarOp::Neg, &[&square])?;
+    /// let gradients = tape.backward_all(&[(&y, 1.0)])?;
+    /// assert_eq!(gradients.get(&x)?, Some(&-6.0));
+    /// assert_eq!(gradients.get(&square)?, Some(&-1.0));
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn backward_all(
+        &mut self,
+        outputs: &[(&Var<Op>, Op::Operand)],
+    ) -> Result<Gradients<Op>, EagerError> {
+        let [_, by_value] = pass(&mut Evaluate(self), outputs, &[], true, true)?;
+        Ok(Gradients {
+            by_value,
+            life: self.life.clone(),
+        })
+    }
+
     /// Fails for what is no variable of this tape.
     pub(super) fn check(
         &self,
@@ -83,6 +124,47 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         let checked = self.life.check(var.place);
         checked.map_err(|fault| fault.of(place()))
+    }
+}
+
+/// Gradients by everything on a tape. See [`Tape::backward_all`].
+pub struct Gradients<Op: GraphOperation> {
+    by_value: List<Op::Operand>,
+    /// Which places were good when the gradients were found.
+    life: Life,
+}
+
+impl<Op: GraphOperation> Gradients<Op> {
+    /// The gradient by a variable; `None` for one that no output depends on, be it because it was made
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`]; [`EagerError::StaleVar`] for a variable that
+    /// the tape had forgotten by then.
+    pub fn get(&self, var: &Var<Op>) -> Result<Option<&Op::Operand>, EagerError> {
+        let place = || "the variable whose gradient is asked for".to_owned();
+        if !var.requires_grad() {
+            return Err(EagerError::ConstantVar { place: place() });
+        }
+        if self.life.is_after(var.place) {
+            return Ok(None);
+        }
+        self.life
+            .check(var.place)
+            .map_err(|fault| fault.of(place()))?;
+        let gradient = self.by_value.get(var.index() as usize);
+        Ok(gradient.and_then(Option::as_ref))
+    }
+}
+
+impl<Op: GraphOperation> Debug for Gradients<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.by_value.iter().flatten().count();
+        f.debug_struct("Gradients")
+            .field("values", &self.by_value.len())
+            .field("found", &found)
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,7 +233,7 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 }
 
 /// The call that a cotangent comes from, and where it was recorded.
-type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
+pub(super) type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
 /// The cotangents of all values, as far as they have been added up.
 struct Cotangents<Value> {
@@ -515,9 +597,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     }
 }
 
-/// Runs the instructions of a VJP on a list of values.
+/// Runs the instructions of a derivative on a list of values.
 #[inline]
-fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     vjp: &Program<Op>,
     (template, location): Origin<'_, Op>,
     values: &mut Vec<E::Value>,
@@ -568,6 +650,6 @@ fn take_or_copy<T: Clone>(kept: &mut Option<T>, keep: bool) -> T {
     value.expect("a call that is not freed has all that was kept of it")
 }
 
-fn freed(operation: String) -> EagerError {
+pub(super) fn freed(operation: String) -> EagerError {
     EagerError::Freed { operation }
 }

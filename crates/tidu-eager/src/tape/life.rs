@@ -20,6 +20,7 @@ pub struct Mark {
 ///
 /// Cutting a tape back begins a new epoch; a place is good if the epoch in which it was made is still the
 /// one to which its index belongs.
+#[derive(Clone)]
 pub(super) struct Life {
     tape: u32,
     /// The first index of each epoch that has any, ascending.
@@ -83,6 +84,11 @@ impl Life {
             true => Ok(()),
             false => Err(Fault::Stale),
         }
+    }
+
+    /// Whether a place of this tape was made in a later epoch.
+    pub fn is_after(&self, place: Place) -> bool {
+        place.tape == self.tape && place.epoch > self.epoch
     }
 
     fn epoch_of(&self, index: u32) -> u32 {
@@ -152,6 +158,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn clear(&mut self) {
         unwrap_or_panic(self.check_outside("rewind the tape"));
         self.cut(Cursor::default());
+    }
+
+    /// The bytes of memory that the tape holds for what it records, and for going backward through it. Not
+    /// counted are what operands hold themselves (the numbers of an array), what was derived of
+    /// operations, hooks, and the bodies of segments.
+    pub fn memory(&self) -> usize {
+        let spare = self.spare.capacity() * size_of::<Option<Op::Operand>>();
+        self.storage.memory() + spare
     }
 
     /// Puts back what was set aside, and forgets what came after it.

@@ -7,6 +7,7 @@ mod life;
 mod segment;
 mod storage;
 mod structure;
+mod tangents;
 mod template;
 mod watch;
 
@@ -19,6 +20,7 @@ use smallvec::SmallVec;
 use tidu_ad::{Function, Primitive};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
+pub use backward::Gradients;
 pub use forward::Dual;
 pub use life::Mark;
 
@@ -269,6 +271,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let result = catch_unwind(AssertUnwindSafe(|| body(self)));
         self.paused = paused;
         result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Switches recording on or off, and says whether it was on. Where a closure will do,
+    /// [`no_grad`](Self::no_grad) cannot be left switched off by mistake.
+    pub fn set_recording(&mut self, on: bool) -> bool {
+        !std::mem::replace(&mut self.paused, !on)
     }
 
     /// Computes the results of an operation into `results` and returns the index of the first, or

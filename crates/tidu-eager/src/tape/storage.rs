@@ -101,6 +101,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
                 self.operands.push(operand.index());
             }
         }
+        if self.residuals.capacity() - self.residuals.len() < residuals.len() {
+            self.grow(residuals.len());
+        }
         for residual in residuals {
             let value = match residual {
                 Residual::Operand(at) => operands[*at as usize].value(),
@@ -109,6 +112,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
             self.residuals.push(Some(value.clone()));
         }
         self.push_node(template, outputs)
+    }
+
+    /// Makes room for residuals, which are most of a tape: by half, where a list would grow to the double.
+    #[cold]
+    fn grow(&mut self, residuals: usize) {
+        let room = (self.residuals.len() / 2).max(residuals).max(64);
+        self.residuals.reserve_exact(room);
     }
 
     /// Notes what the last call was applied to.
@@ -182,6 +192,27 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         node
     }
 
+    /// Moves past the node at a position.
+    pub fn step_on(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) {
+        match self.nodes[cursor.nodes].kind() {
+            Kind::Leaf => cursor.values += 1,
+            Kind::Call(template) => {
+                let template = &templates[template];
+                cursor.operands += template.active_count as usize;
+                cursor.residuals += template.residuals.len();
+                cursor.values += template.outputs;
+            }
+            Kind::Segment => {
+                let segment = &self.segments[cursor.segments];
+                cursor.segments += 1;
+                cursor.operands += segment.operands as usize;
+                cursor.residuals += segment.operands as usize;
+                cursor.values += segment.outputs;
+            }
+        }
+        cursor.nodes += 1;
+    }
+
     /// Marks, by index of a value, the values of this storage that depend on marked ones. Whatever a
     /// segment computes may depend on anything before it.
     pub fn mark_dependents(&self, marked: &mut [bool], templates: &[Arc<Template<Op>>]) {
@@ -243,6 +274,20 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         self.segments.extend(after.segments);
         self.arguments.extend(after.arguments);
         self.values = after.values;
+    }
+
+    /// The bytes that the lists hold.
+    pub fn memory(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        of(&self.nodes)
+            + of(&self.leaves)
+            + of(&self.operands)
+            + of(&self.residuals)
+            + of(&self.segments)
+            + of(&self.locations)
+            + of(&self.arguments)
     }
 
     /// Drops everything from a position on.

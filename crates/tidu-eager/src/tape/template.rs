@@ -5,7 +5,9 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidu_ad::{Function, FunctionError, FunctionProgram, OperationVjp, Primitive, Wrt};
+use tidu_ad::{
+    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Wrt,
+};
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
 use super::CONSTANT;
@@ -30,6 +32,8 @@ pub(super) struct Template<Op: Primitive> {
     /// Where it was applied first.
     pub location: &'static Location<'static>,
     vjps: Vec<Variant<Op>>,
+    /// By operand that moves.
+    jvps: Vec<(Flags, Program<Op>)>,
 }
 
 #[derive(Clone)]
@@ -214,6 +218,53 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         Ok(self.vjps.len() - 1)
     }
 
+    /// Where to find the JVP for some operands that move, if it is there.
+    pub fn find_jvp(&self, moving: &[bool]) -> Option<usize> {
+        self.jvps.iter().position(|(known, _)| **known == *moving)
+    }
+
+    /// Derives the JVP for some operands that move: from what is kept of a call, then their tangents. Its
+    /// outputs are the tangents of visible results.
+    pub fn derive_jvp(
+        &mut self,
+        moving: &[bool],
+        name: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<usize, EagerError> {
+        let tangents = moving.iter().filter(|moving| **moving).count();
+        let operands = (0..moving.len() as u32).map(Residual::Operand);
+        let tangent_sources = (0..tangents).map(Source::Seed);
+        let program = match &self.callee {
+            Callee::Operation(operation) => {
+                let jvp = OperationJvp::derive(operation, name, moving, ctx);
+                let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+                let outputs = (0..self.outputs).map(Residual::Output);
+                let sources = operands.chain(outputs).map(Source::Residual);
+                let found = jvp.tangents.iter().copied();
+                self.lower(
+                    &jvp.function,
+                    sources.chain(tangent_sources),
+                    tangents,
+                    found,
+                )?
+            }
+            Callee::Function(call) => {
+                let jvp = call.function.within(ctx).jvp(positions(moving));
+                let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+                let visible = self.visible as usize;
+                let sources = operands.map(Source::Residual).chain(tangent_sources);
+                let found = (visible..2 * visible).map(Some);
+                self.lower(&jvp, sources, tangents, found)?
+            }
+        };
+        self.jvps.push((moving.into(), program));
+        Ok(self.jvps.len() - 1)
+    }
+
+    pub fn jvp(&self, at: usize) -> &Program<Op> {
+        &self.jvps[at].1
+    }
+
     /// The index on the tape of an operand of a call, given those of its active operands.
     pub fn place_of(&self, operand: usize, operands: &[u32]) -> u32 {
         if !self.active[operand] {
@@ -253,6 +304,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             residuals: Vec::new(),
             location,
             vjps: Vec::new(),
+            jvps: Vec::new(),
         }
     }
 
