@@ -66,6 +66,7 @@ mod error;
 mod executor;
 mod recorded_graph;
 mod recorder;
+mod shared;
 mod tape;
 mod trace;
 
