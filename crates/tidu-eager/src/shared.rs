@@ -96,7 +96,9 @@ impl<Op: Primitive> SharedMaps<Op> {
 impl<Op: Primitive> SharedMap<Op> {
     fn of(node: &TraceNode<Op>, kind: CallKind, ctx: &mut Op::ADContext) -> ADRuleResult<Self> {
         let linear = linearize_seeded(node, kind.slots.clone(), ctx)?;
-        let values = node.saved_values().clone();
+        let mut values = node.saved_values().clone();
+        // An executor adds the values of the graph to a copy, which then has room for them.
+        values.reserve(linear.as_graph().values().len());
         check_retained(node, &linear, &values)?;
         let inputs = node.graph.input_keys().iter().cloned();
         let inputs = inputs.map(ValueKey::Input).zip((0..).map(Source::Input));
