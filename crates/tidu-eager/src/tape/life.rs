@@ -158,6 +158,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn clear(&mut self) {
         unwrap_or_panic(self.check_outside("rewind the tape"));
         self.cut(Cursor::default());
+        self.forget_functions();
     }
 
     /// The bytes of memory that the tape holds for what it records, and for going backward through it. Not

@@ -632,6 +632,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(at)
     }
 
+    /// Forgets what was derived, once functions have come and gone by the hundred. The tape must be empty.
+    fn forget_functions(&mut self) {
+        const MANY: usize = 256;
+        if self.by_function.len() > MANY {
+            self.templates = Templates::default();
+            self.by_function.clear();
+            self.known.clear();
+            self.by_operation.clear();
+            self.last = 0;
+        }
+    }
+
     fn add_template(&mut self, template: Template<Op>) -> u32 {
         let templates = Arc::make_mut(&mut self.templates);
         templates.push(Arc::new(template));

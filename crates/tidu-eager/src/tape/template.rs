@@ -141,16 +141,23 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let visible = function.output_names().len();
         let operands = (0..active.len() as u32).map(Residual::Operand);
         let mut residuals: Vec<Residual> = operands.collect();
-        let wrt = positions(&active);
-        let (extended, linear) = match recomputes {
-            true => (function.clone(), None),
-            false => {
-                let split = function
-                    .within(ctx)
-                    .linearize(wrt.clone())
-                    .map_err(cannot_derive)?;
-                (split.primal, Some(split.linear))
-            }
+        let all: Vec<usize> = (0..visible).collect();
+        let chosen: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
+        let (wrt, _) = connected(function.as_graph(), &chosen, &all);
+        let split = match recomputes || wrt.is_empty() {
+            true => None,
+            false => match function.within(ctx).linearize(Wrt::At(wrt.clone())) {
+                Ok(split) => Some(split),
+                // Where something does not depend on something, the linear map has a zero among its
+                // results, which not every operation set can make. What is derived from the operands
+                // leaves it out.
+                Err(FunctionError::NoZero { .. }) => None,
+                Err(error) => return Err(cannot_derive(error)),
+            },
+        };
+        let (extended, linear) = match split {
+            Some(split) => (split.primal, Some(split.linear)),
+            None => (function.clone(), None),
         };
         let outputs = extended.output_names().len();
         residuals.extend((visible as u32..outputs as u32).map(Residual::Output));
@@ -170,13 +177,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             None => template.vjp_of_function(&seeded, &wanted, ctx)?,
             Some(linear) => {
                 let hidden = outputs - visible;
-                let tangents = (hidden..hidden + template.active_count as usize).collect();
+                let tangents = (hidden..hidden + wrt.len()).collect();
                 let transposed = linear.within(ctx).transpose(Wrt::At(tangents));
                 let transposed = transposed.map_err(cannot_derive)?;
                 let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
                 let seeds = (0..visible).map(Source::Seed);
                 let sources = residuals.map(Source::Residual).chain(seeds);
-                let cotangents = (0..wanted.len()).map(Some);
+                let cotangents = chosen.iter().map(|at| wrt.iter().position(|wrt| wrt == at));
                 template.lower(&transposed, sources, visible, cotangents)?
             }
         };
@@ -249,12 +256,28 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 )?
             }
             Callee::Function(call) => {
-                let jvp = call.function.within(ctx).jvp(positions(moving));
-                let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
-                let visible = self.visible as usize;
-                let sources = operands.map(Source::Residual).chain(tangent_sources);
-                let found = (visible..2 * visible).map(Some);
-                self.lower(&jvp, sources, tangents, found)?
+                let visible: Vec<usize> = (0..self.visible as usize).collect();
+                let moving: Vec<usize> = (0..moving.len()).filter(|&at| moving[at]).collect();
+                let (wrt, outputs) = connected(call.function.as_graph(), &moving, &visible);
+                let ranks = moving.iter().enumerate();
+                let ranks = ranks.filter(|(_, at)| wrt.contains(at));
+                let ranks = ranks.map(|(rank, _)| Source::Seed(rank));
+                let found = visible.iter().map(|at| {
+                    let position = outputs.iter().position(|output| output == at);
+                    position.map(|position| outputs.len() + position)
+                });
+                if wrt.is_empty() {
+                    Program {
+                        instructions: Vec::new(),
+                        outputs: vec![None; visible.len()],
+                    }
+                } else {
+                    let function = call.function.select_at(&outputs);
+                    let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
+                    let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+                    let sources = operands.map(Source::Residual).chain(ranks);
+                    self.lower(&jvp, sources, tangents, found)?
+                }
             }
         };
         self.jvps.push((moving.into(), program));
@@ -326,29 +349,37 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let Callee::Function(call) = &self.callee else {
             unreachable!("asked of functions only");
         };
-        let seeds: Vec<usize> = (0..seeded.len()).filter(|&at| seeded[at]).collect();
-        let active = (0..self.active.len()).filter(|&at| self.active[at]);
-        let chosen = active.zip(wanted).filter(|(_, wanted)| **wanted);
-        let wrt: Vec<usize> = chosen.map(|(at, _)| at).collect();
-        let count = wrt.len();
+        let seeded: Vec<usize> = (0..seeded.len()).filter(|&at| seeded[at]).collect();
+        let active: Vec<usize> = (0..self.active.len())
+            .filter(|&at| self.active[at])
+            .collect();
+        let wrt = active.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+        let wrt: Vec<usize> = wrt.map(|(&at, _)| at).collect();
+        // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
+        let (wrt, seeds) = connected(call.extended(), &wrt, &seeded);
+        let (seed_count, count) = (seeds.len(), wrt.len());
+        if count == 0 {
+            return Ok(Program {
+                instructions: Vec::new(),
+                outputs: vec![None; active.len()],
+            });
+        }
         let derived = call.extended.select_at(&seeds).and_then(|function| {
-            let vjp = function.within(ctx).vjp(Wrt::At(wrt))?;
-            vjp.select_at(&(seeds.len()..seeds.len() + count).collect::<Vec<_>>())
+            let vjp = function.within(ctx).vjp(Wrt::At(wrt.clone()))?;
+            vjp.select_at(&(seed_count..seed_count + count).collect::<Vec<_>>())
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let mut next = 0..count;
-        let cotangents = wanted
+        let sources = operands.map(Source::Residual);
+        let places = seeds.iter().map(|seed| {
+            let rank = seeded.iter().position(|seeded| seeded == seed);
+            Source::Seed(rank.expect("chosen from among the seeded"))
+        });
+        let cotangents = active
             .iter()
-            .map(|wanted| wanted.then(|| next.next()).flatten());
-        self.lower(
-            &derived,
-            operands
-                .map(Source::Residual)
-                .chain((0..seeds.len()).map(Source::Seed)),
-            seeds.len(),
-            cotangents,
-        )
+            .zip(wanted)
+            .map(|(at, wanted)| wrt.iter().position(|wrt| wrt == at).filter(|_| *wanted));
+        self.lower(&derived, sources.chain(places), seeded.len(), cotangents)
     }
 
     fn lower_operation(
@@ -455,8 +486,39 @@ fn cannot_derive(
     }
 }
 
-fn positions(flags: &[bool]) -> Wrt {
-    Wrt::At((0..flags.len()).filter(|&at| flags[at]).collect())
+/// Those of some inputs that some of the outputs depend on, and those of these outputs that depend on one
+/// of the inputs; by position.
+fn connected<Op: Primitive>(
+    graph: &Graph<Op>,
+    inputs: &[usize],
+    outputs: &[usize],
+) -> (Vec<usize>, Vec<usize>) {
+    let mut depends = vec![false; graph.values().len()];
+    let mut matters = depends.clone();
+    let (input, output) = (
+        |at: usize| graph.inputs()[at],
+        |at: usize| graph.outputs()[at],
+    );
+    inputs.iter().for_each(|&at| depends[input(at)] = true);
+    outputs.iter().for_each(|&at| matters[output(at)] = true);
+    let local = |operand: &ValueRef<Op>| match operand {
+        ValueRef::Local(id) => Some(*id),
+        ValueRef::External(_) => None,
+    };
+    for node in graph.operations() {
+        if node.inputs.iter().filter_map(local).any(|id| depends[id]) {
+            node.outputs.iter().for_each(|&id| depends[id] = true);
+        }
+    }
+    for node in graph.operations().iter().rev() {
+        if node.outputs.iter().any(|&id| matters[id]) {
+            let operands = node.inputs.iter().filter_map(local);
+            operands.for_each(|id| matters[id] = true);
+        }
+    }
+    let inputs = inputs.iter().copied().filter(|&at| matters[input(at)]);
+    let outputs = outputs.iter().copied().filter(|&at| depends[output(at)]);
+    (inputs.collect(), outputs.collect())
 }
 
 /// Everything that operations of the VJP, or its outputs, use of operands and results.
