@@ -99,11 +99,7 @@ fn tangents_through_functions_and_segments() {
         let again = tape.checkpoint_function(&f, &leaves).expect("fine");
         let segment = tape.checkpoint(&leaves, |tape, x| {
             let product = one(tape, ScalarOp::Mul, &[&x[0], &x[1]]);
-            Ok(vec![
-                product,
-                one(tape, ScalarOp::Sin, &[&x[0]]),
-                x[1].clone(),
-            ])
+            Ok(vec![product, one(tape, ScalarOp::Sin, &[&x[0]]), x[1]])
         });
         let segment = segment.expect("fine");
         let at = |which| if moving.contains(&which) { 1.5 } else { 0.0 };
@@ -238,11 +234,9 @@ fn segments_of_constants_are_constants() {
     // Of constants, but for what the body has captured; also one level further in.
     for depth in 0..2 {
         let x = tape.leaf(3.0);
-        let captured = x.clone();
-        let scaled = move |tape: &mut Scalars, c: &[Scalar]| {
-            let product = tape.apply(ScalarOp::Mul, &[&c[0], &captured]);
-            product
-        };
+        let captured = x;
+        let scaled =
+            move |tape: &mut Scalars, c: &[Scalar]| tape.apply(ScalarOp::Mul, &[&c[0], &captured]);
         let y = match depth {
             0 => tape.checkpoint(&[&two], scaled),
             _ => {
@@ -278,7 +272,7 @@ fn functions_that_come_and_go_are_forgotten() {
 fn operands_in_memory_do_not_grow_with_passes() {
     let mut tape = scalars();
     let x = tape.leaf(0.3);
-    let mut y = x.clone();
+    let mut y = x;
     for _ in 0..10_000 {
         let sin = one(&mut tape, ScalarOp::Sin, &[&y]);
         y = one(&mut tape, ScalarOp::Add, &[&y, &sin]);
