@@ -53,7 +53,7 @@ impl<Op: Primitive> SharedMaps<Op> {
 
     /// The map of a call for these output slots, with the values of the call; `None` for one that has
     /// nothing in common with others: a graph of several operations, rules with a context to keep
-    /// state in, and anything retained besides results.
+    /// state in, and anything retained besides results and operands.
     pub fn find(
         &mut self,
         node: &TraceNode<Op>,
@@ -130,7 +130,8 @@ impl<Op: Primitive> SharedMap<Op> {
     }
 }
 
-/// Which results of a call were retained; `None` if something else was.
+/// Which results of a call were retained; `None` if something else was, but for operands, which are kept
+/// anyway.
 fn retained_results<Op: GraphOperation>(node: &TraceNode<Op>) -> Option<SmallVec<[usize; 2]>> {
     if node.retained.is_empty() {
         return Some(SmallVec::new());
@@ -140,5 +141,11 @@ fn retained_results<Op: GraphOperation>(node: &TraceNode<Op>) -> Option<SmallVec
         .filter(|(_, key)| node.retained.contains_key(key))
         .map(|(slot, _)| slot)
         .collect();
-    (retained.len() == node.retained.len()).then_some(retained)
+    let inputs = node.graph.input_keys().iter();
+    let inputs = inputs.filter(|key| {
+        let key = ValueKey::Input((*key).clone());
+        node.retained.contains_key(&key)
+    });
+    let known = retained.len() + inputs.count();
+    (known == node.retained.len()).then_some(retained)
 }
