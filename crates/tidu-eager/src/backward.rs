@@ -19,8 +19,12 @@ use crate::trace::{Edge, Trace, TraceNode, Values};
 pub trait BackwardExecutor<Op: Primitive> {
     /// Computes the values of a graph.
     ///
-    /// `graph` is the linearized graph of one call. `initial_data` holds what was saved of the call;
-    /// the result must hold that and the values of the graph, with zero for tangent inputs. What
+    /// `graph` is the linearized graph of one call. `initial_data` holds what was saved of the call, under
+    /// the keys that the graph uses. Where rules have no context, calls of one operation share a graph,
+    /// which names inputs as the first of them did: a key says where in `initial_data` to find a value,
+    /// and nothing about which call it is of.
+    ///
+    /// The result must hold that and the values of the graph, with zero for tangent inputs. What
     /// [`run_transposed_linear`](Self::run_transposed_linear) is given as `external_data` is this
     /// result.
     fn execute_forward(

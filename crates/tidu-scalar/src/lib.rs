@@ -25,6 +25,17 @@
 //! # Ok::<(), tidu_ad::FunctionError>(())
 //! ```
 
+//!
+//! The same with numbers at once, on a tape:
+//!
+//! ```
+//! let tape = tidu_scalar::Tape::new();
+//! let [x, y] = tape.vars([2.0, 0.0]);
+//! let gradients = (x * y.exp()).backward()?;
+//! assert_eq!((gradients[x], gradients[y]), (1.0, 2.0));
+//! # Ok::<(), tidu_eager::EagerError>(())
+//! ```
+
 #![warn(clippy::unwrap_used)]
 
 mod closures;
