@@ -5,6 +5,7 @@ use std::fmt::{self, Debug};
 use smallvec::SmallVec;
 
 use crate::builder::unwrap_or_panic;
+use crate::dense::{DenseGraph, DenseId, to_u32};
 use crate::error::{GraphError, describe_operation};
 use crate::materialize::MaterializedGraph;
 use crate::{EvaluableGraphOperation, GraphOperation};
@@ -53,35 +54,52 @@ const UNUSED: u32 = u32::MAX;
 ///
 /// Linear in the graph.
 pub fn compile<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> CompiledProgram<Op> {
-    let mut registers = Registers::new(graph);
-    let mut slots = Vec::new();
-    let mut instructions = Vec::with_capacity(graph.operations.len());
-    for (index, node) in graph.operations.iter().enumerate() {
-        let first_slot = slots.len();
-        slots.extend(node.inputs.iter().map(|&value| registers.slot[value]));
-        let before_releases = slots.len();
-        // Released registers are free for the results of the same instruction: results are stored
-        // after the operands have been dropped.
-        registers.release_last_uses(&node.inputs, index, &mut slots);
-        let releases = slots.len() - before_releases;
-        slots.extend(node.outputs.iter().map(|&value| registers.allocate(value)));
-        instructions.push(Instruction {
-            operation: node.operation.clone(),
-            first_slot,
-            operands: node.inputs.len() as u32,
-            releases: releases as u32,
-            results: node.outputs.len() as u32,
-        });
-    }
-    let slot_of = |&value: &usize| registers.slot[value] as usize;
-    let output_slots: Vec<usize> = graph.output_values.iter().map(slot_of).collect();
-    CompiledProgram {
-        instructions,
-        input_slots: graph.input_values.iter().map(slot_of).collect(),
-        output_moves: last_occurrences(&output_slots, graph.inputs.len(), registers.count),
-        output_slots,
-        n_slots: registers.count,
-        slots,
+    graph.as_dense().compile()
+}
+
+impl<Op: GraphOperation> DenseGraph<Op> {
+    /// The program of this graph.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn compile(&self) -> CompiledProgram<Op> {
+        let mut registers = Registers::new(self);
+        // Each operand is released once, each result written.
+        let mut slots = Vec::with_capacity(2 * self.operand_count() + self.value_count());
+        let mut instructions = Vec::with_capacity(self.operation_count());
+        for (index, node) in self.nodes().enumerate() {
+            let first_slot = slots.len();
+            let operands = node.operands.iter();
+            slots.extend(operands.map(|value| registers.slot[value.index()]));
+            let before_releases = slots.len();
+            // Released registers are free for the results of the same instruction: results are stored
+            // after the operands have been dropped.
+            registers.release_last_uses(node.operands, index, &mut slots);
+            let releases = slots.len() - before_releases;
+            slots.extend(node.results.iter().map(|value| registers.allocate(value)));
+            instructions.push(Instruction {
+                operation: node.operation.clone(),
+                first_slot,
+                operands: node.operands.len() as u32,
+                releases: releases as u32,
+                results: node.results.len() as u32,
+            });
+        }
+        slots.shrink_to_fit();
+        let outputs = self.outputs().iter();
+        let output_slots: Vec<usize> = outputs
+            .map(|value| registers.slot[value.index()] as usize)
+            .collect();
+        let inputs = self.input_count();
+        CompiledProgram {
+            instructions,
+            input_slots: (0..inputs).collect(),
+            output_moves: last_occurrences(&output_slots, inputs, registers.count),
+            output_slots,
+            n_slots: registers.count,
+            slots,
+        }
     }
 }
 
@@ -233,49 +251,51 @@ struct Registers {
     /// By value: the slot that holds it, or will.
     slot: Vec<u32>,
     /// By value: the last operation that reads it, or `NEVER` for what is not read, or `KEPT`.
-    last_use: Vec<usize>,
+    last_use: Vec<u32>,
     free: Vec<u32>,
     count: usize,
 }
 
-const NEVER: usize = usize::MAX;
+const NEVER: u32 = u32::MAX;
 /// An input or an output of the program, or a value that has been released.
-const KEPT: usize = usize::MAX - 1;
+const KEPT: u32 = u32::MAX - 1;
 
 impl Registers {
-    fn new<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Self {
-        let mut last_use = vec![NEVER; graph.values.len()];
-        for (index, node) in graph.operations.iter().enumerate() {
-            for &value in &node.inputs {
-                last_use[value] = index;
+    fn new<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
+        let mut last_use = vec![NEVER; graph.value_count()];
+        for (index, node) in graph.nodes().enumerate() {
+            for value in node.operands {
+                last_use[value.index()] = to_u32(index);
             }
         }
-        let mut slot = vec![UNUSED; graph.values.len()];
-        for (index, &value) in graph.input_values.iter().enumerate() {
-            slot[value] = index as u32;
+        let mut slot = vec![UNUSED; graph.value_count()];
+        for (value, index) in graph.inputs().zip(0..) {
+            slot[value.index()] = index;
+            last_use[value.index()] = KEPT;
         }
-        for &value in graph.input_values.iter().chain(&graph.output_values) {
-            last_use[value] = KEPT;
+        for value in graph.outputs() {
+            last_use[value.index()] = KEPT;
         }
         Self {
             slot,
             last_use,
             free: Vec::new(),
-            count: graph.inputs.len(),
+            count: graph.input_count(),
         }
     }
 
-    fn release_last_uses(&mut self, values: &[usize], operation: usize, released: &mut Vec<u32>) {
-        for &value in values {
-            if self.last_use[value] == operation {
+    fn release_last_uses(&mut self, values: &[DenseId], operation: usize, out: &mut Vec<u32>) {
+        for value in values.iter().map(|value| value.index()) {
+            if self.last_use[value] == operation as u32 {
                 self.last_use[value] = KEPT;
                 self.free.push(self.slot[value]);
-                released.push(self.slot[value]);
+                out.push(self.slot[value]);
             }
         }
     }
 
-    fn allocate(&mut self, value: usize) -> u32 {
+    fn allocate(&mut self, value: DenseId) -> u32 {
+        let value = value.index();
         if self.last_use[value] == NEVER {
             return UNUSED;
         }
