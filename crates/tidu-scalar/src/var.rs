@@ -494,15 +494,11 @@ impl PartialEq for Var<'_> {
     }
 }
 
+// Not the other way round: with two types that `f64` compares with, nobody's `assert_eq!(numbers, [])` would
+// be inferred any more.
 impl PartialEq<f64> for Var<'_> {
     fn eq(&self, other: &f64) -> bool {
         self.value() == *other
-    }
-}
-
-impl PartialEq<Var<'_>> for f64 {
-    fn eq(&self, other: &Var<'_>) -> bool {
-        *self == other.value()
     }
 }
 
@@ -515,12 +511,6 @@ impl PartialOrd for Var<'_> {
 impl PartialOrd<f64> for Var<'_> {
     fn partial_cmp(&self, other: &f64) -> Option<Ordering> {
         self.value().partial_cmp(other)
-    }
-}
-
-impl PartialOrd<Var<'_>> for f64 {
-    fn partial_cmp(&self, other: &Var<'_>) -> Option<Ordering> {
-        self.partial_cmp(&other.value())
     }
 }
 
