@@ -105,7 +105,8 @@ pub use graph::{
 pub use interner::{ValueKeyId, ValueKeyInterner};
 pub use key::{OperationKey, OperationSpec, ValueKey};
 pub use materialize::{
-    MaterializedGraph, MaterializedOperation, materialize_merge, try_materialize_merge,
+    MaterializedGraph, MaterializedLists, MaterializedOperation, MaterializedValue,
+    materialize_merge, try_materialize_merge,
 };
 pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::{Picture, Shade};

@@ -2,19 +2,22 @@
 
 use std::fmt::{self, Debug};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
-use crate::GraphOperation;
 use crate::builder::unwrap_or_panic;
-use crate::dense::{DenseGraph, DenseId, DenseRange};
+use crate::dense::{DenseGraph, DenseId};
 use crate::error::{GraphError, describe_operation};
 use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
 use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
 use crate::view::ResolvedView;
+use crate::{GraphOperation, ShortList};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
+///
+/// Reads like a structure that also has the fields `values` and `operations`; these lists
+/// ([`MaterializedLists`]) are made when someone first looks at them.
 #[derive(Clone)]
 pub struct MaterializedGraph<Op: GraphOperation> {
     /// The inputs that the outputs need, in the order in which a walk from the outputs first meets
@@ -25,19 +28,47 @@ pub struct MaterializedGraph<Op: GraphOperation> {
     dense: DenseGraph<Op>,
     /// By operation.
     keys: Vec<Arc<OperationKey<Op>>>,
+    lists: OnceLock<MaterializedLists<Op>>,
+}
+
+/// What a flat graph consists of.
+#[derive(Clone)]
+pub struct MaterializedLists<Op: GraphOperation> {
+    /// All values, the inputs first; operations refer to them by index.
+    pub values: Vec<MaterializedValue<Op>>,
+    /// All operations, each after those that it uses.
+    pub operations: Vec<MaterializedOperation<Op>>,
+}
+
+/// A value of a flat graph.
+#[derive(Clone, Debug)]
+pub struct MaterializedValue<Op: GraphOperation> {
+    /// What the value is.
+    pub key: ValueKey<Op>,
+    /// The index of the operation that makes it and the output slot; `None` for an input.
+    pub producer: Option<(usize, usize)>,
 }
 
 /// An operation of a flat graph. Reads like a structure that also has the fields `operation` and
 /// `role`.
-pub struct MaterializedOperation<'a, Op: GraphOperation> {
-    /// Its operands.
-    pub inputs: &'a [DenseId],
-    /// Its results.
-    pub outputs: DenseRange,
-    key: &'a OperationKey<Op>,
+#[derive(Clone)]
+pub struct MaterializedOperation<Op: GraphOperation> {
+    /// The indices of its operands among the values.
+    pub inputs: ShortList<usize>,
+    /// The indices of its results.
+    pub outputs: ShortList<usize>,
+    key: Arc<OperationKey<Op>>,
 }
 
-impl<Op: GraphOperation> Deref for MaterializedOperation<'_, Op> {
+impl<Op: GraphOperation> Deref for MaterializedGraph<Op> {
+    type Target = MaterializedLists<Op>;
+
+    fn deref(&self) -> &MaterializedLists<Op> {
+        self.lists.get_or_init(|| self.list())
+    }
+}
+
+impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
     type Target = OperationSpec<Op>;
 
     fn deref(&self) -> &OperationSpec<Op> {
@@ -59,18 +90,6 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
     /// Linear in the distinct nodes of the keys.
     pub fn from_keys(outputs: &[ValueKey<Op>]) -> Result<Self, GraphError> {
         try_materialize_merge(&ResolvedView::of_keys(outputs)?, outputs)
-    }
-
-    /// All operations, each after those that it uses.
-    pub fn operations(
-        &self,
-    ) -> impl ExactSizeIterator<Item = MaterializedOperation<'_, Op>> + DoubleEndedIterator {
-        let nodes = self.dense.nodes().zip(&self.keys);
-        nodes.map(|(node, key)| MaterializedOperation {
-            inputs: node.operands,
-            outputs: node.results,
-            key,
-        })
     }
 
     /// The computation without names and roles. Its inputs are [`inputs`](Self::inputs), its outputs
@@ -108,6 +127,31 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         let outputs = closed.inline(dense, &arguments);
         closed.set_outputs(outputs);
         Ok(closed)
+    }
+
+    fn list(&self) -> MaterializedLists<Op> {
+        let mut values = Vec::with_capacity(self.dense.value_count());
+        values.extend(self.inputs.iter().map(|key| MaterializedValue {
+            key: key.clone(),
+            producer: None,
+        }));
+        let nodes = self.dense.nodes().zip(&self.keys).enumerate();
+        let operations = nodes.map(|(index, (node, key))| {
+            values.extend((0..node.results.len()).map(|slot| MaterializedValue {
+                key: ValueKey::Derived {
+                    operation: Arc::clone(key),
+                    output_slot: slot as u8,
+                },
+                producer: Some((index, slot)),
+            }));
+            MaterializedOperation {
+                inputs: node.operands.iter().map(|id| id.index()).collect(),
+                outputs: node.results.indices().collect(),
+                key: Arc::clone(key),
+            }
+        });
+        let operations = operations.collect();
+        MaterializedLists { values, operations }
     }
 }
 
@@ -248,6 +292,7 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
             outputs: outputs.to_vec(),
             dense,
             keys,
+            lists: OnceLock::new(),
         }
     }
 
@@ -280,7 +325,7 @@ impl<Op: GraphOperation> Debug for MaterializedGraph<Op> {
     }
 }
 
-impl<Op: GraphOperation> Debug for MaterializedOperation<'_, Op> {
+impl<Op: GraphOperation> Debug for MaterializedOperation<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaterializedOperation")
             .field("operation", &self.operation)

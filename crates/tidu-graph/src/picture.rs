@@ -155,19 +155,17 @@ impl Picture {
         for (value, key) in dense.inputs().zip(&graph.inputs) {
             made_by[value.index()] = (picture.add_node(primal, NodeKind::Input, key_label(key)), 0);
         }
-        for node in graph.operations() {
+        for node in &graph.operations {
             let (cluster, mask) = match &node.role {
                 OperationRole::Primary => (primal, &[][..]),
                 OperationRole::Linearized { active_mask } => (linear, &active_mask[..]),
             };
-            let results: Vec<usize> = node.outputs.indices().collect();
-            let label = operation_label(&node.operation, &results, "%");
+            let label = operation_label(&node.operation, &node.outputs, "%");
             let id = picture.add_node(cluster, NodeKind::Operation, label);
-            for (operand, value) in node.inputs.iter().enumerate() {
-                let active = mask.get(operand) == Some(&true);
-                picture.add_use(made_by[value.index()], id, active);
+            for (operand, &value) in node.inputs.iter().enumerate() {
+                picture.add_use(made_by[value], id, mask.get(operand) == Some(&true));
             }
-            for (slot, value) in results.into_iter().enumerate() {
+            for (slot, &value) in node.outputs.iter().enumerate() {
                 made_by[value] = (id, slot);
             }
         }

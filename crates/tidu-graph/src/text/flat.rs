@@ -4,7 +4,6 @@ use std::fmt::{self, Display};
 
 use super::listing::application;
 use super::name::{input_name, operation_name};
-use crate::dense::DenseId;
 use crate::key::ValueKey;
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
@@ -20,10 +19,10 @@ impl<Op: GraphOperation> Display for MaterializedGraph<Op> {
             };
             writeln!(f, "    input {id:?} = {}", input_name::<Op>(key))?;
         }
-        let local = |id: DenseId| format!("{id:?}");
-        for node in self.operations() {
+        let local = |id: &usize| format!("%{id}");
+        for node in &self.operations {
             let name = operation_name(&node.operation);
-            let (results, operands) = (node.outputs.iter(), node.inputs.iter().copied());
+            let (results, operands) = (node.outputs.iter(), node.inputs.iter());
             let line = application(results.map(local), &name, &node.role, operands.map(local));
             writeln!(f, "    {line}")?;
         }
