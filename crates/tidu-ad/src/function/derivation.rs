@@ -3,8 +3,8 @@
 //!
 //! Everything is done by positions, in one dense graph that starts with the function itself: no
 //! operation of the function or of the derivative is given a key. That a rule is asked once for many
-//! operations is right as long as it can only look at what it is given, so this way is for operation
-//! sets whose rules have no context to look into ([`is_possible`]). The others go by
+//! operations is right as long as it can only look at what it is given, so this way is not for
+//! operation sets whose rules have a context to look into: they go by
 //! [`Stage`](super::stage::Stage).
 
 use std::hash::BuildHasher;
@@ -17,11 +17,6 @@ use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError};
 use crate::operation_derivative::{OperationJvp, OperationLinearization, OperationVjp};
 use crate::rules::{ADKey, Primitive};
-
-/// Whether derivatives of functions of this operation set can be made this way.
-pub(super) fn is_possible<Op: Primitive>() -> bool {
-    size_of::<Op::ADContext>() == 0
-}
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {

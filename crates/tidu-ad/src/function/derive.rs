@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
-use super::derivation::{self, Derivation};
+use super::derivation::Derivation;
 use super::missing::{Mode, survey};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
@@ -19,6 +19,7 @@ pub struct Derive<'a, Op: Primitive> {
     pub(super) ctx: &'a mut Op::ADContext,
     pub(super) level: Option<Exactness>,
     mode: Option<Mode>,
+    in_place: bool,
 }
 
 impl<'a, Op: Primitive> Derive<'a, Op> {
@@ -28,7 +29,16 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             ctx,
             level: Some(Exactness::Exact),
             mode: None,
+            in_place: size_of::<Op::ADContext>() > 0,
         }
+    }
+
+    /// Calls rules wherever an operation stands, with the keys of its operands there, rather than once
+    /// for all operations that are alike: for operation sets whose rules look into keys. So it is anyway
+    /// where rules have a context, that is one of more than zero bytes.
+    pub fn in_place(mut self) -> Self {
+        self.in_place = true;
+        self
     }
 
     /// Simplifies derivatives by rules that are at least as exact as this, where otherwise it would be
@@ -65,7 +75,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// [`FunctionError::Rule`].
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
-        if !derivation::is_possible::<Op>() {
+        if self.in_place {
             return self.staged_jvp(&wrt);
         }
         let function = self.function;
@@ -161,7 +171,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// As for [`jvp`](Self::jvp).
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
-        if !derivation::is_possible::<Op>() {
+        if self.in_place {
             return self.staged_vjp(&wrt);
         }
         let function = self.function;
@@ -341,7 +351,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         names: &[String],
         with_value: bool,
     ) -> Result<Function<Op>, FunctionError> {
-        if !derivation::is_possible::<Op>() {
+        if self.in_place {
             return self.staged_matrix(mode, columns, seed, names, with_value);
         }
         let function = self.function;
@@ -398,6 +408,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             ctx: self.ctx,
             level: self.level,
             mode: self.mode,
+            in_place: self.in_place,
         }
     }
 }

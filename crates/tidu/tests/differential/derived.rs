@@ -67,7 +67,29 @@ fn other_first_derivatives(f: &F, case: &Case, judge: &Judge, value: &[f64]) -> 
 
     let jacobian = call(&told(f.jacobian(..))?, &case.x)?;
     close("jacobian", &jacobian, &judge.gradient)?;
+    in_place(f, case, judge)?;
     linearized(f, case, judge, value)
+}
+
+/// The way of operation sets whose rules have a context.
+fn in_place(f: &F, case: &Case, judge: &Judge) -> Result<(), String> {
+    let inputs = case.x.len();
+    for mode in [Mode::Forward, Mode::Reverse] {
+        let gradient = told(f.within(&mut ()).in_place().mode(mode).grad(..))?;
+        let path = format!("in place: grad, {mode:?}");
+        close(&path, &call(&gradient, &case.x)?, &judge.gradient)?;
+    }
+    let vjp = told(f.within(&mut ()).in_place().vjp(..))?;
+    let vjp = call(&vjp, &[&case.x[..], &[1.0]].concat())?;
+    close("in place: vjp", &vjp[1..], &judge.gradient)?;
+    let jvp = told(f.within(&mut ()).in_place().jvp(..))?.compile();
+    let mut columns = Vec::new();
+    for i in 0..inputs {
+        let tangents = (0..inputs).map(|at| f64::from(u8::from(at == i)));
+        let operands: Vec<f64> = case.x.iter().copied().chain(tangents).collect();
+        columns.push(told(jvp.call(&operands))?[1]);
+    }
+    close("in place: jvp", &columns, &judge.gradient)
 }
 
 /// The primal and the linear part, forward and transposed.
@@ -98,6 +120,8 @@ fn second_derivatives(f: &F, case: &Case, judge: &Judge) -> Result<(), String> {
         let hvp = told(f.within(&mut ()).simplify(level).hvp(..))?;
         close(&format!("hvp, {level:?}"), &call(&hvp, &x_v)?, &judge.hvp)?;
     }
+    let hvp = told(f.within(&mut ()).in_place().hvp(..))?;
+    close("hvp, in place", &call(&hvp, &x_v)?, &judge.hvp)?;
     let hessian = call(&told(f.hessian(..))?, &case.x)?;
     let rows = hessian.chunks(case.x.len());
     let product = rows.map(|row| row.iter().zip(&case.v).map(|(h, v)| h * v).sum());
