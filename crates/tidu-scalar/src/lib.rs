@@ -34,9 +34,13 @@ mod key;
 mod names;
 mod op;
 mod primitives;
+mod program;
 mod rules;
 mod simplify;
 
 pub use expr::{Expr, function};
 pub use key::ScalarKey;
 pub use op::{Constant, ScalarOp};
+pub use program::{
+    Batch, BatchWorkspace, CompileScalar, ProgramError, ProgramOptions, ScalarProgram, Workspace,
+};
