@@ -7,11 +7,17 @@ use support::random::Random;
 use support::{all_primitives, alone};
 use tidu_ad::Function;
 use tidu_scalar::{
-    Batch, BatchWorkspace, CompileScalar, Expr, ProgramError, ScalarOp, ScalarProgram, function,
+    Batch, BatchWorkspace, CompileScalar, Expr, ProgramError, ProgramOptions, ScalarOp,
+    ScalarProgram, function,
 };
 
 fn scalar(f: &Function<ScalarOp>) -> ScalarProgram {
     f.compile_scalar().expect("a program")
+}
+
+fn fused(f: &Function<ScalarOp>) -> ScalarProgram {
+    let options = ProgramOptions::default().fused(true);
+    f.compile_scalar_with(options).expect("a program")
 }
 
 /// Points as rows, turned into a slice for each input.
@@ -45,10 +51,15 @@ fn assert_same(found: &[Vec<f64>], expected: &[Vec<f64>], what: &dyn Fn() -> Str
     }
 }
 
-/// A batch is the same as point by point, with vectors of any width.
+/// A batch is the same as point by point, with vectors of any width, fused or not.
 #[track_caller]
 fn check(f: &Function<ScalarOp>, points: &[Vec<f64>]) {
-    let program = scalar(f);
+    check_program(&scalar(f), points);
+    check_program(&fused(f), points);
+}
+
+#[track_caller]
+fn check_program(program: &ScalarProgram, points: &[Vec<f64>]) {
     let inputs = by_input(points, program.input_names().len());
     let rows: Vec<Vec<f64>> = points
         .iter()
@@ -59,7 +70,7 @@ fn check(f: &Function<ScalarOp>, points: &[Vec<f64>]) {
     for bits in [128, 256, 512] {
         let batch = program.batch().vector_bits(bits);
         let found = run(&batch, &inputs, points.len(), outputs);
-        assert_same(&found, &expected, &|| format!("{bits} bits of {f}"));
+        assert_same(&found, &expected, &|| format!("{bits} bits of {program}"));
     }
 }
 
