@@ -94,16 +94,29 @@ pub fn free_pass<Op: Primitive>(
     wrt: &[Op::InputKey],
     outputs: usize,
 ) -> ADRuleResult<DiffPassId> {
+    let taken = |name: &Op::InputKey| view.find(&ValueKey::Input(name.clone())).is_some();
     // Names being injective, each value of the view is in the way of one pass at most.
-    let last = view.value_count() as DiffPassId;
-    for pass in 0..last {
-        match tangent_keys(view, wrt, outputs, pass) {
+    let (pass, _) = free_names(wrt, outputs, view.value_count(), taken)?;
+    Ok(pass)
+}
+
+/// The first pass whose names for the tangents of `wrt`, and for cotangents of so many `outputs`, are
+/// not taken, with those of the tangents. At most `last` passes may have names that are.
+pub(crate) fn free_names<Key: ADKey>(
+    wrt: &[Key],
+    outputs: usize,
+    last: usize,
+    taken: impl Fn(&Key) -> bool,
+) -> ADRuleResult<(DiffPassId, Vec<Key>)> {
+    for pass in 0..last as DiffPassId {
+        match tangent_keys(wrt, outputs, pass, &taken) {
             Err(ADRuleError::PassReused { .. }) => {}
-            Err(error) => return Err(error),
-            Ok(_) => return Ok(pass),
+            found => return found.map(|keys| (pass, keys)),
         }
     }
-    tangent_keys(view, wrt, outputs, last).map(|_| last)
+    let pass = last as DiffPassId;
+    let keys = tangent_keys(wrt, outputs, pass, &taken)?;
+    Ok((pass, keys))
 }
 
 /// The walk itself, and by view value the tangents that it found.
@@ -120,7 +133,8 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     missing: Option<&mut MissingRules>,
 ) -> ADRuleResult<(LinearizedGraph<Op>, Vec<State>)> {
     let output_ids = find_outputs(view, outputs)?;
-    let tangent_keys = tangent_keys(view, wrt, outputs.len(), pass)?;
+    let taken = |name: &Op::InputKey| view.find(&ValueKey::Input(name.clone())).is_some();
+    let tangent_keys = tangent_keys(wrt, outputs.len(), pass, &taken)?;
     let mut builder = GraphBuilder::new();
     builder.set_shade(Shade::Linear);
     for root in view.roots() {
@@ -365,13 +379,13 @@ fn find_outputs<Op: Primitive>(
 }
 
 /// The names of the tangents of `wrt`, none of which, nor of the cotangent seeds of a later
-/// transposition, the view may have among its inputs.
-fn tangent_keys<Op: Primitive>(
-    view: &ResolvedView<Op>,
-    wrt: &[Op::InputKey],
+/// transposition, may be taken.
+fn tangent_keys<Key: ADKey>(
+    wrt: &[Key],
     outputs: usize,
     pass: DiffPassId,
-) -> ADRuleResult<Vec<Op::InputKey>> {
+    taken: &impl Fn(&Key) -> bool,
+) -> ADRuleResult<Vec<Key>> {
     if pass >= FIRST_RESERVED_PASS {
         return Err(ADRuleError::ReservedPass { pass });
     }
@@ -397,7 +411,7 @@ fn tangent_keys<Op: Primitive>(
     let seeds = keys.first().into_iter();
     let seeds = seeds.flat_map(|first| (0..outputs).map(|output| first.cotangent_of(output)));
     for name in keys.iter().cloned().chain(seeds) {
-        if view.find(&ValueKey::Input(name.clone())).is_some() {
+        if taken(&name) {
             return Err(ADRuleError::PassReused {
                 pass,
                 key: describe_operation(&name),

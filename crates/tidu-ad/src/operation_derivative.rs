@@ -8,6 +8,7 @@ use crate::function::{Function, FunctionError};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{ADKey, ADRuleKind, Primitive, RuleScope};
 use crate::transpose::try_linear_transpose_with_builder;
+use crate::verify::verified;
 
 /// The VJP of an operation y = f(x), at any x: (x, y, ȳ) ↦ x̄.
 ///
@@ -33,6 +34,16 @@ pub struct OperationJvp<Op: Primitive> {
     pub tangents: Vec<Option<usize>>,
 }
 
+/// The linear map of an operation y = f(x), at any x, which both derivatives are made from.
+pub(crate) struct OperationLinearization<Op: Primitive> {
+    /// What inputs are named after.
+    name: Op::InputKey,
+    /// The names of operands and results.
+    keys: Vec<Op::InputKey>,
+    active: Vec<bool>,
+    linear: LinearizedGraph<Op>,
+}
+
 impl<Op: Primitive> OperationJvp<Op> {
     /// Derives the JVP for tangents of operands that are `active`. Any `name` will do: inputs are named
     /// after it.
@@ -46,24 +57,8 @@ impl<Op: Primitive> OperationJvp<Op> {
         active: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let keys = names(operation, name);
-        let linear = linearized(operation, &keys, active, ctx)?;
-        let graph = linear.as_graph();
-        let mut inputs = keys.clone();
-        let tangents = keys.iter().zip(active).filter(|(_, active)| **active);
-        inputs.extend(tangents.map(|(key, _)| key.tangent_of(0)));
-        let mut outputs = Vec::new();
-        let tangents = linear.tangent_outputs().iter().map(|tangent| {
-            let key = graph.values()[(*tangent)?].key.clone();
-            outputs.push((key, format!("d.{}", outputs.len())));
-            Some(outputs.len() - 1)
-        });
-        let tangents = tangents.collect();
-        let graphs = vec![Arc::new(graph.clone())];
-        Ok(Self {
-            function: Function::close(graphs, &inputs, outputs, Some(Exactness::Exact))?,
-            tangents,
-        })
+        let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
+        linearization.jvp(Some(Exactness::Exact))
     }
 }
 
@@ -81,14 +76,70 @@ impl<Op: Primitive> OperationVjp<Op> {
         seeded: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let keys = names(operation, name);
+        let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
+        linearization.vjp(seeded, Some(Exactness::Exact), ctx)
+    }
+}
+
+impl<Op: Primitive> OperationLinearization<Op> {
+    /// Linearizes an operation, by the operands that are `active`.
+    pub fn derive(
+        operation: &Op,
+        name: &Op::InputKey,
+        active: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let count = operation.input_count() + operation.output_count();
+        let keys: Vec<Op::InputKey> = (0..count).map(|at| name.residual_of(at)).collect();
         let linear = linearized(operation, &keys, active, ctx)?;
+        Ok(Self {
+            name: name.clone(),
+            keys,
+            active: active.to_vec(),
+            linear: verified(linear, ADRuleKind::Jvp)?,
+        })
+    }
+
+    /// By result: whether its tangent is anything but a symbolic zero.
+    pub fn live(&self) -> impl Iterator<Item = bool> {
+        let tangents = self.linear.tangent_outputs().iter();
+        tangents.map(Option::is_some)
+    }
+
+    /// The JVP, as simple as a level permits.
+    pub fn jvp(&self, level: Option<Exactness>) -> Result<OperationJvp<Op>, FunctionError> {
+        let graph = self.linear.as_graph();
+        let mut inputs = self.keys.clone();
+        let tangents = self.linear.tangent_inputs().iter();
+        inputs.extend(tangents.map(|(key, _)| key.tangent_of(0)));
+        let mut outputs = Vec::new();
+        let tangents = self.linear.tangent_outputs().iter().map(|tangent| {
+            let key = graph.values()[(*tangent)?].key.clone();
+            outputs.push((key, format!("d.{}", outputs.len())));
+            Some(outputs.len() - 1)
+        });
+        let tangents = tangents.collect();
+        let graphs = vec![Arc::new(graph.clone())];
+        let function = Function::close(graphs, &inputs, outputs, level)?;
+        Ok(OperationJvp {
+            function: function.without_tangents(level)?,
+            tangents,
+        })
+    }
+
+    /// The VJP from cotangents of results that are `seeded`, as simple as a level permits.
+    pub fn vjp(
+        &self,
+        seeded: &[bool],
+        level: Option<Exactness>,
+        ctx: &mut Op::ADContext,
+    ) -> Result<OperationVjp<Op>, FunctionError> {
         let mut glue = GraphBuilder::new();
-        glue.add_parent(Arc::new(linear.as_graph().clone()));
-        let mut inputs = keys.clone();
+        glue.add_parent(Arc::new(self.linear.as_graph().clone()));
+        let mut inputs = self.keys.clone();
         let mut seeds = Vec::new();
-        for (output, tangent) in linear.tangent_outputs().iter().enumerate() {
-            let key = name.cotangent_of(output);
+        for (output, tangent) in self.linear.tangent_outputs().iter().enumerate() {
+            let key = self.name.cotangent_of(output);
             let seed = seeded[output].then(|| glue.add_input(key.clone()));
             if seeded[output] {
                 inputs.push(key);
@@ -97,27 +148,21 @@ impl<Op: Primitive> OperationVjp<Op> {
                 seeds.push(seed);
             }
         }
-        let found = try_linear_transpose_with_builder(&linear, &mut glue, &seeds, ctx)?;
+        let found = try_linear_transpose_with_builder(&self.linear, &mut glue, &seeds, ctx)?;
         let mut found = found.into_iter();
         let mut outputs = Vec::new();
-        let cotangents = active.iter().enumerate().map(|(operand, active)| {
+        let cotangents = self.active.iter().enumerate().map(|(operand, active)| {
             let id = active.then(|| found.next().flatten()).flatten()?;
             outputs.push((glue.global_key(id).clone(), format!("ct.{operand}")));
             Some(outputs.len() - 1)
         });
         let cotangents = cotangents.collect();
         let graphs = vec![Arc::new(glue.build())];
-        Ok(Self {
-            function: Function::close(graphs, &inputs, outputs, Some(Exactness::Exact))?,
+        Ok(OperationVjp {
+            function: Function::close(graphs, &inputs, outputs, level)?,
             cotangents,
         })
     }
-}
-
-/// Names of the operands and results.
-fn names<Op: Primitive>(operation: &Op, name: &Op::InputKey) -> Vec<Op::InputKey> {
-    let count = operation.input_count() + operation.output_count();
-    (0..count).map(|at| name.residual_of(at)).collect()
 }
 
 /// The linear map of an operation whose operands and results are inputs of these names.

@@ -15,6 +15,7 @@
 //! | [`LocalValueId`] | *which occurrence* it is, in one graph |
 //! | [`resolve`] → [`ResolvedView`] | several graphs seen as one, with dense ids |
 //! | [`materialize_merge`] → [`MaterializedGraph`] | one flat graph of what chosen outputs need |
+//! | [`DenseGraph`] | a closed computation by positions, without names and roles |
 //! | [`compile`] → [`CompiledProgram`] | a list of instructions, to be run many times |
 //! | [`ValueKeyInterner`] | dense ids for keys of your own |
 //! | [`text`] | graphs as text, printed and parsed |
@@ -79,6 +80,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod builder;
+mod dense;
 mod error;
 mod graph;
 mod interner;
@@ -95,6 +97,7 @@ mod verify;
 mod view;
 
 pub use builder::{GraphBuilder, MAX_OUTPUTS};
+pub use dense::{DenseGraph, DenseId, DenseNode, DenseRange, Producers};
 pub use error::{GraphError, describe_operation};
 pub use graph::{
     Graph, LocalOperationId, LocalValueId, OperationNode, ValueNode, ValueRef, with_parents,
@@ -102,12 +105,11 @@ pub use graph::{
 pub use interner::{ValueKeyId, ValueKeyInterner};
 pub use key::{OperationKey, OperationSpec, ValueKey};
 pub use materialize::{
-    MaterializedGraph, MaterializedOperation, MaterializedValue, materialize_merge,
-    try_materialize_merge,
+    MaterializedGraph, MaterializedOperation, materialize_merge, try_materialize_merge,
 };
 pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::{Picture, Shade};
-pub use program::{CompiledProgram, Instruction, compile};
+pub use program::{CompiledProgram, Instruction, Operands, Workspace, compile};
 pub use short_list::ShortList;
 pub use simplify::{
     AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,

@@ -6,66 +6,38 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::GraphOperation;
 use crate::builder::unwrap_or_panic;
+use crate::dense::{DenseGraph, DenseId, DenseRange};
 use crate::error::{GraphError, describe_operation};
-use crate::graph::{Content, Graph, OperationNode, ValueNode, ValueRef};
 use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
-use crate::picture::Shade;
 use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
 use crate::view::ResolvedView;
-use crate::{GraphOperation, ShortList};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 #[derive(Clone)]
 pub struct MaterializedGraph<Op: GraphOperation> {
-    /// All values; operations refer to them by index.
-    pub values: Vec<MaterializedValue<Op>>,
-    /// All operations, each after those that it uses.
-    pub operations: Vec<MaterializedOperation<Op>>,
     /// The inputs that the outputs need, in the order in which a walk from the outputs first meets
     /// them.
     pub inputs: Vec<ValueKey<Op>>,
     /// The outputs, as they were asked for.
     pub outputs: Vec<ValueKey<Op>>,
-    pub(crate) input_values: Vec<usize>,
-    pub(crate) output_values: Vec<usize>,
-}
-
-/// A value of a flat graph.
-#[derive(Clone, Debug)]
-pub struct MaterializedValue<Op: GraphOperation> {
-    /// What the value is.
-    pub key: ValueKey<Op>,
-    /// The index of the operation that makes it and the output slot; `None` for an input.
-    pub producer: Option<(usize, usize)>,
+    dense: DenseGraph<Op>,
+    /// By operation.
+    keys: Vec<Arc<OperationKey<Op>>>,
 }
 
 /// An operation of a flat graph. Reads like a structure that also has the fields `operation` and
 /// `role`.
-#[derive(Clone)]
-pub struct MaterializedOperation<Op: GraphOperation> {
-    /// The indices of its operands in [`MaterializedGraph::values`].
-    pub inputs: ShortList<usize>,
-    /// The indices of its results.
-    pub outputs: ShortList<usize>,
-    key: Arc<OperationKey<Op>>,
+pub struct MaterializedOperation<'a, Op: GraphOperation> {
+    /// Its operands.
+    pub inputs: &'a [DenseId],
+    /// Its results.
+    pub outputs: DenseRange,
+    key: &'a OperationKey<Op>,
 }
 
-impl<Op: GraphOperation> MaterializedOperation<Op> {
-    pub(crate) fn new(
-        key: Arc<OperationKey<Op>>,
-        inputs: ShortList<usize>,
-        outputs: ShortList<usize>,
-    ) -> Self {
-        Self {
-            inputs,
-            outputs,
-            key,
-        }
-    }
-}
-
-impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
+impl<Op: GraphOperation> Deref for MaterializedOperation<'_, Op> {
     type Target = OperationSpec<Op>;
 
     fn deref(&self) -> &OperationSpec<Op> {
@@ -89,8 +61,26 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         try_materialize_merge(&ResolvedView::of_keys(outputs)?, outputs)
     }
 
-    /// The same as a closed [`Graph`] with exactly these inputs, in this order, whether anything needs
-    /// them or not.
+    /// All operations, each after those that it uses.
+    pub fn operations(
+        &self,
+    ) -> impl ExactSizeIterator<Item = MaterializedOperation<'_, Op>> + DoubleEndedIterator {
+        let nodes = self.dense.nodes().zip(&self.keys);
+        nodes.map(|(node, key)| MaterializedOperation {
+            inputs: node.operands,
+            outputs: node.results,
+            key,
+        })
+    }
+
+    /// The computation without names and roles. Its inputs are [`inputs`](Self::inputs), its outputs
+    /// [`outputs`](Self::outputs).
+    pub fn as_dense(&self) -> &DenseGraph<Op> {
+        &self.dense
+    }
+
+    /// The computation as one of exactly these inputs, in this order, whether anything needs them or
+    /// not.
     ///
     /// # Errors
     ///
@@ -99,50 +89,25 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
     /// # Complexity
     ///
     /// Linear in the graph.
-    pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Result<Graph<Op>, GraphError> {
-        let mut content = Content {
-            values: Vec::with_capacity(self.values.len()),
-            operations: Vec::with_capacity(self.operations.len()),
-            inputs: (0..inputs.len()).collect(),
-            outputs: Vec::with_capacity(self.outputs.len()),
-            parents: Vec::new(),
-            shade: Shade::Primal,
-        };
-        content.values.extend(inputs.iter().map(|key| ValueNode {
-            key: ValueKey::Input(key.clone()),
-            producer: None,
-        }));
+    pub fn closed_over(&self, inputs: &[Op::InputKey]) -> Result<DenseGraph<Op>, GraphError> {
         let position: HashMap<&Op::InputKey, usize, FixedState> = inputs.iter().zip(0..).collect();
-        let mut local = vec![0; self.values.len()];
-        for (&value, key) in self.input_values.iter().zip(&self.inputs) {
+        let dense = &self.dense;
+        let mut closed =
+            DenseGraph::with_capacity(inputs.len(), dense.operation_count(), dense.operand_count());
+        let arguments = self.inputs.iter().map(|key| {
             let listed = match key {
                 ValueKey::Input(input) => position.get(input),
                 ValueKey::Derived { .. } => None,
             };
-            local[value] = *listed.ok_or_else(|| GraphError::UnlistedInput {
+            let position = listed.ok_or_else(|| GraphError::UnlistedInput {
                 key: describe_key(key),
             })?;
-        }
-        for (index, node) in self.operations.iter().enumerate() {
-            let operands = node.inputs.iter();
-            let operands = operands.map(|&value| ValueRef::Local(local[value]));
-            let operands = operands.collect();
-            for (slot, &value) in node.outputs.iter().enumerate() {
-                local[value] = content.values.len();
-                content.values.push(ValueNode {
-                    key: self.values[value].key.clone(),
-                    producer: Some((index, slot)),
-                });
-            }
-            let outputs = node.outputs.iter().map(|&value| local[value]).collect();
-            let key = Arc::clone(&node.key);
-            content
-                .operations
-                .push(OperationNode::new(key, operands, outputs));
-        }
-        let outputs = self.output_values.iter().map(|&value| local[value]);
-        content.outputs.extend(outputs);
-        Ok(Graph::new(content))
+            Ok(closed.input(*position))
+        });
+        let arguments = arguments.collect::<Result<Vec<_>, GraphError>>()?;
+        let outputs = closed.inline(dense, &arguments);
+        closed.set_outputs(outputs);
+        Ok(closed)
     }
 }
 
@@ -179,96 +144,111 @@ pub fn try_materialize_merge<Op: GraphOperation>(
 ) -> Result<MaterializedGraph<Op>, GraphError> {
     let mut pass = Materializer {
         view,
-        flat_value: vec![None; view.value_count()],
-        graph: MaterializedGraph {
-            values: Vec::new(),
-            operations: Vec::new(),
-            inputs: Vec::new(),
-            outputs: outputs.to_vec(),
-            input_values: Vec::new(),
-            output_values: Vec::with_capacity(outputs.len()),
-        },
+        met: vec![false; view.value_count()],
+        inputs: Vec::new(),
+        operations: Vec::new(),
+        open: Vec::new(),
     };
     let ids = view.find_all(outputs);
-    for (position, (id, key)) in ids.into_iter().zip(outputs).enumerate() {
-        let id = id.ok_or_else(|| GraphError::UnknownOutput {
+    let ids = ids.into_iter().zip(outputs).enumerate();
+    let ids = ids.map(|(position, (id, key))| {
+        id.ok_or_else(|| GraphError::UnknownOutput {
             position,
             key: describe_key(key),
-        })?;
-        let value = pass.visit(id)?;
-        pass.graph.output_values.push(value);
+        })
+    });
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    for &id in &ids {
+        pass.visit(id)?;
     }
-    Ok(pass.graph)
+    Ok(pass.number(&ids, outputs))
 }
 
+/// Finds out what is needed, and in which order; numbers come after that.
 struct Materializer<'a, Op: GraphOperation> {
     view: &'a ResolvedView<Op>,
-    /// By view value: its index in the flat graph, once it is there.
-    flat_value: Vec<Option<usize>>,
-    graph: MaterializedGraph<Op>,
+    /// By view value: whether the walk has met it.
+    met: Vec<bool>,
+    inputs: Vec<ValueId>,
+    operations: Vec<OperationId>,
+    /// The walk's stack: operations and the next operand of each.
+    open: Vec<(OperationId, usize)>,
 }
 
 impl<Op: GraphOperation> Materializer<'_, Op> {
-    /// Puts a value and all that it needs into the flat graph, with a stack of its own.
-    fn visit(&mut self, target: ValueId) -> Result<usize, GraphError> {
-        let mut open: Vec<(OperationId, usize)> = Vec::new();
-        open.extend(self.enter(target));
-        while let Some((operation, next_operand)) = open.last_mut() {
-            let operation = *operation;
-            match self.view.operation(operation).operands().get(*next_operand) {
+    /// Walks to all that a value needs, with a stack of its own.
+    fn visit(&mut self, target: ValueId) -> Result<(), GraphError> {
+        self.enter(target);
+        while let Some((operation, next_operand)) = self.open.last_mut() {
+            let (operation, at) = (*operation, *next_operand);
+            match self.view.operation(operation).operands().get(at) {
                 Some(&operand) => {
-                    self.check_defined(operation, *next_operand, operand)?;
                     *next_operand += 1;
-                    open.extend(self.enter(operand));
+                    self.check_defined(operation, at, operand)?;
+                    self.enter(operand);
                 }
                 None => {
-                    self.push_operation(operation);
-                    open.pop();
+                    self.operations.push(operation);
+                    self.open.pop();
                 }
             }
         }
-        Ok(self.flat(target))
+        Ok(())
     }
 
-    /// What to open before a value can be used; an input needs nothing.
-    fn enter(&mut self, id: ValueId) -> Option<(OperationId, usize)> {
-        if self.flat_value[id.index()].is_some() {
-            return None;
+    /// Opens what has to come before a value, if the walk has not met it.
+    fn enter(&mut self, id: ValueId) {
+        if self.met[id.index()] {
+            return;
         }
         match self.view.origin(id) {
-            ValueOrigin::Output { operation, .. } => Some((operation, 0)),
             ValueOrigin::Input => {
-                let value = self.push_value(id, None);
-                self.graph.input_values.push(value);
-                self.graph.inputs.push(self.view.key(id));
-                None
+                self.met[id.index()] = true;
+                self.inputs.push(id);
+            }
+            ValueOrigin::Output { operation, .. } => {
+                let entry = self.view.operation(operation);
+                let first = entry.output(0).index();
+                let results = entry.key().operation().output_count();
+                self.met[first..first + results].fill(true);
+                self.open.push((operation, 0));
             }
         }
     }
 
-    fn push_operation(&mut self, id: OperationId) {
-        let entry = self.view.operation(id);
-        let index = self.graph.operations.len();
-        let inputs = entry.operands().iter().map(|&id| self.flat(id)).collect();
-        let outputs = (0..entry.key().operation().output_count())
-            .map(|slot| self.push_value(entry.output(slot), Some((index, slot))))
-            .collect();
-        let operation = MaterializedOperation::new(Arc::clone(entry.key()), inputs, outputs);
-        self.graph.operations.push(operation);
-    }
-
-    fn push_value(&mut self, id: ValueId, producer: Option<(usize, usize)>) -> usize {
-        let value = self.graph.values.len();
-        self.graph.values.push(MaterializedValue {
-            key: self.view.key(id),
-            producer,
+    fn number(self, ids: &[ValueId], outputs: &[ValueKey<Op>]) -> MaterializedGraph<Op> {
+        let view = self.view;
+        // Most of what a view holds is needed, as a rule.
+        let mut dense = DenseGraph::with_capacity(
+            self.inputs.len(),
+            self.operations.len(),
+            2 * self.operations.len(),
+        );
+        let mut here = vec![DenseId::new(0); view.value_count()];
+        for (id, position) in self.inputs.iter().zip(dense.inputs()) {
+            here[id.index()] = position;
+        }
+        let mut operands = Vec::new();
+        let keys = self.operations.iter().map(|&id| {
+            let entry = view.operation(id);
+            let operation = entry.key().operation();
+            operands.clear();
+            operands.extend(entry.operands().iter().map(|id| here[id.index()]));
+            let count = operation.output_count();
+            let results = dense.push_unchecked(operation.clone(), &operands, count);
+            for (slot, result) in results.iter().enumerate() {
+                here[entry.output(slot).index()] = result;
+            }
+            Arc::clone(entry.key())
         });
-        self.flat_value[id.index()] = Some(value);
-        value
-    }
-
-    fn flat(&self, id: ValueId) -> usize {
-        self.flat_value[id.index()].expect("a walk in post-order meets operands first")
+        let keys = keys.collect();
+        dense.set_outputs(ids.iter().map(|id| here[id.index()]).collect());
+        MaterializedGraph {
+            inputs: self.inputs.iter().map(|&id| view.key(id)).collect(),
+            outputs: outputs.to_vec(),
+            dense,
+            keys,
+        }
     }
 
     fn check_defined(
@@ -292,15 +272,15 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
 impl<Op: GraphOperation> Debug for MaterializedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaterializedGraph")
-            .field("values", &self.values.len())
-            .field("operations", &self.operations.len())
+            .field("values", &self.dense.value_count())
+            .field("operations", &self.dense.operation_count())
             .field("inputs", &self.inputs.len())
             .field("outputs", &self.outputs.len())
             .finish()
     }
 }
 
-impl<Op: GraphOperation> Debug for MaterializedOperation<Op> {
+impl<Op: GraphOperation> Debug for MaterializedOperation<'_, Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaterializedOperation")
             .field("operation", &self.operation)

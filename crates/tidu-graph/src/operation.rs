@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 
+use crate::program::Operands;
 use crate::simplify::Rewrite;
 
 /// An operation that can stand in a [`Graph`](crate::Graph).
@@ -124,6 +125,21 @@ pub trait EvaluableGraphOperation: GraphOperation {
         outputs: &mut Vec<Self::Operand>,
     ) {
         outputs.extend(self.eval(ctx, inputs));
+    }
+
+    /// The result of an operation of one result, for programs: like [`eval`](Self::eval), but without a
+    /// list around the result, and with operands that may be
+    /// [taken](crate::Operands::take) at their last use, so that a large one gives its memory to the
+    /// result.
+    ///
+    /// `None`, which is the default, has the program call [`eval_into`](Self::eval_into); nothing may have
+    /// been taken then. The result must be that of `eval`, to the bit.
+    fn eval_one(
+        &self,
+        _ctx: &mut Self::Context,
+        _operands: &mut Operands<'_, Self::Operand>,
+    ) -> Option<Self::Operand> {
+        None
     }
 
     /// The operation that yields `value` from no operands, if the set can hold it.

@@ -150,27 +150,30 @@ impl Picture {
         let mut picture = Self::default();
         let primal = picture.add_cluster("primal", Shade::Primal);
         let linear = picture.add_cluster("linearized", Shade::Linear);
-        let mut made_by = vec![(0, 0); graph.values.len()];
-        for (&value, key) in graph.input_values.iter().zip(&graph.inputs) {
-            made_by[value] = (picture.add_node(primal, NodeKind::Input, key_label(key)), 0);
+        let dense = graph.as_dense();
+        let mut made_by = vec![(0, 0); dense.value_count()];
+        for (value, key) in dense.inputs().zip(&graph.inputs) {
+            made_by[value.index()] = (picture.add_node(primal, NodeKind::Input, key_label(key)), 0);
         }
-        for node in &graph.operations {
+        for node in graph.operations() {
             let (cluster, mask) = match &node.role {
                 OperationRole::Primary => (primal, &[][..]),
                 OperationRole::Linearized { active_mask } => (linear, &active_mask[..]),
             };
-            let label = operation_label(&node.operation, &node.outputs, "%");
+            let results: Vec<usize> = node.outputs.indices().collect();
+            let label = operation_label(&node.operation, &results, "%");
             let id = picture.add_node(cluster, NodeKind::Operation, label);
-            for (operand, &value) in node.inputs.iter().enumerate() {
-                picture.add_use(made_by[value], id, mask.get(operand) == Some(&true));
+            for (operand, value) in node.inputs.iter().enumerate() {
+                let active = mask.get(operand) == Some(&true);
+                picture.add_use(made_by[value.index()], id, active);
             }
-            for (slot, &value) in node.outputs.iter().enumerate() {
+            for (slot, value) in results.into_iter().enumerate() {
                 made_by[value] = (id, slot);
             }
         }
-        for &value in &graph.output_values {
-            let id = picture.add_node(primal, NodeKind::Output, format!("%{value}"));
-            picture.add_use(made_by[value], id, false);
+        for value in dense.outputs() {
+            let id = picture.add_node(primal, NodeKind::Output, format!("{value:?}"));
+            picture.add_use(made_by[value.index()], id, false);
         }
         picture
     }
@@ -189,8 +192,8 @@ impl Picture {
             let slots: Vec<usize> = results.iter().copied().flatten().collect();
             let label = operation_label(&instruction.operation, &slots, "s");
             let id = picture.add_node(cluster, NodeKind::Operation, label);
-            for &slot in program.operand_slots(instruction) {
-                picture.add_use(held_by[slot as usize], id, false);
+            for slot in program.operand_slots(instruction) {
+                picture.add_use(held_by[slot], id, false);
             }
             for (result, slot) in results.into_iter().enumerate() {
                 if let Some(slot) = slot {

@@ -1,10 +1,12 @@
 //! A flat list of instructions, and how it runs.
 
 use std::fmt::{self, Debug};
+use std::ops::Index;
 
 use smallvec::SmallVec;
 
 use crate::builder::unwrap_or_panic;
+use crate::dense::{DenseGraph, DenseId, to_u32};
 use crate::error::{GraphError, describe_operation};
 use crate::materialize::MaterializedGraph;
 use crate::{EvaluableGraphOperation, GraphOperation};
@@ -26,7 +28,8 @@ pub struct CompiledProgram<Op: GraphOperation> {
     pub output_slots: Vec<usize>,
     /// The number of slots: inputs, and as many registers as are ever in use at once.
     pub n_slots: usize,
-    /// All operand, result and release slots, one instruction after the other.
+    /// The operand and result slots of one instruction after the other. An operand that is read for the
+    /// last time is marked with `LAST`.
     slots: Vec<u32>,
     /// By output: whether the operand can leave its register, because no later output needs it.
     output_moves: Vec<bool>,
@@ -38,14 +41,16 @@ pub struct CompiledProgram<Op: GraphOperation> {
 pub struct Instruction<Op: GraphOperation> {
     /// What is computed.
     pub operation: Op,
-    first_slot: usize,
+    first_slot: u32,
     operands: u32,
     results: u32,
-    releases: u32,
 }
 
 /// A result that nothing uses goes into no register.
 const UNUSED: u32 = u32::MAX;
+
+/// Marks an operand slot that no later instruction reads, where the operand stands for the last time.
+const LAST: u32 = 1 << 31;
 
 /// Turns a flat graph into a program.
 ///
@@ -53,42 +58,59 @@ const UNUSED: u32 = u32::MAX;
 ///
 /// Linear in the graph.
 pub fn compile<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> CompiledProgram<Op> {
-    let mut registers = Registers::new(graph);
-    let mut slots = Vec::new();
-    let mut instructions = Vec::with_capacity(graph.operations.len());
-    for (index, node) in graph.operations.iter().enumerate() {
-        let first_slot = slots.len();
-        slots.extend(node.inputs.iter().map(|&value| registers.slot[value]));
-        let before_releases = slots.len();
-        // Released registers are free for the results of the same instruction: results are stored
-        // after the operands have been dropped.
-        registers.release_last_uses(&node.inputs, index, &mut slots);
-        let releases = slots.len() - before_releases;
-        slots.extend(node.outputs.iter().map(|&value| registers.allocate(value)));
-        instructions.push(Instruction {
-            operation: node.operation.clone(),
-            first_slot,
-            operands: node.inputs.len() as u32,
-            releases: releases as u32,
-            results: node.outputs.len() as u32,
-        });
-    }
-    let slot_of = |&value: &usize| registers.slot[value] as usize;
-    let output_slots: Vec<usize> = graph.output_values.iter().map(slot_of).collect();
-    CompiledProgram {
-        instructions,
-        input_slots: graph.input_values.iter().map(slot_of).collect(),
-        output_moves: last_occurrences(&output_slots, graph.inputs.len(), registers.count),
-        output_slots,
-        n_slots: registers.count,
-        slots,
+    graph.as_dense().compile()
+}
+
+impl<Op: GraphOperation> DenseGraph<Op> {
+    /// The program of this graph.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn compile(&self) -> CompiledProgram<Op> {
+        let mut registers = Registers::new(self);
+        let mut slots = Vec::with_capacity(self.operand_count() + self.value_count());
+        let mut instructions = Vec::with_capacity(self.operation_count());
+        for (index, node) in self.nodes().enumerate() {
+            let first_slot = slots.len();
+            let operands = node.operands.iter();
+            slots.extend(operands.map(|value| registers.slot[value.index()]));
+            // Released registers are free for the results of the same instruction: results are stored
+            // after the operands have been dropped.
+            registers.release_last_uses(node.operands, index, &mut slots[first_slot..]);
+            slots.extend(node.results.iter().map(|value| registers.allocate(value)));
+            instructions.push(Instruction {
+                operation: node.operation.clone(),
+                first_slot: to_u32(first_slot),
+                operands: node.operands.len() as u32,
+                results: node.results.len() as u32,
+            });
+        }
+        let outputs = self.outputs().iter();
+        let output_slots: Vec<usize> = outputs
+            .map(|value| registers.slot[value.index()] as usize)
+            .collect();
+        let inputs = self.input_count();
+        CompiledProgram {
+            instructions,
+            input_slots: (0..inputs).collect(),
+            output_moves: last_occurrences(&output_slots, inputs, registers.count),
+            output_slots,
+            n_slots: registers.count,
+            slots,
+        }
     }
 }
 
 impl<Op: GraphOperation> CompiledProgram<Op> {
     /// The slots that an instruction reads.
-    pub fn operand_slots(&self, instruction: &Instruction<Op>) -> &[u32] {
-        &self.slots[instruction.first_slot..][..instruction.operands as usize]
+    pub fn operand_slots(
+        &self,
+        instruction: &Instruction<Op>,
+    ) -> impl ExactSizeIterator<Item = usize> + '_ {
+        let slots = &self.slots[instruction.first_slot as usize..];
+        let slots = slots[..instruction.operands as usize].iter();
+        slots.map(|&slot| (slot & !LAST) as usize)
     }
 
     /// The slots that an instruction writes; `None` for a result that nothing uses.
@@ -96,17 +118,9 @@ impl<Op: GraphOperation> CompiledProgram<Op> {
         &self,
         instruction: &Instruction<Op>,
     ) -> impl ExactSizeIterator<Item = Option<usize>> + '_ {
-        let first = instruction.first_slot + (instruction.operands + instruction.releases) as usize;
-        let results = &self.slots[first..][..instruction.results as usize];
-        results
-            .iter()
-            .map(|&slot| (slot != UNUSED).then_some(slot as usize))
-    }
-
-    /// The registers whose content an instruction uses for the last time.
-    fn release_slots(&self, instruction: &Instruction<Op>) -> &[u32] {
-        let first = instruction.first_slot + instruction.operands as usize;
-        &self.slots[first..][..instruction.releases as usize]
+        let slots = &self.slots[(instruction.first_slot + instruction.operands) as usize..];
+        let slots = slots[..instruction.results as usize].iter();
+        slots.map(|&slot| (slot != UNUSED).then_some(slot as usize))
     }
 }
 
@@ -131,9 +145,24 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     ///
     /// # Complexity
     ///
-    /// One `eval` an instruction. Not more operands are alive at once than the program has slots.
+    /// One evaluation an instruction. Not more operands are alive at once than the program has slots.
     pub fn try_eval(
         &self,
+        ctx: &mut Op::Context,
+        inputs: &[&Op::Operand],
+    ) -> Result<Vec<Op::Operand>, GraphError> {
+        self.try_eval_in(&mut Workspace::new(), ctx, inputs)
+    }
+
+    /// [`try_eval`](Self::try_eval) in memory that was used before: nothing is allocated then but what
+    /// operations allocate themselves, and the list of outputs.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_eval_in(
+        &self,
+        workspace: &mut Workspace<Op::Operand>,
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, GraphError> {
@@ -143,44 +172,167 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
                 found: inputs.len(),
             });
         }
-        let mut registers = RegisterFile::new(inputs, self.n_slots);
-        let mut results = Vec::new();
+        workspace.clear();
+        let registers = self.n_slots - inputs.len();
+        workspace.registers.resize_with(registers, || None);
+        let outputs = self.run(workspace, ctx, inputs);
+        workspace.clear();
+        outputs
+    }
+
+    fn run(
+        &self,
+        workspace: &mut Workspace<Op::Operand>,
+        ctx: &mut Op::Context,
+        inputs: &[&Op::Operand],
+    ) -> Result<Vec<Op::Operand>, GraphError> {
+        let Workspace { registers, results } = workspace;
+        let mut slots = &self.slots[..];
         for (position, instruction) in self.instructions.iter().enumerate() {
+            let (operand_slots, after) = slots.split_at(instruction.operands as usize);
+            let (result_slots, after) = after.split_at(instruction.results as usize);
+            slots = after;
+            let mut operands = Operands {
+                inputs,
+                registers,
+                slots: operand_slots,
+            };
+            if let &[slot] = result_slots
+                && let Some(result) = instruction.operation.eval_one(ctx, &mut operands)
             {
-                let slots = self.operand_slots(instruction);
-                let operands: SmallVec<[&Op::Operand; 4]> = slots
-                    .iter()
-                    .map(|&slot| registers.get(slot as usize))
-                    .collect();
-                instruction
-                    .operation
-                    .eval_into(ctx, &operands, &mut results);
+                release(registers, operand_slots, inputs.len());
+                store(registers, slot, inputs.len(), result);
+                continue;
             }
-            if results.len() != instruction.results as usize {
+            {
+                let operands: SmallVec<[&Op::Operand; 4]> =
+                    (0..operands.len()).map(|at| &operands[at]).collect();
+                instruction.operation.eval_into(ctx, &operands, results);
+            }
+            if results.len() != result_slots.len() {
                 return Err(GraphError::WrongResultCount {
                     operation: describe_operation(&instruction.operation),
                     instruction: position,
-                    expected: instruction.results as usize,
+                    expected: result_slots.len(),
                     found: results.len(),
                 });
             }
-            for &slot in self.release_slots(instruction) {
-                registers.take(slot as usize);
-            }
-            for (slot, result) in self.result_slots(instruction).zip(results.drain(..)) {
-                if let Some(slot) = slot {
-                    registers.put(slot, result);
-                }
+            release(registers, operand_slots, inputs.len());
+            for (&slot, result) in result_slots.iter().zip(results.drain(..)) {
+                store(registers, slot, inputs.len(), result);
             }
         }
         let outputs = self.output_slots.iter().zip(&self.output_moves);
-        Ok(outputs
-            .map(|(&slot, &moves)| match moves {
-                true => registers.take(slot),
-                false => registers.get(slot).clone(),
-            })
-            .collect())
+        let outputs = outputs.map(|(&slot, &moves)| match slot.checked_sub(inputs.len()) {
+            None => inputs[slot].clone(),
+            Some(register) if moves => taken(registers[register].take()),
+            Some(register) => taken(registers[register].clone()),
+        });
+        Ok(outputs.collect())
     }
+}
+
+/// Drops the operands that an instruction was the last to use.
+#[inline]
+fn release<T>(registers: &mut [Option<T>], slots: &[u32], inputs: usize) {
+    // A number in a register that is not read again is in nobody's way.
+    if std::mem::needs_drop::<T>() {
+        for &slot in slots.iter().filter(|&&slot| slot & LAST != 0) {
+            registers[(slot & !LAST) as usize - inputs] = None;
+        }
+    }
+}
+
+#[inline]
+fn store<T>(registers: &mut [Option<T>], slot: u32, inputs: usize, result: T) {
+    if slot != UNUSED {
+        registers[slot as usize - inputs] = Some(result);
+    }
+}
+
+/// The memory that a program runs in, to be used again.
+#[derive(Debug)]
+pub struct Workspace<T> {
+    /// By slot past those of the inputs.
+    registers: Vec<Option<T>>,
+    /// Those of the operation that is being run.
+    results: Vec<T>,
+}
+
+impl<T> Workspace<T> {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            registers: Vec::new(),
+            results: Vec::new(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.registers.clear();
+        self.results.clear();
+    }
+}
+
+impl<T> Default for Workspace<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The operands of an operation that a program runs: to be looked at, or taken.
+///
+/// `operands[0]` is the first one.
+#[derive(Debug)]
+pub struct Operands<'a, T> {
+    inputs: &'a [&'a T],
+    registers: &'a mut [Option<T>],
+    slots: &'a [u32],
+}
+
+impl<T> Operands<'_, T> {
+    /// How many there are.
+    #[allow(clippy::len_without_is_empty, reason = "an operation knows its arity")]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// An operand by value, if nothing else needs it: its memory may become that of the result. It is
+    /// gone then.
+    ///
+    /// `None` for an input of the program, an output, an operand that a later operation reads, and one
+    /// that stands twice among these.
+    pub fn take(&mut self, at: usize) -> Option<T> {
+        let slot = self.slots[at];
+        let stands_here = |other: &&u32| **other & !LAST == slot & !LAST;
+        if slot & LAST == 0 || self.slots.iter().filter(stands_here).count() > 1 {
+            return None;
+        }
+        self.registers[(slot & !LAST) as usize - self.inputs.len()].take()
+    }
+}
+
+impl<T> Index<usize> for Operands<'_, T> {
+    type Output = T;
+
+    /// # Panics
+    ///
+    /// For an operand that there is not, or that was taken.
+    #[inline]
+    fn index(&self, at: usize) -> &T {
+        let slot = (self.slots[at] & !LAST) as usize;
+        match self.inputs.get(slot) {
+            Some(input) => input,
+            None => match &self.registers[slot - self.inputs.len()] {
+                Some(operand) => operand,
+                None => panic!("operand {at} was taken"),
+            },
+        }
+    }
+}
+
+fn taken<T>(register: Option<T>) -> T {
+    register.expect("compile reads a register only between its definition and its last use")
 }
 
 impl<Op: GraphOperation> Debug for CompiledProgram<Op> {
@@ -194,94 +346,66 @@ impl<Op: GraphOperation> Debug for CompiledProgram<Op> {
     }
 }
 
-/// The operands of a running program: inputs that the caller owns, registers that we do.
-struct RegisterFile<'a, T> {
-    inputs: &'a [&'a T],
-    registers: Vec<Option<T>>,
-}
-
-impl<'a, T> RegisterFile<'a, T> {
-    fn new(inputs: &'a [&'a T], slots: usize) -> Self {
-        Self {
-            inputs,
-            registers: (inputs.len()..slots).map(|_| None).collect(),
-        }
-    }
-
-    fn get(&self, slot: usize) -> &T {
-        match self.inputs.get(slot) {
-            Some(input) => input,
-            None => self.registers[slot - self.inputs.len()]
-                .as_ref()
-                .expect("compile reads a register only between its definition and its last use"),
-        }
-    }
-
-    fn take(&mut self, slot: usize) -> T {
-        self.registers[slot - self.inputs.len()]
-            .take()
-            .expect("compile releases a register once, after it was written")
-    }
-
-    fn put(&mut self, slot: usize, value: T) {
-        self.registers[slot - self.inputs.len()] = Some(value);
-    }
-}
-
 /// Chooses slots so that a register is used again once its value is dead.
 struct Registers {
     /// By value: the slot that holds it, or will.
     slot: Vec<u32>,
     /// By value: the last operation that reads it, or `NEVER` for what is not read, or `KEPT`.
-    last_use: Vec<usize>,
+    last_use: Vec<u32>,
     free: Vec<u32>,
     count: usize,
 }
 
-const NEVER: usize = usize::MAX;
+const NEVER: u32 = u32::MAX;
 /// An input or an output of the program, or a value that has been released.
-const KEPT: usize = usize::MAX - 1;
+const KEPT: u32 = u32::MAX - 1;
 
 impl Registers {
-    fn new<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Self {
-        let mut last_use = vec![NEVER; graph.values.len()];
-        for (index, node) in graph.operations.iter().enumerate() {
-            for &value in &node.inputs {
-                last_use[value] = index;
+    fn new<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
+        let mut last_use = vec![NEVER; graph.value_count()];
+        for (index, node) in graph.nodes().enumerate() {
+            for value in node.operands {
+                last_use[value.index()] = to_u32(index);
             }
         }
-        let mut slot = vec![UNUSED; graph.values.len()];
-        for (index, &value) in graph.input_values.iter().enumerate() {
-            slot[value] = index as u32;
+        let mut slot = vec![UNUSED; graph.value_count()];
+        for (value, index) in graph.inputs().zip(0..) {
+            slot[value.index()] = index;
+            last_use[value.index()] = KEPT;
         }
-        for &value in graph.input_values.iter().chain(&graph.output_values) {
-            last_use[value] = KEPT;
+        for value in graph.outputs() {
+            last_use[value.index()] = KEPT;
         }
         Self {
             slot,
             last_use,
             free: Vec::new(),
-            count: graph.inputs.len(),
+            count: graph.input_count(),
         }
     }
 
-    fn release_last_uses(&mut self, values: &[usize], operation: usize, released: &mut Vec<u32>) {
-        for &value in values {
-            if self.last_use[value] == operation {
-                self.last_use[value] = KEPT;
-                self.free.push(self.slot[value]);
-                released.push(self.slot[value]);
+    /// Marks the slots of operands that are not read after `operation`, each where it stands last.
+    fn release_last_uses(&mut self, values: &[DenseId], operation: usize, slots: &mut [u32]) {
+        for (value, slot) in values.iter().zip(slots).rev() {
+            let last_use = &mut self.last_use[value.index()];
+            if *last_use == operation as u32 {
+                *last_use = KEPT;
+                self.free.push(*slot);
+                *slot |= LAST;
             }
         }
     }
 
-    fn allocate(&mut self, value: usize) -> u32 {
+    fn allocate(&mut self, value: DenseId) -> u32 {
+        let value = value.index();
         if self.last_use[value] == NEVER {
             return UNUSED;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.count += 1;
-            u32::try_from(self.count - 1).expect("a program has fewer than 2^32 slots")
+            let slot = u32::try_from(self.count - 1).ok();
+            let slot = slot.filter(|slot| slot & LAST == 0);
+            slot.expect("a program has fewer than 2^31 slots")
         });
         self.slot[value] = slot;
         slot

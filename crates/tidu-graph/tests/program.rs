@@ -193,8 +193,8 @@ fn the_description_of_a_program_is_consistent() {
     assert_eq!(program.instructions.len(), 9);
     let mut written = [true, true, false, false];
     for instruction in &program.instructions {
-        for &slot in program.operand_slots(instruction) {
-            assert!(written[slot as usize]);
+        for slot in program.operand_slots(instruction) {
+            assert!(written[slot]);
         }
         for slot in program.result_slots(instruction).flatten() {
             assert!(slot >= program.input_slots.len() && slot < program.n_slots);

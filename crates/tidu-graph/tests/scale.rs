@@ -39,7 +39,7 @@ fn a_million_operations_go_through_every_pass() {
         assert_short(&format!("{:?}", view.resolve_value(&key[0])));
 
         let flat = materialize_merge(&view, &key);
-        assert_eq!(flat.operations.len(), 3 * STEPS);
+        assert_eq!(flat.operations().len(), 3 * STEPS);
         assert_short(&format!("{flat:?}"));
 
         let program = compile(&flat);
@@ -208,7 +208,7 @@ fn squares_built_apart_meet_in_a_view() {
         let view = resolve(vec![a, b, shared(square("y", 64))]);
         assert_eq!(view.operation_count(), 128);
         let flat = materialize_merge(&view, &key);
-        assert_eq!(flat.operations.len(), 64);
+        assert_eq!(flat.operations().len(), 64);
         assert_eq!(compile(&flat).eval(&mut (), &[&-1.0]), [1.0]);
     });
 }
@@ -283,7 +283,7 @@ fn every_value_uses_the_two_before_it() {
         assert!(output_keys(&a) == output_keys(&b));
         let view = resolve(vec![Arc::clone(&a)]);
         let flat = materialize_merge(&view, &output_keys(&b));
-        assert_eq!(flat.operations.len(), 70);
+        assert_eq!(flat.operations().len(), 70);
         assert_eq!(flat.inputs, [input("y"), input("x")]);
         // The 71st Fibonacci number, below 2^53: every sum is exact.
         let value = compile(&flat).eval(&mut (), &[&1.0, &0.0]);

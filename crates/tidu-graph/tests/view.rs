@@ -50,7 +50,7 @@ fn three_generations() -> [Arc<Graph<ScalarOp>>; 3] {
 }
 
 fn operations<Op: tidu_graph::GraphOperation>(flat: &MaterializedGraph<Op>) -> Vec<Op> {
-    let operations = flat.operations.iter();
+    let operations = flat.operations();
     operations.map(|node| node.operation.clone()).collect()
 }
 
@@ -231,7 +231,7 @@ fn equal_operations_of_graphs_built_apart_are_one() {
     }
     let outputs = [output_keys(&first), output_keys(&second)].concat();
     let flat = materialize_merge(&view, &outputs);
-    assert_eq!(flat.operations.len(), 18);
+    assert_eq!(flat.operations().len(), 18);
     assert_eq!(flat.outputs, outputs);
 }
 
@@ -250,7 +250,7 @@ fn equal_operations_of_one_graph_are_one_and_different_ones_stay_apart() {
     builder.set_outputs(vec![first, second, linear]);
     let graph = shared(builder.build());
     let flat = materialize_merge(&resolve(vec![Arc::clone(&graph)]), &output_keys(&graph));
-    assert_eq!(flat.operations.len(), 2);
+    assert_eq!(flat.operations().len(), 2);
     assert_eq!(flat.inputs, [input("x")]);
     assert_eq!(flat.outputs, output_keys(&graph));
 }
@@ -290,16 +290,13 @@ fn operations_stand_in_the_order_of_a_walk_from_the_outputs() {
         operations(&flat),
         [ScalarOp::Exp, ScalarOp::Sin, ScalarOp::Div, ScalarOp::Cos]
     );
-    for (index, node) in flat.operations.iter().enumerate() {
-        for &operand in &node.inputs {
-            assert!(
-                flat.values[operand]
-                    .producer
-                    .is_none_or(|(by, _)| by < index)
-            );
+    let producers = flat.as_dense().producers();
+    for (index, node) in flat.operations().enumerate() {
+        for &operand in node.inputs {
+            assert!(producers.of(operand).is_none_or(|by| by < index));
         }
-        for (slot, &result) in node.outputs.iter().enumerate() {
-            assert_eq!(flat.values[result].producer, Some((index, slot)));
+        for result in node.outputs.iter() {
+            assert_eq!(producers.of(result), Some(index));
         }
     }
 }
@@ -317,7 +314,7 @@ fn what_no_output_needs_goes() {
     let flat = materialize_merge(&resolve(vec![Arc::clone(&graph)]), &output_keys(&graph));
     assert_eq!(operations(&flat), [ScalarOp::Sin]);
     assert_eq!(flat.inputs, [input("x")]);
-    assert_eq!(flat.values.len(), 2);
+    assert_eq!(flat.as_dense().value_count(), 2);
 }
 
 #[test]
@@ -331,11 +328,9 @@ fn an_operation_of_several_results_stays_whole() {
     let flat = materialize_merge(&resolve(vec![Arc::clone(&graph)]), &output_keys(&graph));
     let names: Vec<_> = operations(&flat).iter().map(|block| block.name).collect();
     assert_eq!(names, ["three", "one"]);
-    assert_eq!(flat.operations[0].outputs.len(), 3);
-    assert_eq!(
-        flat.operations[1].inputs[..],
-        [flat.operations[0].outputs[2]]
-    );
+    let [three, one] = [0, 1].map(|index| flat.as_dense().node(index));
+    assert_eq!(three.results.len(), 3);
+    assert_eq!(one.operands, [three.results.get(2).unwrap()]);
 }
 
 #[test]
@@ -349,7 +344,7 @@ fn a_shared_subexpression_that_stands_twice_is_flattened_once() {
     let graph = shared(builder.build());
     let roots = vec![Arc::clone(&graph), shared(square("x", 64))];
     let flat = materialize_merge(&resolve(roots), &output_keys(&graph));
-    assert_eq!(flat.operations.len(), 65);
+    assert_eq!(flat.operations().len(), 65);
 }
 
 #[test]
@@ -366,7 +361,7 @@ fn debug_of_views_and_flat_graphs_is_their_sizes() {
         "MaterializedGraph { values: 8, operations: 6, inputs: 2, outputs: 1 }"
     );
     assert_eq!(
-        format!("{:?}", flat.operations[0]),
-        "MaterializedOperation { operation: Sin, role: Primary, inputs: [0], outputs: [2] }"
+        format!("{:?}", flat.operations().next().unwrap()),
+        "MaterializedOperation { operation: Sin, role: Primary, inputs: [%0], outputs: [%2] }"
     );
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use tidu_ad::Composite;
-use tidu_graph::{EvaluableGraphOperation, GraphOperation, Rewrite};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, Operands, Rewrite};
 
-use crate::definition::{Definition, Meaning};
+use crate::definition::{Definition, Eval, Meaning};
 use crate::key::ScalarKey;
 use crate::simplify;
 
@@ -263,6 +263,24 @@ impl EvaluableGraphOperation for ScalarOp {
 
     fn constant_of(value: &f64) -> Option<Self> {
         Some(Self::constant(*value))
+    }
+
+    #[inline]
+    fn eval_one(&self, _: &mut (), x: &mut Operands<'_, f64>) -> Option<f64> {
+        Some(match self {
+            Self::Add => x[0] + x[1],
+            Self::Sub => x[0] - x[1],
+            Self::Mul => x[0] * x[1],
+            Self::Div => x[0] / x[1],
+            _ => match (self.definition()?.eval, x.len()) {
+                (Eval::Constant, 0) => self.number(),
+                (Eval::Unary(f), 1) => f(x[0]),
+                (Eval::Numbered(f), 1) => f(self.number(), x[0]),
+                (Eval::Binary(f), 2) => f(x[0], x[1]),
+                (Eval::Ternary(f), 3) => f(x[0], x[1], x[2]),
+                _ => return None,
+            },
+        })
     }
 
     fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {

@@ -34,7 +34,7 @@
 //!     input %0 = x
 //!     input %1 = y
 //!     %2 = exp %1
-//!     %3 = mul %2, %0
+//!     %3 = mul %0, %2
 //!     output %2 -> d.x
 //!     output %3 -> d.y
 //! }");

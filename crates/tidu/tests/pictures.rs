@@ -340,7 +340,7 @@ fn a_flat_graph_and_its_program() {
             label="primal";
             n0 [label="x", shape=ellipse, fillcolor="#ffffff"];
             n1 [label="d1.x", shape=ellipse, fillcolor="#ffffff"];
-            n2 [label="sin_cos\n%1, %2", shape=box, fillcolor="#dbe9f6"];
+            n2 [label="sin_cos\n%2, %3", shape=box, fillcolor="#dbe9f6"];
             n6 [label="%4", shape=ellipse, peripheries=2, fillcolor="#ffffff"];
             n7 [label="%6", shape=ellipse, peripheries=2, fillcolor="#ffffff"];
         }

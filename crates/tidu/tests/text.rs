@@ -185,7 +185,7 @@ fn random_flat_graphs_read_back() {
             let parsed = parse::<ScalarOp>(&text, &["flat"]).unwrap();
             assert_eq!(Listing::new("flat", &parsed.graph).to_string(), text);
             let parsed = parsed.graph.operations().iter();
-            for (parsed, flat) in parsed.zip(&flat.operations) {
+            for (parsed, flat) in parsed.zip(flat.operations()) {
                 assert_eq!(parsed.role, flat.role);
             }
         }

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidu_graph::{GraphBuilder, GraphOperation, OperationRole, ValueRef};
+use tidu_graph::{DenseGraph, DenseId, GraphOperation};
 
-use super::call::keys_of;
 use super::select::{list, positions_of};
 use super::{Function, FunctionError, Wrt};
 use crate::rules::Primitive;
@@ -18,20 +17,15 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// [`FunctionError::WrongArity`].
     pub fn compose(&self, inner: &Self) -> Result<Self, FunctionError> {
-        if self.graph.inputs().len() != inner.graph.outputs().len() {
+        let (outer, inner_outputs) = (self.as_dense(), inner.as_dense().outputs());
+        if outer.input_count() != inner_outputs.len() {
             return Err(FunctionError::WrongArity {
-                expected: self.graph.inputs().len(),
-                found: inner.graph.outputs().len(),
+                expected: outer.input_count(),
+                found: inner_outputs.len(),
             });
         }
-        let mut builder = GraphBuilder::new();
-        let keys = inner.input_keys();
-        let inputs = keys.iter().cloned();
-        let inputs: Vec<ValueRef<Op>> = inputs
-            .map(|key| ValueRef::Local(builder.add_input(key)))
-            .collect();
-        let between = builder.try_inline(&inner.graph, &inputs)?;
-        self.apply_in(builder, &between, &keys)
+        let between = inner_outputs.to_vec();
+        self.applied(inner.as_dense().clone(), &between, inner.input_keys())
     }
 
     /// The function with an input fixed to what a constant operation yields; the input is gone.
@@ -42,22 +36,16 @@ impl<Op: GraphOperation> Function<Op> {
     /// [`FunctionError::MissingInput`] for one that has no result.
     pub fn bind(&self, input: &str, constant: Op) -> Result<Self, FunctionError> {
         let at = positions_of(&[input], &self.input_names())?[0];
-        let mut builder = GraphBuilder::new();
         let mut keys = self.input_keys();
         keys.remove(at);
-        let inputs = keys.iter().cloned();
-        let mut arguments: Vec<ValueRef<Op>> = inputs
-            .map(|key| ValueRef::Local(builder.add_input(key)))
-            .collect();
-        let results = builder.try_add_operation(constant, Vec::new(), OperationRole::Primary)?;
-        let constant = results
-            .first()
-            .copied()
-            .ok_or(FunctionError::MissingInput {
-                name: input.to_owned(),
-            })?;
-        arguments.insert(at, ValueRef::Local(constant));
-        self.apply_in(builder, &arguments, &keys)
+        let mut dense = DenseGraph::new(keys.len());
+        let constant = dense.push(constant, &[])?;
+        let constant = constant.get(0).ok_or(FunctionError::MissingInput {
+            name: input.to_owned(),
+        })?;
+        let mut arguments: Vec<DenseId> = dense.inputs().collect();
+        arguments.insert(at, constant);
+        self.applied(dense, &arguments, keys)
     }
 
     /// The function with these outputs only, in this order; one may be named twice.
@@ -68,7 +56,7 @@ impl<Op: GraphOperation> Function<Op> {
     /// outputs have, as after two forward derivatives.
     pub fn select(&self, outputs: &[&str]) -> Result<Self, FunctionError> {
         let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (position, name) in self.output_names.iter().enumerate() {
+        for (position, name) in self.output_names().iter().enumerate() {
             by_name.entry(name).or_default().push(position);
         }
         let found = outputs.iter().map(|&wanted| match by_name.get(wanted) {
@@ -88,39 +76,36 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// [`FunctionError::UnknownOutput`].
     pub fn select_at(&self, outputs: &[usize]) -> Result<Self, FunctionError> {
-        let keys = self.output_keys();
-        let chosen = outputs.iter().map(|&at| {
-            let name = self.output_names.get(at);
+        let dense = self.as_dense();
+        let mut values = Vec::with_capacity(outputs.len());
+        let mut names = Vec::with_capacity(outputs.len());
+        for &at in outputs {
+            let name = self.output_names().get(at);
             let name = name.ok_or_else(|| self.unknown_output(format!("at position {at}")))?;
-            Ok((keys[at].clone(), name.clone()))
-        });
-        let chosen = chosen.collect::<Result<_, FunctionError>>()?;
-        Self::close(
-            vec![Arc::new(self.graph.clone())],
-            &self.input_keys(),
-            chosen,
-            None,
-        )
+            values.push(dense.outputs()[at]);
+            names.push(name.clone());
+        }
+        let chosen = dense.needed_for(&values);
+        Ok(Self::new(chosen, self.input_keys(), names.into()))
     }
 
-    /// This function's graph on `arguments` that `builder` holds, closed over `inputs`.
-    pub(super) fn apply_in(
+    /// This function on values of a graph, as a function of that graph's inputs.
+    pub(super) fn applied(
         &self,
-        mut builder: GraphBuilder<Op>,
-        arguments: &[ValueRef<Op>],
-        inputs: &[Op::InputKey],
+        mut dense: DenseGraph<Op>,
+        arguments: &[DenseId],
+        input_keys: Vec<Op::InputKey>,
     ) -> Result<Self, FunctionError> {
-        let results = builder.try_inline(&self.graph, arguments)?;
-        let results = keys_of(&builder, results);
-        let outputs = results.into_iter().zip(self.output_names.iter().cloned());
-        let outputs = outputs.collect();
-        Self::close(vec![Arc::new(builder.build())], inputs, outputs, None)
+        let outputs = dense.inline(self.as_dense(), arguments);
+        dense.set_outputs(outputs);
+        let names = Arc::clone(&self.content.output_names);
+        Self::settle(&dense, input_keys, names, None)
     }
 
     fn unknown_output(&self, name: String) -> FunctionError {
         FunctionError::UnknownOutput {
             name,
-            known: list(&self.output_names),
+            known: list(self.output_names()),
         }
     }
 }
@@ -145,17 +130,12 @@ impl<Op: Primitive> Function<Op> {
     pub fn stop_gradient(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         let stopped = wrt.into().positions(&self.input_names())?;
         let stop = Op::stop_gradient().ok_or(FunctionError::NoStopGradient)?;
-        let mut builder = GraphBuilder::new();
-        let keys = self.input_keys();
-        let arguments = keys.iter().map(|key| builder.add_input(key.clone()));
-        let mut arguments: Vec<ValueRef<Op>> = arguments.map(ValueRef::Local).collect();
+        let mut dense = DenseGraph::new(self.as_dense().input_count());
+        let mut arguments: Vec<DenseId> = dense.inputs().collect();
         for at in stopped {
-            let operand = vec![arguments[at].clone()];
-            let results =
-                builder.try_add_operation(stop.clone(), operand, OperationRole::Primary)?;
-            let result = results.first().ok_or(FunctionError::NoStopGradient)?;
-            arguments[at] = ValueRef::Local(*result);
+            let results = dense.push(stop.clone(), &[arguments[at]])?;
+            arguments[at] = results.get(0).ok_or(FunctionError::NoStopGradient)?;
         }
-        self.apply_in(builder, &arguments, &keys)
+        self.applied(dense, &arguments, self.input_keys())
     }
 }

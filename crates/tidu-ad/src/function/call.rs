@@ -1,10 +1,13 @@
 //! Functions applied: to values of a graph that is being built, and by rules.
 
+use std::sync::Arc;
+
 use tidu_graph::{
-    GraphBuilder, GraphOperation, LocalValueId, OperationNode, OperationRole, ValueKey, ValueRef,
+    DenseGraph, DenseId, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
+    ValueRef,
 };
 
-use super::linear::{Partial, depends_on, local_operands};
+use super::linear::{Partial, depends_on};
 use super::{Function, FunctionError};
 use crate::rules::{Primitive, PrimitiveBuilder, PrimitiveValue};
 
@@ -19,42 +22,30 @@ impl<Op: GraphOperation> Function<Op> {
         let mut builder = GraphBuilder::new();
         let arguments = arguments.iter().cloned();
         let arguments: Vec<ValueRef<Op>> = arguments.map(ValueRef::External).collect();
-        let results = builder.try_inline(&self.graph, &arguments)?;
+        let results = builder.try_inline(self.as_graph(), &arguments)?;
         Ok(keys_of(&builder, results))
     }
 
-    /// The function with each operation replaced: `replace` is given a builder, the operation and the
-    /// operands that stand for its own, and returns what stands for its results.
-    pub(super) fn rebuild(
+    /// The function with some operations replaced by functions: `body` says by which.
+    pub(super) fn replaced(
         &self,
-        mut replace: impl FnMut(
-            &mut GraphBuilder<Op>,
-            &OperationNode<Op>,
-            Vec<ValueRef<Op>>,
-        ) -> Result<Vec<ValueRef<Op>>, FunctionError>,
+        mut body: impl FnMut(&Op) -> Result<Option<Self>, FunctionError>,
     ) -> Result<Self, FunctionError> {
-        let mut builder = GraphBuilder::new();
-        let mut here: Vec<Option<ValueRef<Op>>> = vec![None; self.graph.values().len()];
-        let keys = self.input_keys();
-        for (&id, key) in self.graph.inputs().iter().zip(&keys) {
-            here[id] = Some(ValueRef::Local(builder.add_input(key.clone())));
-        }
-        let known = |here: &[Option<ValueRef<Op>>], id: LocalValueId| {
-            let value = here[id].clone();
-            value.expect("a graph is in topological order")
-        };
-        for node in self.graph.operations() {
-            let operands = local_operands(node).map(|id| known(&here, id)).collect();
-            let results = replace(&mut builder, node, operands)?;
-            for (&id, result) in node.outputs.iter().zip(results) {
-                here[id] = Some(result);
+        let from = self.as_dense();
+        let mut dense = DenseGraph::new(from.input_count());
+        let mut here: Vec<DenseId> = dense.inputs().collect();
+        for node in from.nodes() {
+            let operands = node.operands.iter().map(|id| here[id.index()]);
+            let operands: Vec<DenseId> = operands.collect();
+            match body(node.operation)? {
+                Some(body) => here.extend(dense.inline(body.as_dense(), &operands)),
+                None => here.extend(dense.push(node.operation.clone(), &operands)?.iter()),
             }
         }
-        let outputs = self.graph.outputs().iter().map(|&id| known(&here, id));
-        let outputs = keys_of(&builder, outputs.collect());
-        let outputs = outputs.into_iter().zip(self.output_names.iter().cloned());
-        let outputs = outputs.collect();
-        Self::close(vec![builder.build().into()], &keys, outputs, None)
+        let outputs = from.outputs().iter().map(|id| here[id.index()]);
+        dense.set_outputs(outputs.collect());
+        let names = Arc::clone(&self.content.output_names);
+        Self::settle(&dense, self.input_keys(), names, None)
     }
 }
 
@@ -66,33 +57,31 @@ pub(super) fn emit_call<Op: Primitive>(
     operands: &[PrimitiveValue<Op>],
     active: &[bool],
 ) -> Vec<Option<LocalValueId>> {
-    let graph = &partial.function.graph;
+    let dense = partial.function.as_dense();
     let positions: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
-    let depends = depends_on(graph, &positions);
-    let mut here: Vec<Option<PrimitiveValue<Op>>> = vec![None; graph.values().len()];
-    for (&id, operand) in graph.inputs().iter().zip(operands) {
-        here[id] = Some(operand.clone());
-    }
-    for node in graph.operations() {
-        let inputs = local_operands(node).map(|id| {
-            let value = here[id].clone();
-            value.expect("a graph is in topological order")
-        });
+    let depends = depends_on(dense, &positions);
+    let mut here = operands.to_vec();
+    for node in dense.nodes() {
+        let inputs = node.operands.iter().map(|id| here[id.index()].clone());
+        let inputs = inputs.collect();
         let role = OperationRole::Linearized {
-            active_mask: local_operands(node).map(|id| depends[id]).collect(),
+            active_mask: node.operands.iter().map(|id| depends[id.index()]).collect(),
         };
-        let results = builder.add_primitive(node.operation.clone(), inputs.collect(), role);
-        for (&id, result) in node.outputs.iter().zip(results) {
-            here[id] = Some(PrimitiveValue::Local(result));
-        }
+        let results = builder.add_primitive(node.operation.clone(), inputs, role);
+        assert_eq!(
+            results.len(),
+            node.results.len(),
+            "a builder returns one id a result"
+        );
+        here.extend(results.into_iter().map(PrimitiveValue::Local));
     }
-    let mut results = graph.outputs().iter();
+    let mut results = dense.outputs().iter();
     let results = partial.present.iter().map(|present| {
         let id = present.then(|| results.next()).flatten()?;
-        match here[*id] {
-            Some(PrimitiveValue::Local(result)) => Some(result),
+        match here[id.index()] {
+            PrimitiveValue::Local(result) => Some(result),
             // What is present depends on an active operand, and these are local.
-            _ => None,
+            PrimitiveValue::External(_) => None,
         }
     });
     results.collect()

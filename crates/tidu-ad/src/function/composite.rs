@@ -5,11 +5,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tidu_graph::{
-    EvaluableGraphOperation, Exactness, GraphBuilder, GraphOperation, LocalValueId, OperationKey,
-    OperationRole, ValueKey, ValueRef,
+    DenseGraph, DenseId, EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId,
+    OperationKey, OperationRole, ValueKey,
 };
 
-use super::call::{emit_call, keys_of};
+use super::call::emit_call;
 use super::linear::{Partial, checked_linear_graph};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram, Wrt};
@@ -209,15 +209,12 @@ impl<Op: Primitive> Function<Op> {
 
     /// The function of these inputs and outputs that is one operation.
     fn called(&self, operation: Op) -> Result<Self, FunctionError> {
-        let mut builder = GraphBuilder::new();
-        let keys = self.input_keys();
-        let inputs = keys.iter().map(|key| builder.add_input(key.clone()));
-        let inputs = inputs.map(ValueRef::Local).collect();
-        let outputs = builder.try_add_operation(operation, inputs, OperationRole::Primary)?;
-        let outputs = outputs.into_iter().map(ValueRef::Local).collect();
-        let outputs = keys_of(&builder, outputs).into_iter();
-        let outputs = outputs.zip(self.output_names.iter().cloned()).collect();
-        Self::close(vec![Arc::new(builder.build())], &keys, outputs, None)
+        let mut dense = DenseGraph::new(self.as_dense().input_count());
+        let inputs: Vec<DenseId> = dense.inputs().collect();
+        let outputs = dense.push(operation, &inputs)?.iter().collect();
+        dense.set_outputs(outputs);
+        let names = Arc::clone(&self.content.output_names);
+        Self::settle(&dense, self.input_keys(), names, None)
     }
 
     /// The function with the bodies of all composites in their place: as it would be without rules of
@@ -236,7 +233,7 @@ impl<Op: Primitive> Function<Op> {
     }
 
     /// The function with every composite's tangent replaced by what computes it.
-    pub(super) fn without_tangents(self, level: Option<Exactness>) -> Result<Self, FunctionError> {
+    pub(crate) fn without_tangents(self, level: Option<Exactness>) -> Result<Self, FunctionError> {
         let expanded = self.expand(|composite| match composite.content.part {
             Part::Value => Ok(None),
             Part::Tangent { .. } => composite.body().map(Some),
@@ -253,21 +250,16 @@ impl<Op: Primitive> Function<Op> {
         &self,
         body: impl Fn(&Composite<Op>) -> Result<Option<Function<Op>>, FunctionError>,
     ) -> Result<Option<Self>, FunctionError> {
-        let mut operations = self.graph.operations().iter();
-        if !operations.any(|node| node.operation.as_composite().is_some()) {
+        let mut nodes = self.as_dense().nodes();
+        if !nodes.any(|node| node.operation.as_composite().is_some()) {
             return Ok(None);
         }
         let mut any = false;
-        let expanded = self.rebuild(|builder, node, operands| {
-            if let Some(composite) = node.operation.as_composite()
-                && let Some(body) = body(composite)?
-            {
-                any = true;
-                return Ok(builder.try_inline(&body.graph, &operands)?);
-            }
-            let role = node.role.clone();
-            let ids = builder.try_add_operation(node.operation.clone(), operands, role)?;
-            Ok(ids.into_iter().map(ValueRef::Local).collect())
+        let expanded = self.replaced(|operation| {
+            let body = operation.as_composite().map(&body);
+            let body = body.transpose()?.flatten();
+            any |= body.is_some();
+            Ok(body)
         })?;
         Ok(any.then_some(expanded))
     }
@@ -287,7 +279,7 @@ impl<Op: GraphOperation> Composite<Op> {
 
     /// The number of operands: for [`GraphOperation::input_count`].
     pub fn input_count(&self) -> usize {
-        let inputs = self.content.definition.value.graph.inputs().len();
+        let inputs = self.content.definition.value.as_dense().input_count();
         match &self.content.part {
             Part::Value => inputs,
             Part::Tangent { active } => inputs + active.iter().filter(|active| **active).count(),
@@ -296,7 +288,7 @@ impl<Op: GraphOperation> Composite<Op> {
 
     /// The number of results: for [`GraphOperation::output_count`].
     pub fn output_count(&self) -> usize {
-        self.content.definition.value.graph.outputs().len()
+        self.content.definition.value.output_names().len()
     }
 }
 
@@ -426,7 +418,7 @@ impl<Op: Primitive> Composite<Op> {
         let vjp = definition.vjp.as_ref();
         let vjp = &vjp.expect("a composite has one of the two rules").function;
         let vjp = vjp.select_at(&active.collect::<Vec<_>>())?;
-        let seeds = (inputs..vjp.graph.inputs().len()).collect();
+        let seeds = (inputs..vjp.as_dense().input_count()).collect();
         let tangent = vjp.within(ctx).partial_transpose(&Wrt::At(seeds));
         tangent.map_err(|error| self.locate(error, "VJP, which forward mode has to transpose"))
     }
@@ -462,7 +454,11 @@ impl<Op: Primitive> Composite<Op> {
             operation: Arc::new(key),
             output_slot: slot as u8,
         };
-        let name = format!("{} of {}", definition.value.output_names[slot], self.name());
+        let name = format!(
+            "{} of {}",
+            definition.value.output_names()[slot],
+            self.name()
+        );
         let zero = emit_unit(Unit::Zero, builder, &output, &name, ctx);
         zero.map_err(|error| carry(ADRuleKind::Transpose, error))
     }
@@ -493,8 +489,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
 
 /// The numbers of inputs and outputs.
 fn counts<Op: GraphOperation>(function: &Function<Op>) -> (usize, usize) {
-    let graph = &function.graph;
-    (graph.inputs().len(), graph.outputs().len())
+    let dense = function.as_dense();
+    (dense.input_count(), dense.outputs().len())
 }
 
 fn check_counts<Op: GraphOperation>(
@@ -529,8 +525,8 @@ fn mask_after(first: usize, operands: usize) -> Vec<bool> {
 }
 
 fn nesting_of<Op: Primitive>(function: &Function<Op>) -> usize {
-    let operations = function.graph.operations().iter();
-    let composites = operations.filter_map(|node| node.operation.as_composite());
+    let nodes = function.as_dense().nodes();
+    let composites = nodes.filter_map(|node| node.operation.as_composite());
     let nesting = composites.map(|composite| composite.content.definition.nesting);
     nesting.max().unwrap_or_default()
 }

@@ -1,14 +1,16 @@
 //! Derivatives of functions.
 
+use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
 
-use tidu_graph::{Exactness, Graph, GraphBuilder, ValueKey, ValueRef};
+use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
+use super::derivation::{self, Derivation};
 use super::missing::{Mode, survey};
-use super::stage::{Stage, Unit, emit_unit};
+use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
-use crate::rules::{MissingRule, Primitive};
+use crate::linearize::free_names;
+use crate::rules::{ADKey, MissingRule, Primitive};
 
 /// The transforms of a function, with the AD context that rules are given, and with choices. See
 /// [`Function::within`].
@@ -62,15 +64,26 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// `wrt`, where the operation set cannot make a zero. [`FunctionError::MissingRules`],
     /// [`FunctionError::Rule`].
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage =
-            Stage::linearize(self.function, &wrt.into(), Some(Mode::Forward), self.ctx)?;
-        let mut outputs = stage.primal();
-        outputs.extend(stage.fill(stage.tangents())?);
-        let mut inputs = self.function.input_keys();
-        inputs.extend(stage.tangent_keys());
-        stage
-            .close(&inputs, outputs, self.level)?
-            .without_tangents(self.level)
+        let wrt = wrt.into();
+        if !derivation::is_possible::<Op>() {
+            return self.staged_jvp(&wrt);
+        }
+        let function = self.function;
+        let wrt = wrt.positions(&function.input_names())?;
+        let mut inputs = function.input_keys();
+        inputs.extend(tangent_names(function, &wrt)?);
+        let mut derivation = self.derivation(&wrt, wrt.len(), Mode::Forward);
+        let seeds = wrt.iter().enumerate();
+        let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
+        let seeds: Vec<_> = seeds.collect();
+        let tangents = derivation.push_forward(&seeds)?;
+        let mut outputs = derivation.primal();
+        for (at, tangent) in tangents.into_iter().enumerate() {
+            let name = format!("d.{}", function.output_names()[at]);
+            let tangent = derivation.or_zero_of_output(tangent, at, &name)?;
+            outputs.push((tangent, name));
+        }
+        derivation.finish(inputs, outputs)
     }
 
     /// Forward mode to order n: (x, v) ↦ (f(x), ∂ᵥf(x), …, ∂ᵥⁿf(x)), where ∂ᵥᵏf(x) is the kth derivative
@@ -105,7 +118,10 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         wrt: impl Into<Wrt>,
     ) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
-        let (inputs, count) = (function.graph.inputs().len(), function.output_names.len());
+        let (inputs, count) = (
+            function.as_graph().inputs().len(),
+            function.output_names().len(),
+        );
         let wrt = Wrt::At(wrt.into().positions(&function.input_names())?);
         let jvp = self.again(function).jvp(wrt.clone())?;
         let keys = jvp.input_keys();
@@ -119,16 +135,20 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             let next = next.select_at(&tangents)?;
             orders.push(repeat_inputs(&next, &keys, inputs..keys.len())?);
         }
-        let graphs = orders.iter().map(|order| Arc::new(order.graph.clone()));
-        let outputs = orders.iter().enumerate().flat_map(|(order, derivatives)| {
-            let names = function.output_names.iter().map(move |name| match order {
+        let mut dense = DenseGraph::new(keys.len());
+        let arguments: Vec<DenseId> = dense.inputs().collect();
+        let mut outputs = Vec::with_capacity(orders.len() * count);
+        let mut names = Vec::with_capacity(orders.len() * count);
+        for (order, derivatives) in orders.iter().enumerate() {
+            outputs.extend(dense.inline(derivatives.as_dense(), &arguments));
+            names.extend(function.output_names().iter().map(|name| match order {
                 0 => name.clone(),
                 1 => format!("d.{name}"),
                 _ => format!("d{order}.{name}"),
-            });
-            derivatives.output_keys().into_iter().zip(names)
-        });
-        Function::close(graphs.collect(), &keys, outputs.collect(), self.level)
+            }));
+        }
+        dense.set_outputs(outputs);
+        Function::settle(&dense, keys, names, self.level)
     }
 
     /// Reverse mode: (x, ȳ) ↦ (f(x), J(x)ᵀ·ȳ).
@@ -140,14 +160,29 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`jvp`](Self::jvp).
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let mut stage =
-            Stage::linearize(self.function, &wrt.into(), Some(Mode::Reverse), self.ctx)?;
-        let mut inputs = self.function.input_keys();
-        inputs.extend(stage.seed_keys());
-        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
-        let mut outputs = stage.primal();
-        outputs.extend(stage.fill(cotangents)?);
-        stage.close(&inputs, outputs, self.level)
+        let wrt = wrt.into();
+        if !derivation::is_possible::<Op>() {
+            return self.staged_vjp(&wrt);
+        }
+        let function = self.function;
+        let names = function.input_names();
+        let wrt = wrt.positions(&names)?;
+        let count = function.output_names().len();
+        let first = tangent_names(function, &wrt)?.swap_remove(0);
+        let mut inputs = function.input_keys();
+        inputs.extend((0..count).map(|output| first.cotangent_of(output)));
+        let mut derivation = self.derivation(&wrt, count, Mode::Reverse);
+        let seeds = (0..count).map(|output| (output, derivation.new_input(output)));
+        let seeds: Vec<_> = seeds.collect();
+        let activity = derivation.activity()?;
+        let cotangents = derivation.pull_back(&activity, &seeds)?;
+        let mut outputs = derivation.primal();
+        for (&input, cotangent) in wrt.iter().zip(cotangents) {
+            let name = format!("ct.{}", names[input]);
+            let cotangent = derivation.or_zero_of_input(cotangent, input, &name)?;
+            outputs.push((cotangent, name));
+        }
+        derivation.finish(inputs, outputs)
     }
 
     /// The gradient x ↦ ∇f(x) of a function of one output: one output for each of `wrt`, called `d.`
@@ -206,30 +241,28 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let function = self.function;
         let names = function.input_names();
         let columns = wrt.into().positions(&names)?;
-        let rows = function.output_names.len();
-        let [cheaper, other] = match columns.len() <= rows {
+        let rows = function.output_names().iter();
+        let rows = rows.flat_map(|row| {
+            let columns = columns.iter().map(|&column| &names[column]);
+            columns.map(move |column| format!("d.{row}.{column}"))
+        });
+        let entries: Vec<String> = rows.collect();
+        let [cheaper, other] = match columns.len() <= function.output_names().len() {
             true => [Mode::Forward, Mode::Reverse],
             false => [Mode::Reverse, Mode::Forward],
         };
-        let first = self.entries(self.mode.unwrap_or(cheaper), &columns, Unit::Basis);
-        let derived = match (first, self.mode) {
+        let asked_for = self.mode;
+        let mode = asked_for.unwrap_or(cheaper);
+        let first = self.matrix(mode, &columns, Unit::Basis, &entries, false);
+        match (first, asked_for) {
             (Err(FunctionError::NoBasis { value }), None) => {
-                match self.entries(other, &columns, Unit::Basis) {
+                match self.matrix(other, &columns, Unit::Basis, &entries, false) {
                     Err(FunctionError::NoBasis { .. }) => Err(FunctionError::NoBasis { value }),
                     second => second,
                 }
             }
             (first, _) => first,
-        };
-        let (graphs, entries) = derived?;
-        let outputs = entries.into_iter().enumerate().map(|(at, key)| {
-            let row = &function.output_names[at / columns.len()];
-            let column = &names[columns[at % columns.len()]];
-            (key, format!("d.{row}.{column}"))
-        });
-        let inputs = function.input_keys();
-        Function::close(graphs, &inputs, outputs.collect(), self.level)?
-            .without_tangents(self.level)
+        }
     }
 
     /// All second derivatives of a function of one output: the Jacobian of its gradient. (JAX:
@@ -271,21 +304,14 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let function = self.function;
         let names = function.input_names();
         let columns = wrt.positions(&names)?;
-        let outputs = function.output_names.len();
+        let outputs = function.output_names().len();
         if outputs != 1 {
             return Err(FunctionError::NotScalar { outputs });
         }
         let mode = self.mode.unwrap_or_else(|| self.cheaper_way_to(&columns));
-        let (graphs, entries) = self.entries(mode, &columns, Unit::One)?;
-        let mut outputs = Vec::with_capacity(1 + entries.len());
-        if with_value {
-            let value = function.output_keys().swap_remove(0);
-            outputs.push((value, function.output_names[0].clone()));
-        }
-        let derivatives = entries.into_iter().zip(&columns);
-        outputs.extend(derivatives.map(|(key, &at)| (key, format!("d.{}", names[at]))));
-        let gradient = Function::close(graphs, &function.input_keys(), outputs, self.level)?;
-        gradient.without_tangents(self.level)
+        let entries = columns.iter().map(|&at| format!("d.{}", names[at]));
+        let entries: Vec<String> = entries.collect();
+        self.matrix(mode, &columns, Unit::One, &entries, with_value)
     }
 
     /// The derivative of one real number by another costs the same either way, and derivatives of it
@@ -294,8 +320,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let &[column] = columns else {
             return Mode::Reverse;
         };
-        let mut operations = self.function.graph.operations().iter();
-        if operations.any(|node| node.operation.as_composite().is_some()) {
+        let mut nodes = self.function.as_dense().nodes();
+        if nodes.any(|node| node.operation.as_composite().is_some()) {
             return Mode::Reverse;
         }
         let input: ValueKey<Op> = ValueKey::Input(self.function.input_keys().swap_remove(column));
@@ -305,46 +331,64 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         }
     }
 
-    /// The derivatives of all outputs by these inputs, by rows, and the graphs that define them. Rows
-    /// are seeded with `seed`.
-    fn entries(
+    /// The derivatives of all outputs by these inputs, by rows, called by these names; the outputs
+    /// before them, if they are wanted. Rows are seeded with `seed`.
+    fn matrix(
         &mut self,
         mode: Mode,
         columns: &[usize],
         seed: Unit,
-    ) -> Result<Entries<Op>, FunctionError> {
-        let rows = self.function.output_names.len();
-        let mut entries = vec![None; rows * columns.len()];
-        let mut graphs = Vec::new();
+        names: &[String],
+        with_value: bool,
+    ) -> Result<Function<Op>, FunctionError> {
+        if !derivation::is_possible::<Op>() {
+            return self.staged_matrix(mode, columns, seed, names, with_value);
+        }
+        let function = self.function;
+        let (rows, input_names) = (function.output_names(), function.input_names());
+        let mut entries = vec![None; names.len()];
+        let again = self.again(function);
+        let mut derivation = again.derivation(columns, 0, mode);
         match mode {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
-                    let wrt = Wrt::At(vec![column]);
-                    let mut stage = Stage::linearize(self.function, &wrt, Some(mode), self.ctx)?;
-                    let column = stage.column()?;
-                    for (i, (entry, _)) in stage.fill(column)?.into_iter().enumerate() {
-                        entries[i * columns.len() + j] = Some(entry);
+                    let seed = derivation.basis(column, &input_names[column])?;
+                    let tangents = derivation.push_forward(&[(column, seed)])?;
+                    for (i, tangent) in tangents.into_iter().enumerate() {
+                        let name = format!("d.{}", rows[i]);
+                        let tangent = derivation.or_zero_of_output(tangent, i, &name)?;
+                        entries[i * columns.len() + j] = Some(tangent);
                     }
-                    graphs.extend(stage.finish());
                 }
             }
             Mode::Reverse => {
-                let wrt = Wrt::At(columns.to_vec());
-                for i in 0..rows {
-                    let selected = match rows {
-                        1 => self.function.clone(),
-                        _ => self.function.select_at(&[i])?,
-                    };
-                    let mut stage = Stage::linearize(&selected, &wrt, Some(mode), self.ctx)?;
-                    let row = stage.row(seed)?;
-                    for (j, (entry, _)) in stage.fill(row)?.into_iter().enumerate() {
-                        entries[i * columns.len() + j] = Some(entry);
+                let activity = derivation.activity()?;
+                for i in 0..rows.len() {
+                    let seed = derivation.seed(seed, i)?;
+                    let cotangents = derivation.pull_back(&activity, &[(i, seed)])?;
+                    for (j, cotangent) in cotangents.into_iter().enumerate() {
+                        let name = format!("d.{}", input_names[columns[j]]);
+                        let cotangent =
+                            derivation.or_zero_of_input(cotangent, columns[j], &name)?;
+                        entries[i * columns.len() + j] = Some(cotangent);
                     }
-                    graphs.extend(stage.finish());
                 }
             }
         }
-        Ok((graphs, entries.into_iter().flatten().collect()))
+        let mut outputs = match with_value {
+            true => derivation.primal(),
+            false => Vec::new(),
+        };
+        let entries = entries.into_iter().flatten();
+        outputs.extend(entries.zip(names.iter().cloned()));
+        derivation.finish(function.input_keys(), outputs)
+    }
+
+    fn derivation<'b>(self, wrt: &'b [usize], more_inputs: usize, mode: Mode) -> Derivation<'b, Op>
+    where
+        'a: 'b,
+    {
+        Derivation::new(self.function, wrt, more_inputs, mode, self.level, self.ctx)
     }
 
     /// The transforms of another function, with the same choices.
@@ -358,8 +402,18 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     }
 }
 
-/// Graphs, and values in them.
-type Entries<Op> = (Vec<Arc<Graph<Op>>>, Vec<ValueKey<Op>>);
+/// The names of the tangents of `wrt`.
+fn tangent_names<Op: Primitive>(
+    function: &Function<Op>,
+    wrt: &[usize],
+) -> Result<Vec<Op::InputKey>, FunctionError> {
+    let inputs = &function.content.input_keys;
+    let known: HashSet<&Op::InputKey> = inputs.iter().collect();
+    let wrt: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
+    let outputs = function.output_names().len();
+    let (_, names) = free_names(&wrt, outputs, inputs.len(), |name| known.contains(name))?;
+    Ok(names)
+}
 
 /// A function of `inputs` and more: what is more is the same as these of `inputs`.
 fn repeat_inputs<Op: Primitive>(
@@ -367,9 +421,8 @@ fn repeat_inputs<Op: Primitive>(
     inputs: &[Op::InputKey],
     same: Range<usize>,
 ) -> Result<Function<Op>, FunctionError> {
-    let mut builder = GraphBuilder::new();
-    let ids = inputs.iter().map(|key| builder.add_input(key.clone()));
-    let ids: Vec<ValueRef<Op>> = ids.map(ValueRef::Local).collect();
-    let arguments = [&ids[..], &ids[same]].concat();
-    function.apply_in(builder, &arguments, inputs)
+    let dense = DenseGraph::new(inputs.len());
+    let mut arguments: Vec<DenseId> = dense.inputs().collect();
+    arguments.extend_from_within(same);
+    function.applied(dense, &arguments, inputs.to_vec())
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidu_graph::text::{input_label, operation_label};
 use tidu_graph::{
-    Exactness, Graph, GraphBuilder, GraphError, GraphOperation, LocalValueId, OperationNode,
-    OperationRole, Shade, ValueRef,
+    DenseGraph, DenseId, Exactness, GraphBuilder, GraphError, GraphOperation, LocalValueId,
+    OperationNode, OperationRole, Producers, Shade, ValueRef,
 };
 
 use super::select::list;
@@ -59,7 +59,10 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
     pub fn linearize(self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
-        let (inputs, outputs) = (self.function.input_keys(), self.function.output_names.len());
+        let (inputs, outputs) = (
+            self.function.input_keys(),
+            self.function.output_names().len(),
+        );
         let jvp = self.jvp(wrt)?;
         split(&jvp, inputs.len(), outputs)
     }
@@ -143,9 +146,9 @@ impl<Op: Primitive> Partial<Op> {
         wrt: &[usize],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let depends = depends_on(&function.graph, wrt);
-        let outputs = function.graph.outputs().iter();
-        let present: Vec<bool> = outputs.map(|&id| depends[id]).collect();
+        let depends = depends_on(function.as_dense(), wrt);
+        let outputs = function.as_dense().outputs().iter();
+        let present: Vec<bool> = outputs.map(|id| depends[id.index()]).collect();
         check_zeros(function, wrt, &present, ctx)?;
         let there: Vec<usize> = (0..present.len()).filter(|&at| present[at]).collect();
         Ok(Self {
@@ -163,7 +166,7 @@ impl<Op: Primitive> Partial<Op> {
         let mut builder = GraphBuilder::new();
         let mut there = self.function.output_keys().into_iter();
         let outputs = self.present.iter().enumerate().map(|(at, present)| {
-            let name = format!("d.{}", like.output_names[at]);
+            let name = format!("d.{}", like.output_names()[at]);
             if let Some(value) = present.then(|| there.next()).flatten() {
                 return Ok((value, name));
             }
@@ -178,7 +181,7 @@ impl<Op: Primitive> Partial<Op> {
         });
         let outputs = outputs.collect::<Result<_, FunctionError>>()?;
         let graphs = vec![
-            Arc::new(self.function.graph.clone()),
+            Arc::new(self.function.as_graph().clone()),
             Arc::new(builder.build()),
         ];
         Function::close(graphs, &self.function.input_keys(), outputs, None)
@@ -221,104 +224,79 @@ fn split<Op: Primitive>(
     inputs: usize,
     outputs: usize,
 ) -> Result<Linearization<Op>, FunctionError> {
-    let (keys, values) = (jvp.input_keys(), jvp.output_keys());
+    let keys = jvp.input_keys();
     let (primal_keys, tangent_keys) = keys.split_at(inputs);
-    let graph = &jvp.graph;
+    let dense = jvp.as_dense();
     let tangents = (inputs..keys.len()).collect::<Vec<_>>();
-    let mut parts = Split {
-        graph,
-        depends: depends_on(graph, &tangents),
-        name: &tangent_keys[0],
-        linear: GraphBuilder::new(),
-        here: vec![None; graph.values().len()],
-        residuals: Vec::new(),
-        residual_keys: Vec::new(),
-    };
-    for (&id, key) in graph.inputs()[inputs..].iter().zip(tangent_keys) {
-        parts.here[id] = Some(parts.linear.add_input(key.clone()));
+    let depends = depends_on(dense, &tangents);
+    let producers = dense.producers();
+    let derivatives = &dense.outputs()[outputs..];
+    let residuals = residuals_of(dense, &producers, &depends, derivatives);
+
+    let mut linear_keys: Vec<Op::InputKey> = Vec::with_capacity(residuals.len() + tangents.len());
+    linear_keys.extend((0..residuals.len()).map(|at| tangent_keys[0].residual_of(at)));
+    linear_keys.extend_from_slice(tangent_keys);
+    let mut linear = DenseGraph::new(linear_keys.len());
+    let mut here: Vec<Option<DenseId>> = vec![None; dense.value_count()];
+    let taken = residuals.iter().copied();
+    let taken = taken.chain(dense.inputs().skip(inputs));
+    for (value, input) in taken.zip(linear.inputs()) {
+        here[value.index()] = Some(input);
     }
-    for node in graph.operations() {
-        if parts.depends[node.outputs[0]] {
-            parts.copy(node)?;
+    // What does not depend on a tangent and is no residual is a constant, to be made again.
+    for node in dense.nodes() {
+        let is_constant = node.operands.is_empty();
+        if is_constant || node.results.indices().any(|value| depends[value]) {
+            let operands = node.operands.iter().map(|id| here[id.index()]);
+            let operands: Option<Vec<DenseId>> = operands.collect();
+            let operands = operands.expect("a residual is there from the start");
+            let results = linear.push(node.operation.clone(), &operands)?;
+            for (value, result) in node.results.indices().zip(results.iter()) {
+                here[value] = Some(result);
+            }
         }
     }
-    let derivatives = graph.outputs()[outputs..].iter();
-    let derivatives = derivatives.map(|&id| {
-        let local = parts.local(id)?;
-        Ok(parts.linear.global_key(local).clone())
-    });
-    let derivatives = derivatives.collect::<Result<Vec<_>, FunctionError>>()?;
-    let names = jvp.output_names[outputs..].iter().cloned();
-    let derivatives = derivatives.into_iter().zip(names).collect();
+    let outputs_here = derivatives.iter().map(|id| here[id.index()]);
+    let outputs_here: Option<Vec<DenseId>> = outputs_here.collect();
+    linear.set_outputs(outputs_here.expect("a residual is there from the start"));
 
-    let mut linear_inputs = parts.residual_keys;
-    linear_inputs.extend_from_slice(tangent_keys);
-    let residuals = parts.residuals.iter().enumerate();
-    let residuals = residuals.map(|(at, &id)| (graph.values()[id].key.clone(), format!("r{at}")));
-    let mut primal: Vec<_> = values
-        .into_iter()
-        .zip(jvp.output_names.iter().cloned())
-        .collect();
-    primal.truncate(outputs);
-    primal.extend(residuals);
+    let mut values = dense.outputs()[..outputs].to_vec();
+    values.extend_from_slice(&residuals);
+    let needed = dense.needed_for(&values);
+    let mut primal = DenseGraph::new(inputs);
+    // Nothing that is needed depends on a tangent: what stands for these does not matter.
+    let arguments = (0..keys.len()).map(|at| primal.input(at.min(inputs - 1)));
+    let arguments: Vec<DenseId> = arguments.collect();
+    let values = primal.inline(&needed, &arguments);
+    primal.set_outputs(values);
+    let mut names = jvp.output_names()[..outputs].to_vec();
+    names.extend((0..residuals.len()).map(|at| format!("r{at}")));
     Ok(Linearization {
-        primal: Function::close(vec![Arc::new(graph.clone())], primal_keys, primal, None)?,
-        linear: Function::close(
-            vec![Arc::new(parts.linear.build())],
-            &linear_inputs,
-            derivatives,
-            None,
-        )?,
+        primal: Function::new(primal, primal_keys.to_vec(), names.into()),
+        linear: Function::settle(&linear, linear_keys, &jvp.output_names()[outputs..], None)?,
     })
 }
 
-/// The linear part of a function, while it is copied out.
-struct Split<'a, Op: Primitive> {
-    graph: &'a Graph<Op>,
-    /// By local value: whether it depends on a tangent.
-    depends: Vec<bool>,
-    /// What residuals are named after.
-    name: &'a Op::InputKey,
-    linear: GraphBuilder<Op>,
-    /// By local value of `graph`: what it is in `linear`.
-    here: Vec<Option<LocalValueId>>,
-    /// Local values of `graph`.
-    residuals: Vec<LocalValueId>,
-    residual_keys: Vec<Op::InputKey>,
-}
-
-impl<Op: Primitive> Split<'_, Op> {
-    fn copy(&mut self, node: &OperationNode<Op>) -> Result<(), FunctionError> {
-        let operands = local_operands(node).map(|id| self.local(id).map(ValueRef::Local));
-        let operands = operands.collect::<Result<Vec<_>, _>>()?;
-        let operation = node.operation.clone();
-        let results = self
-            .linear
-            .try_add_operation(operation, operands, OperationRole::Primary)?;
-        for (&id, result) in node.outputs.iter().zip(results) {
-            self.here[id] = Some(result);
-        }
-        Ok(())
-    }
-
-    /// What a value is in the linear function; a residual, if it is not there yet. Constants are made
-    /// again.
-    fn local(&mut self, id: LocalValueId) -> Result<LocalValueId, FunctionError> {
-        if let Some(here) = self.here[id] {
-            return Ok(here);
-        }
-        let producer = self.graph.values()[id].producer;
-        let producer = producer.map(|(operation, _)| &self.graph.operations()[operation]);
-        if let Some(constant) = producer.filter(|node| node.inputs.is_empty()) {
-            self.copy(constant)?;
-        } else {
-            let key = self.name.residual_of(self.residuals.len());
-            self.here[id] = Some(self.linear.add_input(key.clone()));
-            self.residuals.push(id);
-            self.residual_keys.push(key);
-        }
-        Ok(self.here[id].expect("it was put there just now"))
-    }
+/// What the part of a function that depends on tangents needs of the rest, constants excepted, in the
+/// order of need.
+fn residuals_of<Op: GraphOperation>(
+    dense: &DenseGraph<Op>,
+    producers: &Producers,
+    depends: &[bool],
+    derivatives: &[DenseId],
+) -> Vec<DenseId> {
+    let mut met = vec![false; dense.value_count()];
+    let linear = dense.nodes().filter(|node| {
+        let mut results = node.results.indices();
+        results.any(|value| depends[value])
+    });
+    let operands = linear.flat_map(|node| node.operands);
+    let needed = operands.chain(derivatives).copied().filter(|value| {
+        let producer = producers.of(*value).map(|index| dense.node(index));
+        let is_constant = producer.is_some_and(|node| node.operands.is_empty());
+        !depends[value.index()] && !is_constant && !std::mem::replace(&mut met[value.index()], true)
+    });
+    needed.collect()
 }
 
 /// [`linear_graph`], if the function is zero wherever it does not depend on `wrt`.
@@ -340,7 +318,7 @@ fn linear_graph<Op: Primitive>(
     function: &Function<Op>,
     wrt: &[usize],
 ) -> Result<LinearizedGraph<Op>, FunctionError> {
-    let (graph, keys) = (&function.graph, function.input_keys());
+    let (graph, keys) = (function.as_graph(), function.input_keys());
     let primal = Arc::new(graph.clone());
     let mut builder = GraphBuilder::new();
     builder.set_shade(Shade::Linear);
@@ -412,14 +390,14 @@ fn check_zeros<Op: Primitive>(
         wrt: list_inputs(function, wrt),
         reason: format!(
             "output {} does not depend on them, and is not a zero",
-            function.output_names[at]
+            function.output_names()[at]
         ),
     };
     let outputs = function.output_keys();
     let mut builder = GraphBuilder::new();
     let mut compared = Vec::with_capacity(3 * absent.len());
     for &at in &absent {
-        let (output, name) = (&outputs[at], &function.output_names[at]);
+        let (output, name) = (&outputs[at], &function.output_names()[at]);
         let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
             Ok(zero) => zero,
             Err(FunctionError::NoZero { .. }) => return Err(not_zero(at)),
@@ -433,32 +411,38 @@ fn check_zeros<Op: Primitive>(
         let keys = keys.into_iter().chain([output.clone()]);
         compared.extend(keys.map(|key| (key, String::new())));
     }
-    let graphs = vec![Arc::new(function.graph.clone()), Arc::new(builder.build())];
+    let graphs = vec![
+        Arc::new(function.as_graph().clone()),
+        Arc::new(builder.build()),
+    ];
     let inputs = function.input_keys();
     let compared = Function::close(graphs, &inputs, compared, Some(Exactness::Exact))?;
-    let mut found = absent.iter().zip(compared.graph.outputs().chunks(3));
+    let mut found = absent.iter().zip(compared.as_dense().outputs().chunks(3));
     match found.find(|(_, values)| !values[1..].contains(&values[0])) {
         None => Ok(()),
         Some((&at, _)) => Err(not_zero(at)),
     }
 }
 
-/// By local value of a closed graph: whether it depends on some of the graph's inputs.
-pub(super) fn depends_on<Op: GraphOperation>(graph: &Graph<Op>, inputs: &[usize]) -> Vec<bool> {
-    let mut depends = vec![false; graph.values().len()];
+/// By value: whether it depends on some of the inputs.
+pub(super) fn depends_on<Op: GraphOperation>(
+    dense: &DenseGraph<Op>,
+    inputs: &[usize],
+) -> Vec<bool> {
+    let mut depends = vec![false; dense.value_count()];
     for &at in inputs {
-        depends[graph.inputs()[at]] = true;
+        depends[dense.input(at).index()] = true;
     }
-    for node in graph.operations() {
-        if local_operands(node).any(|id| depends[id]) {
-            node.outputs.iter().for_each(|&id| depends[id] = true);
+    for node in dense.nodes() {
+        if node.operands.iter().any(|id| depends[id.index()]) {
+            depends[node.results.indices()].fill(true);
         }
     }
     depends
 }
 
 /// The operands of an operation of a closed graph.
-pub(super) fn local_operands<Op: GraphOperation>(
+fn local_operands<Op: GraphOperation>(
     node: &OperationNode<Op>,
 ) -> impl Iterator<Item = LocalValueId> {
     node.inputs.iter().map(|operand| match operand {

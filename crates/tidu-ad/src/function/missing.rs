@@ -60,7 +60,7 @@ pub(super) fn survey<Op: Primitive>(
     let keys = function.input_keys();
     let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| keys[at].clone()).collect();
     let outputs = function.output_keys();
-    let view = resolve(vec![Arc::new(function.graph.clone())]);
+    let view = resolve(vec![Arc::new(function.as_graph().clone())]);
     let pass = free_pass(&view, &keys, outputs.len())?;
     let mut missing = Noted::default();
     let aliases = HashMap::new();

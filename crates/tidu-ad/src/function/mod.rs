@@ -3,6 +3,7 @@
 mod arrange;
 mod call;
 mod composite;
+mod derivation;
 mod derive;
 mod error;
 mod linear;
@@ -14,12 +15,12 @@ mod stage;
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, input_label, parse};
 use tidu_graph::{
-    Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph, ValueKey,
-    materialize_merge, merge, resolve, try_materialize_merge, try_simplify,
+    DenseGraph, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph,
+    ValueKey, merge, resolve, try_materialize_merge, try_simplify,
 };
 
 pub use composite::{Composite, Rules};
@@ -65,10 +66,17 @@ use crate::rules::{MissingRule, Primitive};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Function<Op: GraphOperation> {
-    /// Without parents and external operands; its inputs and outputs are the function's, in order,
-    /// and no two inputs have one key.
-    graph: Graph<Op>,
+    content: Arc<Content<Op>>,
+}
+
+struct Content<Op: GraphOperation> {
+    /// Equal work is done once in it, and no work is dead.
+    dense: DenseGraph<Op>,
+    /// No two are the same.
+    input_keys: Vec<Op::InputKey>,
     output_names: Arc<[String]>,
+    /// The same computation with keys, made when someone first looks at it.
+    graph: OnceLock<Graph<Op>>,
 }
 
 impl<Op: GraphOperation> Function<Op> {
@@ -125,39 +133,47 @@ impl<Op: GraphOperation> Function<Op> {
         outputs: Vec<(ValueKey<Op>, String)>,
     ) -> Result<Self, FunctionError> {
         let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
-        let flat = MaterializedGraph::from_keys(&keys)?;
-        Self::settle(&flat, inputs, names, None)
+        error::check_distinct::<Op>(inputs)?;
+        let dense = MaterializedGraph::from_keys(&keys)?.closed_over(inputs)?;
+        Self::settle(&dense, inputs.to_vec(), names, None)
     }
 
     /// Whether this is a clone of the other, or the other way round.
     pub fn is_clone_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.output_names, &other.output_names) && self.graph.is_clone_of(&other.graph)
+        Arc::ptr_eq(&self.content, &other.content)
+    }
+
+    /// The computation by positions. Its inputs and outputs are the function's, in order.
+    pub fn as_dense(&self) -> &DenseGraph<Op> {
+        &self.content.dense
     }
 
     /// The graph. Its inputs and outputs are the function's, in order.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the function when it is first asked for, by any of the function's clones; O(1) from
+    /// then on.
     pub fn as_graph(&self) -> &Graph<Op> {
-        &self.graph
+        let content = &*self.content;
+        let make = || content.dense.to_graph(&content.input_keys);
+        content.graph.get_or_init(make)
     }
 
     /// The keys of the inputs, in order.
     pub fn input_keys(&self) -> Vec<Op::InputKey> {
-        let inputs = self.graph.inputs().iter();
-        let keys = inputs.map(|&id| match &self.graph.values()[id].key {
-            ValueKey::Input(key) => key.clone(),
-            ValueKey::Derived { .. } => unreachable!("a graph input has an input key"),
-        });
-        keys.collect()
+        self.content.input_keys.clone()
     }
 
     /// The names of the inputs, in order, as they are printed.
     pub fn input_names(&self) -> Vec<String> {
-        let keys = self.input_keys();
-        keys.iter().map(input_label::<Op>).collect()
+        let keys = self.content.input_keys.iter();
+        keys.map(input_label::<Op>).collect()
     }
 
     /// The names of the outputs, in order.
     pub fn output_names(&self) -> &[String] {
-        &self.output_names
+        &self.content.output_names
     }
 
     /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.
@@ -169,38 +185,44 @@ impl<Op: GraphOperation> Function<Op> {
     ) -> Result<Self, FunctionError> {
         let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         let flat = try_materialize_merge(&resolve(graphs), &keys)?;
-        Self::settle(&flat, inputs, names, level)
+        error::check_distinct::<Op>(inputs)?;
+        Self::settle(&flat.closed_over(inputs)?, inputs.to_vec(), names, level)
     }
 
-    /// The one way by which a function comes about: equal work is merged whatever roles it had, so
-    /// that a function is a plain computation.
+    /// The one way by which a function comes about. No two of `input_keys` may be the same.
     fn settle(
-        flat: &MaterializedGraph<Op>,
-        inputs: &[Op::InputKey],
-        output_names: Vec<String>,
+        dense: &DenseGraph<Op>,
+        input_keys: Vec<Op::InputKey>,
+        output_names: impl Into<Arc<[String]>>,
         level: Option<Exactness>,
     ) -> Result<Self, FunctionError> {
-        error::check_distinct::<Op>(inputs)?;
         let settled = match level {
-            None => merge(flat),
-            Some(level) => try_simplify(flat, level)?,
+            None => merge(dense),
+            Some(level) => try_simplify(dense, level)?,
         };
-        Ok(Self {
-            graph: settled.to_graph(inputs)?,
-            output_names: output_names.into(),
-        })
+        Ok(Self::new(settled, input_keys, output_names.into()))
     }
 
-    fn flat(&self) -> MaterializedGraph<Op> {
-        let view = resolve(vec![Arc::new(self.graph.clone())]);
-        materialize_merge(&view, &self.output_keys())
+    fn new(
+        dense: DenseGraph<Op>,
+        input_keys: Vec<Op::InputKey>,
+        output_names: Arc<[String]>,
+    ) -> Self {
+        let content = Content {
+            dense,
+            input_keys,
+            output_names,
+            graph: OnceLock::new(),
+        };
+        Self {
+            content: Arc::new(content),
+        }
     }
 
     fn output_keys(&self) -> Vec<ValueKey<Op>> {
-        let outputs = self.graph.outputs().iter();
-        outputs
-            .map(|&id| self.graph.values()[id].key.clone())
-            .collect()
+        let graph = self.as_graph();
+        let outputs = graph.outputs().iter();
+        outputs.map(|&id| graph.values()[id].key.clone()).collect()
     }
 }
 
@@ -331,8 +353,7 @@ impl<Op: Primitive> Function<Op> {
 impl<Op: GraphOperation> Clone for Function<Op> {
     fn clone(&self) -> Self {
         Self {
-            graph: self.graph.clone(),
-            output_names: Arc::clone(&self.output_names),
+            content: Arc::clone(&self.content),
         }
     }
 }
@@ -340,9 +361,9 @@ impl<Op: GraphOperation> Clone for Function<Op> {
 impl<Op: GraphOperation> Debug for Function<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Function")
-            .field("inputs", &self.graph.inputs().len())
-            .field("outputs", &self.graph.outputs().len())
-            .field("operations", &self.graph.operations().len())
+            .field("inputs", &self.as_dense().input_count())
+            .field("outputs", &self.output_names().len())
+            .field("operations", &self.as_dense().operation_count())
             .finish()
     }
 }
@@ -350,12 +371,12 @@ impl<Op: GraphOperation> Debug for Function<Op> {
 /// The graph in the text form, under the header `function`, with the names of the outputs.
 impl<Op: GraphOperation> Display for Function<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs = self.graph.outputs().iter().zip(&*self.output_names);
+        let outputs = self.as_graph().outputs().iter().zip(self.output_names());
         let outputs = outputs.map(|(&value, name)| ListingOutput {
             value: Some(value),
             label: Some(name.clone()),
         });
-        let listing = Listing::new("function", &self.graph).with_outputs(outputs.collect());
+        let listing = Listing::new("function", self.as_graph()).with_outputs(outputs.collect());
         Display::fmt(&listing, f)
     }
 }
@@ -384,11 +405,12 @@ impl<Op: ParseNames> FromStr for Function<Op> {
         let keys = graph.outputs().iter();
         let outputs = keys.map(|&id| graph.values()[id].key.clone()).zip(names);
         let outputs = outputs.collect();
-        let inputs = Self {
-            graph: graph.clone(),
-            output_names: Arc::new([]),
-        };
-        let inputs = inputs.input_keys();
+        let inputs = graph.inputs().iter();
+        let inputs = inputs.filter_map(|&id| match &graph.values()[id].key {
+            ValueKey::Input(key) => Some(key.clone()),
+            ValueKey::Derived { .. } => None,
+        });
+        let inputs: Vec<Op::InputKey> = inputs.collect();
         Self::close(vec![Arc::new(graph)], &inputs, outputs, None)
             .map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
     }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tidu_graph::{
-    CompiledProgram, EvaluableGraphOperation, GraphError, GraphOperation, ValueKey, compile,
-};
+use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation};
 
 use super::select::positions_of;
 use super::{Function, FunctionError};
@@ -13,9 +11,6 @@ use super::{Function, FunctionError};
 #[derive(Clone, Debug)]
 pub struct FunctionProgram<Op: GraphOperation> {
     program: CompiledProgram<Op>,
-    /// By program input: its position among the function's inputs. The program does not take what
-    /// no output needs.
-    taken: Vec<usize>,
     input_names: Vec<String>,
     output_names: Arc<[String]>,
 }
@@ -27,20 +22,16 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// Linear in the function.
     pub fn compile(&self) -> FunctionProgram<Op> {
-        let flat = self.flat();
-        let keys = self.input_keys().into_iter().map(ValueKey::Input);
-        let position: std::collections::HashMap<ValueKey<Op>, usize> = keys.zip(0..).collect();
         FunctionProgram {
-            program: compile(&flat),
-            taken: flat.inputs.iter().map(|key| position[key]).collect(),
+            program: self.as_dense().compile(),
             input_names: self.input_names(),
-            output_names: Arc::clone(&self.output_names),
+            output_names: Arc::clone(&self.content.output_names),
         }
     }
 }
 
 impl<Op: GraphOperation> FunctionProgram<Op> {
-    /// The program below, which takes those inputs only that some output needs.
+    /// The program below.
     pub fn as_program(&self) -> &CompiledProgram<Op> {
         &self.program
     }
@@ -114,13 +105,6 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, FunctionError> {
-        if inputs.len() != self.input_names.len() {
-            return Err(FunctionError::Graph(GraphError::WrongInputCount {
-                expected: self.input_names.len(),
-                found: inputs.len(),
-            }));
-        }
-        let taken: Vec<&Op::Operand> = self.taken.iter().map(|&at| inputs[at]).collect();
-        Ok(self.program.try_eval(ctx, &taken)?)
+        Ok(self.program.try_eval(ctx, inputs)?)
     }
 }

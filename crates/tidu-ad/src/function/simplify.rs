@@ -1,5 +1,7 @@
 //! Functions in a simpler form.
 
+use std::sync::Arc;
+
 use tidu_graph::{AppliedRewrite, Exactness, GraphOperation, try_simplify_logged};
 
 use super::{Function, FunctionError};
@@ -34,8 +36,8 @@ impl<Op: GraphOperation> Function<Op> {
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
     pub fn simplify(&self, level: Exactness) -> Result<Self, FunctionError> {
-        let names = self.output_names.to_vec();
-        Self::settle(&self.flat(), &self.input_keys(), names, Some(level))
+        let names = Arc::clone(&self.content.output_names);
+        Self::settle(self.as_dense(), self.input_keys(), names, Some(level))
     }
 
     /// What [`simplify`](Self::simplify) does, step by step: to be read, or replayed on numbers.
@@ -44,7 +46,7 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// As there.
     pub fn rewrites(&self, level: Exactness) -> Result<Vec<AppliedRewrite<Op>>, FunctionError> {
-        let (_, applied) = try_simplify_logged(&self.flat(), level)?;
+        let (_, applied) = try_simplify_logged(self.as_dense(), &self.content.input_keys, level)?;
         Ok(applied)
     }
 }

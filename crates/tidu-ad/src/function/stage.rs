@@ -8,7 +8,7 @@ use tidu_graph::text::input_label;
 use tidu_graph::{Exactness, Graph, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
 
 use super::missing::{Mode, explain};
-use super::{Function, FunctionError, Wrt};
+use super::{Derive, Function, FunctionError, Wrt};
 use crate::linearize::{free_pass, try_linearize};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADKey, ADRuleKind, Primitive, PrimitiveBuilder, RuleScope};
@@ -58,7 +58,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         let inputs = function.input_keys();
         let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
         let outputs = function.output_keys();
-        let view = resolve(vec![Arc::new(function.graph.clone())]);
+        let view = resolve(vec![Arc::new(function.as_graph().clone())]);
         let pass = free_pass(&view, &keys, outputs.len())?;
         let linear = try_linearize(&view, &outputs, &keys, pass, ctx, &HashMap::new())
             .map_err(|error| explain(error, function, &wrt, mode, ctx))?;
@@ -87,7 +87,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
 
     /// The outputs of the function.
     pub fn primal(&self) -> Vec<(ValueKey<Op>, String)> {
-        let names = self.function.output_names.iter().cloned();
+        let names = self.function.output_names().iter().cloned();
         self.outputs.iter().cloned().zip(names).collect()
     }
 
@@ -177,7 +177,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
 
     /// The derivatives of the only output by `wrt`, in reverse mode.
     pub fn row(&mut self, seed: Unit) -> Result<Vec<Part<Op>>, FunctionError> {
-        let name = self.function.output_names[0].clone();
+        let name = self.function.output_names()[0].clone();
         let seed = self.unit(seed, &self.outputs[0].clone(), &name)?;
         self.cotangents(&[seed], "d")
     }
@@ -216,7 +216,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
     }
 
     fn tangent_parts(&self, values: impl Iterator<Item = Option<ValueKey<Op>>>) -> Vec<Part<Op>> {
-        let parts = values.zip(&self.outputs).zip(&*self.function.output_names);
+        let parts = values.zip(&self.outputs).zip(self.function.output_names());
         let parts = parts.map(|((value, like), name)| Part {
             value,
             like: like.clone(),
@@ -232,6 +232,87 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         name: &str,
     ) -> Result<LocalValueId, FunctionError> {
         emit_unit(unit, &mut self.glue, like, name, self.ctx)
+    }
+}
+
+/// Derivatives for operation sets whose rules have a context, which may know something of each value.
+impl<Op: Primitive> Derive<'_, Op> {
+    /// [`jvp`](Self::jvp)
+    pub(super) fn staged_jvp(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+        let (function, level) = (self.function, self.level);
+        let mut stage = Stage::linearize(function, wrt, Some(Mode::Forward), self.ctx)?;
+        let mut outputs = stage.primal();
+        outputs.extend(stage.fill(stage.tangents())?);
+        let mut inputs = function.input_keys();
+        inputs.extend(stage.tangent_keys());
+        stage
+            .close(&inputs, outputs, level)?
+            .without_tangents(level)
+    }
+
+    /// [`vjp`](Self::vjp)
+    pub(super) fn staged_vjp(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+        let (function, level) = (self.function, self.level);
+        let mut stage = Stage::linearize(function, wrt, Some(Mode::Reverse), self.ctx)?;
+        let mut inputs = function.input_keys();
+        inputs.extend(stage.seed_keys());
+        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
+        let mut outputs = stage.primal();
+        outputs.extend(stage.fill(cotangents)?);
+        stage.close(&inputs, outputs, level)
+    }
+
+    /// The derivatives of all outputs by these inputs, by rows, called by these names; the outputs
+    /// before them, if they are wanted. Rows are seeded with `seed`.
+    pub(super) fn staged_matrix(
+        &mut self,
+        mode: Mode,
+        columns: &[usize],
+        seed: Unit,
+        names: &[String],
+        with_value: bool,
+    ) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let rows = function.output_names().len();
+        let mut entries = vec![None; rows * columns.len()];
+        let mut graphs = vec![Arc::new(function.as_graph().clone())];
+        match mode {
+            Mode::Forward => {
+                for (j, &column) in columns.iter().enumerate() {
+                    let wrt = Wrt::At(vec![column]);
+                    let mut stage = Stage::linearize(function, &wrt, Some(mode), self.ctx)?;
+                    let column = stage.column()?;
+                    for (i, (entry, _)) in stage.fill(column)?.into_iter().enumerate() {
+                        entries[i * columns.len() + j] = Some(entry);
+                    }
+                    graphs.extend(stage.finish());
+                }
+            }
+            Mode::Reverse => {
+                let wrt = Wrt::At(columns.to_vec());
+                for i in 0..rows {
+                    let selected = match rows {
+                        1 => function.clone(),
+                        _ => function.select_at(&[i])?,
+                    };
+                    let mut stage = Stage::linearize(&selected, &wrt, Some(mode), self.ctx)?;
+                    let row = stage.row(seed)?;
+                    for (j, (entry, _)) in stage.fill(row)?.into_iter().enumerate() {
+                        entries[i * columns.len() + j] = Some(entry);
+                    }
+                    graphs.extend(stage.finish());
+                }
+            }
+        }
+        let mut outputs = Vec::with_capacity(rows + names.len());
+        if with_value {
+            let names = function.output_names().iter().cloned();
+            outputs.extend(function.output_keys().into_iter().zip(names));
+        }
+        let entries = entries.into_iter().flatten();
+        outputs.extend(entries.zip(names.iter().cloned()));
+        Function::close(graphs, &function.input_keys(), outputs, self.level)?
+            .without_tangents(self.level)
     }
 }
 

@@ -7,11 +7,9 @@ use std::fmt::{self, Debug};
 pub use terms::{Term, Terms};
 
 use crate::GraphOperation;
-#[cfg(doc)]
-use crate::OperationRole;
+use crate::dense::DenseGraph;
 use crate::error::GraphError;
 use crate::key::ValueKey;
-use crate::materialize::MaterializedGraph;
 
 /// How faithful a rewrite is to what was written, from the most to the least. Also how much of that a
 /// caller of [`try_simplify`] puts up with.
@@ -36,6 +34,9 @@ pub struct Rewrite<Op: GraphOperation> {
     pub equation: &'static str,
     /// How far it holds.
     pub exactness: Exactness,
+    /// Whether it only concerns operations that have a constant among their operands: it is not tried on
+    /// others.
+    pub needs_constant: bool,
     apply: Apply<Op>,
 }
 
@@ -76,23 +77,30 @@ impl<Op: GraphOperation> Rewrite<Op> {
         Self {
             equation,
             exactness,
+            needs_constant: false,
             apply,
         }
+    }
+
+    /// The same rule, for operations that have a constant among their operands only: to find that out
+    /// takes less time than to try it.
+    pub const fn for_constants(mut self) -> Self {
+        self.needs_constant = true;
+        self
     }
 }
 
 /// Does equal work once and drops what no output needs, and nothing else.
 ///
-/// Other than in [`materialize_merge`](crate::materialize_merge), work is equal whatever roles it plays
-/// and, for operations that [commute](GraphOperation::commutes), in either order of operands: the
-/// result is a plain computation, all of its operations [`Primary`](OperationRole::Primary).
+/// Work is equal in either order of operands for operations that
+/// [commute](GraphOperation::commutes). Operations stand in the order of
+/// [`DenseGraph::needed_for`].
 ///
 /// # Complexity
 ///
 /// Linear in the graph, with constant stack.
-pub fn merge<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> MaterializedGraph<Op> {
-    let mut terms = Terms::new(None);
-    match terms.rebuild(graph) {
+pub fn merge<Op: GraphOperation>(graph: &DenseGraph<Op>) -> DenseGraph<Op> {
+    match Terms::of(graph, None).rebuild(graph) {
         Ok(merged) => merged,
         Err(error) => unreachable!("without rules, no rule can go wrong: {error}"),
     }
@@ -103,8 +111,7 @@ pub fn merge<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> MaterializedG
 /// [folding](GraphOperation::fold) of operations on constants.
 ///
 /// One pass from the inputs to the outputs: the operands of an operation are simplified before it, and
-/// what a rule makes is simplified in turn, in 64 steps at most for each operation of `graph`. The
-/// keys of its outputs are new ones.
+/// what a rule makes is simplified in turn, in 64 steps at most for each operation of `graph`.
 ///
 /// # Errors
 ///
@@ -115,27 +122,31 @@ pub fn merge<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> MaterializedG
 ///
 /// Linear in the graph, with constant stack.
 pub fn try_simplify<Op: GraphOperation>(
-    graph: &MaterializedGraph<Op>,
+    graph: &DenseGraph<Op>,
     level: Exactness,
-) -> Result<MaterializedGraph<Op>, GraphError> {
-    Terms::new(Some(level)).rebuild(graph)
+) -> Result<DenseGraph<Op>, GraphError> {
+    Terms::of(graph, Some(level)).rebuild(graph)
 }
 
-/// [`try_simplify`], and what it did, in order.
+/// [`try_simplify`], and what it did, in order, told of inputs of these names.
 ///
 /// Every step can be replayed: evaluate `before` and `after` of each at the same operands.
 ///
 /// # Errors
 ///
 /// As there.
+///
+/// # Panics
+///
+/// If there is not one name an input.
 pub fn try_simplify_logged<Op: GraphOperation>(
-    graph: &MaterializedGraph<Op>,
+    graph: &DenseGraph<Op>,
+    inputs: &[Op::InputKey],
     level: Exactness,
-) -> Result<(MaterializedGraph<Op>, Vec<AppliedRewrite<Op>>), GraphError> {
-    let mut terms = Terms::new(Some(level)).logged();
+) -> Result<(DenseGraph<Op>, Vec<AppliedRewrite<Op>>), GraphError> {
+    let mut terms = Terms::of(graph, Some(level)).logged();
     let simplified = terms.rebuild(graph)?;
-    let log = terms.take_log()?;
-    Ok((simplified, log))
+    Ok((simplified, terms.take_log(inputs)))
 }
 
 impl<Op: GraphOperation> Copy for Rewrite<Op> {}

@@ -1,29 +1,27 @@
 //! The graph that a simplification makes: equal terms are one term, whatever they were before.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use super::{AppliedRewrite, Exactness};
+use super::{AppliedRewrite, Exactness, Rewrite};
+use crate::GraphOperation;
+use crate::dense::{
+    DenseGraph, DenseId, DenseRange, counted_outputs, extract, primary_key, to_u32,
+};
 use crate::error::{GraphError, describe_operation};
-use crate::key::{OperationKey, ValueKey, hash_one};
-use crate::materialize::{MaterializedGraph, MaterializedOperation, MaterializedValue};
-use crate::{GraphOperation, OperationRole};
+use crate::key::ValueKey;
 
 /// A value of a graph that is being simplified. Equal terms compute the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Term(u32);
+pub type Term = DenseId;
 
 /// The graph that a simplification makes, as rules see it: what a term is, and a way to make others.
 pub struct Terms<Op: GraphOperation> {
-    origins: Vec<Origin>,
-    /// By term: how many operands and outputs it is of what was made, and of what is still to come.
-    uses: Vec<u32>,
-    leaves: Vec<ValueKey<Op>>,
-    nodes: Vec<Node<Op>>,
-    operands: Vec<Term>,
-    index: HashTable<u32>,
+    graph: DenseGraph<Op>,
+    values: Vec<Value>,
+    index: Index,
     /// `None` to merge only.
     level: Option<Exactness>,
     /// What is left for the operation that is being simplified.
@@ -39,23 +37,6 @@ pub struct Terms<Op: GraphOperation> {
 /// The most steps that are made for one operation, so that rules which undo each other end.
 const STEPS: usize = 64;
 
-#[derive(Clone, Copy)]
-enum Origin {
-    /// An index into `leaves`.
-    Leaf(u32),
-    Output {
-        node: u32,
-        slot: u32,
-    },
-}
-
-struct Node<Op> {
-    operation: Op,
-    first_operand: u32,
-    operand_count: u32,
-    first_output: Term,
-}
-
 /// An [`AppliedRewrite`] before its keys are made.
 struct Step<Op> {
     equation: &'static str,
@@ -67,24 +48,56 @@ struct Step<Op> {
 }
 
 type Operands = SmallVec<[Term; 4]>;
-type Results = SmallVec<[Term; 2]>;
+
+/// What is known of a term.
+#[derive(Clone, Copy)]
+struct Value {
+    /// The operation that makes it, or `NONE`.
+    producer: u32,
+    /// How many operands and outputs it is of what was made, and of what is still to come.
+    uses: u32,
+    /// The operation that was last hung from it, or `NONE`. See [`Index`].
+    last: u32,
+    is_constant: bool,
+}
+
+/// What stands for the results of an operation.
+enum Results {
+    Range(DenseRange),
+    /// Constants, of an operation of several results.
+    Folded(SmallVec<[Term; 2]>),
+}
+
+/// Where the operations of a graph are, by what they apply to what.
+///
+/// Each hangs from the youngest of its operands: work that belongs together lies together in memory, and
+/// is found without a hash. Past a few, and where there are no operands, a table takes the rest, so that a
+/// look-up is O(1) however many operations share an operand.
+struct Index {
+    /// By operation: the one that was hung from the same term before it.
+    before: Vec<u32>,
+    rest: HashTable<u32>,
+}
+
+/// So many operations hang from a term.
+const HANGING: usize = 8;
+
+/// No operation.
+const NONE: u32 = u32::MAX;
 
 /// For rules.
 impl<Op: GraphOperation> Terms<Op> {
     /// The operation that a term is a result of, with its operands and the output slot; `None` for an
     /// input.
+    #[inline]
     pub fn definition(&self, term: Term) -> Option<(&Op, &[Term], usize)> {
-        match self.origins[term.0 as usize] {
-            Origin::Leaf(_) => None,
-            Origin::Output { node, slot } => {
-                let operands = self.operands_of(node);
-                Some((
-                    &self.nodes[node as usize].operation,
-                    operands,
-                    slot as usize,
-                ))
-            }
+        let producer = self.values[term.index()].producer;
+        if producer == NONE {
+            return None;
         }
+        let node = self.graph.node(producer as usize);
+        let slot = term.index() - node.results.indices().start;
+        Some((node.operation, node.operands, slot))
     }
 
     /// The operands of a term, if it is the first result of just this operation.
@@ -97,20 +110,21 @@ impl<Op: GraphOperation> Terms<Op> {
 
     /// The operation that yields a term from no operands, if there is one.
     pub fn constant(&self, term: Term) -> Option<&Op> {
-        match self.definition(term)? {
-            (operation, [], 0) if operation.output_count() == 1 => Some(operation),
-            _ => None,
+        if !self.is_constant(term) {
+            return None;
         }
+        self.definition(term).map(|(operation, _, _)| operation)
     }
 
     /// Whether nothing but the operation that is being simplified uses a term, as far as is known: it
     /// goes if that operation does without it. For rules that would make work shared by others
     /// twice.
     pub fn is_unshared(&self, term: Term) -> bool {
-        self.uses[term.0 as usize] == 0
+        self.values[term.index()].uses == 0
     }
 
     /// The first result of an operation, simplified.
+    #[allow(clippy::needless_pass_by_value, reason = "rules read better")]
     pub fn apply(&mut self, operation: Op, operands: &[Term]) -> Term {
         if operation.input_count() != operands.len() || operation.output_count() == 0 {
             self.fail(&operation, "a rule", || {
@@ -120,24 +134,38 @@ impl<Op: GraphOperation> Terms<Op> {
                     operation.input_count()
                 )
             });
-            // A term that nobody looks into: the pass ends with the error.
-            return self.push_origin(Origin::Leaf(u32::MAX));
+            return self.hole();
+        }
+        if let Err(error) = counted_outputs(&operation) {
+            self.error.get_or_insert(error);
+            return self.hole();
         }
         self.steps = self.steps.saturating_sub(1);
-        self.reduce(operation, operands)[0]
+        self.reduce(&operation, operands).get(0)
     }
 }
 
 /// For the pass.
 impl<Op: GraphOperation> Terms<Op> {
-    pub(super) fn new(level: Option<Exactness>) -> Self {
+    /// Nothing but inputs, with room for so many operations and operands.
+    pub(super) fn new(
+        inputs: usize,
+        operations: usize,
+        operands: usize,
+        level: Option<Exactness>,
+    ) -> Self {
+        let input = Value {
+            producer: NONE,
+            uses: 0,
+            last: NONE,
+            is_constant: false,
+        };
+        let mut values = Vec::with_capacity(inputs + operations);
+        values.resize(inputs, input);
         Self {
-            origins: Vec::new(),
-            uses: Vec::new(),
-            leaves: Vec::new(),
-            nodes: Vec::new(),
-            operands: Vec::new(),
-            index: HashTable::new(),
+            graph: DenseGraph::with_capacity(inputs, operations, operands),
+            values,
+            index: Index::new(operations),
             level,
             steps: 0,
             loosest: Exactness::Exact,
@@ -146,96 +174,119 @@ impl<Op: GraphOperation> Terms<Op> {
         }
     }
 
+    /// As a pass over `graph` begins.
+    pub(super) fn of(graph: &DenseGraph<Op>, level: Option<Exactness>) -> Self {
+        let (operations, operands) = (graph.operation_count(), graph.operand_count());
+        Self::new(graph.input_count(), operations, operands, level)
+    }
+
     pub(super) fn logged(mut self) -> Self {
         self.log = Some(Vec::new());
         self
     }
 
     /// Puts all of a graph in and takes out what its outputs need now.
-    pub(super) fn rebuild(
-        &mut self,
-        graph: &MaterializedGraph<Op>,
-    ) -> Result<MaterializedGraph<Op>, GraphError> {
+    pub(super) fn rebuild(&mut self, graph: &DenseGraph<Op>) -> Result<DenseGraph<Op>, GraphError> {
         let uses = count_uses(graph);
-        let mut term_of: Vec<Term> = vec![Term(0); graph.values.len()];
-        for (key, &value) in graph.inputs.iter().zip(&graph.input_values) {
-            term_of[value] = self.leaf(key.clone());
-            self.uses[term_of[value].0 as usize] = uses[value];
+        let mut term_of: Vec<Term> = Vec::with_capacity(graph.value_count());
+        term_of.extend(self.graph.inputs());
+        for (value, uses) in self.values.iter_mut().zip(&uses) {
+            value.uses = *uses;
         }
-        for node in &graph.operations {
-            let operands = node.inputs.iter().map(|&value| term_of[value]);
-            let operands: Operands = operands.collect();
-            operands
-                .iter()
-                .for_each(|operand| self.uses[operand.0 as usize] -= 1);
+        let mut operands: Vec<Term> = Vec::new();
+        for node in graph.nodes() {
+            operands.clear();
+            for value in node.operands {
+                let operand = term_of[value.index()];
+                self.values[operand.index()].uses -= 1;
+                operands.push(operand);
+            }
             self.steps = STEPS;
-            let results = self.reduce(node.operation.clone(), &operands);
+            let results = self.reduce(node.operation, &operands);
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
-            for (&value, result) in node.outputs.iter().zip(results) {
-                term_of[value] = result;
-                self.uses[result.0 as usize] += uses[value];
+            for (slot, value) in node.results.indices().enumerate() {
+                let result = results.get(slot);
+                term_of.push(result);
+                self.values[result.index()].uses += uses[value];
             }
         }
-        let outputs: Vec<Term> = graph.output_values.iter().map(|&v| term_of[v]).collect();
-        Extraction::new(self).run(&outputs)
+        drop(uses);
+        let outputs = graph.outputs().iter();
+        let outputs: Vec<Term> = outputs.map(|value| term_of[value.index()]).collect();
+        drop(term_of);
+        let values = &self.values;
+        let producer = |term: Term| values[term.index()].producer as usize;
+        Ok(extract(&self.graph, &outputs, producer))
     }
 
     /// What was done, with keys.
-    pub(super) fn take_log(&mut self) -> Result<Vec<AppliedRewrite<Op>>, GraphError> {
+    pub(super) fn take_log(&mut self, inputs: &[Op::InputKey]) -> Vec<AppliedRewrite<Op>> {
         let steps = self.log.take().unwrap_or_default();
-        let mut keys = Keys::new(self);
-        for node in 0..self.nodes.len() {
-            keys.make(self, node as u32)?;
-        }
+        let graph = self.graph.to_graph(inputs);
+        let key_of = |term: Term| graph.values()[term.index()].key.clone();
         let applied = steps.into_iter().map(|step| {
-            let before = keys.describe(self, &step.operation, &step.operands)?;
-            Ok(AppliedRewrite {
+            let operands = step.operands.iter().map(|&operand| key_of(operand));
+            AppliedRewrite {
                 equation: step.equation,
                 exactness: step.exactness,
                 before: ValueKey::Derived {
-                    operation: Arc::new(before),
+                    operation: Arc::new(primary_key(&step.operation, operands.collect())),
                     output_slot: step.slot as u8,
                 },
-                after: keys.of(self, step.after),
-            })
+                after: key_of(step.after),
+            }
         });
         applied.collect()
     }
 
-    fn leaf(&mut self, key: ValueKey<Op>) -> Term {
-        let leaf = to_u32(self.leaves.len());
-        self.leaves.push(key);
-        self.push_origin(Origin::Leaf(leaf))
+    /// A term that nobody looks into: the pass ends with an error.
+    fn hole(&mut self) -> Term {
+        let hole = self.graph.push_results(1);
+        self.add_values(NONE, hole, false);
+        hole.start()
     }
 
-    fn push_origin(&mut self, origin: Origin) -> Term {
-        let term = Term(to_u32(self.origins.len()));
-        self.origins.push(origin);
-        self.uses.push(0);
-        term
+    fn add_values(&mut self, producer: u32, values: DenseRange, is_constant: bool) {
+        for _ in values.indices() {
+            self.values.push(Value {
+                producer,
+                uses: 0,
+                last: NONE,
+                is_constant,
+            });
+        }
+    }
+
+    fn is_constant(&self, term: Term) -> bool {
+        self.values[term.index()].is_constant
     }
 
     /// The results of an operation, in the simplest form that its rules know.
-    fn reduce(&mut self, operation: Op, operands: &[Term]) -> Results {
+    fn reduce(&mut self, operation: &Op, operands: &[Term]) -> Results {
         if let Some(level) = self.level
             && self.steps > 0
         {
-            if let Some(folded) = self.fold(&operation, operands) {
+            let constants = operands
+                .iter()
+                .filter(|&&operand| self.is_constant(operand));
+            let constants = constants.count();
+            if constants > 0
+                && constants == operands.len()
+                && let Some(folded) = self.fold(operation, operands)
+            {
                 return folded;
             }
-            if let Some(term) = self.rewrite(&operation, operands, level) {
-                return Results::from_slice(&[term]);
+            let some_constant = constants > 0;
+            if let Some(term) = self.rewrite(operation, operands, level, some_constant) {
+                return Results::Range(DenseRange::of(term));
             }
         }
         self.intern(operation, operands)
     }
 
     fn fold(&mut self, operation: &Op, operands: &[Term]) -> Option<Results> {
-        if operands.is_empty() {
-            return None;
-        }
         let folded = {
             let constants = operands.iter().map(|&operand| self.constant(operand));
             let constants: SmallVec<[&Op; 4]> = constants.collect::<Option<_>>()?;
@@ -252,29 +303,33 @@ impl<Op: GraphOperation> Terms<Op> {
             });
             return None;
         }
-        let results = folded.into_iter();
-        let results: Results = results
-            .map(|constant| self.intern(constant, &[])[0])
+        let results = folded.iter();
+        let results: SmallVec<[Term; 2]> = results
+            .map(|constant| self.intern(constant, &[]).get(0))
             .collect();
         for (slot, &result) in results.iter().enumerate() {
-            self.note(
-                "folding",
-                Exactness::Exact,
-                operation,
-                operands,
-                (slot, result),
-            );
+            let result = (slot, result);
+            self.note("folding", Exactness::Exact, operation, operands, result);
         }
-        Some(results)
+        Some(Results::Folded(results))
     }
 
-    fn rewrite(&mut self, operation: &Op, operands: &[Term], level: Exactness) -> Option<Term> {
-        if operation.output_count() != 1 {
+    fn rewrite(
+        &mut self,
+        operation: &Op,
+        operands: &[Term],
+        level: Exactness,
+        some_constant: bool,
+    ) -> Option<Term> {
+        let rules = operation.rewrites();
+        if rules.is_empty() || operation.output_count() != 1 {
             return None;
         }
-        let rules = operation.rewrites().iter();
+        let concerns = |rule: &&Rewrite<Op>| {
+            rule.exactness <= level && (some_constant || !rule.needs_constant)
+        };
         let outer = self.loosest;
-        for rule in rules.filter(|rule| rule.exactness <= level) {
+        for rule in rules.iter().filter(concerns) {
             self.loosest = rule.exactness;
             if let Some(term) = (rule.apply)(self, operation, operands) {
                 self.steps = self.steps.saturating_sub(1);
@@ -289,76 +344,35 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     /// The results of just this operation, which is added if it is new.
-    fn intern(&mut self, operation: Op, operands: &[Term]) -> Results {
+    fn intern(&mut self, operation: &Op, operands: &[Term]) -> Results {
         let commutes = operands.len() == 2 && operation.commutes();
-        let hash = self.hash(&operation, operands, commutes);
-        let same = |&node: &u32| {
-            let known = self.operands_of(node);
-            self.nodes[node as usize].operation == operation
-                && (known == operands
-                    || (commutes && known == [operands[1], operands[0]].as_slice()))
-        };
-        if let Some(&node) = self.index.find(hash, same) {
-            let results = self.results(node);
-            if self.operands_of(node) != operands {
-                for (slot, &result) in results.iter().enumerate() {
-                    let result = (slot, result);
-                    self.note("exchange", Exactness::Exact, &operation, operands, result);
+        match self.find(operation, operands, commutes) {
+            Ok(known) => {
+                let known = self.graph.node(known as usize);
+                let (results, exchanged) = (known.results, known.operands != operands);
+                if exchanged && self.log.is_some() {
+                    for (slot, result) in results.iter().enumerate() {
+                        let result = (slot, result);
+                        self.note("exchange", Exactness::Exact, operation, operands, result);
+                    }
                 }
+                Results::Range(results)
             }
-            return results;
+            Err(place) => {
+                let node = self.graph.operation_count();
+                let count = operation.output_count();
+                let results = self
+                    .graph
+                    .push_unchecked(operation.clone(), operands, count);
+                let is_constant = operands.is_empty() && count == 1;
+                self.add_values(to_u32(node), results, is_constant);
+                for operand in operands {
+                    self.values[operand.index()].uses += 1;
+                }
+                self.put(node as u32, place);
+                Results::Range(results)
+            }
         }
-        self.push(hash, operation, operands)
-    }
-
-    fn push(&mut self, hash: u64, operation: Op, operands: &[Term]) -> Results {
-        let node = to_u32(self.nodes.len());
-        let first_output = Term(to_u32(self.origins.len()));
-        for slot in 0..operation.output_count() as u32 {
-            self.push_origin(Origin::Output { node, slot });
-        }
-        self.nodes.push(Node {
-            operation,
-            first_operand: to_u32(self.operands.len()),
-            operand_count: operands.len() as u32,
-            first_output,
-        });
-        self.operands.extend_from_slice(operands);
-        operands
-            .iter()
-            .for_each(|operand| self.uses[operand.0 as usize] += 1);
-        let mut index = std::mem::take(&mut self.index);
-        index.insert_unique(hash, node, |&node| {
-            let operation = &self.nodes[node as usize].operation;
-            let operands = self.operands_of(node);
-            self.hash(
-                operation,
-                operands,
-                operands.len() == 2 && operation.commutes(),
-            )
-        });
-        self.index = index;
-        self.results(node)
-    }
-
-    /// The same for both orders of operands, if the operation commutes.
-    fn hash(&self, operation: &Op, operands: &[Term], commutes: bool) -> u64 {
-        match operands {
-            [a, b] if commutes => hash_one(&(operation, [a.min(b), a.max(b)])),
-            _ => hash_one(&(operation, operands)),
-        }
-    }
-
-    fn results(&self, node: u32) -> Results {
-        let node = &self.nodes[node as usize];
-        let first = node.first_output.0;
-        let count = node.operation.output_count() as u32;
-        (first..first + count).map(Term).collect()
-    }
-
-    fn operands_of(&self, node: u32) -> &[Term] {
-        let node = &self.nodes[node as usize];
-        &self.operands[node.first_operand as usize..][..node.operand_count as usize]
     }
 
     fn note(
@@ -391,170 +405,97 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 }
 
+impl Results {
+    fn get(&self, slot: usize) -> Term {
+        match self {
+            Results::Range(range) => range.get(slot).expect("there is one term a result"),
+            Results::Folded(terms) => terms[slot],
+        }
+    }
+}
+
+/// Where an operation belongs that is not there yet.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It hangs from a term.
+    On(Term),
+    /// It is in the table, by this hash.
+    Table(u64),
+}
+
+impl Index {
+    fn new(operations: usize) -> Self {
+        Self {
+            before: Vec::with_capacity(operations),
+            rest: HashTable::new(),
+        }
+    }
+}
+
+/// For the index.
+impl<Op: GraphOperation> Terms<Op> {
+    /// The operation that applies this to that, or where to put it.
+    fn find(&self, operation: &Op, operands: &[Term], commutes: bool) -> Result<u32, Place> {
+        let same = |&node: &u32| {
+            let known = self.graph.node(node as usize);
+            (known.operands == operands
+                || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
+                && known.operation == operation
+        };
+        if let Some(&youngest) = operands.iter().max() {
+            let mut node = self.values[youngest.index()].last;
+            let mut hanging = 0;
+            while node != NONE {
+                if same(&node) {
+                    return Ok(node);
+                }
+                hanging += 1;
+                node = self.index.before[node as usize];
+            }
+            if hanging < HANGING {
+                return Err(Place::On(youngest));
+            }
+        }
+        let hash = hash(operation, operands, commutes);
+        let found = self.index.rest.find(hash, same);
+        found.copied().ok_or(Place::Table(hash))
+    }
+
+    fn put(&mut self, node: u32, place: Place) {
+        match place {
+            Place::On(term) => {
+                let last = &mut self.values[term.index()].last;
+                self.index.before.push(std::mem::replace(last, node));
+            }
+            Place::Table(hash_value) => {
+                self.index.before.push(NONE);
+                let graph = &self.graph;
+                self.index.rest.insert_unique(hash_value, node, |&node| {
+                    let node = graph.node(node as usize);
+                    let commutes = node.operands.len() == 2 && node.operation.commutes();
+                    hash(node.operation, node.operands, commutes)
+                });
+            }
+        }
+    }
+}
+
+/// The same for both orders of operands, if the operation commutes.
+fn hash<Op: GraphOperation>(operation: &Op, operands: &[Term], commutes: bool) -> u64 {
+    // The bits of a hash are all that a table needs; they decide nothing else.
+    let state = foldhash::fast::FixedState::default();
+    match operands {
+        [a, b] if commutes => state.hash_one((operation, a.min(b), a.max(b))),
+        _ => state.hash_one((operation, operands)),
+    }
+}
+
 /// By value: how many operands and outputs it is.
-fn count_uses<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Vec<u32> {
-    let mut uses = vec![0; graph.values.len()];
-    let operands = graph.operations.iter().flat_map(|node| &node.inputs);
-    for &value in operands.chain(&graph.output_values) {
-        uses[value] += 1;
+fn count_uses<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Vec<u32> {
+    let mut uses = vec![0; graph.value_count()];
+    let operands = graph.nodes().flat_map(|node| node.operands);
+    for value in operands.chain(graph.outputs()) {
+        uses[value.index()] += 1;
     }
     uses
-}
-
-/// The keys of terms, made once each.
-struct Keys<Op: GraphOperation> {
-    by_node: Vec<Option<Arc<OperationKey<Op>>>>,
-}
-
-impl<Op: GraphOperation> Keys<Op> {
-    fn new(terms: &Terms<Op>) -> Self {
-        Self {
-            by_node: vec![None; terms.nodes.len()],
-        }
-    }
-
-    /// The key of a term whose node has one.
-    fn of(&self, terms: &Terms<Op>, term: Term) -> ValueKey<Op> {
-        match terms.origins[term.0 as usize] {
-            Origin::Leaf(leaf) => terms.leaves[leaf as usize].clone(),
-            Origin::Output { node, slot } => {
-                let operation = self.by_node[node as usize].clone();
-                ValueKey::Derived {
-                    operation: operation.expect("operands are given keys first"),
-                    output_slot: slot as u8,
-                }
-            }
-        }
-    }
-
-    fn make(&mut self, terms: &Terms<Op>, node: u32) -> Result<Arc<OperationKey<Op>>, GraphError> {
-        let operation = &terms.nodes[node as usize].operation;
-        let key = Arc::new(self.describe(terms, operation, terms.operands_of(node))?);
-        self.by_node[node as usize] = Some(Arc::clone(&key));
-        Ok(key)
-    }
-
-    fn describe(
-        &self,
-        terms: &Terms<Op>,
-        operation: &Op,
-        operands: &[Term],
-    ) -> Result<OperationKey<Op>, GraphError> {
-        OperationKey::from_list(
-            operation.clone(),
-            operation.output_count(),
-            operands.iter().map(|&term| self.of(terms, term)).collect(),
-            OperationRole::Primary,
-        )
-    }
-}
-
-/// Takes out of the terms what outputs need.
-struct Extraction<'a, Op: GraphOperation> {
-    terms: &'a Terms<Op>,
-    keys: Keys<Op>,
-    /// By term: its index in the flat graph, once it is there.
-    flat_value: Vec<Option<usize>>,
-    graph: MaterializedGraph<Op>,
-}
-
-impl<'a, Op: GraphOperation> Extraction<'a, Op> {
-    fn new(terms: &'a Terms<Op>) -> Self {
-        Self {
-            terms,
-            keys: Keys::new(terms),
-            flat_value: vec![None; terms.origins.len()],
-            graph: MaterializedGraph {
-                values: Vec::new(),
-                operations: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                input_values: Vec::new(),
-                output_values: Vec::new(),
-            },
-        }
-    }
-
-    /// In the order of a walk in depth, as [`materialize_merge`](crate::materialize_merge) would.
-    fn run(mut self, outputs: &[Term]) -> Result<MaterializedGraph<Op>, GraphError> {
-        for &output in outputs {
-            self.visit(output)?;
-            self.graph.output_values.push(self.flat(output));
-            self.graph.outputs.push(self.keys.of(self.terms, output));
-        }
-        Ok(self.graph)
-    }
-
-    fn visit(&mut self, target: Term) -> Result<(), GraphError> {
-        let mut open: Vec<(u32, usize)> = Vec::new();
-        open.extend(self.enter(target));
-        while let Some((node, next_operand)) = open.last_mut() {
-            match self.terms.operands_of(*node).get(*next_operand) {
-                Some(&operand) => {
-                    *next_operand += 1;
-                    open.extend(self.enter(operand));
-                }
-                None => {
-                    let node = *node;
-                    self.push_operation(node)?;
-                    open.pop();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, term: Term) -> Option<(u32, usize)> {
-        if self.flat_value[term.0 as usize].is_some() {
-            return None;
-        }
-        match self.terms.origins[term.0 as usize] {
-            Origin::Output { node, .. } => Some((node, 0)),
-            Origin::Leaf(leaf) => {
-                let key = self.terms.leaves[leaf as usize].clone();
-                let value = self.push_value(term, key.clone(), None);
-                self.graph.input_values.push(value);
-                self.graph.inputs.push(key);
-                None
-            }
-        }
-    }
-
-    fn push_operation(&mut self, node: u32) -> Result<(), GraphError> {
-        let key = self.keys.make(self.terms, node)?;
-        let index = self.graph.operations.len();
-        let operands = self.terms.operands_of(node).iter();
-        let inputs = operands.map(|&operand| self.flat(operand)).collect();
-        let results = self.terms.results(node).into_iter().enumerate();
-        let outputs = results
-            .map(|(slot, term)| {
-                let value = self.keys.of(self.terms, term);
-                self.push_value(term, value, Some((index, slot)))
-            })
-            .collect();
-        let operation = MaterializedOperation::new(key, inputs, outputs);
-        self.graph.operations.push(operation);
-        Ok(())
-    }
-
-    fn push_value(
-        &mut self,
-        term: Term,
-        key: ValueKey<Op>,
-        producer: Option<(usize, usize)>,
-    ) -> usize {
-        let value = self.graph.values.len();
-        self.graph.values.push(MaterializedValue { key, producer });
-        self.flat_value[term.0 as usize] = Some(value);
-        value
-    }
-
-    fn flat(&self, term: Term) -> usize {
-        self.flat_value[term.0 as usize].expect("a walk in post-order meets operands first")
-    }
-}
-
-/// As many terms as do not fit do not fit into memory either.
-fn to_u32(index: usize) -> u32 {
-    u32::try_from(index).expect("a graph holds fewer than 2^32 terms")
 }

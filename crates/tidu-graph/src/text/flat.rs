@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use super::listing::application;
 use super::name::{input_name, operation_name};
+use crate::dense::DenseId;
 use crate::key::ValueKey;
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
@@ -13,29 +14,21 @@ use crate::{GraphOperation, OperationRole};
 impl<Op: GraphOperation> Display for MaterializedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "flat {{")?;
-        let mut inputs = self.input_values.iter().zip(&self.inputs).peekable();
-        let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: usize| {
-            while let Some((id, key)) = inputs.next_if(|(id, _)| **id < bound) {
-                let ValueKey::Input(key) = key else {
-                    unreachable!("an input has an input key");
-                };
-                writeln!(f, "    input %{id} = {}", input_name::<Op>(key))?;
-            }
-            Ok(())
-        };
-        let local = |id: &usize| format!("%{id}");
-        let mut next = 0;
-        for node in &self.operations {
-            next = node.outputs.first().copied().unwrap_or(next);
-            write_inputs_below(f, next)?;
+        for (id, key) in self.as_dense().inputs().zip(&self.inputs) {
+            let ValueKey::Input(key) = key else {
+                unreachable!("an input has an input key");
+            };
+            writeln!(f, "    input {id:?} = {}", input_name::<Op>(key))?;
+        }
+        let local = |id: DenseId| format!("{id:?}");
+        for node in self.operations() {
             let name = operation_name(&node.operation);
-            let results = node.outputs.iter().map(local);
-            let line = application(results, &name, &node.role, node.inputs.iter().map(local));
+            let (results, operands) = (node.outputs.iter(), node.inputs.iter().copied());
+            let line = application(results.map(local), &name, &node.role, operands.map(local));
             writeln!(f, "    {line}")?;
         }
-        write_inputs_below(f, self.values.len())?;
-        for id in &self.output_values {
-            writeln!(f, "    output %{id}")?;
+        for id in self.as_dense().outputs() {
+            writeln!(f, "    output {id:?}")?;
         }
         write!(f, "}}")
     }
@@ -53,7 +46,7 @@ impl<Op: GraphOperation> Display for CompiledProgram<Op> {
                 Some(slot) => format!("s{slot}"),
                 None => "_".to_owned(),
             });
-            let operands = self.operand_slots(instruction).iter();
+            let operands = self.operand_slots(instruction);
             let operands = operands.map(|slot| format!("s{slot}"));
             let line = application(results, &name, &OperationRole::Primary, operands);
             writeln!(f, "    {line}")?;

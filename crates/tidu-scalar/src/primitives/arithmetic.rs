@@ -30,7 +30,8 @@ pub(super) static ADD: Definition = Definition::new(
 const ADD_RULES: &[Rule] = &[
     Rule::exact("x + (-0) = x", |t, _, x| {
         either(t, x, |t, x, y| t.is(y, -0.0).then_some(x))
-    }),
+    })
+    .for_constants(),
     Rule::exact("x + (-y) = x - y", |t, _, x| {
         either(t, x, |t, x, y| {
             let [y] = t.operands(y, &Neg)?;
@@ -39,7 +40,8 @@ const ADD_RULES: &[Rule] = &[
     }),
     Rule::finite_only("x + 0 = x", |t, _, x| {
         either(t, x, |t, x, y| t.is_zero(y).then_some(x))
-    }),
+    })
+    .for_constants(),
     Rule::real_only("sin²x + cos²x = 1", |t, _, x| {
         either(t, x, |t, x, y| {
             let [sin, again] = t.operands(x, &Mul)?;
@@ -64,7 +66,8 @@ const ADD_RULES: &[Rule] = &[
                 t.apply(Add, &[shift, x])
             })
         })
-    }),
+    })
+    .for_constants(),
     Rule::real_only("(c + x) + y = c + (x + y)", |t, _, x| {
         either(t, x, |t, sum, y| {
             let (c, x) = t.shifted(sum)?;
@@ -89,18 +92,20 @@ pub(super) static SUB: Definition = Definition::new(
 .lowered(Opcode::Sub);
 
 const SUB_RULES: &[Rule] = &[
-    Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])),
+    Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])).for_constants(),
     Rule::exact("(-0) - x = -x", |t, _, x| {
         t.is(x[0], -0.0).then(|| t.apply(Neg, &[x[1]]))
-    }),
+    })
+    .for_constants(),
     Rule::exact("x - (-y) = x + y", |t, _, x| {
         let [y] = t.operands(x[1], &Neg)?;
         Some(t.apply(Add, &[x[0], y]))
     }),
-    Rule::finite_only("x - 0 = x", |t, _, x| t.is_zero(x[1]).then_some(x[0])),
+    Rule::finite_only("x - 0 = x", |t, _, x| t.is_zero(x[1]).then_some(x[0])).for_constants(),
     Rule::finite_only("0 - x = -x", |t, _, x| {
         t.is_zero(x[0]).then(|| t.apply(Neg, &[x[1]]))
-    }),
+    })
+    .for_constants(),
     Rule::finite_only("x - x = 0", |t, _, x| (x[0] == x[1]).then(|| t.number(0.0))),
     Rule::real_only("c·x - d·x = (c - d)·x", |t, _, x| {
         let ((c, x), (d, y)) = (t.multiple(x[0]), t.multiple(x[1]));
@@ -110,7 +115,8 @@ const SUB_RULES: &[Rule] = &[
         let shift = t.value(x[1])?;
         let shift = t.number(-shift);
         Some(t.apply(Add, &[shift, x[0]]))
-    }),
+    })
+    .for_constants(),
     Rule::real_only("x·y - x·z = x·(y - z)", |t, _, x| factor(t, Sub, x)),
 ];
 
@@ -165,17 +171,20 @@ pub(super) static MUL: Definition = Definition::new(
 const MUL_RULES: &[Rule] = &[
     Rule::exact("x·1 = x", |t, _, x| {
         either(t, x, |t, x, y| t.is(y, 1.0).then_some(x))
-    }),
+    })
+    .for_constants(),
     Rule::exact("x·(-1) = -x", |t, _, x| {
         either(t, x, |t, x, y| t.is(y, -1.0).then(|| t.apply(Neg, &[x])))
-    }),
+    })
+    .for_constants(),
     Rule::exact("(-x)·c = x·(-c)", |t, _, x| {
         either(t, x, |t, x, c| {
             let ([x], c) = (t.operands(x, &Neg)?, t.value(c)?);
             let c = t.number(-c);
             Some(t.apply(Mul, &[x, c]))
         })
-    }),
+    })
+    .for_constants(),
     Rule::exact("(-x)·y = -(x·y)", |t, _, x| {
         either(t, x, |t, x, y| {
             let [x] = t.operands(x, &Neg)?;
@@ -185,13 +194,15 @@ const MUL_RULES: &[Rule] = &[
     }),
     Rule::finite_only("x·0 = 0", |t, _, x| {
         either(t, x, |t, _, y| t.is_zero(y).then(|| t.number(0.0)))
-    }),
+    })
+    .for_constants(),
     Rule::real_only("c·(d·x) = (c·d)·x", |t, _, x| {
         either(t, x, |t, c, x| {
             let (c, (d, x)) = (t.value(c)?, t.scaled(x)?);
             keeps_digits(c, d).then(|| t.product(c * d, x))
         })
-    }),
+    })
+    .for_constants(),
     Rule::real_only("(c·x)·y = c·(x·y)", |t, _, x| {
         either(t, x, |t, x, y| {
             let (c, x) = t.scaled(x)?;
@@ -232,15 +243,17 @@ pub(super) static DIV: Definition = Definition::new(
 .lowered(Opcode::Div);
 
 const DIV_RULES: &[Rule] = &[
-    Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])),
+    Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])).for_constants(),
     Rule::exact("x / (-1) = -x", |t, _, x| {
         t.is(x[1], -1.0).then(|| t.apply(Neg, &[x[0]]))
-    }),
+    })
+    .for_constants(),
     Rule::exact("x / c = x·(1 / c), for a power of two", |t, _, x| {
         let inverse = t.value(x[1])?.recip();
         let exact = is_power_of_two(inverse) && is_power_of_two(inverse.recip());
         exact.then(|| t.product(inverse, x[0]))
-    }),
+    })
+    .for_constants(),
     Rule::exact("(-x) / y = -(x / y)", |t, _, x| {
         let [numerator] = t.operands(x[0], &Neg)?;
         let quotient = t.apply(Div, &[numerator, x[1]]);
@@ -253,12 +266,14 @@ const DIV_RULES: &[Rule] = &[
     }),
     Rule::finite_only("0 / x = 0", |t, _, x| {
         t.is_zero(x[0]).then(|| t.number(0.0))
-    }),
+    })
+    .for_constants(),
     Rule::finite_only("x / x = 1", |t, _, x| (x[0] == x[1]).then(|| t.number(1.0))),
     Rule::real_only("x / c = (1 / c)·x", |t, _, x| {
         let inverse = t.value(x[1])?.recip();
         inverse.is_normal().then(|| t.product(inverse, x[0]))
-    }),
+    })
+    .for_constants(),
     Rule::real_only("(c·x) / y = c·(x / y)", |t, _, x| {
         let (c, numerator) = t.scaled(x[0])?;
         let quotient = t.apply(Div, &[numerator, x[1]]);

@@ -98,7 +98,7 @@ fn gradient_is_printed() {
         input %0 = x
         input %1 = y
         %2 = exp %1
-        %3 = mul %2, %0
+        %3 = mul %0, %2
         output %2 -> d.x
         output %3 -> d.y
     }
@@ -152,7 +152,7 @@ fn hessian_is_printed() {
         input %1 = y
         %2 = const 0.0
         %3 = exp %1
-        %4 = mul %3, %0
+        %4 = mul %0, %3
         output %2 -> d.d.x.x
         output %3 -> d.d.x.y
         output %3 -> d.d.y.x

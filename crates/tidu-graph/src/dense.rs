@@ -1,0 +1,512 @@
+//! A closed computation by positions: what remains of a graph once nothing refers to it by key.
+
+use std::fmt::{self, Debug};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{GraphError, describe_operation};
+use crate::graph::{Content, Graph, OperationNode, ValueNode, ValueRef};
+use crate::key::{OperationKey, ValueKey};
+use crate::picture::Shade;
+use crate::{GraphOperation, MAX_OUTPUTS, OperationRole, ShortList};
+
+/// The index of a value in a [`DenseGraph`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DenseId(u32);
+
+/// A closed computation by positions: operations in topological order, on numbered values.
+///
+/// The first values are the inputs, which have no names here; the others are the results of the
+/// operations, one operation after the other. There are no keys and no roles, and nothing is
+/// allocated for an operation by itself, so that a pass goes over plain vectors: an operation costs
+/// its own size, eight bytes, and four bytes an operand.
+///
+/// # Example
+///
+/// ```
+/// use tidu_graph::DenseGraph;
+/// use tidu_scalar::ScalarOp;
+///
+/// // sin(x)·y
+/// let mut graph = DenseGraph::new(2);
+/// let [x, y] = [graph.input(0), graph.input(1)];
+/// let sin = graph.push(ScalarOp::Sin, &[x])?.start();
+/// let product = graph.push(ScalarOp::Mul, &[sin, y])?.start();
+/// graph.set_outputs(vec![product]);
+/// assert_eq!(graph.operation_count(), 2);
+/// # Ok::<(), tidu_graph::GraphError>(())
+/// ```
+#[derive(Clone)]
+pub struct DenseGraph<Op: GraphOperation> {
+    inputs: u32,
+    values: u32,
+    nodes: Vec<Node<Op>>,
+    operands: Vec<DenseId>,
+    outputs: Vec<DenseId>,
+}
+
+#[derive(Clone)]
+struct Node<Op> {
+    operation: Op,
+    first_operand: u32,
+    first_result: u32,
+}
+
+/// The results of an operation: values that follow one another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DenseRange {
+    first: u32,
+    end: u32,
+}
+
+/// An operation of a [`DenseGraph`].
+#[derive(Debug)]
+pub struct DenseNode<'a, Op: GraphOperation> {
+    /// What is computed.
+    pub operation: &'a Op,
+    /// What it is applied to.
+    pub operands: &'a [DenseId],
+    /// What it makes, by output slot.
+    pub results: DenseRange,
+}
+
+impl<Op: GraphOperation> Copy for DenseNode<'_, Op> {}
+
+impl<Op: GraphOperation> Clone for DenseNode<'_, Op> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl DenseId {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(to_u32(index))
+    }
+
+    /// The position, to index vectors with.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl DenseRange {
+    /// A single value.
+    pub(crate) fn of(value: DenseId) -> Self {
+        Self {
+            first: value.0,
+            end: value.0 + 1,
+        }
+    }
+
+    /// The first of the values.
+    ///
+    /// # Panics
+    ///
+    /// For the results of an operation that has none.
+    pub fn start(self) -> DenseId {
+        assert!(self.first < self.end, "the operation has no results");
+        DenseId(self.first)
+    }
+
+    /// How many there are.
+    #[allow(clippy::len_without_is_empty, reason = "this is no collection")]
+    pub fn len(self) -> usize {
+        (self.end - self.first) as usize
+    }
+
+    /// The value of an output slot, if there is such a slot.
+    pub fn get(self, slot: usize) -> Option<DenseId> {
+        (slot < self.len()).then(|| DenseId(self.first + slot as u32))
+    }
+
+    /// All of them, by output slot.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = DenseId> + DoubleEndedIterator {
+        (self.first..self.end).map(DenseId)
+    }
+
+    /// Their positions, to index vectors with.
+    pub fn indices(self) -> Range<usize> {
+        self.first as usize..self.end as usize
+    }
+}
+
+impl<Op: GraphOperation> DenseGraph<Op> {
+    /// A graph of so many inputs, to add to.
+    pub fn new(inputs: usize) -> Self {
+        Self::with_capacity(inputs, 0, 0)
+    }
+
+    /// [`new`](Self::new), with room for so many operations and operands.
+    pub fn with_capacity(inputs: usize, operations: usize, operands: usize) -> Self {
+        Self {
+            inputs: to_u32(inputs),
+            values: to_u32(inputs),
+            nodes: Vec::with_capacity(operations),
+            operands: Vec::with_capacity(operands),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Adds an operation and returns its results.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::WrongArity`], [`GraphError::UnknownLocal`], [`GraphError::TooManyOutputs`].
+    pub fn push(&mut self, operation: Op, operands: &[DenseId]) -> Result<DenseRange, GraphError> {
+        if operation.input_count() != operands.len() {
+            return Err(GraphError::WrongArity {
+                operation: describe_operation(&operation),
+                expected: operation.input_count(),
+                found: operands.len(),
+            });
+        }
+        if let Some(operand) = operands.iter().position(|id| id.0 >= self.values) {
+            return Err(GraphError::UnknownLocal {
+                operation: describe_operation(&operation),
+                operand,
+                id: operands[operand].index(),
+                available: self.value_count(),
+            });
+        }
+        let results = counted_outputs(&operation)?;
+        Ok(self.push_unchecked(operation, operands, results))
+    }
+
+    /// [`push`](Self::push), of an operation that came from a graph already.
+    pub(crate) fn push_unchecked(
+        &mut self,
+        operation: Op,
+        operands: &[DenseId],
+        results: usize,
+    ) -> DenseRange {
+        self.nodes.push(Node {
+            operation,
+            first_operand: to_u32(self.operands.len()),
+            first_result: self.values,
+        });
+        self.operands.extend_from_slice(operands);
+        self.push_results(results)
+    }
+
+    /// Numbers values.
+    pub(crate) fn push_results(&mut self, count: usize) -> DenseRange {
+        let first = self.values;
+        self.values = to_u32(first as usize + count);
+        DenseRange {
+            first,
+            end: self.values,
+        }
+    }
+
+    /// Says which values are the outputs, in order.
+    ///
+    /// # Panics
+    ///
+    /// For a value that the graph does not have.
+    #[track_caller]
+    pub fn set_outputs(&mut self, outputs: Vec<DenseId>) {
+        let known = outputs.iter().all(|id| id.0 < self.values);
+        assert!(known, "an output is a value of the graph");
+        self.outputs = outputs;
+    }
+
+    /// An input, by position.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not so many.
+    #[track_caller]
+    pub fn input(&self, position: usize) -> DenseId {
+        assert!(
+            position < self.input_count(),
+            "a graph of {} inputs has none at position {position}",
+            self.inputs
+        );
+        DenseId(position as u32)
+    }
+
+    /// All inputs, in order.
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = DenseId> + use<Op> {
+        (0..self.inputs).map(DenseId)
+    }
+
+    /// The outputs, in order.
+    pub fn outputs(&self) -> &[DenseId] {
+        &self.outputs
+    }
+
+    /// How many inputs there are.
+    pub fn input_count(&self) -> usize {
+        self.inputs as usize
+    }
+
+    /// How many values there are, inputs included.
+    pub fn value_count(&self) -> usize {
+        self.values as usize
+    }
+
+    /// How many operations there are.
+    pub fn operation_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many operands all operations have together.
+    pub fn operand_count(&self) -> usize {
+        self.operands.len()
+    }
+
+    /// An operation, by position.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not so many.
+    pub fn node(&self, index: usize) -> DenseNode<'_, Op> {
+        let node = &self.nodes[index];
+        let (end, last) = match self.nodes.get(index + 1) {
+            Some(next) => (next.first_operand as usize, next.first_result),
+            None => (self.operands.len(), self.values),
+        };
+        DenseNode {
+            operation: &node.operation,
+            operands: &self.operands[node.first_operand as usize..end],
+            results: DenseRange {
+                first: node.first_result,
+                end: last,
+            },
+        }
+    }
+
+    /// All operations, each after those that it uses.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = DenseNode<'_, Op>> + DoubleEndedIterator {
+        (0..self.nodes.len()).map(|index| self.node(index))
+    }
+
+    /// By value: the operation that makes it; `None` for an input.
+    pub fn producers(&self) -> Producers {
+        let mut by_value = Vec::with_capacity(self.value_count());
+        by_value.resize(self.input_count(), Producers::NONE);
+        for (index, node) in self.nodes().enumerate() {
+            by_value.resize(node.results.end as usize, index as u32);
+        }
+        Producers { by_value }
+    }
+
+    /// What `outputs` need, and nothing else, as a graph of the same inputs.
+    ///
+    /// Operations stand in the order of a walk in depth from the first output to the last, operands from
+    /// left to right.
+    ///
+    /// # Panics
+    ///
+    /// For an output that is no value of the graph.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph, with constant stack.
+    pub fn needed_for(&self, outputs: &[DenseId]) -> Self {
+        let producers = self.producers();
+        let producer = |value| producers.of(value).expect("an input needs nothing");
+        extract(self, outputs, producer)
+    }
+
+    /// Adds another graph's operations, applied to these values, and returns what its outputs are here.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one argument an input.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the other graph.
+    pub fn inline(&mut self, other: &Self, arguments: &[DenseId]) -> Vec<DenseId> {
+        let mut here = Vec::with_capacity(other.value_count());
+        here.extend_from_slice(arguments);
+        self.inline_into(other, &mut here);
+        other.outputs.iter().map(|id| here[id.index()]).collect()
+    }
+
+    /// [`inline`](Self::inline), without an allocation: `here` holds the arguments, and by value of the
+    /// other graph what it is in this one in the end.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one argument an input.
+    pub fn inline_into(&mut self, other: &Self, here: &mut Vec<DenseId>) {
+        assert_eq!(here.len(), other.input_count(), "one argument an input");
+        for node in other.nodes() {
+            let results = self.push_mapped(node, here);
+            here.extend(results.iter());
+        }
+    }
+
+    /// The same as a closed [`Graph`] with inputs of these names and operations that are all
+    /// [`Primary`](OperationRole::Primary).
+    ///
+    /// # Panics
+    ///
+    /// If there is not one name an input.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Graph<Op> {
+        assert_eq!(inputs.len(), self.input_count(), "one name an input");
+        let mut content = Content {
+            values: Vec::with_capacity(self.value_count()),
+            operations: Vec::with_capacity(self.operation_count()),
+            inputs: (0..inputs.len()).collect(),
+            outputs: self.outputs.iter().map(|id| id.index()).collect(),
+            parents: Vec::new(),
+            shade: Shade::Primal,
+        };
+        content.values.extend(inputs.iter().map(|key| ValueNode {
+            key: ValueKey::Input(key.clone()),
+            producer: None,
+        }));
+        for (index, node) in self.nodes().enumerate() {
+            let operands = node.operands.iter();
+            let keys = operands.map(|id| content.values[id.index()].key.clone());
+            let key = Arc::new(primary_key(node.operation, keys.collect()));
+            let results = 0..node.results.len();
+            content.values.extend(results.map(|slot| ValueNode {
+                key: ValueKey::Derived {
+                    operation: Arc::clone(&key),
+                    output_slot: slot as u8,
+                },
+                producer: Some((index, slot)),
+            }));
+            let operands = node.operands.iter().map(|id| ValueRef::Local(id.index()));
+            content.operations.push(OperationNode::new(
+                key,
+                operands.collect(),
+                node.results.indices().collect(),
+            ));
+        }
+        Graph::new(content)
+    }
+
+    /// Adds an operation of another graph, whose values are `here` in this one.
+    fn push_mapped(&mut self, node: DenseNode<'_, Op>, here: &[DenseId]) -> DenseRange {
+        self.nodes.push(Node {
+            operation: node.operation.clone(),
+            first_operand: to_u32(self.operands.len()),
+            first_result: self.values,
+        });
+        let operands = node.operands.iter().map(|operand| here[operand.index()]);
+        self.operands.extend(operands);
+        self.push_results(node.results.len())
+    }
+}
+
+/// How many results an operation has, if that is not too many.
+pub(crate) fn counted_outputs<Op: GraphOperation>(operation: &Op) -> Result<usize, GraphError> {
+    match operation.output_count() {
+        found if found > MAX_OUTPUTS => Err(GraphError::TooManyOutputs {
+            operation: describe_operation(operation),
+            found,
+            limit: MAX_OUTPUTS,
+        }),
+        found => Ok(found),
+    }
+}
+
+/// The key of an operation of a dense graph, whose arity was checked when it came in.
+pub(crate) fn primary_key<Op: GraphOperation>(
+    operation: &Op,
+    operands: ShortList<ValueKey<Op>>,
+) -> OperationKey<Op> {
+    let outputs = operation.output_count();
+    OperationKey::from_list(operation.clone(), outputs, operands, OperationRole::Primary)
+        .expect("a dense graph holds well-formed operations only")
+}
+
+/// By value of a dense graph: which operation makes it.
+pub struct Producers {
+    by_value: Vec<u32>,
+}
+
+impl Producers {
+    const NONE: u32 = u32::MAX;
+
+    /// The position of the operation that makes a value; `None` for an input.
+    #[inline]
+    pub fn of(&self, value: DenseId) -> Option<usize> {
+        let producer = self.by_value[value.index()];
+        (producer != Self::NONE).then_some(producer as usize)
+    }
+}
+
+/// What `outputs` need of a graph, given which operation makes a value that is no input.
+pub(crate) fn extract<Op: GraphOperation>(
+    from: &DenseGraph<Op>,
+    outputs: &[DenseId],
+    producer: impl Fn(DenseId) -> usize,
+) -> DenseGraph<Op> {
+    let (operations, operands) = (from.operation_count(), from.operand_count());
+    let mut graph = DenseGraph::with_capacity(from.input_count(), operations, operands);
+    // By value: what it is in the new graph, once it is there.
+    let mut here = vec![ABSENT; from.value_count()];
+    for input in from.inputs() {
+        here[input.index()] = input;
+    }
+    // The stack of a walk in depth: operations, and how many of their operands have been seen to.
+    let mut open: Vec<(u32, u32)> = Vec::new();
+    for &output in outputs {
+        if here[output.index()] == ABSENT {
+            open.push((producer(output) as u32, 0));
+        }
+        'walk: while let Some((operation, seen)) = open.last_mut() {
+            let node = from.node(*operation as usize);
+            for (at, operand) in node.operands.iter().enumerate().skip(*seen as usize) {
+                if here[operand.index()] == ABSENT {
+                    *seen = at as u32 + 1;
+                    open.push((producer(*operand) as u32, 0));
+                    continue 'walk;
+                }
+            }
+            let results = graph.push_mapped(node, &here);
+            for (from, to) in node.results.indices().zip(results.iter()) {
+                here[from] = to;
+            }
+            open.pop();
+        }
+    }
+    graph.outputs = outputs.iter().map(|id| here[id.index()]).collect();
+    graph.nodes.shrink_to_fit();
+    graph.operands.shrink_to_fit();
+    graph
+}
+
+/// No value of a graph.
+const ABSENT: DenseId = DenseId(u32::MAX);
+
+/// As in print: `%3`.
+impl Debug for DenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// As a list.
+impl Debug for DenseRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Sizes only.
+impl<Op: GraphOperation> Debug for DenseGraph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DenseGraph")
+            .field("values", &self.value_count())
+            .field("operations", &self.operation_count())
+            .field("inputs", &self.input_count())
+            .field("outputs", &self.outputs.len())
+            .finish()
+    }
+}
+
+/// As many values as do not fit do not fit into memory either.
+pub(crate) fn to_u32(index: usize) -> u32 {
+    u32::try_from(index).expect("a graph holds fewer than 2^32 values and operands")
+}
