@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidu_graph::{Graph, LocalValueId, ValueRef};
+use tidu_graph::DenseGraph;
 
 use super::ProgramError;
 use super::fuse::fuse;
@@ -27,35 +27,34 @@ const NOTHING: u32 = 0;
 /// An instruction that is gone.
 pub(super) const GONE: Opcode = Opcode::Copy;
 
-/// Lowers a closed graph; `None` if a composite stands in it, which must be expanded first.
-pub(super) fn lower(graph: &Graph<ScalarOp>, fused: bool) -> Result<Option<Lowered>, ProgramError> {
+/// Lowers a graph; `None` if a composite stands in it, which must be expanded first.
+pub(super) fn lower(
+    graph: &DenseGraph<ScalarOp>,
+    fused: bool,
+) -> Result<Option<Lowered>, ProgramError> {
     let mut pass = Lowering::new(graph)?;
-    for node in graph.operations() {
+    for node in graph.nodes() {
         let mut operands = [NOTHING; 4];
-        for (operand, input) in operands.iter_mut().zip(node.inputs.iter()) {
-            let ValueRef::Local(id) = input else {
-                unreachable!("a closed graph has no external operands");
-            };
-            *operand = pass.value[*id];
+        for (operand, id) in operands.iter_mut().zip(node.operands) {
+            *operand = pass.value[id.index()];
         }
-        if !pass.operation(&node.operation, operands, &node.outputs) {
+        if !pass.operation(node.operation, operands) {
             return Ok(None);
         }
     }
     let outputs = graph.outputs().iter();
-    pass.lowered.outputs = outputs.map(|&id| pass.value[id]).collect();
+    pass.lowered.outputs = outputs.map(|id| pass.value[id.index()]).collect();
     let mut lowered = pass.lowered;
     fuse(&mut lowered, fused);
     Ok(Some(lowered))
 }
 
 struct Lowering {
-    /// By local id: its value.
+    /// By value of the graph, as far as it was read.
     value: Vec<u32>,
     /// By the bits of a constant: its value.
     constant: HashMap<u64, u32>,
-    /// By value: the instruction that is its sine or cosine, and after it where it is in the list;
-    /// empty until there is one.
+    /// By value: the instruction that is its sine or cosine, as far as there are any.
     angle: Vec<u32>,
     lowered: Lowered,
 }
@@ -63,23 +62,21 @@ struct Lowering {
 const NO_INSTRUCTION: u32 = u32::MAX;
 
 impl Lowering {
-    fn new(graph: &Graph<ScalarOp>) -> Result<Self, ProgramError> {
+    fn new(graph: &DenseGraph<ScalarOp>) -> Result<Self, ProgramError> {
         // A number that an operation holds may become a value of its own.
-        let most = graph.values().len() + graph.operations().len();
+        let most = graph.value_count() + graph.operation_count();
         if u32::try_from(most).is_err() {
             return Err(ProgramError::TooLarge { values: most });
         }
-        let inputs = graph.inputs().len();
-        let mut value = vec![NOTHING; graph.values().len()];
-        for (number, &id) in (0..).zip(graph.inputs()) {
-            value[id] = number;
-        }
+        let inputs = graph.input_count();
+        let mut value = Vec::with_capacity(graph.value_count());
+        value.extend(0..inputs as u32);
         Ok(Self {
             value,
             constant: HashMap::new(),
             angle: Vec::new(),
             lowered: Lowered {
-                instructions: Vec::with_capacity(graph.operations().len()),
+                instructions: Vec::with_capacity(graph.operation_count()),
                 inputs,
                 constants: Vec::new(),
                 outputs: Vec::new(),
@@ -90,63 +87,59 @@ impl Lowering {
     }
 
     /// `false` for a composite.
-    fn operation(&mut self, op: &ScalarOp, operands: [u32; 4], results: &[LocalValueId]) -> bool {
+    fn operation(&mut self, op: &ScalarOp, operands: [u32; 4]) -> bool {
         let Meaning::Defined(definition) = op.meaning() else {
             return false;
         };
-        let first = results[0];
         match (definition.opcode, definition.eval) {
-            (Some(Opcode::Copy), _) => self.value[first] = operands[0],
+            (Some(Opcode::Copy), _) => self.value.push(operands[0]),
             (Some(opcode @ (Opcode::Sin | Opcode::Cos)), _) => {
-                self.value[first] = self.angle(opcode, operands);
+                let value = self.angle(opcode, operands);
+                self.value.push(value);
             }
-            (Some(opcode), _) => self.define(opcode, operands, results),
-            (None, Eval::Constant) => self.value[first] = self.constant(op.number()),
+            (Some(opcode), _) => self.define(opcode, operands),
+            (None, Eval::Constant) => {
+                let value = self.constant(op.number());
+                self.value.push(value);
+            }
             (None, Eval::Unary(f)) => {
                 let position = self.lowered.functions.unary.position(definition.name, f);
-                self.call(Opcode::CallUnary, operands, FUNCTION, position, results);
+                self.call(Opcode::CallUnary, operands, FUNCTION, position);
             }
             (None, Eval::Numbered(f)) => {
                 let number = self.constant(op.number());
                 let operands = [number, operands[0], NOTHING, NOTHING];
                 let position = self.lowered.functions.binary.position(definition.name, f);
-                self.call(Opcode::CallBinary, operands, FUNCTION, position, results);
+                self.call(Opcode::CallBinary, operands, FUNCTION, position);
             }
             (None, Eval::Binary(f)) => {
                 let position = self.lowered.functions.binary.position(definition.name, f);
-                self.call(Opcode::CallBinary, operands, FUNCTION, position, results);
+                self.call(Opcode::CallBinary, operands, FUNCTION, position);
             }
             (None, Eval::Ternary(f)) => {
                 let position = self.lowered.functions.ternary.position(definition.name, f);
                 let at = TERNARY_FUNCTION;
-                self.call(Opcode::CallTernary, operands, at, position, results);
+                self.call(Opcode::CallTernary, operands, at, position);
             }
             (None, Eval::Pair(f)) => {
                 let position = self.lowered.functions.pair.position(definition.name, f);
-                self.call(Opcode::CallPair, operands, FUNCTION, position, results);
+                self.call(Opcode::CallPair, operands, FUNCTION, position);
             }
         }
         true
     }
 
-    fn call(
-        &mut self,
-        opcode: Opcode,
-        mut operands: [u32; 4],
-        at: usize,
-        function: u32,
-        results: &[LocalValueId],
-    ) {
+    fn call(&mut self, opcode: Opcode, mut operands: [u32; 4], at: usize, function: u32) {
         operands[at] = function;
-        self.define(opcode, operands, results);
+        self.define(opcode, operands);
     }
 
-    fn define(&mut self, opcode: Opcode, mut operands: [u32; 4], results: &[LocalValueId]) {
+    fn define(&mut self, opcode: Opcode, mut operands: [u32; 4]) {
         let result = self.fresh();
-        self.value[results[0]] = result;
+        self.value.push(result);
         if opcode.has_second_result() {
             operands[SECOND] = self.fresh();
-            self.value[results[1]] = operands[SECOND];
+            self.value.push(operands[SECOND]);
         }
         self.lowered.instructions.push(Instruction {
             opcode,

@@ -14,7 +14,7 @@ mod vector_math;
 use std::sync::Arc;
 
 use tidu_ad::Function;
-use tidu_graph::{Graph, MaterializedGraph, ValueKey};
+use tidu_graph::{MaterializedGraph, ValueKey};
 
 pub use batch::{Batch, BatchWorkspace};
 pub use error::ProgramError;
@@ -109,7 +109,7 @@ pub struct Workspace {
 
 impl CompileScalar for Function<ScalarOp> {
     fn compile_scalar_with(&self, options: ProgramOptions) -> Result<ScalarProgram, ProgramError> {
-        let lowered = match lower(self.as_graph(), options.fused)? {
+        let lowered = match lower(self.as_dense(), options.fused)? {
             Some(lowered) => lowered,
             None => lower_expanded(self, options)?,
         };
@@ -127,11 +127,12 @@ impl CompileScalar for MaterializedGraph<ScalarOp> {
             ValueKey::Derived { .. } => None,
         });
         let keys: Vec<ScalarKey> = keys.collect();
-        let graph = self.to_graph(&keys)?;
-        let lowered = match lower(&graph, options.fused)? {
+        let lowered = match lower(&self.closed_over(&keys)?, options.fused)? {
             Some(lowered) => lowered,
             None => {
-                let function = Function::from_graphs(vec![Arc::new(graph)], &keys, &self.outputs)?;
+                let outputs = self.outputs.iter().cloned();
+                let outputs = outputs.map(|key| (key, String::new()));
+                let function = Function::from_keys(&keys, outputs.collect())?;
                 lower_expanded(&function, options)?
             }
         };
@@ -146,8 +147,8 @@ fn lower_expanded(
     options: ProgramOptions,
 ) -> Result<Lowered, ProgramError> {
     let expanded = function.expanded()?;
-    let graph: &Graph<ScalarOp> = expanded.as_graph();
-    Ok(lower(graph, options.fused)?.expect("no composite is left of an expanded function"))
+    let lowered = lower(expanded.as_dense(), options.fused)?;
+    Ok(lowered.expect("no composite is left of an expanded function"))
 }
 
 impl ScalarProgram {
