@@ -63,8 +63,9 @@ struct Registers {
 }
 
 impl Registers {
-    fn new(lowered: &Lowered) -> Self {
-        let mut last_use = vec![NEVER; lowered.values];
+    fn new(lowered: &mut Lowered) -> Self {
+        let [register, mut last_use] = std::mem::take(&mut lowered.scratch);
+        last_use.fill(NEVER);
         for (index, instruction) in (0..).zip(&lowered.instructions) {
             for &operand in instruction.operands() {
                 last_use[operand as usize] = index;
@@ -74,7 +75,7 @@ impl Registers {
             last_use[output as usize] = KEPT;
         }
         let mut registers = Self {
-            register: vec![0; lowered.values],
+            register,
             last_use,
             free: Vec::new(),
             count: 0,

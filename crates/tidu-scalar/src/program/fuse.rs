@@ -30,6 +30,7 @@ pub(super) fn fuse(lowered: &mut Lowered, rounded_once: bool) {
             pass.definition[instruction.result as usize] = index as u32;
         }
     }
+    lowered.scratch = [pass.uses, pass.definition];
     let is_left = |instruction: &Instruction<u32>| instruction.opcode != GONE;
     lowered.instructions.retain(is_left);
 }

@@ -20,6 +20,8 @@ pub(super) struct Lowered {
     /// The number of values.
     pub values: usize,
     pub functions: Functions,
+    /// Memory that passes use, a number for each value, and leave to the next one.
+    pub scratch: [Vec<u32>; 2],
 }
 
 /// What stands where there is no operand.
@@ -82,6 +84,7 @@ impl Lowering {
                 outputs: Vec::new(),
                 values: inputs,
                 functions: Functions::default(),
+                scratch: [Vec::new(), Vec::new()],
             },
         })
     }

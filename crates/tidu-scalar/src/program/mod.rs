@@ -157,10 +157,13 @@ impl ScalarProgram {
         input_names: Arc<[String]>,
         output_names: Arc<[String]>,
     ) -> Result<Self, ProgramError> {
-        let allocated = allocate(&mut lowered);
+        let mut allocated = allocate(&mut lowered);
         let code = match allocated.registers <= MANY {
             true => Code::Narrow(allocated.instructions.iter().map(narrow).collect()),
-            false => Code::Wide(allocated.instructions),
+            false => {
+                allocated.instructions.shrink_to_fit();
+                Code::Wide(allocated.instructions)
+            }
         };
         let constants = lowered.constants.iter();
         Ok(Self {
