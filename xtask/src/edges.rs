@@ -16,7 +16,10 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
         &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar"],
     ),
     ("tidu-examples", &["tidu"]),
-    ("tidu-testkit", &["tidu-graph", "tidu-scalar"]),
+    (
+        "tidu-testkit",
+        &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,5 +1,6 @@
 //! The developer commands of the workspace: `cargo xtask help` lists them.
 
+mod bench;
 mod diff;
 mod draw;
 mod edges;
@@ -29,6 +30,7 @@ Commands:
   draw       Draw a function and its derivatives; `draw --help` lists what and how.
   fuzz       Send random functions through every path and compare, as often as one likes: `fuzz [COUNT]
              [--seed SEED]`.
+  bench      Measure: by the clock, by instructions, or beside other libraries; `bench --help`.
   snapshots  Run the tests and show which snapshots would change. With `accept`, `reject` or `review`:
              decide about them, through cargo-insta.
   help       Print this text.
@@ -40,6 +42,7 @@ enum Command {
     Lint,
     Draw(Vec<OsString>),
     Fuzz(Vec<OsString>),
+    Bench(Vec<OsString>),
     Snapshots(Action),
     Help,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(),
         Command::Draw(arguments) => draw::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Snapshots(action) => snapshots::run(action),
         Command::Help => {
             print!("{USAGE}");
@@ -81,6 +85,7 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
             "lint" => Command::Lint,
             "draw" => Command::Draw(arguments.raw_args()?.collect()),
             "fuzz" => Command::Fuzz(arguments.raw_args()?.collect()),
+            "bench" => Command::Bench(arguments.raw_args()?.collect()),
             "snapshots" => Command::Snapshots(parse_action(&mut arguments)?),
             "help" => Command::Help,
             unknown => return Err(format!("unknown command `{unknown}`").into()),
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_draw_and_fuzz_is_handed_on() {
+    fn what_follows_draw_fuzz_and_bench_is_handed_on() {
         let arguments = ["chain", "--around", "%3"].map(OsString::from);
         assert_eq!(
             parsed(&["draw", "chain", "--around", "%3"]),
@@ -138,6 +143,11 @@ mod tests {
         assert_eq!(parsed(&["draw"]), Ok(Command::Draw(vec![])));
         let count = OsString::from("7");
         assert_eq!(parsed(&["fuzz", "7"]), Ok(Command::Fuzz(vec![count])));
+        let quick = OsString::from("--quick");
+        assert_eq!(
+            parsed(&["bench", "--quick"]),
+            Ok(Command::Bench(vec![quick]))
+        );
     }
 
     #[test]

@@ -274,6 +274,10 @@ impl<Op: GraphOperation> ValueTable<Op> {
             } => (operation, usize::from(*output_slot)),
         };
         key.check_slot()?;
+        // As a rule, the key was taken from a graph that is in the table.
+        if let Some(operation) = self.find_seen(target) {
+            return Ok(self.operation(operation).output(slot));
+        }
         let mut pending = vec![target];
         while let Some(&next) = pending.last() {
             if self.find_seen(next).is_none() {

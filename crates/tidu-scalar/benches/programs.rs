@@ -3,35 +3,20 @@
 //! `cargo bench -p tidu-scalar`. Throughput is in primal operations, or in observations for bundle
 //! adjustment.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use support::functions::{observation, reprojection_and_jacobian};
-use support::random::Random;
-use tidu_ad::Function;
-use tidu_scalar::{BatchWorkspace, CompileScalar, ScalarOp, Workspace};
-use tidu_testkit::{Workload, chain, output_keys, wide};
-
-fn value_and_gradient(workload: &Workload) -> Function<ScalarOp> {
-    let graph = workload.graph();
-    let outputs = output_keys(&graph);
-    Function::from_graphs(vec![Arc::new(graph)], &workload.wrt(), &outputs)
-        .and_then(|function| function.value_and_grad(..))
-        .expect("a gradient")
-}
+use tidu_scalar::{BatchWorkspace, CompileScalar, Workspace};
+use tidu_testkit::{bundle_adjustment, chain, observations, wide};
 
 fn bench_workloads(c: &mut Criterion) {
     for make in [chain, wide] {
         for size in [1_000, 100_000] {
             let workload = make(size);
-            let function = value_and_gradient(&workload);
+            let function = workload.function().value_and_grad(..).expect("a gradient");
             let id = BenchmarkId::new(workload.name, size);
             let throughput = Throughput::Elements(workload.operations as u64);
-            let point: Vec<f64> = workload.inputs.iter().map(|(_, value)| *value).collect();
+            let point = workload.point();
 
             let mut group = c.benchmark_group("scalar compile");
             group.throughput(throughput.clone());
@@ -62,10 +47,9 @@ fn bench_workloads(c: &mut Criterion) {
 
 fn bench_bundle_adjustment(c: &mut Criterion) {
     const COUNT: usize = 20_000;
-    let program = reprojection_and_jacobian().compile_scalar();
+    let program = bundle_adjustment().values_and_jacobian().compile_scalar();
     let program = program.expect("a program");
-    let mut random = Random::new(1);
-    let observations: Vec<_> = (0..COUNT).map(|_| observation(&mut random)).collect();
+    let observations = observations(COUNT);
     let inputs: Vec<Vec<f64>> = (0..17)
         .map(|input| observations.iter().map(|values| values[input]).collect())
         .collect();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::functions::{observation, random_function, reprojection_and_jacobian};
+use support::functions::random_function;
 use support::random::Random;
 use support::{all_primitives, alone};
 use tidu_ad::Function;
@@ -10,6 +10,7 @@ use tidu_scalar::{
     Batch, BatchWorkspace, CompileScalar, Expr, ProgramError, ProgramOptions, ScalarOp,
     ScalarProgram, function,
 };
+use tidu_testkit::bundle_adjustment;
 
 fn scalar(f: &Function<ScalarOp>) -> ScalarProgram {
     f.compile_scalar().expect("a program")
@@ -159,11 +160,13 @@ fn sum_of_sines(size: usize) -> Function<ScalarOp> {
     .expect("a function")
 }
 
+fn reprojection_and_jacobian() -> Function<ScalarOp> {
+    bundle_adjustment().values_and_jacobian()
+}
+
 fn observations(count: usize) -> Vec<Vec<f64>> {
-    let mut random = Random::new(3);
-    (0..count)
-        .map(|_| observation(&mut random).to_vec())
-        .collect()
+    let observations = tidu_testkit::observations(count).into_iter();
+    observations.map(|values| values.to_vec()).collect()
 }
 
 #[test]

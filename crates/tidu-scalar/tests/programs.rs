@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::functions::{observation, random_function, reprojection, reprojection_and_jacobian};
+use support::functions::random_function;
 use support::random::Random;
 use support::{all_primitives, alone};
 use tidu_ad::{Function, Rules};
@@ -10,6 +10,7 @@ use tidu_graph::{ValueKey, compile, materialize_merge, resolve};
 use tidu_scalar::{
     CompileScalar, Expr, ProgramError, ProgramOptions, ScalarOp, ScalarProgram, Workspace, function,
 };
+use tidu_testkit::{bundle_adjustment, observations, residual};
 
 const INF: f64 = f64::INFINITY;
 const EDGES: [f64; 22] = [
@@ -166,22 +167,32 @@ fn programs_of_all_sizes_are_the_same() {
     }
 }
 
+/// Against the formula in plain numbers, written in another way, and its differences.
 #[test]
 fn bundle_adjustment_is_the_same_and_agrees_with_differences() {
-    let mut random = Random::new(6);
-    let f = reprojection_and_jacobian();
-    let points: Vec<Vec<f64>> = (0..50).map(|_| observation(&mut random).to_vec()).collect();
-    check(&f, &points);
-    let (error, both) = (scalar(&reprojection()), scalar(&f));
+    let f = bundle_adjustment().values_and_jacobian();
+    let points = observations(50);
+    check(
+        &f,
+        &points
+            .iter()
+            .map(|point| point.to_vec())
+            .collect::<Vec<_>>(),
+    );
+    let program = scalar(&f);
     for point in &points {
-        let found = both.call(point).expect("as many inputs");
-        assert_eq!(found[..2], error.call(point).expect("as many inputs"));
+        let found = program.call(point).expect("as many inputs");
+        let exact = residual(point);
+        for output in 0..2 {
+            let error = (found[output] - exact[output]).abs();
+            assert!(error < 1e-10 * (1.0 + exact[output].abs()), "{error}");
+        }
         for input in 0..15 {
             let step = 1e-6 * point[input].abs().max(1.0);
             let at = |sign: f64| {
-                let mut moved = point.clone();
+                let mut moved = *point;
                 moved[input] += sign * step;
-                error.call(&moved).expect("as many inputs")
+                residual(&moved)
             };
             let (above, below) = (at(1.0), at(-1.0));
             for output in 0..2 {
@@ -339,7 +350,7 @@ fn composites_are_expanded() {
 
 #[test]
 fn flat_graphs_are_compiled_too() {
-    let f = reprojection_and_jacobian();
+    let f = bundle_adjustment().values_and_jacobian();
     let keys = f.as_graph().outputs().iter();
     let keys: Vec<_> = keys
         .map(|&id| f.as_graph().values()[id].key.clone())
@@ -347,7 +358,7 @@ fn flat_graphs_are_compiled_too() {
     let flat = materialize_merge(&resolve(vec![f.as_graph().clone().into()]), &keys);
     let program = flat.compile_scalar().expect("a program");
     let generic = compile(&flat);
-    let point = observation(&mut Random::new(8));
+    let point = observations(1)[0];
     // The inputs of a flat graph are in the order in which they are needed.
     let names = f.input_names();
     let inputs: Vec<f64> = program
@@ -448,10 +459,8 @@ fn any_program_runs_in_any_workspace() {
 
 #[test]
 fn threads_share_a_program() {
-    let program = scalar(&reprojection_and_jacobian());
-    let points: Vec<_> = (0..4)
-        .map(|seed| observation(&mut Random::new(seed)))
-        .collect();
+    let program = scalar(&bundle_adjustment().values_and_jacobian());
+    let points = observations(4);
     let alone: Vec<_> = points.iter().map(|point| program.call(point)).collect();
     std::thread::scope(|scope| {
         let program = &program;

@@ -205,7 +205,7 @@ pub(crate) fn emit_sum<Op: Primitive>(
 struct IdSet {
     /// Disjoint runs `start..end`, ascending.
     runs: SmallVec<[(LocalValueId, LocalValueId); 4]>,
-    others: HashSet<LocalValueId>,
+    others: Option<HashSet<LocalValueId>>,
 }
 
 impl IdSet {
@@ -222,7 +222,7 @@ impl IdSet {
             Some((_, end)) if *end == id => *end = id + 1,
             Some((_, end)) if *end > id => {
                 if !self.contains(id) {
-                    self.others.insert(id);
+                    self.others.get_or_insert_default().insert(id);
                 }
             }
             _ => self.runs.push((id, id.saturating_add(1))),
@@ -232,6 +232,7 @@ impl IdSet {
     fn contains(&self, id: LocalValueId) -> bool {
         let after = self.runs.partition_point(|&(start, _)| start <= id);
         let in_run = after > 0 && id < self.runs[after - 1].1;
-        in_run || (!self.others.is_empty() && self.others.contains(&id))
+        let among_others = || self.others.as_ref().is_some_and(|set| set.contains(&id));
+        in_run || among_others()
     }
 }

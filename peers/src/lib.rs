@@ -1,0 +1,11 @@
+//! tidu beside other libraries: each measurement is one run of the program `measure`.
+
+#![allow(
+    clippy::duplicate_mod,
+    reason = "the suite is compiled once for each of two libraries"
+)]
+
+pub mod ancestor;
+pub mod clock;
+pub mod float;
+pub mod ours;
