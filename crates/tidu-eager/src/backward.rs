@@ -1,6 +1,8 @@
 //! Going backward over a trace.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -10,14 +12,19 @@ use tidu_ad::{
 use tidu_graph::{GraphOperation, ValueKey, ValueRef, describe_key, resolve};
 
 use crate::error::EagerError;
-use crate::trace::{Edge, Trace, TraceNode};
+use crate::shared::SharedMaps;
+use crate::trace::{Edge, Trace, TraceNode, Values};
 
 /// How a downstream runtime computes what going backward needs.
 pub trait BackwardExecutor<Op: Primitive> {
     /// Computes the values of a graph.
     ///
-    /// `graph` is the linearized graph of one call. `initial_data` holds what was saved of the call;
-    /// the result must hold that and the values of the graph, with zero for tangent inputs. What
+    /// `graph` is the linearized graph of one call. `initial_data` holds what was saved of the call, under
+    /// the keys that the graph uses. Where rules have no context, calls of one operation share a graph,
+    /// which names inputs as the first of them did: a key says where in `initial_data` to find a value,
+    /// and nothing about which call it is of.
+    ///
+    /// The result must hold that and the values of the graph, with zero for tangent inputs. What
     /// [`run_transposed_linear`](Self::run_transposed_linear) is given as `external_data` is this
     /// result.
     fn execute_forward(
@@ -83,29 +90,36 @@ pub fn try_backward<Op: Primitive>(
     let slot = trace
         .node
         .slot_of(output_key, || "the value to differentiate".into())?;
-    let order = topological_order(&trace.node);
+    let (mut order, position) = topological_order(&trace.node);
+    let mut cotangents = Vec::new();
+    cotangents.resize_with(order.len(), Cotangents::<Op>::new);
     let mut pass = Backward {
-        position: positions(&order),
-        cotangents: order.iter().map(|node| no_cotangents(node)).collect(),
+        position,
+        cotangents,
         leaves: HashMap::new(),
+        shared: SharedMaps::new(),
         executor,
         ctx,
     };
-    pass.cotangents[order.len() - 1][slot] = Some(seed);
-    for (position, node) in order.iter().enumerate().rev() {
+    let last = pass.cotangents_of(&trace.node);
+    last[slot] = Some(seed);
+    while let Some((node, position)) = order.pop() {
         pass.visit(position, node)?;
     }
     Ok(pass.leaves)
 }
 
+/// Output slots of a call.
+pub(crate) type Slots = SmallVec<[usize; 2]>;
+
 type Cotangents<Op> = SmallVec<[Option<Arc<<Op as GraphOperation>::Operand>>; 1]>;
 
 struct Backward<'a, Op: Primitive, E> {
-    /// By address: the place of a node in the order. Only looked up, never iterated.
-    position: HashMap<usize, usize>,
-    /// By position and output slot: what has been added up so far.
+    position: Positions,
+    /// By position and output slot: what has been added up so far; empty if nothing has.
     cotangents: Vec<Cotangents<Op>>,
     leaves: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    shared: SharedMaps<Op>,
     executor: &'a mut E,
     ctx: &'a mut Op::ADContext,
 }
@@ -116,16 +130,30 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
         if cotangents.iter().all(Option::is_none) {
             return Ok(());
         }
-        let (linear, seeds) = linearize_seeded(node, cotangents, self.ctx)?;
+        let seeded = cotangents.into_iter().enumerate();
+        let (slots, seeds): (Slots, Cotangents<Op>) = seeded
+            .filter_map(|(slot, cotangent)| Some((slot, Some(cotangent?))))
+            .unzip();
+        let own;
+        let (linear, saved) = match self.shared.find(node, &slots, self.ctx)? {
+            Some(shared) => (&*shared.linear, &shared.values),
+            None => {
+                own = linearize_seeded(node, slots, self.ctx)?;
+                check_retained(node, &own, node.saved_values())?;
+                (&*own, node.saved_values())
+            }
+        };
+        let seeds = linear.tangent_outputs().iter().zip(seeds);
+        let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| seed));
+        let seeds: Cotangents<Op> = active.collect();
         if seeds.is_empty() {
             return Ok(());
         }
-        check_retained(node, &linear)?;
         let graph = PrimitiveGraph::new(linear.as_graph());
-        let values = self.executor.execute_forward(graph, &node.saved);
+        let values = self.executor.execute_forward(graph, saved);
         let cotangents = self
             .executor
-            .run_transposed_linear(&linear, &seeds, &values, self.ctx)?;
+            .run_transposed_linear(linear, &seeds, &values, self.ctx)?;
         if cotangents.len() != linear.tangent_inputs().len() {
             return Err(ADRuleError::from(EagerError::WrongCotangentCount {
                 primitive: node.graph.describe(),
@@ -141,16 +169,25 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
         Ok(())
     }
 
+    fn cotangents_of(&mut self, node: &TraceNode<Op>) -> &mut Cotangents<Op> {
+        let position = self.position[&std::ptr::from_ref(node).addr()];
+        let cotangents = &mut self.cotangents[position];
+        if cotangents.is_empty() {
+            cotangents.resize_with(node.output_keys.len(), || None);
+        }
+        cotangents
+    }
+
     fn accumulate(&mut self, edge: &Edge<Op>, cotangent: Arc<Op::Operand>) {
         match edge {
             Edge::Inactive => {}
             Edge::Output { node, slot } => {
-                let position = self.position[&Arc::as_ptr(node).addr()];
-                let so_far = &mut self.cotangents[position][*slot];
-                *so_far = Some(match so_far {
+                let so_far = &mut self.cotangents_of(node)[*slot];
+                let sum = match so_far.take() {
                     None => cotangent,
-                    Some(so_far) => self.executor.add_operands(so_far, &cotangent),
-                });
+                    Some(so_far) => self.executor.add_operands(&so_far, &cotangent),
+                };
+                self.cotangents_of(node)[*slot] = Some(sum);
             }
             Edge::Leaf(key) => match self.leaves.get_mut(key) {
                 Some(so_far) => *so_far = self.executor.add_operands(so_far, &cotangent),
@@ -169,36 +206,25 @@ impl<Op: GraphOperation> TraceNode<Op> {
     }
 }
 
-/// The linear graph of a call from its active inputs to its seeded outputs, and the cotangents of
-/// those outputs that are active in it.
-fn linearize_seeded<Op: Primitive>(
+/// The linear graph of a call from its active inputs to its seeded outputs.
+pub(crate) fn linearize_seeded<Op: Primitive>(
     node: &TraceNode<Op>,
-    cotangents: Cotangents<Op>,
+    slots: Slots,
     ctx: &mut Op::ADContext,
-) -> ADRuleResult<(Arc<LinearizedGraph<Op>>, Cotangents<Op>)> {
-    let seeded = cotangents.into_iter().enumerate();
-    let (slots, seeds): (SmallVec<[usize; 2]>, Cotangents<Op>) = seeded
-        .filter_map(|(slot, cotangent)| Some((slot, Some(cotangent?))))
-        .unzip();
-    let linear = match node.memo.recall(&slots) {
-        Some(linear) => linear,
-        None => {
-            let linear = Arc::new(linearize_slots(node, &slots, ctx)?);
-            if rules_have_no_state::<Op>() {
-                node.memo.offer(slots, &linear);
-            }
-            linear
-        }
-    };
-    let seeds = linear.tangent_outputs().iter().zip(seeds);
-    let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| seed));
-    let active = active.collect();
-    Ok((linear, active))
+) -> ADRuleResult<Arc<LinearizedGraph<Op>>> {
+    if let Some(linear) = node.memo.recall(&slots) {
+        return Ok(linear);
+    }
+    let linear = Arc::new(linearize_slots(node, &slots, ctx)?);
+    if rules_have_no_state::<Op>() {
+        node.memo.offer(slots, &linear);
+    }
+    Ok(linear)
 }
 
 /// Whether a derivation can be used again: rules that keep things in their context (the shapes of
 /// what they emit, say) must be called each time.
-const fn rules_have_no_state<Op: Primitive>() -> bool {
+pub(crate) const fn rules_have_no_state<Op: Primitive>() -> bool {
     size_of::<Op::ADContext>() == 0
 }
 
@@ -221,14 +247,15 @@ fn linearize_slots<Op: Primitive>(
 }
 
 /// Fails if the linear graph needs a value that was not saved.
-fn check_retained<Op: Primitive>(
+pub(crate) fn check_retained<Op: Primitive>(
     node: &TraceNode<Op>,
     linear: &LinearizedGraph<Op>,
+    saved: &Values<Op>,
 ) -> ADRuleResult<()> {
     for operation in linear.as_graph().operations() {
         for operand in &operation.inputs {
             if let ValueRef::External(key) = operand
-                && !node.saved.contains_key(key)
+                && !saved.contains_key(key)
             {
                 return Err(ADRuleError::from(EagerError::MissingRetained {
                     primitive: node.graph.describe(),
@@ -240,38 +267,57 @@ fn check_retained<Op: Primitive>(
     Ok(())
 }
 
-/// The calls that a node depends on through active inputs, and itself, inputs first.
-fn topological_order<Op: GraphOperation>(last: &Arc<TraceNode<Op>>) -> Vec<&TraceNode<Op>> {
-    let mut seen = std::collections::HashSet::from([Arc::as_ptr(last).addr()]);
+/// By address of a node: a number of its own. Only looked up, never iterated.
+type Positions = HashMap<usize, usize, BuildHasherDefault<AddressHasher>>;
+
+/// The calls that a node depends on through active inputs, and itself, inputs first, each with its
+/// number.
+fn topological_order<Op: GraphOperation>(
+    last: &Arc<TraceNode<Op>>,
+) -> (Vec<(&TraceNode<Op>, usize)>, Positions) {
+    let mut positions = Positions::default();
+    positions.insert(Arc::as_ptr(last).addr(), 0);
     let mut order = Vec::new();
-    let mut open: Vec<(&TraceNode<Op>, usize)> = vec![(&**last, 0)];
-    while let Some((node, next_edge)) = open.last_mut() {
+    let mut open: Vec<(&TraceNode<Op>, usize, usize)> = vec![(&**last, 0, 0)];
+    while let Some((node, number, next_edge)) = open.last_mut() {
         match node.edges.get(*next_edge) {
             Some(edge) => {
                 *next_edge += 1;
-                if let Edge::Output { node, .. } = edge
-                    && seen.insert(Arc::as_ptr(node).addr())
-                {
-                    open.push((&**node, 0));
+                let Edge::Output { node, .. } = edge else {
+                    continue;
+                };
+                let number = positions.len();
+                if let Entry::Vacant(vacant) = positions.entry(Arc::as_ptr(node).addr()) {
+                    vacant.insert(number);
+                    open.push((&**node, number, 0));
                 }
             }
             None => {
-                order.push(*node);
+                order.push((*node, *number));
                 open.pop();
             }
         }
     }
-    order
+    (order, positions)
 }
 
-fn positions<Op: GraphOperation>(order: &[&TraceNode<Op>]) -> HashMap<usize, usize> {
-    let addresses = order.iter().map(|node| std::ptr::from_ref(*node).addr());
-    addresses
-        .enumerate()
-        .map(|(i, address)| (address, i))
-        .collect()
-}
+/// Spreads addresses, of which the lowest bits are the same, over all bits of a digest.
+#[derive(Default)]
+struct AddressHasher(u64);
 
-fn no_cotangents<Op: GraphOperation>(node: &TraceNode<Op>) -> Cotangents<Op> {
-    (0..node.output_keys.len()).map(|_| None).collect()
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        let product = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product ^ product >> 32;
+    }
 }

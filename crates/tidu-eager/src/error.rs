@@ -135,21 +135,27 @@ pub enum EagerError {
         what: String,
     },
     /// The derivative of an operation cannot be derived.
-    #[error("{operation} cannot be differentiated: {source}")]
+    #[error("{operation}{} cannot be differentiated: {source}", at(location))]
     Derive {
         /// The operation.
         operation: String,
+        /// Where it was applied going forward. A tape that is not watched does not remember it of each
+        /// call; it is where the operation was applied for the first time then.
+        location: Option<&'static Location<'static>>,
         /// What is wrong.
         source: Box<FunctionError>,
     },
     /// A rule that uses more values for fewer cotangents.
     #[error(
-        "the rules of {operation} use a value for cotangents of some results that they do not use for \
-         those of all, so it was not kept"
+        "the rules of {operation}{} use a value for cotangents of some results that they do not use for \
+         those of all, so it was not kept",
+        at(location)
     )]
     ResidualNotKept {
         /// The operation.
         operation: String,
+        /// Where it was applied, as for [`Derive`](Self::Derive).
+        location: Option<&'static Location<'static>>,
     },
     /// An executor returned the wrong number of cotangents.
     #[error("the executor must return {expected} cotangents for {primitive}, found {found}")]
@@ -175,6 +181,16 @@ pub(crate) fn wrong_count(
         side,
         expected,
         found,
+    }
+}
+
+impl EagerError {
+    /// With where the operation was applied, if that is known better.
+    pub(crate) fn applied_at(mut self, known: Option<&'static Location<'static>>) -> Self {
+        if let Self::Derive { location, .. } | Self::ResidualNotKept { location, .. } = &mut self {
+            *location = known.or(*location);
+        }
+        self
     }
 }
 

@@ -8,15 +8,20 @@ use tidu_ad::{
     try_linear_transpose_with_builder,
 };
 use tidu_graph::{
-    EvaluableGraphOperation, GraphError, LocalValueId, OperationRole, ValueKey, ValueRef,
-    describe_key, describe_operation,
+    EvaluableGraphOperation, GraphError, GraphOperation, LocalValueId, OperationRole, ValueKey,
+    ValueRef, describe_key, describe_operation,
 };
 
 use crate::backward::BackwardExecutor;
+use crate::error::{Side, wrong_count};
 
 /// Computes what going backward needs with the operations' own
 /// [`eval`](EvaluableGraphOperation::eval), so that a runtime without wishes of its own need not write a
 /// [`BackwardExecutor`].
+///
+/// # Panics
+///
+/// If an operation's `eval` returns the wrong number of results.
 ///
 /// # Example
 ///
@@ -56,7 +61,7 @@ pub struct EvalExecutor<Context> {
     pub context: Context,
 }
 
-type Values<Op> = HashMap<ValueKey<Op>, Arc<<Op as tidu_graph::GraphOperation>::Operand>>;
+type Values<Op> = HashMap<ValueKey<Op>, Arc<<Op as GraphOperation>::Operand>>;
 
 impl<Op, Context> BackwardExecutor<Op> for EvalExecutor<Context>
 where
@@ -83,6 +88,7 @@ where
                 .collect();
             let Some(operands) = operands else { continue };
             let results = node.operation.eval(&mut self.context, &operands);
+            check_results(&node.operation, node.outputs.len(), results.len());
             for (&id, result) in node.outputs.iter().zip(results) {
                 values.insert(graph.values()[id].key.clone(), Arc::new(result));
             }
@@ -115,10 +121,16 @@ where
 
     fn add_operands(&mut self, a: &Arc<Op::Operand>, b: &Arc<Op::Operand>) -> Arc<Op::Operand> {
         let mut sum = Op::add().eval(&mut self.context, &[&**a, &**b]);
-        match sum.pop() {
-            Some(sum) => Arc::new(sum),
-            None => panic!("{} returned no sum", describe_operation(&Op::add())),
-        }
+        check_results(&Op::add(), 1, sum.len());
+        Arc::new(sum.remove(0))
+    }
+}
+
+/// Panics where the signature of an executor leaves no room for an error.
+fn check_results<Op: GraphOperation>(operation: &Op, expected: usize, found: usize) {
+    if expected != found {
+        let operation = describe_operation(operation);
+        panic!("{}", wrong_count(operation, Side::Outputs, expected, found));
     }
 }
 

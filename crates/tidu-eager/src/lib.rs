@@ -66,6 +66,7 @@ mod error;
 mod executor;
 mod recorded_graph;
 mod recorder;
+mod shared;
 mod tape;
 mod trace;
 
@@ -74,5 +75,5 @@ pub use error::{EagerError, Side};
 pub use executor::EvalExecutor;
 pub use recorded_graph::RecordedGraph;
 pub use recorder::{EagerInput, EagerOutput, KeySource, Recorder};
-pub use tape::{Dual, Mark, Tape, Var};
+pub use tape::{Dual, Gradients, Mark, Tape, Var};
 pub use trace::Trace;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug, Display};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidu_graph::text::Listing;
 use tidu_graph::{
-    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationRole, Picture, Shade, ValueKey,
-    ValueRef, describe_key, describe_operation,
+    Graph, GraphBuilder, GraphError, GraphOperation, LocalValueId, OperationRole, Picture, Shade,
+    ValueKey, ValueRef, describe_key, describe_operation,
 };
 
 use crate::error::{EagerError, Side, unwrap_or_panic};
@@ -18,8 +18,16 @@ use crate::error::{EagerError, Side, unwrap_or_panic};
 /// gradient flows into them.
 #[derive(Clone)]
 pub struct RecordedGraph<Op: GraphOperation> {
-    graph: Arc<Graph<Op>>,
+    /// The operation, if the graph is one operation applied to all inputs in order, with all results in
+    /// order. Such a graph need not be there until somebody looks at it.
+    primitive: Option<Op>,
     input_keys: Vec<Op::InputKey>,
+    built: OnceLock<Built<Op>>,
+}
+
+#[derive(Clone)]
+struct Built<Op: GraphOperation> {
+    graph: Arc<Graph<Op>>,
     output_keys: Vec<ValueKey<Op>>,
 }
 
@@ -58,10 +66,11 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
             Side::Outputs,
         )?;
         check_distinct(&input_keys)?;
+        let built = Built { graph, output_keys };
         Ok(Self {
-            graph,
+            primitive: only_operation(&built.graph).cloned(),
             input_keys,
-            output_keys,
+            built: OnceLock::from(built),
         })
     }
 
@@ -82,27 +91,22 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
     /// [`EagerError::Graph`] for the wrong number of keys, [`EagerError::RepeatedInputKey`].
     pub fn try_from_primitive(op: Op, input_keys: Vec<Op::InputKey>) -> Result<Self, EagerError> {
         check_distinct(&input_keys)?;
-        let mut builder = GraphBuilder::new();
-        let operands = input_keys
-            .iter()
-            .map(|key| ValueRef::Local(builder.add_input(key.clone())))
-            .collect();
-        let outputs = builder.try_add_operation(op, operands, OperationRole::Primary)?;
-        let output_keys = outputs
-            .iter()
-            .map(|&id| builder.global_key(id).clone())
-            .collect();
-        builder.set_outputs(outputs);
+        let (inputs, outputs) = (op.input_count(), op.output_count());
+        // A graph that can be made will be when it is asked for; one that cannot is, to learn why.
+        let built = match inputs == input_keys.len() && outputs <= usize::from(u8::MAX) {
+            true => OnceLock::new(),
+            false => OnceLock::from(Built::of(&op, &input_keys)?),
+        };
         Ok(Self {
-            graph: Arc::new(builder.build()),
+            primitive: Some(op),
             input_keys,
-            output_keys,
+            built,
         })
     }
 
     /// The graph.
     pub fn as_graph(&self) -> &Graph<Op> {
-        &self.graph
+        &self.built().graph
     }
 
     /// The keys of the graph's inputs, in order.
@@ -112,37 +116,97 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
 
     /// The keys of the graph's outputs, in order.
     pub fn output_keys(&self) -> &[ValueKey<Op>] {
-        &self.output_keys
+        &self.built().output_keys
     }
 
     /// The graph as a picture.
     pub fn picture(&self) -> Picture {
-        Picture::of_graphs(&[("recorded", Shade::Primal, &*self.graph)])
+        Picture::of_graphs(&[("recorded", Shade::Primal, self.as_graph())])
+    }
+
+    /// The operation, if the graph is nothing but one.
+    pub(crate) fn primitive(&self) -> Option<&Op> {
+        self.primitive.as_ref()
+    }
+
+    pub(crate) fn output_count(&self) -> usize {
+        match &self.primitive {
+            Some(operation) => operation.output_count(),
+            None => self.output_keys().len(),
+        }
     }
 
     pub(crate) fn shared_graph(&self) -> &Arc<Graph<Op>> {
-        &self.graph
+        &self.built().graph
+    }
+
+    fn built(&self) -> &Built<Op> {
+        self.built.get_or_init(|| {
+            let operation = self.primitive.as_ref();
+            let operation = operation.expect("a graph that is not there yet is of one operation");
+            let built = Built::of(operation, &self.input_keys);
+            built.expect("the operation was checked against its operands")
+        })
     }
 
     /// The call as an error names it.
     pub(crate) fn describe(&self) -> String {
-        match self.graph.operations() {
+        if let Some(operation) = &self.primitive {
+            return describe_operation(operation);
+        }
+        match self.as_graph().operations() {
             [only] => describe_operation(&only.operation),
             several => format!("a graph of {} operations", several.len()),
         }
     }
 }
 
+impl<Op: GraphOperation> Built<Op> {
+    /// The graph of one operation.
+    fn of(operation: &Op, input_keys: &[Op::InputKey]) -> Result<Self, GraphError> {
+        let mut builder = GraphBuilder::new();
+        let operands = input_keys
+            .iter()
+            .map(|key| ValueRef::Local(builder.add_input(key.clone())))
+            .collect();
+        let role = OperationRole::Primary;
+        let outputs = builder.try_add_operation(operation.clone(), operands, role)?;
+        let output_keys = outputs
+            .iter()
+            .map(|&id| builder.global_key(id).clone())
+            .collect();
+        builder.set_outputs(outputs);
+        Ok(Self {
+            graph: Arc::new(builder.build()),
+            output_keys,
+        })
+    }
+}
+
+/// The operation of a graph that is nothing but one, applied to all inputs in order, with all results
+/// in order.
+fn only_operation<Op: GraphOperation>(graph: &Graph<Op>) -> Option<&Op> {
+    let [only] = graph.operations() else {
+        return None;
+    };
+    let inputs = graph.inputs().iter().map(|&id| ValueRef::Local(id));
+    let is_plain = only.inputs.iter().cloned().eq(inputs)
+        && graph.outputs() == &*only.outputs
+        && graph.parents().is_empty()
+        && only.role == OperationRole::Primary;
+    is_plain.then_some(&only.operation)
+}
+
 impl<Op: GraphOperation> Display for RecordedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Listing::new("recorded", &self.graph).fmt(f)
+        Listing::new("recorded", self.as_graph()).fmt(f)
     }
 }
 
 impl<Op: GraphOperation> Debug for RecordedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordedGraph")
-            .field("graph", &self.graph)
+            .field("graph", self.as_graph())
             .field("call", &self.describe())
             .finish()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 use tidu_ad::Primitive;
@@ -121,12 +121,7 @@ impl<K> Recorder<K> {
         K: KeySource<Op>,
     {
         check_count(&graph, Side::Inputs, graph.input_keys().len(), inputs.len())?;
-        check_count(
-            &graph,
-            Side::Outputs,
-            graph.output_keys().len(),
-            outputs.len(),
-        )?;
+        check_count(&graph, Side::Outputs, graph.output_count(), outputs.len())?;
         let requires_grad = inputs.iter().any(|input| input.requires_grad);
         let edges = inputs
             .iter()
@@ -139,7 +134,9 @@ impl<K> Recorder<K> {
             .collect();
         let trace = requires_grad.then(|| Trace {
             node: Arc::new(TraceNode {
-                saved: saved_values(&graph, inputs, retained_values),
+                data: inputs.iter().map(|input| Arc::clone(&input.data)).collect(),
+                retained: retained_values,
+                saved: OnceLock::new(),
                 graph,
                 output_keys: OutputKeys::new(output_keys.clone()),
                 edges,
@@ -233,18 +230,6 @@ fn edge<Op: GraphOperation>(
             Ok(Edge::Output { node, slot })
         }
     }
-}
-
-fn saved_values<Op: GraphOperation>(
-    graph: &RecordedGraph<Op>,
-    inputs: &[EagerInput<Op>],
-    retained_values: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
-) -> HashMap<ValueKey<Op>, Arc<Op::Operand>> {
-    let mut saved = retained_values;
-    let keys = graph.input_keys().iter().cloned().map(ValueKey::Input);
-    let data = inputs.iter().map(|input| Arc::clone(&input.data));
-    saved.extend(keys.zip(data));
-    saved
 }
 
 impl<Op: GraphOperation> TraceNode<Op> {

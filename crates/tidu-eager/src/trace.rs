@@ -23,7 +23,7 @@ impl<Op: GraphOperation> Trace<Op> {
     /// What was kept of the call that produced the value, by keys of its recorded graph: the data of
     /// the inputs, and the retained values.
     pub fn saved_values(&self) -> &HashMap<ValueKey<Op>, Arc<Op::Operand>> {
-        &self.node.saved
+        self.node.saved_values()
     }
 }
 
@@ -39,7 +39,7 @@ impl<Op: GraphOperation> Debug for Trace<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trace")
             .field("call", &self.node.graph.describe())
-            .field("saved_values", &self.node.saved.len())
+            .field("saved_values", &self.node.saved_values().len())
             .finish()
     }
 }
@@ -49,9 +49,29 @@ pub(crate) struct TraceNode<Op: GraphOperation> {
     pub graph: RecordedGraph<Op>,
     /// The eager keys of the results.
     pub output_keys: OutputKeys<Op>,
-    pub saved: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    /// The data of the inputs.
+    pub data: SmallVec<[Arc<Op::Operand>; 2]>,
+    /// What was retained besides, by keys of the graph.
+    pub retained: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    /// Both, if somebody has asked.
+    pub saved: OnceLock<Box<Values<Op>>>,
     pub edges: SmallVec<[Edge<Op>; 2]>,
     pub memo: Memo<Op>,
+}
+
+/// Values by key.
+pub(crate) type Values<Op> = HashMap<ValueKey<Op>, Arc<<Op as GraphOperation>::Operand>>;
+
+impl<Op: GraphOperation> TraceNode<Op> {
+    /// All that was kept of the call, by keys of its graph.
+    pub fn saved_values(&self) -> &Values<Op> {
+        self.saved.get_or_init(|| {
+            let mut saved = self.retained.clone();
+            let keys = self.graph.input_keys().iter().cloned();
+            saved.extend(keys.map(ValueKey::Input).zip(self.data.iter().cloned()));
+            Box::new(saved)
+        })
+    }
 }
 
 /// What going backward found out about a call, for the next time.
@@ -111,8 +131,8 @@ pub(crate) enum Edge<Op: GraphOperation> {
 /// has thousands, for each of its users, would be quadratic.
 pub(crate) struct OutputKeys<Op: GraphOperation> {
     keys: SmallVec<[ValueKey<Op>; 1]>,
-    /// Filled where there are more than `SEARCHED` keys.
-    slots: HashMap<ValueKey<Op>, usize>,
+    /// There where there are more than `SEARCHED` keys.
+    slots: Option<HashMap<ValueKey<Op>, usize>>,
 }
 
 impl<Op: GraphOperation> OutputKeys<Op> {
@@ -120,10 +140,7 @@ impl<Op: GraphOperation> OutputKeys<Op> {
 
     pub fn new(keys: SmallVec<[ValueKey<Op>; 1]>) -> Self {
         let numbered = keys.iter().cloned().zip(0..);
-        let slots = match keys.len() > Self::SEARCHED {
-            true => numbered.collect(),
-            false => HashMap::new(),
-        };
+        let slots = (keys.len() > Self::SEARCHED).then(|| numbered.collect());
         Self { keys, slots }
     }
 
@@ -132,9 +149,9 @@ impl<Op: GraphOperation> OutputKeys<Op> {
     }
 
     pub fn slot_of(&self, key: &ValueKey<Op>) -> Option<usize> {
-        match self.slots.is_empty() {
-            true => self.keys.iter().position(|output| output == key),
-            false => self.slots.get(key).copied(),
+        match &self.slots {
+            None => self.keys.iter().position(|output| output == key),
+            Some(slots) => slots.get(key).copied(),
         }
     }
 }

@@ -204,10 +204,11 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
                 store(registers, slot, inputs.len(), result);
                 continue;
             }
-            {
-                let operands: SmallVec<[&Op::Operand; 4]> =
-                    (0..operands.len()).map(|at| &operands[at]).collect();
-                instruction.operation.eval_into(ctx, &operands, results);
+            let operation = &instruction.operation;
+            match operands.len() {
+                1 => operation.eval_into(ctx, &[&operands[0]], results),
+                2 => operation.eval_into(ctx, &[&operands[0], &operands[1]], results),
+                _ => operation.eval_into(ctx, &operands.all(), results),
             }
             if results.len() != result_slots.len() {
                 return Err(GraphError::WrongResultCount {
@@ -218,7 +219,8 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
                 });
             }
             release(registers, operand_slots, inputs.len());
-            for (&slot, result) in result_slots.iter().zip(results.drain(..)) {
+            for &slot in result_slots.iter().rev() {
+                let result = results.pop().expect("they were counted");
                 store(registers, slot, inputs.len(), result);
             }
         }
@@ -295,6 +297,11 @@ impl<T> Operands<'_, T> {
     #[allow(clippy::len_without_is_empty, reason = "an operation knows its arity")]
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// All of them, borrowed.
+    pub fn all(&self) -> SmallVec<[&T; 4]> {
+        (0..self.len()).map(|at| &self[at]).collect()
     }
 
     /// An operand by value, if nothing else needs it: its memory may become that of the result. It is

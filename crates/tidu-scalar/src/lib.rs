@@ -25,11 +25,24 @@
 //! # Ok::<(), tidu_ad::FunctionError>(())
 //! ```
 
+//!
+//! The same with numbers at once, on a tape:
+//!
+//! ```
+//! let tape = tidu_scalar::Tape::new();
+//! let [x, y] = tape.vars([2.0, 0.0]);
+//! let gradients = (x * y.exp()).backward()?;
+//! assert_eq!((gradients[x], gradients[y]), (1.0, 2.0));
+//! # Ok::<(), tidu_eager::EagerError>(())
+//! ```
+
 #![warn(clippy::unwrap_used)]
 
+mod closures;
 mod definition;
 mod expr;
 mod fixed;
+mod front;
 mod key;
 mod names;
 mod op;
@@ -37,10 +50,13 @@ mod primitives;
 mod program;
 mod rules;
 mod simplify;
+mod var;
 
+pub use closures::{derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad};
 pub use expr::{Expr, function};
 pub use key::ScalarKey;
 pub use op::{Constant, ScalarOp};
 pub use program::{
     Batch, BatchWorkspace, CompileScalar, ProgramError, ProgramOptions, ScalarProgram, Workspace,
 };
+pub use var::{Gradients, Tape, Var};

@@ -283,15 +283,24 @@ impl EvaluableGraphOperation for ScalarOp {
         })
     }
 
+    #[inline]
     fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
         // Most of a derivative; each takes less time than its definition takes to find.
         match (self, inputs) {
-            (Self::Add, [x, y]) => return out.push(**x + **y),
-            (Self::Sub, [x, y]) => return out.push(**x - **y),
-            (Self::Mul, [x, y]) => return out.push(**x * **y),
-            (Self::Div, [x, y]) => return out.push(**x / **y),
-            _ => {}
+            (Self::Add, [x, y]) => out.push(**x + **y),
+            (Self::Mul, [x, y]) => out.push(**x * **y),
+            (Self::Sub, [x, y]) => out.push(**x - **y),
+            (Self::Div, [x, y]) => out.push(**x / **y),
+            (Self::Neg, [x]) => out.push(-**x),
+            _ => self.eval_as_defined(ctx, inputs, out),
         }
+    }
+}
+
+impl ScalarOp {
+    /// Not inlined where the operations above are.
+    #[inline(never)]
+    fn eval_as_defined(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
         let is_known = match self.meaning() {
             Meaning::Defined(definition) => definition.eval.call(self, inputs, out),
             Meaning::Composite(function) => return out.extend(function.eval(ctx, inputs)),

@@ -1,13 +1,23 @@
 //! Recording on a tape, and going backward through it.
 //!
 //! `cargo bench -p tidu --bench tape`. Throughput is in primal operations. Each iteration records on
-//! the memory of the one before, as a training loop would.
+//! the memory of the one before, as a training loop would. `tape` applies operations by name, `variables`
+//! does the same with operators on `scalar::Var`; its gradients are by everything.
+//!
+//! Where the time goes, in instructions an operation (callgrind, 3 000 operations): chain 830, of which
+//! recording takes 375 and going backward 455; wide 790, 370 and 420. Recording costs nearly the same
+//! whatever the operation: 390 for a sine, of which 70 are the sine itself, 310 for a sum. The rest is looking
+//! at the places of operands, finding what is known of the operation, appending to the lists, and handing
+//! the result out. Going backward, evaluating the instructions of VJPs and adding cotangents up takes about
+//! a third; the rest is fetching residuals and seeds and stepping from call to
+//! call. Nothing is allocated for an operation. From 10⁶ operations on, memory traffic adds a tenth: about
+//! 30 bytes an operation recorded, and 17 of cotangents.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tidu::eager::{EagerError, KeySource, Tape, Var};
-use tidu::scalar::{ScalarKey, ScalarOp};
+use tidu::scalar::{self, ScalarKey, ScalarOp};
 
 type Scalars = Tape<ScalarOp>;
 /// Records a program of about so many operations; returns inputs and output.
@@ -28,7 +38,7 @@ fn chain(
     operations: usize,
 ) -> Result<(Vec<Var<ScalarOp>>, Var<ScalarOp>), EagerError> {
     let (x, y) = (tape.leaf(0.3), tape.leaf(1e-6));
-    let mut v = x.clone();
+    let mut v = x;
     for _ in 0..operations / 3 {
         let sin = tape.apply_one(ScalarOp::Sin, &[&v])?;
         let product = tape.apply_one(ScalarOp::Mul, &[&y, &sin])?;
@@ -86,5 +96,59 @@ fn tape(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, tape);
+/// `chain` with operators.
+fn chain_of_variables(
+    tape: &scalar::Tape,
+    operations: usize,
+) -> (Vec<scalar::Var<'_>>, scalar::Var<'_>) {
+    let [x, y] = tape.vars([0.3, 1e-6]);
+    let mut v = x;
+    for _ in 0..operations / 3 {
+        v += y * v.sin();
+    }
+    (vec![x, y], v)
+}
+
+/// `wide` with operators.
+fn wide_variables(
+    tape: &scalar::Tape,
+    operations: usize,
+) -> (Vec<scalar::Var<'_>>, scalar::Var<'_>) {
+    let count = operations / 5;
+    let point = (0..count).map(|i| 0.01 + 0.1 * (i % 7) as f64);
+    let x: Vec<scalar::Var<'_>> = point.map(|x| tape.var(x)).collect();
+    let mut s = scalar::Var::constant(0.0);
+    for i in 0..count {
+        s += (-(x[i] * x[i])).exp() * x[(i + 1) % count];
+    }
+    (x, s)
+}
+
+type OnVariables = for<'t> fn(&'t scalar::Tape, usize) -> (Vec<scalar::Var<'t>>, scalar::Var<'t>);
+
+fn variables(criterion: &mut Criterion) {
+    let programs: [(&str, OnVariables); 2] =
+        [("chain", chain_of_variables), ("wide", wide_variables)];
+    for (name, program) in programs {
+        let mut group = criterion.benchmark_group(format!("variables/{name}"));
+        for operations in [1_000, 10_000, 100_000, 1_000_000] {
+            group.throughput(Throughput::Elements(operations as u64));
+            group.sample_size(if operations > 10_000 { 10 } else { 50 });
+            let mut tape = scalar::Tape::new();
+            group.bench_function(
+                BenchmarkId::new("record and backward", operations),
+                |bencher| {
+                    bencher.iter(|| {
+                        tape.clear();
+                        let (inputs, output) = program(&tape, operations);
+                        output.backward()?.wrt(black_box(&inputs))
+                    });
+                },
+            );
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, tape, variables);
 criterion_main!(benches);

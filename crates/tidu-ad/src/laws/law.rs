@@ -34,7 +34,8 @@ pub enum Law {
     /// The second derivative is the derivative of the first and symmetric, and forward over forward,
     /// forward over reverse, reverse over forward and reverse over reverse agree on it.
     SecondOrder,
-    /// The same call twice emits the same graph, and the same evaluation twice yields the same bits.
+    /// The same call twice emits the same graph, and the same evaluation twice yields the same bits, by
+    /// whichever method of [`EvaluableGraphOperation`](tidu_graph::EvaluableGraphOperation).
     Purity,
     /// Everything that is emitted, and what is emitted for that, to a given order, has the rules
     /// that it needs, evaluates, and yields values of the right dimensions.

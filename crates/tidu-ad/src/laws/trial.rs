@@ -189,7 +189,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Trial<'_, Op> {
             Law::Transpose => transpose::check(probe, random),
             Law::SymbolicZeros => zeros::check(probe, self.operation.is_some(), random),
             Law::SecondOrder => second_order::check(probe, random),
-            Law::Purity => purity::check(probe, &Probe::new(setting, subject)),
+            Law::Purity => purity::check(probe, &Probe::new(setting, subject), self.operation),
             Law::Closure => closure::check(probe, random),
             Law::Declaration => declaration::check(probe, self.operation, random),
             Law::SpecialPoints => match self.point {

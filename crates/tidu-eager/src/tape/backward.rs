@@ -1,16 +1,18 @@
 //! Going backward through a tape.
 
+use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
-use tidu_graph::{EvaluableGraphOperation, describe_operation};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
 use super::engine::{Engine, Evaluate, Record};
-use super::storage::{Cursor, Kind, Storage};
-use super::template::{Flags, Program, Residual, Template};
-use super::{Tape, Var, find};
+use super::life::Life;
+use super::storage::{Cursor, Kind, Node, Storage};
+use super::template::{Flags, Program, Residual, Template, Templates};
+use super::{Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
 
@@ -72,6 +74,45 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         go_back(&mut Record(self), outputs, wrt, true)
     }
 
+    /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by everything on the tape, to be asked for by variable. Frees
+    /// nothing; the gradients take as much memory as all values of the tape.
+    ///
+    /// # Errors
+    ///
+    /// As for [`backward`](Self::backward).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tidu_eager::{KeySource, Tape};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let x = tape.leaf(3.0);
+    /// let square = tape.apply_one(ScalarOp::Mul, &[&x, &x])?;
+    /// let y = tape.apply_one(ScalarOp::Neg, &[&square])?;
+    /// let gradients = tape.backward_all(&[(&y, 1.0)])?;
+    /// assert_eq!(gradients.get(&x)?, Some(&-6.0));
+    /// assert_eq!(gradients.get(&square)?, Some(&-1.0));
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn backward_all(
+        &mut self,
+        outputs: &[(&Var<Op>, Op::Operand)],
+    ) -> Result<Gradients<Op>, EagerError> {
+        let [_, by_value] = pass(&mut Evaluate(self), outputs, &[], true, true)?;
+        Ok(Gradients {
+            by_value,
+            life: self.life.clone(),
+        })
+    }
+
     /// Fails for what is no variable of this tape.
     pub(super) fn check(
         &self,
@@ -86,6 +127,47 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 }
 
+/// Gradients by everything on a tape. See [`Tape::backward_all`].
+pub struct Gradients<Op: GraphOperation> {
+    by_value: List<Op::Operand>,
+    /// Which places were good when the gradients were found.
+    life: Life,
+}
+
+impl<Op: GraphOperation> Gradients<Op> {
+    /// The gradient by a variable; `None` for one that no output depends on, be it because it was made
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`]; [`EagerError::StaleVar`] for a variable that
+    /// the tape had forgotten by then.
+    pub fn get(&self, var: &Var<Op>) -> Result<Option<&Op::Operand>, EagerError> {
+        let place = || "the variable whose gradient is asked for".to_owned();
+        if !var.requires_grad() {
+            return Err(EagerError::ConstantVar { place: place() });
+        }
+        if self.life.is_after(var.place) {
+            return Ok(None);
+        }
+        self.life
+            .check(var.place)
+            .map_err(|fault| fault.of(place()))?;
+        let gradient = self.by_value.get(var.index() as usize);
+        Ok(gradient.and_then(Option::as_ref))
+    }
+}
+
+impl<Op: GraphOperation> Debug for Gradients<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.by_value.iter().flatten().count();
+        f.debug_struct("Gradients")
+            .field("values", &self.by_value.len())
+            .field("found", &found)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One pass backward over a whole tape. What it has recorded is set aside meanwhile, so that whatever
 /// is recorded on the way comes after it.
 fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
@@ -94,18 +176,35 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     wrt: &[&Var<Op>],
     keep: bool,
 ) -> Result<Vec<Option<E::Value>>, EagerError> {
+    for (position, input) in wrt.iter().enumerate() {
+        engine.tape().check(input, || format!("input {position}"))?;
+    }
+    let [gradients, cotangents] = pass(engine, outputs, wrt, keep, false)?;
+    engine.give_spare(cotangents);
+    Ok(gradients)
+}
+
+/// Cotangents; `None` for a symbolic zero.
+type List<Value> = Vec<Option<Value>>;
+
+/// The gradients by `wrt`, and the list of all cotangents: those that were used are gone from it,
+/// unless it is to hold `all`.
+fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+    engine: &mut E,
+    outputs: &[(&Var<Op>, E::Value)],
+    wrt: &[&Var<Op>],
+    keep: bool,
+    all: bool,
+) -> Result<[List<E::Value>; 2], EagerError> {
     for (position, (output, _)) in outputs.iter().enumerate() {
         engine
             .tape()
             .check(output, || format!("output {position}"))?;
     }
-    for (position, input) in wrt.iter().enumerate() {
-        engine.tape().check(input, || format!("input {position}"))?;
-    }
     engine.tape().check_outside("go backward")?;
     let paused = std::mem::replace(&mut engine.tape().paused, false);
     let mut past = engine.tape().storage.set_aside();
-    let mut pass = Sweep::new(engine, &past, wrt, keep);
+    let mut pass = Sweep::new(engine, &past, wrt, keep, all);
     // A panic of an operation, a hook or a body must not cost the tape what was set aside.
     let swept = catch_unwind(AssertUnwindSafe(|| {
         for (output, seed) in outputs {
@@ -120,7 +219,7 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     match swept {
         Ok(Ok(())) => {
             tape.storage.join(past);
-            Ok(pass.gradients)
+            Ok([pass.gradients, pass.cotangents.by_value])
         }
         Ok(Err(error)) => {
             tape.restore(past);
@@ -134,59 +233,67 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 }
 
 /// The call that a cotangent comes from, and where it was recorded.
-type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
+pub(super) type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
 /// The cotangents of all values, as far as they have been added up.
-struct Cotangents<Op, Value> {
+struct Cotangents<Value> {
     by_value: Vec<Option<Value>>,
-    add: Op,
     sum: Vec<Value>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value> {
+impl<Value: Clone> Cotangents<Value> {
     /// The one door by which a cotangent reaches a value, be it a seed or what a VJP computes.
-    #[inline]
-    fn add(
+    #[inline(always)]
+    fn add<Op: Primitive + EvaluableGraphOperation>(
         &mut self,
         value: u32,
         cotangent: Value,
         from: Option<Origin<'_, Op>>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
+        let add = Op::add();
         let place = &mut self.by_value[value as usize];
-        let sum = match place.take() {
-            None => cotangent,
-            Some(so_far) => {
-                self.sum.clear();
-                let location = from.and_then(|(_, location)| location);
-                let operands = [&so_far, &cotangent];
-                engine.apply(&self.add, &operands, &mut self.sum, location)?;
-                let found = self.sum.len();
-                match (self.sum.pop(), found) {
-                    (Some(sum), 1) => {
-                        if let Some((template, location)) = from {
-                            engine.check(&sum, &self.add, template, location)?;
-                        }
-                        sum
-                    }
-                    _ => {
-                        let add = describe_operation(&self.add);
-                        return Err(wrong_count(add, Side::Outputs, 1, found));
-                    }
-                }
-            }
+        let Some(so_far) = place else {
+            *place = Some(cotangent);
+            return Ok(());
         };
-        *place = Some(sum);
+        self.sum.clear();
+        let location = from.and_then(|(_, location)| location);
+        let operands = [&*so_far, &cotangent];
+        engine.apply(&add, &operands, &mut self.sum, location)?;
+        let found = self.sum.len();
+        let Some(sum) = self.sum.pop().filter(|_| found == 1) else {
+            let add = describe_operation(&add);
+            return Err(wrong_count(add, Side::Outputs, 1, found));
+        };
+        if engine.watch().is_some()
+            && let Some((template, location)) = from
+        {
+            engine.check(&sum, &add, template, location)?;
+        }
+        *so_far = sum;
         Ok(())
+    }
+
+    /// The cotangent of a value, which nobody will ask for again unless all are to be had.
+    #[inline]
+    fn take(&mut self, value: u32, all: bool) -> Option<Value> {
+        let cotangent = &mut self.by_value[value as usize];
+        match all {
+            true => cotangent.clone(),
+            false => cotangent.take(),
+        }
     }
 }
 
 /// One pass backward.
 struct Sweep<Op: Primitive, Value> {
     keep: bool,
-    templates: Vec<Arc<Template<Op>>>,
-    cotangents: Cotangents<Op, Value>,
-    /// By value: whether it depends on one of the values to differentiate by.
+    /// Whether cotangents stay when they have been used.
+    all: bool,
+    templates: Templates<Op>,
+    cotangents: Cotangents<Value>,
+    /// By value: whether it depends on one of the values to differentiate by. Empty if all do.
     wanted: Vec<bool>,
     /// The values to differentiate by that are still to come, with their positions; those that come
     /// next last.
@@ -194,11 +301,9 @@ struct Sweep<Op: Primitive, Value> {
     gradients: Vec<Option<Value>>,
     /// Whether some value has a hook.
     hooked: bool,
-    /// Of the call at hand: the cotangents of its results, what was kept of it, and what instructions
+    /// Of the call at hand: what was kept of it, the cotangents of its results, and what instructions
     /// have computed.
-    seeds: Vec<Option<Value>>,
-    kept: Vec<Value>,
-    computed: Vec<Value>,
+    values: Vec<Value>,
     results: Vec<Value>,
 }
 
@@ -208,32 +313,37 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         past: &Storage<Op>,
         wrt: &[&Var<Op>],
         keep: bool,
+        all: bool,
     ) -> Self {
-        let templates = engine.tape().templates.clone();
-        let values = past.values as usize;
-        let mut by_value = Vec::with_capacity(values);
-        by_value.resize_with(values, || None);
-        let mut wanted = vec![false; values];
-        wrt.iter()
-            .for_each(|var| wanted[var.index() as usize] = true);
-        past.mark_dependents(&mut wanted, &templates);
+        let templates = Arc::clone(&engine.tape().templates);
+        let mut by_value = engine.take_spare();
+        by_value.resize_with(past.values as usize, || None);
         let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
         ahead.sort_unstable();
+        let wanted = match all || past.leaves_are_among(&ahead) {
+            true => Vec::new(),
+            false => {
+                let mut wanted = vec![false; past.values as usize];
+                ahead
+                    .iter()
+                    .for_each(|(value, _)| wanted[*value as usize] = true);
+                past.mark_dependents(&mut wanted, &templates);
+                wanted
+            }
+        };
         Self {
             keep,
+            all,
             templates,
             cotangents: Cotangents {
                 by_value,
-                add: Op::add(),
                 sum: Vec::new(),
             },
             wanted,
             ahead,
             gradients: vec![None; wrt.len()],
             hooked: !engine.tape().hooks.is_empty(),
-            seeds: Vec::new(),
-            kept: Vec::new(),
-            computed: Vec::new(),
+            values: Vec::new(),
             results: Vec::new(),
         }
     }
@@ -253,25 +363,78 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             }
             self.collect(cursor.values);
             match node.kind() {
-                Kind::Leaf => {}
-                Kind::Segment => self.segment(storage, cursor, engine)?,
-                Kind::Call(template) => {
-                    let Some(vjp) = self.enter(template, cursor, storage, engine)? else {
-                        continue;
-                    };
-                    let template = Arc::clone(&self.templates[template]);
-                    if node.is_freed() {
-                        return Err(freed(template.describe()));
-                    }
-                    self.load(&template, cursor, storage, engine);
-                    if !self.keep {
-                        storage.nodes[cursor.nodes].free();
-                    }
-                    let location = storage.locations.get(cursor.nodes).copied().flatten();
-                    self.run(&template, vjp, location, engine)?;
-                    let operands = &storage.operands[cursor.operands..];
-                    self.hand_on(template.vjp(vjp), operands, (&template, location), engine)?;
+                Kind::Call(template) => self.call(template, node, cursor, storage, engine)?,
+                Kind::Leaf => {
+                    self.cotangents.take(cursor.values, self.all);
                 }
+                Kind::Segment => self.segment(storage, cursor, engine)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes backward through a call.
+    #[inline]
+    fn call<E: Engine<Op, Value = Value>>(
+        &mut self,
+        id: usize,
+        node: Node,
+        at: Cursor,
+        storage: &mut Storage<Op>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let location = storage.locations.get(at.nodes).copied().flatten();
+        let (first, outputs) = (at.values, self.templates[id].outputs);
+        let vjp = match outputs {
+            1 if self.cotangents.by_value[first as usize].is_none() => return Ok(()),
+            1 if self.wanted.is_empty() => Template::<Op>::WHOLE,
+            _ => match self.choose(id, at, storage, location, engine)? {
+                Some(vjp) => vjp,
+                None => {
+                    for value in first..first + outputs {
+                        self.cotangents.take(value, self.all);
+                    }
+                    return Ok(());
+                }
+            },
+        };
+        let template = &*self.templates[id];
+        if node.is_freed() {
+            return Err(freed(template.describe()));
+        }
+
+        let operands = &storage.operands[at.operands..][..template.active_count as usize];
+        let residuals = &mut storage.residuals[at.residuals..][..template.residuals.len()];
+        self.values.clear();
+        for (residual, which) in residuals.iter_mut().zip(&template.residuals) {
+            let value = take_or_copy(residual, self.keep);
+            let index = || match *which {
+                Residual::Output(output) => first + output,
+                Residual::Operand(operand) => template.place_of(operand as usize, operands),
+            };
+            self.values.push(engine.residual(value, index));
+        }
+        if !self.keep {
+            storage.nodes[at.nodes].free();
+        }
+        for value in first..first + outputs {
+            if let Some(cotangent) = self.cotangents.take(value, self.all) {
+                self.values.push(cotangent);
+            }
+        }
+        let vjp = template.vjp(vjp);
+        run(
+            vjp,
+            (template, location),
+            &mut self.values,
+            &mut self.results,
+            engine,
+        )?;
+        for (&operand, at) in operands.iter().zip(&vjp.outputs) {
+            if let Some(at) = *at {
+                let cotangent = self.values[at as usize].clone();
+                let from = Some((template, location));
+                self.cotangents.add(operand, cotangent, from, engine)?;
             }
         }
         Ok(())
@@ -303,138 +466,54 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         }
     }
 
-    /// Takes the cotangents of a call's results and chooses the VJP for those that are there and for
-    /// what is wanted; `None` if nothing is there, or nothing wanted.
-    #[inline]
-    fn enter<E: Engine<Op, Value = Value>>(
+    /// The VJP for the cotangents that are there and for what is wanted; `None` if nothing is there, or
+    /// nothing wanted.
+    fn choose<E: Engine<Op, Value = Value>>(
         &mut self,
         id: usize,
         at: Cursor,
         storage: &Storage<Op>,
+        location: Option<&'static Location<'static>>,
         engine: &mut E,
     ) -> Result<Option<usize>, EagerError> {
         let template = &self.templates[id];
         let operands = &storage.operands[at.operands..][..template.active_count as usize];
         let first = at.values as usize;
-        let cotangents = &mut self.cotangents.by_value[first..first + template.outputs as usize];
-        self.seeds.clear();
-        self.seeds.extend(cotangents.iter_mut().map(Option::take));
-        let seeded = self.seeds.iter().filter(|seed| seed.is_some()).count();
+        let cotangents = &self.cotangents.by_value[first..first + template.outputs as usize];
+        let seeded: Flags = cotangents.iter().map(Option::is_some).collect();
         let wanted = operands
             .iter()
-            .filter(|&&operand| self.wanted[operand as usize]);
-        let wanted = wanted.count();
-        if seeded == 0 || wanted == 0 {
+            .map(|&operand| self.wanted.is_empty() || self.wanted[operand as usize]);
+        let wanted: Flags = wanted.collect();
+        if !seeded.contains(&true) || !wanted.contains(&true) {
             return Ok(None);
         }
-        let visible = template.visible as usize;
-        let whole = self.seeds[..visible].iter().all(Option::is_some);
-        if whole && (seeded, wanted) == (visible, operands.len()) {
-            return Ok(Some(Template::<Op>::WHOLE));
+        if let Some(known) = template.find(&seeded, &wanted) {
+            return Ok(Some(known));
         }
-        let seeded: Flags = self.seeds.iter().map(Option::is_some).collect();
-        let wanted = operands
-            .iter()
-            .map(|&operand| self.wanted[operand as usize]);
-        self.variant(id, &seeded, &wanted.collect::<Flags>(), engine)
+        let derived = self.derive(id, &seeded, &wanted, engine);
+        derived
             .map(Some)
+            .map_err(|error| error.applied_at(location))
     }
 
-    /// The VJP for a choice of seeds and cotangents, derived if need be.
+    /// Derives the VJP for a choice of seeds and cotangents.
     #[cold]
-    fn variant<E: Engine<Op, Value = Value>>(
+    fn derive<E: Engine<Op, Value = Value>>(
         &mut self,
         id: usize,
         seeded: &[bool],
         wanted: &[bool],
         engine: &mut E,
     ) -> Result<usize, EagerError> {
-        if let Some(known) = self.templates[id].find(seeded, wanted) {
-            return Ok(known);
-        }
         let tape = engine.tape();
-        let template = Arc::make_mut(&mut self.templates[id]);
-        let variant = template.derive_for(seeded, wanted, &tape.name, &mut tape.ad_ctx)?;
-        tape.templates[id] = Arc::clone(&self.templates[id]);
-        Ok(variant)
-    }
-
-    /// Takes what was kept of a call, or copies it.
-    #[inline]
-    fn load<E: Engine<Op, Value = Value>>(
-        &mut self,
-        template: &Template<Op>,
-        at: Cursor,
-        storage: &mut Storage<Op>,
-        engine: &E,
-    ) {
-        let residuals = &mut storage.residuals[at.residuals..][..template.residuals.len()];
-        let operands = &storage.operands[at.operands..];
-        self.kept.clear();
-        for (residual, which) in residuals.iter_mut().zip(&template.residuals) {
-            let value = take_or_copy(residual, self.keep);
-            let index = || match *which {
-                Residual::Output(output) => at.values + output,
-                Residual::Operand(operand) => template.place_of(operand as usize, operands),
-            };
-            self.kept.push(engine.residual(value, index));
-        }
-    }
-
-    /// Runs the instructions of a VJP.
-    #[inline]
-    fn run<E: Engine<Op, Value = Value>>(
-        &mut self,
-        template: &Template<Op>,
-        vjp: usize,
-        location: Option<&'static Location<'static>>,
-        engine: &mut E,
-    ) -> Result<(), EagerError> {
-        self.computed.clear();
-        for instruction in &template.vjp(vjp).instructions {
-            let operation = &instruction.operation;
-            let get = |place| find(place, &self.kept, &self.seeds, &self.computed);
-            // The usual numbers of operands need no list.
-            match instruction.operands[..] {
-                [x] => engine.apply(operation, &[get(x)], &mut self.results, location)?,
-                [x, y] => {
-                    engine.apply(operation, &[get(x), get(y)], &mut self.results, location)?;
-                }
-                ref more => {
-                    let more: Vec<&Value> = more.iter().map(|&place| get(place)).collect();
-                    engine.apply(operation, &more, &mut self.results, location)?;
-                }
-            }
-            let (expected, found) = (instruction.results as usize, self.results.len());
-            if expected != found {
-                let operation = describe_operation(operation);
-                return Err(wrong_count(operation, Side::Outputs, expected, found));
-            }
-            for result in &self.results {
-                engine.check(result, operation, template, location)?;
-            }
-            self.computed.append(&mut self.results);
-        }
-        Ok(())
-    }
-
-    /// Adds what a VJP has computed to the cotangents of the operands.
-    #[inline]
-    fn hand_on<E: Engine<Op, Value = Value>>(
-        &mut self,
-        vjp: &Program<Op>,
-        operands: &[u32],
-        from: Origin<'_, Op>,
-        engine: &mut E,
-    ) -> Result<(), EagerError> {
-        for (&operand, place) in operands.iter().zip(&vjp.outputs) {
-            if let Some(place) = *place {
-                let cotangent = find(place, &self.kept, &self.seeds, &self.computed);
-                let cotangents = &mut self.cotangents;
-                cotangents.add(operand, cotangent.clone(), Some(from), engine)?;
-            }
-        }
-        Ok(())
+        // Not shared for a moment, so that nothing is copied.
+        self.templates = Templates::default();
+        let templates = Arc::make_mut(&mut tape.templates);
+        let template = Arc::make_mut(&mut templates[id]);
+        let derived = template.derive_for(seeded, wanted, &tape.name, &mut tape.ad_ctx);
+        self.templates = Arc::clone(&tape.templates);
+        derived
     }
 
     /// Runs a segment again, recording, and goes backward through what it recorded.
@@ -445,9 +524,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         engine: &mut E,
     ) -> Result<(), EagerError> {
         let segment = &mut storage.segments[at.segments];
-        let results = at.values as usize..(at.values + segment.outputs) as usize;
-        let seeds = self.cotangents.by_value[results].iter_mut();
-        let seeds: Vec<Option<Value>> = seeds.map(Option::take).collect();
+        let results = at.values..at.values + segment.outputs;
+        let seeds = results.map(|value| self.cotangents.take(value, self.all));
+        let seeds: Vec<Option<Value>> = seeds.collect();
         if seeds.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -502,13 +581,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         }
         engine.tape().check_segment_results(results)?;
         self.hooked = !engine.tape().hooks.is_empty();
-        let known = self.templates.len();
-        self.templates
-            .extend(engine.tape().templates[known..].iter().cloned());
+        self.templates = Arc::clone(&engine.tape().templates);
         let values = again.values as usize;
         self.cotangents.by_value.resize_with(values, || None);
-        self.wanted.resize(values, false);
-        again.mark_dependents(&mut self.wanted, &self.templates);
+        if !self.wanted.is_empty() {
+            self.wanted.resize(values, false);
+            again.mark_dependents(&mut self.wanted, &self.templates);
+        }
         for (result, seed) in results.iter().zip(seeds) {
             if let Some(seed) = seed.filter(|_| result.requires_grad()) {
                 self.cotangents.add(result.index(), seed, None, engine)?;
@@ -516,6 +595,49 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         }
         self.sweep(again, engine)
     }
+}
+
+/// Runs the instructions of a derivative on a list of values.
+#[inline]
+pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+    vjp: &Program<Op>,
+    (template, location): Origin<'_, Op>,
+    values: &mut Vec<E::Value>,
+    results: &mut Vec<E::Value>,
+    engine: &mut E,
+) -> Result<(), EagerError> {
+    for instruction in &vjp.instructions {
+        let operation = &instruction.operation;
+        let get = |at: u32| &values[at as usize];
+        // The usual numbers of operands need no list.
+        match instruction.operands[..] {
+            [x] => engine.apply(operation, &[get(x)], results, location)?,
+            [x, y] => engine.apply(operation, &[get(x), get(y)], results, location)?,
+            ref more => {
+                let more: Vec<&E::Value> = more.iter().map(|&at| get(at)).collect();
+                engine.apply(operation, &more, results, location)?;
+            }
+        }
+        let (expected, found) = (instruction.results as usize, results.len());
+        if expected != found {
+            results.clear();
+            let operation = describe_operation(operation);
+            return Err(wrong_count(operation, Side::Outputs, expected, found));
+        }
+        if engine.watch().is_some() {
+            for result in results.iter() {
+                engine.check(result, operation, template, location)?;
+            }
+        }
+        match results.pop() {
+            Some(result) if found == 1 => values.push(result),
+            last => {
+                values.append(results);
+                values.extend(last);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What was kept of a call that is not freed.
@@ -528,6 +650,6 @@ fn take_or_copy<T: Clone>(kept: &mut Option<T>, keep: bool) -> T {
     value.expect("a call that is not freed has all that was kept of it")
 }
 
-fn freed(operation: String) -> EagerError {
+pub(super) fn freed(operation: String) -> EagerError {
     EagerError::Freed { operation }
 }

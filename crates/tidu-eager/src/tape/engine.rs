@@ -58,6 +58,14 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
     }
 
     fn tape(&mut self) -> &mut Tape<Op>;
+
+    /// An empty list, on memory of an earlier pass if there is some; it may hold any number of `None`.
+    fn take_spare(&mut self) -> Vec<Option<Self::Value>> {
+        Vec::new()
+    }
+
+    /// Gives a list back that holds nothing but `None`.
+    fn give_spare(&mut self, _spare: Vec<Option<Self::Value>>) {}
 }
 
 /// Computes.
@@ -79,11 +87,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         value
     }
 
+    #[inline]
     fn operand<'a>(&self, value: &'a Op::Operand) -> &'a Op::Operand {
         value
     }
 
-    #[inline]
+    #[inline(always)]
     fn apply(
         &mut self,
         operation: &Op,
@@ -95,12 +104,22 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         Ok(())
     }
 
+    #[inline]
     fn watch(&self) -> Option<&Watch<Op>> {
         self.0.watch.as_ref()
     }
 
+    #[inline]
     fn tape(&mut self) -> &mut Tape<Op> {
         self.0
+    }
+
+    fn take_spare(&mut self) -> Vec<Option<Op::Operand>> {
+        std::mem::take(&mut self.0.spare)
+    }
+
+    fn give_spare(&mut self, spare: Vec<Option<Op::Operand>>) {
+        self.0.spare = spare;
     }
 }
 

@@ -1,13 +1,14 @@
 //! Forward mode: tangents that ride along.
 
 use std::fmt::{self, Debug};
+use std::panic::Location;
 use std::sync::Arc;
 
 use tidu_ad::{OperationJvp, Primitive};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
-use super::template::{Flags, Place, Program, lower};
-use super::{Tape, Var, find};
+use super::template::{Flags, Program, lower};
+use super::{Tape, Var};
 use crate::error::EagerError;
 
 /// A value with a tangent; without one, the tangent is a symbolic zero. See [`Tape::apply_forward`].
@@ -83,24 +84,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             return Ok(results.into_iter().map(Dual::constant).collect());
         }
         let jvp = self.jvp(&operation, &active)?;
-        let kept = primals.into_iter().chain(&results).cloned();
-        let kept: Vec<Var<Op>> = kept.collect();
-        let seeds: Vec<Option<Var<Op>>> =
-            operands.iter().map(|dual| dual.tangent.clone()).collect();
-        let mut computed = Vec::new();
+        let given = primals.into_iter().chain(&results);
+        let tangents = operands.iter().filter_map(|dual| dual.tangent.as_ref());
+        let mut values: Vec<Var<Op>> = given.chain(tangents).cloned().collect();
         for instruction in &jvp.program.instructions {
             let operands = instruction.operands.iter();
-            let operands: Vec<&Var<Op>> = operands
-                .map(|&place| find(place, &kept, &seeds, &computed))
-                .collect();
+            let operands: Vec<&Var<Op>> = operands.map(|&at| &values[at as usize]).collect();
             let results = self.apply(instruction.operation.clone(), &operands)?;
-            computed.extend(results);
+            values.extend(results);
         }
         let tangents = jvp.program.outputs.iter();
-        let tangents = tangents.map(|place| {
-            let place = (*place)?;
-            Some(find(place, &kept, &seeds, &computed).clone())
-        });
+        let tangents = tangents.map(|at| at.map(|at| values[at as usize].clone()));
         let duals = results.into_iter().zip(tangents);
         Ok(duals
             .map(|(primal, tangent)| Dual { primal, tangent })
@@ -108,22 +102,24 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 
     /// The JVP of an operation, derived once.
+    #[track_caller]
     fn jvp(&mut self, operation: &Op, active: &Flags) -> Result<Arc<Jvp<Op>>, EagerError> {
         let is_this = |jvp: &&Arc<Jvp<Op>>| jvp.operation == *operation && jvp.active == *active;
         if let Some(known) = self.jvps.iter().find(is_this) {
             return Ok(Arc::clone(known));
         }
         let derived = OperationJvp::derive(operation, &self.name, active, &mut self.ad_ctx);
+        let location = Location::caller();
         let derived = derived.map_err(|source| EagerError::Derive {
             operation: describe_operation(operation),
+            location: Some(location),
             source: Box::new(source),
         })?;
         let values = operation.input_count() + operation.output_count();
-        let values = (0..values as u32).map(|at| Some(Place::Residual(at)));
-        let tangents = (0..active.len()).filter(|&at| active[at]);
-        let tangents = tangents.map(|at| Some(Place::Seed(at as u32)));
+        let given = values + active.iter().filter(|active| **active).count();
+        let inputs = (0..given as u32).map(Some);
         let outputs = derived.tangents.iter().copied();
-        let program = lower(&derived.function, values.chain(tangents), outputs);
+        let program = lower(&derived.function, inputs, given, outputs);
         let jvp = Arc::new(Jvp {
             operation: operation.clone(),
             active: active.clone(),

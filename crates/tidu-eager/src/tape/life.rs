@@ -20,11 +20,14 @@ pub struct Mark {
 ///
 /// Cutting a tape back begins a new epoch; a place is good if the epoch in which it was made is still the
 /// one to which its index belongs.
+#[derive(Clone)]
 pub(super) struct Life {
     tape: u32,
     /// The first index of each epoch that has any, ascending.
     epochs: Vec<(u32, u32)>,
+    /// The present epoch, and its first index.
     epoch: u32,
+    first: u32,
 }
 
 /// Why a place is not good.
@@ -43,6 +46,7 @@ impl Life {
             tape: TAPES.fetch_add(1, Ordering::Relaxed),
             epochs: vec![(0, 0)],
             epoch: 0,
+            first: 0,
         }
     }
 
@@ -65,23 +69,26 @@ impl Life {
     /// Whether a place, which is not that of a constant, is good.
     #[inline]
     pub fn check(&self, place: Place) -> Result<(), Fault> {
-        if place.tape != self.tape {
-            return Err(Fault::Foreign);
-        }
-        let (first, epoch) = self.epochs[self.epochs.len() - 1];
-        match place.index >= first {
-            true if place.epoch == epoch => Ok(()),
-            true => Err(Fault::Stale),
+        let is_present = place.epoch == self.epoch && place.index >= self.first;
+        match is_present && place.tape == self.tape {
+            true => Ok(()),
             false => self.check_earlier(place),
         }
     }
 
-    #[cold]
     fn check_earlier(&self, place: Place) -> Result<(), Fault> {
+        if place.tape != self.tape {
+            return Err(Fault::Foreign);
+        }
         match self.epoch_of(place.index) == place.epoch {
             true => Ok(()),
             false => Err(Fault::Stale),
         }
+    }
+
+    /// Whether a place of this tape was made in a later epoch.
+    pub fn is_after(&self, place: Place) -> bool {
+        place.tape == self.tape && place.epoch > self.epoch
     }
 
     fn epoch_of(&self, index: u32) -> u32 {
@@ -99,6 +106,7 @@ impl Life {
             self.epochs.pop();
         }
         self.epoch += 1;
+        self.first = values;
         self.epochs.push((values, self.epoch));
     }
 }
@@ -150,6 +158,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn clear(&mut self) {
         unwrap_or_panic(self.check_outside("rewind the tape"));
         self.cut(Cursor::default());
+        self.forget_functions();
+    }
+
+    /// The bytes of memory that the tape holds for what it records, and for going backward through it. Not
+    /// counted are what operands hold themselves (the numbers of an array), what was derived of
+    /// operations, hooks, and the bodies of segments.
+    pub fn memory(&self) -> usize {
+        let spare = self.spare.capacity() * size_of::<Option<Op::Operand>>();
+        self.storage.memory() + spare
     }
 
     /// Puts back what was set aside, and forgets what came after it.

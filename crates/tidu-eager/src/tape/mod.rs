@@ -7,6 +7,7 @@ mod life;
 mod segment;
 mod storage;
 mod structure;
+mod tangents;
 mod template;
 mod watch;
 
@@ -19,6 +20,7 @@ use smallvec::SmallVec;
 use tidu_ad::{Function, Primitive};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
+pub use backward::Gradients;
 pub use forward::Dual;
 pub use life::Mark;
 
@@ -26,7 +28,7 @@ use self::forward::Jvp;
 use self::life::Life;
 use self::storage::Storage;
 use self::structure::Argument;
-use self::template::{Callee, Flags, Residual, Template};
+use self::template::{Callee, Flags, Residual, Template, Templates};
 use self::watch::{Hook, Watch};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -69,15 +71,23 @@ use crate::recorder::KeySource;
 pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     life: Life,
     storage: Storage<Op>,
-    templates: Vec<Arc<Template<Op>>>,
-    /// The templates of each operation, for what is not among those used last.
+    /// A pass backward shares the list, and templates are added to it on the way: the list is copied
+    /// then, which deriving a template costs more than.
+    templates: Templates<Op>,
+    /// The operations that have templates.
+    known: Vec<Known<Op>>,
+    /// By operation: where in `known` it is.
     by_operation: HashMap<Op, SmallVec<[u32; 2]>>,
-    /// The templates that were used last, the latest first.
-    recent: Vec<u32>,
+    /// Where in `known` the operation applied last is.
+    last: usize,
+    /// By address of what a function computes: its templates.
+    by_function: HashMap<usize, Vec<u32>>,
     jvps: Vec<Arc<Jvp<Op>>>,
     /// What inputs of derived functions are named after.
     name: Op::InputKey,
     paused: bool,
+    /// Whether something was computed of variables while recording was paused.
+    touched: bool,
     /// Whether the body of a segment is running.
     in_segment: bool,
     watch: Option<Watch<Op>>,
@@ -87,7 +97,25 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     ad_ctx: Op::ADContext,
     /// Where operations put their results.
     results: Vec<Op::Operand>,
+    /// Memory for going backward; of what it holds, everything is `None`.
+    spare: Vec<Option<Op::Operand>>,
 }
+
+/// What recording a call of an operation takes.
+struct Known<Op: GraphOperation> {
+    operation: Op,
+    /// Which operands are active.
+    signature: Signature,
+    template: u32,
+    outputs: u32,
+    residuals: Box<[Residual]>,
+    /// What was applied after it, the last time and another time. Programs repeat themselves, so one of
+    /// the two nearly always comes again.
+    next: [usize; 2],
+}
+
+/// Which operands are active: a one, and a bit each. Zero where there are too many of them.
+type Signature = u64;
 
 /// A value, and its place on a tape if it has one.
 pub struct Var<Op: GraphOperation> {
@@ -124,18 +152,22 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Self {
             life: Life::new(),
             storage: Storage::new(0),
-            templates: Vec::new(),
+            templates: Templates::default(),
+            known: Vec::new(),
             by_operation: HashMap::new(),
-            recent: Vec::new(),
+            last: 0,
+            by_function: HashMap::new(),
             jvps: Vec::new(),
             name: keys.fresh_input_key(),
             paused: false,
+            touched: false,
             in_segment: false,
             watch: None,
             hooks: Vec::new(),
             ctx,
             ad_ctx,
             results: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -170,7 +202,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operation: Op,
         operands: &[&Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let first = self.run(&operation, operands)?;
+        let first = self.run(&operation, operands, false)?;
         Ok(self.take_results(first, usize::MAX))
     }
 
@@ -190,12 +222,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operation: Op,
         operands: &[&Var<Op>],
     ) -> Result<Var<Op>, EagerError> {
-        let outputs = operation.output_count();
-        if outputs != 1 {
-            let operation = describe_operation(&operation);
-            return Err(wrong_count(operation, Side::Outputs, 1, outputs));
-        }
-        let index = self.run(&operation, operands)?;
+        let index = self.run(&operation, operands, true)?;
         let value = self
             .results
             .pop()
@@ -246,21 +273,80 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
+    /// Switches recording on or off, and says whether it was on. Where a closure will do,
+    /// [`no_grad`](Self::no_grad) cannot be left switched off by mistake.
+    pub fn set_recording(&mut self, on: bool) -> bool {
+        !std::mem::replace(&mut self.paused, !on)
+    }
+
     /// Computes the results of an operation into `results` and returns the index of the first, or
-    /// [`CONSTANT`].
+    /// [`CONSTANT`]. With `single`, one result is expected.
+    #[inline]
     #[track_caller]
-    fn run(&mut self, operation: &Op, operands: &[&Var<Op>]) -> Result<u32, EagerError> {
-        let describe = || describe_operation(operation);
-        let records = self.check_operands(
-            describe,
-            operation.input_count(),
-            operands,
-            operation.output_count(),
-        )?;
-        let template = match records {
-            true => Some(self.template(operation, operands)?),
-            false => None,
+    fn run(
+        &mut self,
+        operation: &Op,
+        operands: &[&Var<Op>],
+        single: bool,
+    ) -> Result<u32, EagerError> {
+        let Some((signature, any_active)) = self.signature(operands) else {
+            return Err(self.operand_fault(operation, operands));
         };
+        if !any_active || self.paused {
+            return self.run_constant(operation, operands, single);
+        }
+        let known = match self.guess(operation, signature, operands) {
+            Some(known) => known,
+            None => match self.look_up(operation, signature, operands)? {
+                Some(known) => known,
+                None => return self.run_constant(operation, operands, single),
+            },
+        };
+        self.last = known;
+        self.evaluate(operation, operands);
+        let known = &self.known[known];
+        let found = self.results.len();
+        if found != known.outputs as usize || (single && found != 1) {
+            return Err(self.result_fault(operation, single));
+        }
+        if self.watch.is_some() {
+            self.check_results(|| describe_operation(operation), found)?;
+        }
+        let results = &self.results;
+        let storage = &mut self.storage;
+        let first = storage.push_call(
+            known.template,
+            known.outputs,
+            &known.residuals,
+            operands,
+            results,
+        );
+        self.annotate(operands);
+        Ok(first)
+    }
+
+    /// [`run`](Self::run) without recording.
+    #[track_caller]
+    fn run_constant(
+        &mut self,
+        operation: &Op,
+        operands: &[&Var<Op>],
+        single: bool,
+    ) -> Result<u32, EagerError> {
+        self.touched |= operands.iter().any(|operand| operand.requires_grad());
+        self.check_arity(operation, operands)?;
+        let outputs = operation.output_count();
+        if single && outputs != 1 {
+            let operation = describe_operation(operation);
+            return Err(wrong_count(operation, Side::Outputs, 1, outputs));
+        }
+        self.evaluate(operation, operands);
+        self.check_results(|| describe_operation(operation), outputs)?;
+        Ok(CONSTANT)
+    }
+
+    #[inline(always)]
+    fn evaluate(&mut self, operation: &Op, operands: &[&Var<Op>]) {
         self.results.clear();
         // The usual numbers of operands need no list.
         match *operands {
@@ -273,10 +359,150 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 operation.eval_into(&mut self.ctx, &values, &mut self.results);
             }
         }
-        self.check_results(describe, operation.output_count())?;
-        match template {
-            None => Ok(CONSTANT),
-            Some(template) => Ok(self.record(template, operands)),
+    }
+
+    /// Which operands are active, and whether any is; `None` if one is no variable of this tape.
+    #[inline]
+    fn signature(&self, operands: &[&Var<Op>]) -> Option<(Signature, bool)> {
+        let mut signature = 1;
+        let mut any_active = false;
+        for operand in operands {
+            let active = operand.requires_grad();
+            if active && self.life.check(operand.place).is_err() {
+                return None;
+            }
+            any_active |= active;
+            signature = signature << 1 | Signature::from(active);
+        }
+        let fits = operands.len() < Signature::BITS as usize;
+        Some((if fits { signature } else { 0 }, any_active))
+    }
+
+    /// Where in `known` an operation is, if it came after the last one before.
+    #[inline]
+    fn guess(&self, operation: &Op, signature: Signature, operands: &[&Var<Op>]) -> Option<usize> {
+        let last = self.known.get(self.last)?;
+        let mut guesses = last.next.into_iter();
+        guesses.find(|&guess| self.is_known(guess, operation, signature, operands))
+    }
+
+    #[inline(always)]
+    fn is_known(
+        &self,
+        at: usize,
+        operation: &Op,
+        signature: Signature,
+        operands: &[&Var<Op>],
+    ) -> bool {
+        let known = &self.known[at];
+        known.signature == signature
+            && known.operation == *operation
+            && (signature != 0 || {
+                let active = operands.iter().map(|operand| operand.requires_grad());
+                let template = &self.templates[known.template as usize];
+                template.active.iter().copied().eq(active)
+            })
+    }
+
+    /// Where in `known` an operation is, derived if it is not there; `None` for one that has no results.
+    /// Such a call is not recorded: nothing flows back through it, and marks before and after it could
+    /// not be told apart.
+    #[track_caller]
+    fn look_up(
+        &mut self,
+        operation: &Op,
+        signature: Signature,
+        operands: &[&Var<Op>],
+    ) -> Result<Option<usize>, EagerError> {
+        let is_this = |at: &usize| self.is_known(*at, operation, signature, operands);
+        // Hashing an operation takes longer than comparing it with a few.
+        let found = (0..self.known.len().min(16)).find(is_this).or_else(|| {
+            let known = self.by_operation.get(operation).into_iter().flatten();
+            known.map(|&at| at as usize).find(is_this)
+        });
+        let at = match found {
+            Some(at) => at,
+            None => {
+                self.check_arity(operation, operands)?;
+                if operation.output_count() == 0 {
+                    return Ok(None);
+                }
+                self.learn(operation, signature, operands)?
+            }
+        };
+        if let Some(last) = self.known.get_mut(self.last) {
+            last.next = [at, last.next[0]];
+        }
+        Ok(Some(at))
+    }
+
+    /// Derives an operation with some operands active.
+    #[track_caller]
+    fn learn(
+        &mut self,
+        operation: &Op,
+        signature: Signature,
+        operands: &[&Var<Op>],
+    ) -> Result<usize, EagerError> {
+        let active = operands.iter().map(|operand| operand.requires_grad());
+        let (name, ctx) = (&self.name, &mut self.ad_ctx);
+        let location = Location::caller();
+        let template = Template::of_operation(operation, active.collect(), location, name, ctx)?;
+        let at = self.known.len();
+        let of_operation = self.by_operation.entry(operation.clone());
+        of_operation.or_default().push(at as u32);
+        self.known.push(Known {
+            operation: operation.clone(),
+            signature,
+            template: self.templates.len() as u32,
+            outputs: template.outputs,
+            residuals: template.residuals.as_slice().into(),
+            next: [at; 2],
+        });
+        self.add_template(template);
+        Ok(at)
+    }
+
+    /// Adds to a call that was just recorded what a tape may be asked to remember besides.
+    #[inline]
+    #[track_caller]
+    fn annotate(&mut self, operands: &[&Var<Op>]) {
+        if self.storage.keeps_structure {
+            self.storage.push_arguments(operands);
+        }
+        if self.watch.as_ref().is_some_and(|watch| !watch.quiet) {
+            self.storage.locate(Location::caller());
+        }
+    }
+
+    fn check_arity(&self, operation: &Op, operands: &[&Var<Op>]) -> Result<(), EagerError> {
+        let (expected, found) = (operation.input_count(), operands.len());
+        match expected == found {
+            true => Ok(()),
+            false => {
+                let operation = describe_operation(operation);
+                Err(wrong_count(operation, Side::Inputs, expected, found))
+            }
+        }
+    }
+
+    /// Why an operation cannot be applied to these operands.
+    #[cold]
+    fn operand_fault(&self, operation: &Op, operands: &[&Var<Op>]) -> EagerError {
+        let checked = self.check_arity(operation, operands);
+        let checked =
+            checked.and_then(|()| self.check_places(|| describe_operation(operation), operands));
+        checked.expect_err("an operand was found to be no variable of this tape")
+    }
+
+    /// What is wrong with the number of results.
+    #[cold]
+    fn result_fault(&self, operation: &Op, single: bool) -> EagerError {
+        let expected = operation.output_count();
+        let operation = describe_operation(operation);
+        match single && expected != 1 {
+            true => wrong_count(operation, Side::Outputs, 1, expected),
+            false => wrong_count(operation, Side::Outputs, expected, self.results.len()),
         }
     }
 
@@ -289,18 +515,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let graph = function.as_graph();
         let describe = || "a function".to_owned();
-        let records = self.check_operands(
-            describe,
-            graph.inputs().len(),
-            operands,
-            graph.outputs().len(),
-        )?;
+        let (expected, found) = (graph.inputs().len(), operands.len());
+        if expected != found {
+            return Err(wrong_count(describe(), Side::Inputs, expected, found));
+        }
+        self.check_places(describe, operands)?;
+        let any_active = operands.iter().any(|operand| operand.requires_grad());
         let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
+        let location = Location::caller();
         let cannot_run = |source| EagerError::Derive {
             operation: describe(),
+            location: Some(location),
             source: Box::new(source),
         };
-        if !records {
+        if !any_active || self.paused || graph.outputs().is_empty() {
+            self.touched |= any_active;
             let results = function.compile().call_in(&mut self.ctx, &values);
             self.results = results.map_err(cannot_run)?;
             self.check_results(describe, graph.outputs().len())?;
@@ -315,37 +544,34 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let results = call.program.call_in(&mut self.ctx, &values);
         self.results = results.map_err(cannot_run)?;
         self.check_results(describe, outputs)?;
-        let first = self.record(template, operands);
+        let known = &self.templates[template as usize];
+        let first = self.storage.push_call(
+            template,
+            known.outputs,
+            &known.residuals,
+            operands,
+            &self.results,
+        );
+        self.annotate(operands);
         Ok(self.take_results(first, visible))
     }
 
-    /// Whether the call is to be recorded. One without results is not: nothing flows back through it,
-    /// and marks before and after it could not be told apart.
-    #[inline]
-    fn check_operands(
+    /// Fails for an operand that is no variable of this tape.
+    fn check_places(
         &self,
         describe: impl Fn() -> String,
-        expected: usize,
         operands: &[&Var<Op>],
-        results: usize,
-    ) -> Result<bool, EagerError> {
-        if operands.len() != expected {
-            let found = operands.len();
-            return Err(wrong_count(describe(), Side::Inputs, expected, found));
-        }
-        let mut any_active = false;
+    ) -> Result<(), EagerError> {
         for (position, operand) in operands.iter().enumerate() {
-            if operand.requires_grad() {
-                any_active = true;
-                if let Err(fault) = self.life.check(operand.place) {
-                    return Err(fault.of(format!("operand {position} of {}", describe())));
-                }
+            if operand.requires_grad()
+                && let Err(fault) = self.life.check(operand.place)
+            {
+                return Err(fault.of(format!("operand {position} of {}", describe())));
             }
         }
-        Ok(any_active && !self.paused && results > 0)
+        Ok(())
     }
 
-    #[inline]
     #[track_caller]
     fn check_results(
         &self,
@@ -364,39 +590,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(())
     }
 
-    /// Adds a call whose results are in `results`, and returns the index of the first.
-    #[inline]
-    #[track_caller]
-    fn record(&mut self, template: u32, operands: &[&Var<Op>]) -> u32 {
-        let known = &self.templates[template as usize];
-        for (operand, active) in operands.iter().zip(&known.active) {
-            if *active {
-                self.storage.operands.push(operand.place.index);
-            }
-        }
-        for residual in &known.residuals {
-            let value = match residual {
-                Residual::Operand(at) => &operands[*at as usize].value,
-                Residual::Output(at) => &self.results[*at as usize],
-            };
-            self.storage.residuals.push(Some(value.clone()));
-        }
-        if self.storage.keeps_structure {
-            let arguments = operands
-                .iter()
-                .map(|operand| match operand.requires_grad() {
-                    true => Argument::Value(operand.index()),
-                    false => Argument::Constant(operand.value.clone()),
-                });
-            self.storage.arguments.extend(arguments);
-        }
-        let first = self.storage.push_node(template, known.outputs);
-        if self.watch.as_ref().is_some_and(|watch| !watch.quiet) {
-            self.storage.locate(Location::caller());
-        }
-        first
-    }
-
     fn take_results(&mut self, first: u32, count: usize) -> Vec<Var<Op>> {
         let life = &self.life;
         let results = self.results.drain(..).take(count).enumerate();
@@ -410,41 +603,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         results.collect()
     }
 
-    /// The template of an operation with those operands active that have a place.
-    #[inline]
-    fn template(&mut self, operation: &Op, operands: &[&Var<Op>]) -> Result<u32, EagerError> {
-        let is_this = |template: &Template<Op>| {
-            let active = operands.iter().map(|operand| operand.requires_grad());
-            matches!(&template.callee, Callee::Operation(known) if known == operation)
-                && template.active.iter().copied().eq(active)
-        };
-        let mut recent = self.recent.iter();
-        if let Some(age) = recent.position(|&known| is_this(&self.templates[known as usize])) {
-            let known = self.recent[age];
-            if age > 3 {
-                self.recent[..=age].rotate_right(1);
-            }
-            return Ok(known);
-        }
-        let known = self.by_operation.get(operation).into_iter().flatten();
-        let mut known = known.copied();
-        let known = match known.find(|&known| is_this(&self.templates[known as usize])) {
-            Some(known) => known,
-            None => {
-                let active = operands.iter().map(|operand| operand.requires_grad());
-                let (name, ctx) = (&self.name, &mut self.ad_ctx);
-                let template = Template::of_operation(operation, active.collect(), name, ctx)?;
-                let known = self.add_template(template);
-                let of_operation = self.by_operation.entry(operation.clone());
-                of_operation.or_default().push(known);
-                known
-            }
-        };
-        self.recent.truncate(15);
-        self.recent.insert(0, known);
-        Ok(known)
-    }
-
+    #[track_caller]
     fn function_template(
         &mut self,
         function: &Function<Op>,
@@ -455,24 +614,40 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .iter()
             .map(|operand| operand.requires_grad())
             .collect();
-        let known = self.templates.iter().position(|template| {
+        let is_this = |at: &&u32| {
+            let template = &self.templates[**at as usize];
             matches!(&template.callee, Callee::Function(call)
                 if call.recomputes == recomputes && call.function.is_clone_of(function))
                 && template.active == active
-        });
-        match known {
-            Some(known) => Ok(known as u32),
-            None => {
-                let ctx = &mut self.ad_ctx;
-                let template = Template::of_function(function, active, recomputes, ctx)?;
-                Ok(self.add_template(template))
-            }
+        };
+        let address = address_of(function);
+        let known = self.by_function.get(&address).into_iter().flatten();
+        if let Some(known) = known.into_iter().find(is_this) {
+            return Ok(*known);
+        }
+        let (location, ctx) = (Location::caller(), &mut self.ad_ctx);
+        let template = Template::of_function(function, active, recomputes, location, ctx)?;
+        let at = self.add_template(template);
+        self.by_function.entry(address).or_default().push(at);
+        Ok(at)
+    }
+
+    /// Forgets what was derived, once functions have come and gone by the hundred. The tape must be empty.
+    fn forget_functions(&mut self) {
+        const MANY: usize = 256;
+        if self.by_function.len() > MANY {
+            self.templates = Templates::default();
+            self.by_function.clear();
+            self.known.clear();
+            self.by_operation.clear();
+            self.last = 0;
         }
     }
 
     fn add_template(&mut self, template: Template<Op>) -> u32 {
-        self.templates.push(Arc::new(template));
-        self.templates.len() as u32 - 1
+        let templates = Arc::make_mut(&mut self.templates);
+        templates.push(Arc::new(template));
+        templates.len() as u32 - 1
     }
 }
 
@@ -513,22 +688,9 @@ impl Place {
     };
 }
 
-/// A value, while a derivative runs.
-#[inline]
-fn find<'a, T>(
-    place: template::Place,
-    kept: &'a [T],
-    seeds: &'a [Option<T>],
-    computed: &'a [T],
-) -> &'a T {
-    match place {
-        template::Place::Residual(at) => &kept[at as usize],
-        template::Place::Seed(at) => {
-            let seed = seeds[at as usize].as_ref();
-            seed.expect("a derivative uses the seeds that it was derived for")
-        }
-        template::Place::Computed(at) => &computed[at as usize],
-    }
+/// What functions are looked up by: clones share what they compute.
+fn address_of<Op: Primitive>(function: &Function<Op>) -> usize {
+    function.as_graph().values().as_ptr().addr()
 }
 
 impl<Op: GraphOperation> Clone for Var<Op> {
@@ -539,6 +701,8 @@ impl<Op: GraphOperation> Clone for Var<Op> {
         }
     }
 }
+
+impl<Op: GraphOperation<Operand: Copy>> Copy for Var<Op> {}
 
 impl<Op: GraphOperation<Operand: Debug>> Debug for Var<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -123,9 +123,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             }
         }
         let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
-        let results = self.no_grad(|tape| tape.run_body(&*body, &given))?;
+        let touched = std::mem::replace(&mut self.touched, false);
+        let results = self.no_grad(|tape| tape.run_body(&*body, &given));
+        let depends = self.touched || operands.iter().any(|operand| operand.requires_grad());
+        self.touched |= touched;
+        let results = results?;
         self.check_segment_results(&results)?;
-        if self.paused || results.is_empty() {
+        let depends = depends || results.iter().any(Var::requires_grad);
+        if self.paused || results.is_empty() || !depends {
+            self.touched |= depends;
             return Ok(results);
         }
         for operand in operands {

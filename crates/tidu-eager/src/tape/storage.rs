@@ -6,15 +6,18 @@ use std::sync::Arc;
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
+use super::Var;
 use super::segment::Segment;
 use super::structure::Argument;
-use super::template::Template;
+use super::template::{Residual, Template};
 
 /// What a tape holds of each call, in parallel lists: a call takes four bytes, four for each active
 /// operand, and its residuals. How many of each a call has, its template says, so that nothing
 /// points anywhere: whoever goes through the calls in reverse counts down.
 pub(super) struct Storage<Op: Primitive + EvaluableGraphOperation> {
     pub nodes: Vec<Node>,
+    /// Indices of leaves.
+    pub leaves: Vec<u32>,
     /// Indices of values: the active operands of calls, all operands of segments.
     pub operands: Vec<u32>,
     /// `None` once going backward has used it.
@@ -64,6 +67,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     pub fn new(first_value: u32) -> Self {
         Self {
             nodes: Vec::new(),
+            leaves: Vec::new(),
             operands: Vec::new(),
             residuals: Vec::new(),
             segments: Vec::new(),
@@ -77,7 +81,55 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
 
     /// Returns the index of the leaf.
     pub fn push_leaf(&mut self) -> u32 {
-        self.push_node(LEAF, 1)
+        let leaf = self.push_node(LEAF, 1);
+        self.leaves.push(leaf);
+        leaf
+    }
+
+    /// Adds a call with its active operands and residuals, and returns the index of its first result.
+    #[inline]
+    pub fn push_call(
+        &mut self,
+        template: u32,
+        outputs: u32,
+        residuals: &[Residual],
+        operands: &[&Var<Op>],
+        results: &[Op::Operand],
+    ) -> u32 {
+        for operand in operands {
+            if operand.requires_grad() {
+                self.operands.push(operand.index());
+            }
+        }
+        if self.residuals.capacity() - self.residuals.len() < residuals.len() {
+            self.grow(residuals.len());
+        }
+        for residual in residuals {
+            let value = match residual {
+                Residual::Operand(at) => operands[*at as usize].value(),
+                Residual::Output(at) => &results[*at as usize],
+            };
+            self.residuals.push(Some(value.clone()));
+        }
+        self.push_node(template, outputs)
+    }
+
+    /// Makes room for residuals, which are most of a tape: by half, where a list would grow to the double.
+    #[cold]
+    fn grow(&mut self, residuals: usize) {
+        let room = (self.residuals.len() / 2).max(residuals).max(64);
+        self.residuals.reserve_exact(room);
+    }
+
+    /// Notes what the last call was applied to.
+    pub fn push_arguments(&mut self, operands: &[&Var<Op>]) {
+        let arguments = operands
+            .iter()
+            .map(|operand| match operand.requires_grad() {
+                true => Argument::Value(operand.index()),
+                false => Argument::Constant(operand.value().clone()),
+            });
+        self.arguments.extend(arguments);
     }
 
     /// Adds a segment whose operands and residuals are there already, and returns the index of its
@@ -94,7 +146,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     pub fn push_node(&mut self, template: u32, outputs: u32) -> u32 {
         self.nodes.push(Node(template));
         let first = self.values;
-        self.values += outputs;
+        let values = self.values.checked_add(outputs);
+        self.values = values.expect("a tape holds fewer than 2^32 values");
         first
     }
 
@@ -139,6 +192,27 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         node
     }
 
+    /// Moves past the node at a position.
+    pub fn step_on(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) {
+        match self.nodes[cursor.nodes].kind() {
+            Kind::Leaf => cursor.values += 1,
+            Kind::Call(template) => {
+                let template = &templates[template];
+                cursor.operands += template.active_count as usize;
+                cursor.residuals += template.residuals.len();
+                cursor.values += template.outputs;
+            }
+            Kind::Segment => {
+                let segment = &self.segments[cursor.segments];
+                cursor.segments += 1;
+                cursor.operands += segment.operands as usize;
+                cursor.residuals += segment.operands as usize;
+                cursor.values += segment.outputs;
+            }
+        }
+        cursor.nodes += 1;
+    }
+
     /// Marks, by index of a value, the values of this storage that depend on marked ones. Whatever a
     /// segment computes may depend on anything before it.
     pub fn mark_dependents(&self, marked: &mut [bool], templates: &[Arc<Template<Op>>]) {
@@ -170,6 +244,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         }
     }
 
+    /// Whether all leaves are among some values, ascending.
+    pub fn leaves_are_among(&self, values: &[(u32, usize)]) -> bool {
+        let mut values = values.iter().map(|(value, _)| *value);
+        let mut leaves = self.leaves.iter();
+        leaves.all(|&leaf| values.by_ref().find(|value| *value >= leaf) == Some(leaf))
+    }
+
     /// Takes all that there is; what is added from now on comes after it. See [`join`](Self::join).
     pub fn set_aside(&mut self) -> Self {
         let after = Self {
@@ -187,6 +268,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
             self.locations.extend(after.locations);
         }
         self.nodes.extend(after.nodes);
+        self.leaves.extend(after.leaves);
         self.operands.extend(after.operands);
         self.residuals.extend(after.residuals);
         self.segments.extend(after.segments);
@@ -194,9 +276,25 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         self.values = after.values;
     }
 
+    /// The bytes that the lists hold.
+    pub fn memory(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        of(&self.nodes)
+            + of(&self.leaves)
+            + of(&self.operands)
+            + of(&self.residuals)
+            + of(&self.segments)
+            + of(&self.locations)
+            + of(&self.arguments)
+    }
+
     /// Drops everything from a position on.
     pub fn truncate(&mut self, to: Cursor) {
         self.nodes.truncate(to.nodes);
+        let leaves = self.leaves.partition_point(|leaf| *leaf < to.values);
+        self.leaves.truncate(leaves);
         self.operands.truncate(to.operands);
         self.residuals.truncate(to.residuals);
         self.segments.truncate(to.segments);

@@ -151,6 +151,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let keys: Vec<Op::InputKey> = inputs.iter().map(|(key, _)| key.clone()).collect();
         Function::from_keys(&keys, named).map_err(|source| EagerError::Derive {
             operation: "what was recorded".into(),
+            location: None,
             source: Box::new(source),
         })
     }

@@ -1,14 +1,20 @@
 //! What a tape knows of an operation once it has derived it: what to keep going forward, what to
 //! compute going backward.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidu_ad::{Function, FunctionError, FunctionProgram, OperationVjp, Primitive, Wrt};
+use tidu_ad::{
+    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Wrt,
+};
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
 use super::CONSTANT;
 use crate::error::EagerError;
+
+/// All templates of a tape.
+pub(super) type Templates<Op> = Arc<Vec<Arc<Template<Op>>>>;
 
 /// An operation, or a function, with some of its operands active.
 #[derive(Clone)]
@@ -23,7 +29,11 @@ pub(super) struct Template<Op: Primitive> {
     pub visible: u32,
     /// What is kept of a call, in order.
     pub residuals: Vec<Residual>,
+    /// Where it was applied first.
+    pub location: &'static Location<'static>,
     vjps: Vec<Variant<Op>>,
+    /// By operand that moves.
+    jvps: Vec<(Flags, Program<Op>)>,
 }
 
 #[derive(Clone)]
@@ -68,38 +78,31 @@ struct Variant<Op> {
     vjp: Program<Op>,
 }
 
-/// A derivative of one call: instructions that run one after the other, each appending its results to
-/// a list.
+/// A derivative of one call: instructions that run one after the other, on a list of values to which each
+/// appends its results. The list starts with what was kept of the call; then come the cotangents of
+/// seeded results (of a JVP: the tangents of active operands).
 #[derive(Clone)]
 pub(super) struct Program<Op> {
     pub instructions: Vec<Instruction<Op>>,
-    /// Where the results are found; `None` for a symbolic zero. Of a VJP: one an active operand.
-    pub outputs: Vec<Option<Place>>,
+    /// Where in the list the results are found; `None` for a symbolic zero. Of a VJP: one an active
+    /// operand.
+    pub outputs: Vec<Option<u32>>,
 }
 
 #[derive(Clone)]
 pub(super) struct Instruction<Op> {
     pub operation: Op,
-    pub operands: SmallVec<[Place; 4]>,
+    /// Where in the list they are.
+    pub operands: SmallVec<[u32; 4]>,
     pub results: u32,
-}
-
-/// Where a value is while a derivative runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Among the residuals of the call.
-    Residual(u32),
-    /// The cotangent of a result, or the tangent of an operand.
-    Seed(u32),
-    /// Among what instructions have computed.
-    Computed(u32),
 }
 
 /// What an input of a derived function is.
 #[derive(Clone, Copy)]
 enum Source {
     Residual(Residual),
-    Seed(u32),
+    /// Of the seeded results, the how many-th.
+    Seed(usize),
 }
 
 impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
@@ -110,16 +113,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     pub fn of_operation(
         operation: &Op,
         active: Flags,
+        location: &'static Location<'static>,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
         let outputs = operation.output_count();
-        let mut template = Self::new(
-            Callee::Operation(operation.clone()),
-            active,
-            outputs,
-            outputs,
-        );
+        let callee = Callee::Operation(operation.clone());
+        let mut template = Self::new(callee, active, outputs, outputs, location);
         let seeded = Flags::from_elem(true, outputs);
         let vjp = OperationVjp::derive(operation, name, &template.active, &seeded, ctx);
         let vjp = vjp.map_err(|source| template.cannot_derive(source))?;
@@ -134,22 +134,30 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         function: &Function<Op>,
         active: Flags,
         recomputes: bool,
+        location: &'static Location<'static>,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
-        let cannot_derive = |source| cannot_derive("the function", source);
+        let cannot_derive = |source| cannot_derive("the function".into(), location, source);
         let visible = function.output_names().len();
         let operands = (0..active.len() as u32).map(Residual::Operand);
         let mut residuals: Vec<Residual> = operands.collect();
-        let wrt = positions(&active);
-        let (extended, linear) = match recomputes {
-            true => (function.clone(), None),
-            false => {
-                let split = function
-                    .within(ctx)
-                    .linearize(wrt.clone())
-                    .map_err(cannot_derive)?;
-                (split.primal, Some(split.linear))
-            }
+        let all: Vec<usize> = (0..visible).collect();
+        let chosen: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
+        let (wrt, _) = connected(function.as_graph(), &chosen, &all);
+        let split = match recomputes || wrt.is_empty() {
+            true => None,
+            false => match function.within(ctx).linearize(Wrt::At(wrt.clone())) {
+                Ok(split) => Some(split),
+                // Where something does not depend on something, the linear map has a zero among its
+                // results, which not every operation set can make. What is derived from the operands
+                // leaves it out.
+                Err(FunctionError::NoZero { .. }) => None,
+                Err(error) => return Err(cannot_derive(error)),
+            },
+        };
+        let (extended, linear) = match split {
+            Some(split) => (split.primal, Some(split.linear)),
+            None => (function.clone(), None),
         };
         let outputs = extended.output_names().len();
         residuals.extend((visible as u32..outputs as u32).map(Residual::Output));
@@ -160,7 +168,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             extended,
         };
         let callee = Callee::Function(Arc::new(call));
-        let mut template = Self::new(callee, active, outputs, visible);
+        let mut template = Self::new(callee, active, outputs, visible, location);
         template.residuals = residuals;
         let mut seeded = Flags::from_elem(true, visible);
         seeded.resize(outputs, false);
@@ -169,13 +177,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             None => template.vjp_of_function(&seeded, &wanted, ctx)?,
             Some(linear) => {
                 let hidden = outputs - visible;
-                let tangents = (hidden..hidden + template.active_count as usize).collect();
+                let tangents = (hidden..hidden + wrt.len()).collect();
                 let transposed = linear.within(ctx).transpose(Wrt::At(tangents));
                 let transposed = transposed.map_err(cannot_derive)?;
                 let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
-                let seeds = (0..visible as u32).map(Source::Seed);
+                let seeds = (0..visible).map(Source::Seed);
                 let sources = residuals.map(Source::Residual).chain(seeds);
-                template.lower(&transposed, sources, (0..wanted.len()).map(Some))?
+                let cotangents = chosen.iter().map(|at| wrt.iter().position(|wrt| wrt == at));
+                template.lower(&transposed, sources, visible, cotangents)?
             }
         };
         template.remember(seeded, vjp);
@@ -216,6 +225,69 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         Ok(self.vjps.len() - 1)
     }
 
+    /// Where to find the JVP for some operands that move, if it is there.
+    pub fn find_jvp(&self, moving: &[bool]) -> Option<usize> {
+        self.jvps.iter().position(|(known, _)| **known == *moving)
+    }
+
+    /// Derives the JVP for some operands that move: from what is kept of a call, then their tangents. Its
+    /// outputs are the tangents of visible results.
+    pub fn derive_jvp(
+        &mut self,
+        moving: &[bool],
+        name: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<usize, EagerError> {
+        let tangents = moving.iter().filter(|moving| **moving).count();
+        let operands = (0..moving.len() as u32).map(Residual::Operand);
+        let tangent_sources = (0..tangents).map(Source::Seed);
+        let program = match &self.callee {
+            Callee::Operation(operation) => {
+                let jvp = OperationJvp::derive(operation, name, moving, ctx);
+                let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+                let outputs = (0..self.outputs).map(Residual::Output);
+                let sources = operands.chain(outputs).map(Source::Residual);
+                let found = jvp.tangents.iter().copied();
+                self.lower(
+                    &jvp.function,
+                    sources.chain(tangent_sources),
+                    tangents,
+                    found,
+                )?
+            }
+            Callee::Function(call) => {
+                let visible: Vec<usize> = (0..self.visible as usize).collect();
+                let moving: Vec<usize> = (0..moving.len()).filter(|&at| moving[at]).collect();
+                let (wrt, outputs) = connected(call.function.as_graph(), &moving, &visible);
+                let ranks = moving.iter().enumerate();
+                let ranks = ranks.filter(|(_, at)| wrt.contains(at));
+                let ranks = ranks.map(|(rank, _)| Source::Seed(rank));
+                let found = visible.iter().map(|at| {
+                    let position = outputs.iter().position(|output| output == at);
+                    position.map(|position| outputs.len() + position)
+                });
+                if wrt.is_empty() {
+                    Program {
+                        instructions: Vec::new(),
+                        outputs: vec![None; visible.len()],
+                    }
+                } else {
+                    let function = call.function.select_at(&outputs);
+                    let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
+                    let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+                    let sources = operands.map(Source::Residual).chain(ranks);
+                    self.lower(&jvp, sources, tangents, found)?
+                }
+            }
+        };
+        self.jvps.push((moving.into(), program));
+        Ok(self.jvps.len() - 1)
+    }
+
+    pub fn jvp(&self, at: usize) -> &Program<Op> {
+        &self.jvps[at].1
+    }
+
     /// The index on the tape of an operand of a call, given those of its active operands.
     pub fn place_of(&self, operand: usize, operands: &[u32]) -> u32 {
         if !self.active[operand] {
@@ -239,7 +311,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         }
     }
 
-    fn new(callee: Callee<Op>, active: Flags, outputs: usize, visible: usize) -> Self {
+    fn new(
+        callee: Callee<Op>,
+        active: Flags,
+        outputs: usize,
+        visible: usize,
+        location: &'static Location<'static>,
+    ) -> Self {
         Self {
             callee,
             active_count: active.iter().filter(|active| **active).count() as u32,
@@ -247,7 +325,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             outputs: outputs as u32,
             visible: visible as u32,
             residuals: Vec::new(),
+            location,
             vjps: Vec::new(),
+            jvps: Vec::new(),
         }
     }
 
@@ -269,27 +349,37 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let Callee::Function(call) = &self.callee else {
             unreachable!("asked of functions only");
         };
-        let seeds: Vec<usize> = (0..seeded.len()).filter(|&at| seeded[at]).collect();
-        let active = (0..self.active.len()).filter(|&at| self.active[at]);
-        let chosen = active.zip(wanted).filter(|(_, wanted)| **wanted);
-        let wrt: Vec<usize> = chosen.map(|(at, _)| at).collect();
-        let count = wrt.len();
+        let seeded: Vec<usize> = (0..seeded.len()).filter(|&at| seeded[at]).collect();
+        let active: Vec<usize> = (0..self.active.len())
+            .filter(|&at| self.active[at])
+            .collect();
+        let wrt = active.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+        let wrt: Vec<usize> = wrt.map(|(&at, _)| at).collect();
+        // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
+        let (wrt, seeds) = connected(call.extended(), &wrt, &seeded);
+        let (seed_count, count) = (seeds.len(), wrt.len());
+        if count == 0 {
+            return Ok(Program {
+                instructions: Vec::new(),
+                outputs: vec![None; active.len()],
+            });
+        }
         let derived = call.extended.select_at(&seeds).and_then(|function| {
-            let vjp = function.within(ctx).vjp(Wrt::At(wrt))?;
-            vjp.select_at(&(seeds.len()..seeds.len() + count).collect::<Vec<_>>())
+            let vjp = function.within(ctx).vjp(Wrt::At(wrt.clone()))?;
+            vjp.select_at(&(seed_count..seed_count + count).collect::<Vec<_>>())
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let seeds = seeds.into_iter().map(|at| Source::Seed(at as u32));
-        let mut next = 0..count;
-        let cotangents = wanted
+        let sources = operands.map(Source::Residual);
+        let places = seeds.iter().map(|seed| {
+            let rank = seeded.iter().position(|seeded| seeded == seed);
+            Source::Seed(rank.expect("chosen from among the seeded"))
+        });
+        let cotangents = active
             .iter()
-            .map(|wanted| wanted.then(|| next.next()).flatten());
-        self.lower(
-            &derived,
-            operands.map(Source::Residual).chain(seeds),
-            cotangents,
-        )
+            .zip(wanted)
+            .map(|(at, wanted)| wrt.iter().position(|wrt| wrt == at).filter(|_| *wanted));
+        self.lower(&derived, sources.chain(places), seeded.len(), cotangents)
     }
 
     fn lower_operation(
@@ -299,58 +389,65 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     ) -> Result<Program<Op>, EagerError> {
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let outputs = (0..self.outputs).map(Residual::Output);
-        let seeds = (0..self.outputs).filter(|&output| seeded[output as usize]);
+        let seeds = seeded.iter().filter(|seeded| **seeded).count();
         let sources = operands.chain(outputs).map(Source::Residual);
         let cotangents = vjp.cotangents.iter().zip(&self.active);
         let cotangents = cotangents.filter(|(_, active)| **active);
         self.lower(
             &vjp.function,
-            sources.chain(seeds.map(Source::Seed)),
+            sources.chain((0..seeds).map(Source::Seed)),
+            seeds,
             cotangents.map(|(output, _)| *output),
         )
     }
 
-    /// Turns a function of `sources` into instructions. `cotangents` says, by active operand, which of
-    /// its outputs is the cotangent.
+    /// Turns a function of `sources`, among them so many seeds, into instructions. `cotangents` says, by
+    /// active operand, which of its outputs is the cotangent.
     fn lower(
         &self,
         function: &Function<Op>,
         sources: impl Iterator<Item = Source>,
+        seeds: usize,
         cotangents: impl Iterator<Item = Option<usize>>,
     ) -> Result<Program<Op>, EagerError> {
+        let kept = self.residuals.len();
         let places = sources.map(|source| match source {
-            Source::Seed(at) => Some(Place::Seed(at)),
+            Source::Seed(at) => Some((kept + at) as u32),
             Source::Residual(residual) => self.place_of_residual(residual),
         });
         // An input without a place is one that is not kept, because nothing was to use it.
-        lower(function, places, cotangents).ok_or_else(|| EagerError::ResidualNotKept {
+        let program = lower(function, places, kept + seeds, cotangents);
+        program.ok_or_else(|| EagerError::ResidualNotKept {
             operation: self.describe(),
+            location: Some(self.location),
         })
     }
 
-    fn place_of_residual(&self, residual: Residual) -> Option<Place> {
+    fn place_of_residual(&self, residual: Residual) -> Option<u32> {
         let place = self.residuals.iter().position(|known| *known == residual);
-        place.map(|place| Place::Residual(place as u32))
+        place.map(|place| place as u32)
     }
 
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
-        cannot_derive(&self.describe(), source)
+        cannot_derive(self.describe(), self.location, source)
     }
 }
 
-/// Turns a function whose inputs are in these places into instructions; `outputs` says which of its
-/// outputs are meant. `None` if it uses an input that is in no place.
+/// Turns a function whose inputs are in these places of a list that starts with `given` values into
+/// instructions; `outputs` says which of its outputs are meant. `None` if it uses an input that is in no
+/// place.
 pub(super) fn lower<Op: Primitive>(
     function: &Function<Op>,
-    inputs: impl Iterator<Item = Option<Place>>,
+    inputs: impl Iterator<Item = Option<u32>>,
+    given: usize,
     outputs: impl Iterator<Item = Option<usize>>,
 ) -> Option<Program<Op>> {
     let graph = function.as_graph();
-    let mut places: Vec<Option<Place>> = vec![None; graph.values().len()];
+    let mut places: Vec<Option<u32>> = vec![None; graph.values().len()];
     for (&id, place) in graph.inputs().iter().zip(inputs) {
         places[id] = place;
     }
-    let mut computed = 0;
+    let mut next = given as u32;
     let mut instructions = Vec::with_capacity(graph.operations().len());
     for node in graph.operations() {
         let operands = node.inputs.iter().map(|operand| match operand {
@@ -363,8 +460,8 @@ pub(super) fn lower<Op: Primitive>(
             results: node.outputs.len() as u32,
         });
         for &id in &node.outputs {
-            places[id] = Some(Place::Computed(computed));
-            computed += 1;
+            places[id] = Some(next);
+            next += 1;
         }
     }
     let outputs = outputs.map(|output| match output {
@@ -377,15 +474,51 @@ pub(super) fn lower<Op: Primitive>(
     })
 }
 
-fn cannot_derive(operation: &str, source: FunctionError) -> EagerError {
+fn cannot_derive(
+    operation: String,
+    location: &'static Location<'static>,
+    source: FunctionError,
+) -> EagerError {
     EagerError::Derive {
-        operation: operation.into(),
+        operation,
+        location: Some(location),
         source: Box::new(source),
     }
 }
 
-fn positions(flags: &[bool]) -> Wrt {
-    Wrt::At((0..flags.len()).filter(|&at| flags[at]).collect())
+/// Those of some inputs that some of the outputs depend on, and those of these outputs that depend on one
+/// of the inputs; by position.
+fn connected<Op: Primitive>(
+    graph: &Graph<Op>,
+    inputs: &[usize],
+    outputs: &[usize],
+) -> (Vec<usize>, Vec<usize>) {
+    let mut depends = vec![false; graph.values().len()];
+    let mut matters = depends.clone();
+    let (input, output) = (
+        |at: usize| graph.inputs()[at],
+        |at: usize| graph.outputs()[at],
+    );
+    inputs.iter().for_each(|&at| depends[input(at)] = true);
+    outputs.iter().for_each(|&at| matters[output(at)] = true);
+    let local = |operand: &ValueRef<Op>| match operand {
+        ValueRef::Local(id) => Some(*id),
+        ValueRef::External(_) => None,
+    };
+    for node in graph.operations() {
+        if node.inputs.iter().filter_map(local).any(|id| depends[id]) {
+            node.outputs.iter().for_each(|&id| depends[id] = true);
+        }
+    }
+    for node in graph.operations().iter().rev() {
+        if node.outputs.iter().any(|&id| matters[id]) {
+            let operands = node.inputs.iter().filter_map(local);
+            operands.for_each(|id| matters[id] = true);
+        }
+    }
+    let inputs = inputs.iter().copied().filter(|&at| matters[input(at)]);
+    let outputs = outputs.iter().copied().filter(|&at| depends[output(at)]);
+    (inputs.collect(), outputs.collect())
 }
 
 /// Everything that operations of the VJP, or its outputs, use of operands and results.

@@ -132,7 +132,7 @@ impl<Op: Primitive> Watch<Op> {
         match (self.judge)(computed) {
             None => Ok(()),
             Some(value) => Err(EagerError::Anomaly {
-                what: format!("what {} computes in the VJP", instruction()),
+                what: format!("what {} computes in the derivative", instruction()),
                 operation: operation(),
                 location,
                 value,

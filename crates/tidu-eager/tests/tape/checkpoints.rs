@@ -42,12 +42,12 @@ fn random_programs_to_the_last_bit() {
                 .map(|&c| Scalar::constant(c))
                 .collect();
             // The first leaf is captured, the others and the constants are given.
-            let (captured, inner) = (leaves[0].clone(), Arc::clone(&program));
+            let (captured, inner) = (leaves[0], Arc::clone(&program));
             let body = move |tape: &mut Scalars, given: &[Scalar]| {
-                let mut values = vec![captured.clone()];
+                let mut values = vec![captured];
                 values.extend_from_slice(given);
                 inner.record_calls(tape, &mut values);
-                Ok(vec![values[last].clone(), values[last - 1].clone()])
+                Ok(vec![values[last], values[last - 1]])
             };
             let given: Vec<Scalar> = leaves[1..].iter().chain(&constants).cloned().collect();
             let operands: Vec<&Scalar> = given.iter().collect();
@@ -81,11 +81,11 @@ fn recurrences_of_any_length() {
         let expected = steps_in_duals(steps, x, p);
         let mut tape = scalars();
         let (start, parameter) = (tape.leaf(x), tape.leaf(p));
-        let mut plain = start.clone();
+        let mut plain = start;
         for _ in 0..steps {
             plain = step(&mut tape, &plain, &parameter).expect("fine");
         }
-        let captured = parameter.clone();
+        let captured = parameter;
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
         let end = tape.iterate(steps, &[&start], move |tape, state, at| {
@@ -98,7 +98,7 @@ fn recurrences_of_any_length() {
         assert_eq!(end.value().to_bits(), plain.value().to_bits());
         // The parameter as part of the state instead.
         let both = tape.iterate(steps, &[&start, &parameter], |tape, state, _| {
-            Ok(vec![step(tape, &state[0], &state[1])?, state[1].clone()])
+            Ok(vec![step(tape, &state[0], &state[1])?, state[1]])
         });
         let both = both.expect("fine").remove(0);
         let mut gradients = [&plain, &end, &both].map(|end| {
@@ -123,10 +123,10 @@ fn second_order_through_segments() {
         let (x, p) = (0.4, 0.8);
         let mut tape = scalars();
         let (start, parameter) = (tape.leaf(x), tape.leaf(p));
-        let captured = parameter.clone();
+        let captured = parameter;
         let end = tape.iterate(steps, &[&start], move |tape, state, _| {
             // A segment in a segment.
-            let captured = captured.clone();
+            let captured = captured;
             tape.checkpoint(&[&state[0]], move |tape, x| {
                 Ok(vec![step(tape, &x[0], &captured)?])
             })
@@ -161,7 +161,7 @@ fn segments_in_segments() {
         x: &Scalar,
         p: &Scalar,
     ) -> Result<Scalar, EagerError> {
-        let captured = p.clone();
+        let captured = *p;
         let inner = move |tape: &mut Scalars, x: &[Scalar]| {
             let y = step(tape, &x[0], &captured)?;
             let y = match depth {
@@ -186,7 +186,7 @@ fn segments_in_segments() {
 fn what_a_body_returns() {
     let mut tape = scalars();
     let (x, y) = (tape.leaf(2.0), tape.leaf(3.0));
-    let outer = y.clone();
+    let outer = y;
     let results = tape.checkpoint(&[&x], move |tape, x| {
         let product = tape.apply_one(ScalarOp::Mul, &[&x[0], &outer])?;
         // A result twice, an operand, something from outside, a constant, and a leaf of its own.
@@ -245,7 +245,7 @@ fn a_body_that_fails_the_second_time() {
             .checkpoint(&[&before], move |tape, x| {
                 let mut results = tape.apply(ScalarOp::Exp, &[&x[0]])?;
                 match (times.fetch_add(1, Ordering::Relaxed), another_count) {
-                    (1, true) => results.push(other.clone()),
+                    (1, true) => results.push(other),
                     (1, false) => return tape.apply(ScalarOp::Add, &[&x[0]]),
                     _ => {}
                 }
@@ -290,7 +290,7 @@ fn a_body_that_returns_what_is_not_of_this_tape() {
     let x = tape.leaf(2.0);
     let square = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
     for (captured, is_foreign) in [(foreign, true), (stale, false)] {
-        let result = tape.checkpoint(&[&x], move |_, _| Ok(vec![captured.clone()]));
+        let result = tape.checkpoint(&[&x], move |_, _| Ok(vec![captured]));
         let error = match result {
             Err(error) => error,
             Ok(results) => tape
@@ -315,7 +315,7 @@ fn a_body_neither_goes_back_nor_cuts_the_tape() {
     let mark = tape.mark();
     let x = tape.leaf(2.0);
     let outer = tape.apply_one(ScalarOp::Mul, &[&x, &x]).unwrap();
-    let within = outer.clone();
+    let within = outer;
     let backward = tape.checkpoint(&[&x], move |tape, x| {
         tape.backward_keeping(&[(&within, 1.0)], &[&x[0]])?;
         Ok(x.to_vec())

@@ -89,8 +89,7 @@ fn wrong_calls() {
             "input 0 is a variable of another tape",
         ),
         (
-            tape.backward_recorded(&[(&y, foreign.clone())], &[&x])
-                .map(drop),
+            tape.backward_recorded(&[(&y, foreign)], &[&x]).map(drop),
             EagerError::ForeignVar {
                 place: at("seed 0"),
             },

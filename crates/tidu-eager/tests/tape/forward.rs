@@ -22,10 +22,10 @@ fn tangents_are_derivatives_and_are_recorded() {
     let mut tape = scalars();
     let (at_x, at_y) = (tape.leaf(x), tape.leaf(y));
     let moving = Dual {
-        primal: at_x.clone(),
+        primal: at_x,
         tangent: Some(Scalar::constant(2.0)),
     };
-    let result = f(&mut tape, &moving, &Dual::constant(at_y.clone()));
+    let result = f(&mut tape, &moving, &Dual::constant(at_y));
     assert_near(*result.primal.value(), (x * y).sin() / y);
     let slope = result.tangent.unwrap();
     assert_near(*slope.value(), 2.0 * (x * y).cos());
@@ -68,7 +68,7 @@ fn a_recording_is_a_function_with_the_same_derivatives() {
     let (x, c) = (tape.leaf(0.7), tape.leaf(3.0));
     let (sin, cos) = {
         let both = tape.apply(ScalarOp::SinCos, &[&x]).unwrap();
-        (both[0].clone(), both[1].clone())
+        (both[0], both[1])
     };
     let scaled = tape.apply_one(ScalarOp::Mul, &[&sin, &c]).unwrap();
     let shifted = tape

@@ -56,7 +56,7 @@ fn from_the_end_to_the_start_and_in_order() {
     // With recorded gradients, a replacement is a constant: 60·2x is linear in x.
     let seed = Scalar::constant(1.0);
     let found = tape.backward_recorded(&[(&z, seed)], &[&x]).expect("fine");
-    let first = found[0].clone().expect("a path");
+    let first = found[0].expect("a path");
     assert_eq!(*first.value(), 240.0);
     assert_eq!(
         std::mem::take(&mut *log.lock().expect("no panic")),
@@ -125,7 +125,7 @@ fn on_values_inside_a_segment() {
         expected
     );
     // It is gone with what it hung on, whatever comes to stand there.
-    let mut z = x.clone();
+    let mut z = x;
     for _ in 0..4 {
         z = one(&mut tape, ScalarOp::Neg, &[&z]);
     }

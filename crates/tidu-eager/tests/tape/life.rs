@@ -128,7 +128,7 @@ fn cleared_variables_are_stale() {
             tape.backward(&[(&fresh, 1.0)], &[stale])
                 .map(drop)
                 .unwrap_err(),
-            tape.backward_recorded(&[(&fresh, stale.clone())], &[&fresh])
+            tape.backward_recorded(&[(&fresh, *stale)], &[&fresh])
                 .map(drop)
                 .unwrap_err(),
             tape.hook(stale, |_| None).unwrap_err(),

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod errors;
+mod everything;
 mod forward;
 mod functions;
 mod gradients;

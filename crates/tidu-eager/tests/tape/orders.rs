@@ -136,7 +136,7 @@ fn a_seed_that_is_the_variable_itself() {
     let x = tape.leaf(2.0);
     let square = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
     let cube = one(&mut tape, ScalarOp::Mul, &[&x, &square]);
-    let found = tape.backward_recorded(&[(&cube, x.clone())], &[&x]);
+    let found = tape.backward_recorded(&[(&cube, x)], &[&x]);
     let first = found.expect("nothing is wrong").remove(0).expect("a path");
     assert_eq!(*first.value(), 24.0);
     assert_eq!(

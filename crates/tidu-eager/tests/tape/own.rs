@@ -86,6 +86,8 @@ pub enum Own {
     Panics,
     /// x, whose tangent is computed by [`Panics`](Self::Panics)
     TangentPanics,
+    /// x + y, with a JVP rule that fails if only one of them is active
+    BothOrNone,
     /// no results
     Sink,
 }
@@ -107,7 +109,7 @@ impl GraphOperation for Own {
 
     fn input_count(&self) -> usize {
         match self {
-            Self::Add | Self::Mul | Self::Three => 2,
+            Self::Add | Self::Mul | Self::Three | Self::BothOrNone => 2,
             _ => 1,
         }
     }
@@ -127,7 +129,7 @@ impl EvaluableGraphOperation for Own {
         let v = x[0].value;
         let one = |value| vec![Counted::new(value, census)];
         match self {
-            Self::Add => one(v + x[1].value),
+            Self::Add | Self::BothOrNone => one(v + x[1].value),
             Self::Mul => one(v * x[1].value),
             Self::Sin => one(v.sin()),
             Self::Cos => one(v.cos()),
@@ -197,6 +199,10 @@ impl Primitive for Own {
                 let product = scale(b, sin, dx[0]);
                 vec![linear(b, &Self::Neg, product)]
             }
+            Self::BothOrNone if dx.contains(&None) => {
+                return Err(ADRuleError::unsupported("half", ADRuleKind::Jvp));
+            }
+            Self::BothOrNone => vec![b.emit_sum([dx[0], dx[1]])],
             Self::NoJvp => return Err(ADRuleError::unsupported("no-jvp", ADRuleKind::Jvp)),
             Self::TangentReturns(count) => vec![linear(b, &Self::Returns(*count), dx[0])],
             Self::TangentPanics => vec![linear(b, &Self::Panics, dx[0])],

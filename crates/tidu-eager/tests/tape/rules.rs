@@ -50,6 +50,53 @@ fn rules_that_fail_are_named_where_the_operation_is_applied() {
 }
 
 #[test]
+fn rules_that_fail_on_the_way_back_are_named_where_the_operation_was_applied() {
+    for watched in [false, true] {
+        let (mut tape, census, _) = own_tape();
+        if watched {
+            tape.watch(|_| None);
+        }
+        let (x, y) = (
+            tape.leaf(Counted::new(2.0, &census)),
+            tape.leaf(Counted::new(3.0, &census)),
+        );
+        let (_, first) = (tape.apply_one(Own::BothOrNone, &[&x, &y]), line!());
+        let (second, line) = (tape.apply_one(Own::BothOrNone, &[&x, &y]), line!());
+        let second = second.expect("both are active");
+        let seed = Counted::new(1.0, &census);
+        let error = tape.backward_keeping(&[(&second, seed.clone())], &[&x]);
+        // Where exactly is known only of a tape that is watched; where first, of every one.
+        let expected = if watched { line } else { first };
+        let error = error.unwrap_err();
+        let text = error.to_string();
+        let EagerError::Derive {
+            operation,
+            location: Some(location),
+            ..
+        } = error
+        else {
+            panic!("{text}");
+        };
+        assert_eq!(operation, "BothOrNone");
+        assert!(location.file().ends_with("rules.rs"), "{text}");
+        assert_eq!(location.line(), expected, "{text}");
+        assert!(text.contains(&format!("rules.rs:{expected}")), "{text}");
+        assert!(text.contains("unsupported jvp AD rule for half"), "{text}");
+        still_works(&mut tape, &x);
+        let found = tape.backward(&[(&second, seed)], &[&x, &y]).expect("fine");
+        assert_eq!(numbers(&found), [Some(1.0), Some(1.0)]);
+        // Forward, with one that moves.
+        let again = tape.apply_one(Own::BothOrNone, &[&x, &y]).expect("fine");
+        let moving = [(&x, Counted::new(1.0, &census))];
+        let error = tape.tangents(&moving, &[&again]).unwrap_err();
+        assert!(
+            error.to_string().contains("BothOrNone, applied at"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn evaluation_of_a_wrong_count_is_named() {
     for count in [0, 2] {
         let (mut tape, census, _) = own_tape();

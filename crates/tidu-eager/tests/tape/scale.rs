@@ -11,7 +11,7 @@ fn a_million_calls() {
         let mut tape = scalars();
         let x = tape.leaf(0.5);
         let h = Scalar::constant(1e-6);
-        let mut y = x.clone();
+        let mut y = x;
         let (mut value, mut by_x) = (0.5_f64, 1.0);
         for _ in 0..333_334 {
             let slope = one(&mut tape, ScalarOp::Sin, &[&y]);
@@ -34,7 +34,7 @@ fn long_chains_of_segments() {
     on_small_stack(|| {
         let mut tape = scalars();
         let x = tape.leaf(1.0);
-        let mut y = x.clone();
+        let mut y = x;
         for _ in 0..100_000 {
             y = tape
                 .checkpoint(&[&y], |tape, y| tape.apply(ScalarOp::Neg, &[&y[0]]))
@@ -53,7 +53,7 @@ fn a_value_used_a_hundred_thousand_times() {
     on_small_stack(|| {
         let mut tape: Scalars = scalars();
         let x = tape.leaf(2.0);
-        let mut sum = x.clone();
+        let mut sum = x;
         for _ in 0..100_000 {
             sum = one(&mut tape, ScalarOp::Add, &[&sum, &x]);
         }

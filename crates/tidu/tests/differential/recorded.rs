@@ -83,7 +83,7 @@ fn tapes(f: &F, case: &Case, judge: &Judge, value: &[f64]) -> Result<(), String>
         let f = case.f.clone();
         let x: Vec<&V> = x.iter().collect();
         let y = tape.checkpoint(&x, move |tape, x| Ok(vec![run(&f, tape, x)?]))?;
-        Ok(y[0].clone())
+        Ok(y[0])
     };
     let whole = |tape: &mut T, x: &[V]| {
         let x: Vec<&V> = x.iter().collect();
@@ -143,7 +143,7 @@ fn run(f: &Sketch<ScalarOp>, tape: &mut T, x: &[V]) -> Result<V, EagerError> {
         let results = tape.apply(step.op.clone(), &operands)?;
         values.extend(results);
     }
-    Ok(values[f.outputs[0]].clone())
+    Ok(values[f.outputs[0]])
 }
 
 /// What going backward on a tape finds.

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidu::graph::{EvaluableGraphOperation, GraphOperation, LocalValueId, OperationRole, ValueKey};
+use tidu::graph::{
+    EvaluableGraphOperation, GraphOperation, LocalValueId, Operands, OperationRole, ValueKey,
+};
 use tidu::laws::{Case, Law, LawReport, Laws, Random, SpecialPoint};
 use tidu::scalar::ScalarKey;
 use tidu::{
@@ -124,6 +126,10 @@ enum Fault {
     WrongCount,
     /// eˣ: wrong where x comes from a negation
     WrongAfterNeg,
+    /// -x: rounded otherwise by `eval_into`
+    OtherInto,
+    /// -x: rounded otherwise by `eval_one`
+    OtherOne,
 }
 
 use Fault::{
@@ -131,9 +137,9 @@ use Fault::{
     DeadWork, DeclaredNever, Derivable, FalselyAdditive, FalselyEach, FalselyJoint, FalselyLinear,
     Floor, ForgottenFanOut, Hidden, ImpureEval, ImpureHidden, ImpureRule, ImpureTranspose, Island,
     MissingTerm, Named, NoTranspose, NothingForMissingCotangent, NothingForNone, Opaque,
-    OpaqueSlope, Panicking, PrimalRole, Quadratic, SwappedCotangents, SwappedTangents,
-    WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongAlone, WrongBack, WrongCount,
-    WrongMask, WrongSecond, WrongSign, WrongTwice,
+    OpaqueSlope, OtherInto, OtherOne, Panicking, PrimalRole, Quadratic, SwappedCotangents,
+    SwappedTangents, WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongAlone, WrongBack,
+    WrongCount, WrongMask, WrongSecond, WrongSign, WrongTwice,
 };
 use Op::{Add, Both, Broken, Constant, Cos, Exp, Mul, Neg, Sin, Sub};
 
@@ -183,6 +189,17 @@ impl GraphOperation for Op {
 }
 
 impl EvaluableGraphOperation for Op {
+    fn eval_into(&self, ctx: &mut (), x: &[&f64], results: &mut Vec<f64>) {
+        match self {
+            Broken(OtherInto) => results.push((-x[0]).next_up()),
+            _ => results.extend(self.eval(ctx, x)),
+        }
+    }
+
+    fn eval_one(&self, _ctx: &mut (), x: &mut Operands<'_, f64>) -> Option<f64> {
+        (*self == Broken(OtherOne)).then(|| (-x[0]).next_up())
+    }
+
     fn eval(&self, _ctx: &mut (), x: &[&f64]) -> Vec<f64> {
         vec![match self {
             Constant(bits) => f64::from_bits(*bits),
@@ -203,6 +220,7 @@ impl EvaluableGraphOperation for Op {
             Broken(Island) if *x[0] == 1.0 => 1.0,
             Broken(Island) => f64::NAN,
             Broken(FalselyLinear) => (3.0 * x[0]).floor(),
+            Broken(OtherInto | OtherOne) => -x[0],
             Broken(ImpureEval) => f64::from_bits((-x[0]).to_bits() + call() % 2),
             _ if self.input_count() == 2 => x[0] * x[1],
             _ => -x[0],
@@ -344,7 +362,7 @@ impl Primitive for Op {
                 (Some(_), Some(_)) => b.emit_sum([dx[0], dx[1]]),
                 (t, u) => linear(b, Broken(Copy), t.or(u)),
             },
-            Broken(ImpureEval) => linear(b, Neg, dx[0]),
+            Broken(ImpureEval | OtherInto | OtherOne) => linear(b, Neg, dx[0]),
             Broken(OpaqueSlope) => {
                 let slope = of_x(b, Broken(Opaque));
                 scale(b, slope, dx[0])
@@ -625,6 +643,8 @@ fn impurity_breaks_the_purity_law() {
     assert_breaks(ImpureHidden, &[Law::Purity]);
     assert_breaks(ImpureTranspose, &[Law::Purity]);
     assert_breaks(ImpureEval, &[Law::Purity]);
+    assert_breaks(OtherInto, &[Law::Purity]);
+    assert_breaks(OtherOne, &[Law::Purity]);
 }
 
 #[test]

@@ -1,0 +1,253 @@
+//! Forward mode over a recorded tape.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use tidu_ad::Primitive;
+use tidu_graph::{EvaluableGraphOperation, describe_operation};
+
+use super::backward::{freed, run};
+use super::engine::Evaluate;
+use super::storage::{Cursor, Kind, Node, Storage};
+use super::template::{Flags, Template};
+use super::{CONSTANT, Tape, Var};
+use crate::Side;
+use crate::error::{EagerError, wrong_count};
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// The tangents of `outputs` when variables move, for `inputs` of pairs (xᵢ, ẋᵢ): Σᵢ ∂y/∂xᵢ·ẋᵢ each;
+    /// `None` for an output that depends on none of them. Goes over what was recorded, from the first
+    /// call to the last, and frees nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`backward`](Self::backward); [`EagerError::ResidualNotKept`] for an operation whose JVP
+    /// needs a value that its VJP does not need.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the tape.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tidu_eager::{KeySource, Tape};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// # struct Names(u64);
+    /// # impl KeySource<ScalarOp> for Names {
+    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
+    /// #         self.0 += 1;
+    /// #         ScalarKey::fresh(self.0)
+    /// #     }
+    /// # }
+    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let (x, y) = (tape.leaf(2.0), tape.leaf(3.0));
+    /// let product = tape.apply_one(ScalarOp::Mul, &[&x, &y])?;
+    /// // 3·0.1 + 2·0.01
+    /// let tangent = tape.tangents(&[(&x, 0.1), (&y, 0.01)], &[&product])?;
+    /// assert_eq!(tangent, [Some(0.1 * 3.0 + 2.0 * 0.01)]);
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn tangents(
+        &mut self,
+        inputs: &[(&Var<Op>, Op::Operand)],
+        outputs: &[&Var<Op>],
+    ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
+        for (position, (input, _)) in inputs.iter().enumerate() {
+            self.check(input, || format!("input {position}"))?;
+        }
+        for (position, output) in outputs.iter().enumerate() {
+            self.check(output, || format!("output {position}"))?;
+        }
+        self.check_outside("go forward")?;
+        let paused = std::mem::replace(&mut self.paused, false);
+        let past = self.storage.set_aside();
+        let mut moving = Moving {
+            by_value: vec![None; past.values as usize],
+            values: Vec::new(),
+            results: Vec::new(),
+        };
+        // A panic of an operation or a body must not cost the tape what was set aside.
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            for (input, tangent) in inputs {
+                moving.add(input.index(), tangent.clone(), self)?;
+            }
+            moving.walk(&past, self)
+        }));
+        self.paused = paused;
+        match found {
+            Ok(Ok(())) => self.storage.join(past),
+            Ok(Err(error)) => {
+                self.restore(past);
+                return Err(error);
+            }
+            Err(panic) => {
+                self.restore(past);
+                resume_unwind(panic)
+            }
+        }
+        let outputs = outputs.iter();
+        Ok(outputs
+            .map(|output| moving.by_value[output.index() as usize].clone())
+            .collect())
+    }
+}
+
+/// One pass forward.
+struct Moving<Op: Primitive> {
+    /// The tangents of all values.
+    by_value: Vec<Option<Op::Operand>>,
+    /// Of the call at hand.
+    values: Vec<Op::Operand>,
+    results: Vec<Op::Operand>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
+    fn walk(&mut self, storage: &Storage<Op>, tape: &mut Tape<Op>) -> Result<(), EagerError> {
+        let mut cursor = Cursor {
+            values: storage.first_value,
+            ..Cursor::default()
+        };
+        for node in &storage.nodes {
+            match node.kind() {
+                Kind::Leaf => {}
+                Kind::Segment => self.segment(storage, cursor, tape)?,
+                Kind::Call(template) => {
+                    let template = Arc::clone(&tape.templates[template]);
+                    self.call(&template, *node, storage, cursor, tape)?;
+                }
+            }
+            storage.step_on(&mut cursor, &tape.templates);
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        template: &Template<Op>,
+        node: Node,
+        storage: &Storage<Op>,
+        at: Cursor,
+        tape: &mut Tape<Op>,
+    ) -> Result<(), EagerError> {
+        let operands = &storage.operands[at.operands..][..template.active_count as usize];
+        let tangent_of = |operand| match template.place_of(operand, operands) {
+            CONSTANT => None,
+            index => self.by_value[index as usize].as_ref(),
+        };
+        let all = 0..template.active.len();
+        let moving: Flags = all
+            .clone()
+            .map(|operand| tangent_of(operand).is_some())
+            .collect();
+        if !moving.contains(&true) {
+            return Ok(());
+        }
+        if node.is_freed() {
+            return Err(freed(template.describe()));
+        }
+        self.values.clear();
+        let kept = &storage.residuals[at.residuals..][..template.residuals.len()];
+        self.values.extend(kept.iter().flatten().cloned());
+        self.values
+            .extend(all.filter_map(|operand| tangent_of(operand).cloned()));
+
+        let location = storage.locations.get(at.nodes).copied().flatten();
+        let Kind::Call(id) = node.kind() else {
+            unreachable!("a call");
+        };
+        let derived = match template.find_jvp(&moving) {
+            Some(_) => None,
+            None => {
+                let template = Arc::make_mut(&mut Arc::make_mut(&mut tape.templates)[id]);
+                let derived = template.derive_jvp(&moving, &tape.name, &mut tape.ad_ctx);
+                derived.map_err(|error| error.applied_at(location))?;
+                Some(Arc::clone(&tape.templates[id]))
+            }
+        };
+        let template = derived.as_deref().unwrap_or(template);
+        let jvp = template.find_jvp(&moving);
+        let jvp = template.jvp(jvp.expect("it was found or derived"));
+        let origin = (template, location);
+        let (values, results) = (&mut self.values, &mut self.results);
+        run(jvp, origin, values, results, &mut Evaluate(tape))?;
+        for (value, place) in (at.values..).zip(&jvp.outputs) {
+            if let Some(place) = *place {
+                self.add(value, self.values[place as usize].clone(), tape)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a segment again, recording, and goes forward over what it recorded.
+    fn segment(
+        &mut self,
+        storage: &Storage<Op>,
+        at: Cursor,
+        tape: &mut Tape<Op>,
+    ) -> Result<(), EagerError> {
+        let segment = &storage.segments[at.segments];
+        let body = segment.body.clone();
+        let body = body.ok_or_else(|| freed("a segment".into()))?;
+        let count = segment.operands as usize;
+        let kept = storage.residuals[at.residuals..][..count].iter().flatten();
+        let operands = kept.zip(&storage.operands[at.operands..]);
+        let operands = operands.map(|(kept, &index)| Var {
+            value: kept.clone(),
+            place: tape.place_at(index),
+        });
+        let operands: Vec<Var<Op>> = operands.collect();
+
+        let before = tape.storage.set_aside();
+        let first = before.values;
+        let results = tape.run_body(&*body, &operands);
+        let again = tape.storage.set_aside();
+        let outcome = results.and_then(|results| {
+            let (expected, found) = (segment.outputs as usize, results.len());
+            if expected != found {
+                let segment = "a segment".to_owned();
+                return Err(wrong_count(segment, Side::Outputs, expected, found));
+            }
+            tape.check_segment_results(&results)?;
+            self.by_value.resize(again.values as usize, None);
+            self.walk(&again, tape)?;
+            for (value, result) in (at.values..).zip(&results) {
+                if result.requires_grad()
+                    && let Some(tangent) = self.by_value[result.index() as usize].clone()
+                {
+                    self.add(value, tangent, tape)?;
+                }
+            }
+            Ok(())
+        });
+        // Nothing of it remains, and its indices are given out again.
+        tape.restore(before);
+        self.by_value.truncate(first as usize);
+        outcome
+    }
+
+    /// Adds to the tangent of a value.
+    fn add(
+        &mut self,
+        value: u32,
+        tangent: Op::Operand,
+        tape: &mut Tape<Op>,
+    ) -> Result<(), EagerError> {
+        let place = &mut self.by_value[value as usize];
+        let Some(so_far) = place else {
+            *place = Some(tangent);
+            return Ok(());
+        };
+        let (add, mut sum) = (Op::add(), Vec::with_capacity(1));
+        add.eval_into(&mut tape.ctx, &[&*so_far, &tangent], &mut sum);
+        let found = sum.len();
+        match sum.pop().filter(|_| found == 1) {
+            Some(sum) => *so_far = sum,
+            None => {
+                let add = describe_operation(&add);
+                return Err(wrong_count(add, Side::Outputs, 1, found));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,696 @@
+//! Variables with operators: every operator and method against difference quotients of the same thing
+//! written on numbers, orders against closed forms, and what is said when something is wrong.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tidu_eager::EagerError;
+use tidu_scalar::{
+    ScalarOp, Tape, Var, derivative, function, grad, hessian, hvp, jacobian, jvp, value_and_grad,
+};
+
+type OnVars = for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>;
+type OnNumbers = fn(f64, f64) -> f64;
+
+#[track_caller]
+fn assert_near(found: f64, expected: f64, tolerance: f64) {
+    let error = (found - expected).abs();
+    assert!(
+        error <= tolerance * (1.0 + expected.abs()),
+        "{found}, not {expected}"
+    );
+}
+
+/// f′(x) from four points, of fourth order.
+fn quotient(f: impl Fn(f64) -> f64, x: f64) -> f64 {
+    let h = 1e-3;
+    let pair = |h: f64| (f(x + h) - f(x - h)) / (2.0 * h);
+    (4.0 * pair(h) - pair(2.0 * h)) / 3.0
+}
+
+#[track_caller]
+fn check(name: &str, on_vars: OnVars, on_numbers: OnNumbers, [x, y]: [f64; 2]) {
+    let tape = Tape::new();
+    let [a, b] = tape.vars([x, y]);
+    let found = on_vars(a, b);
+    let expected = on_numbers(x, y);
+    assert_near(found.value(), expected, 1e-14);
+    let gradients = found.backward().expect(name);
+    let by_x = quotient(|x| on_numbers(x, y), x);
+    let by_y = quotient(|y| on_numbers(x, y), y);
+    let found = gradients.wrt(&[a, b]).expect(name);
+    assert!(
+        (found[0] - by_x).abs() < 1e-7 * (1.0 + by_x.abs()),
+        "{name} by x: {found:?}, not {by_x}"
+    );
+    assert!(
+        (found[1] - by_y).abs() < 1e-7 * (1.0 + by_y.abs()),
+        "{name} by y: {found:?}, not {by_y}"
+    );
+    // Forward mode, in a direction with unequal parts.
+    let (value, slope) = jvp(|x| on_vars(x[0], x[1]), &[x, y], &[0.7, -1.9]).expect(name);
+    assert_near(value, expected, 1e-14);
+    assert_near(slope, 0.7 * by_x - 1.9 * by_y, 1e-6);
+}
+
+#[test]
+#[allow(clippy::op_ref, reason = "what is tested")]
+fn operators() {
+    let cases: [(&str, OnVars, OnNumbers); 40] = [
+        ("x + y", |x, y| x + y, |x, y| x + y),
+        ("x + &y", |x, y| x + &y, |x, y| x + y),
+        ("&x + y", |x, y| &x + y, |x, y| x + y),
+        ("&x + &y", |x, y| &x + &y, |x, y| x + y),
+        ("x - y", |x, y| x - y, |x, y| x - y),
+        ("&x - &y", |x, y| &x - &y, |x, y| x - y),
+        ("x * y", |x, y| x * y, |x, y| x * y),
+        ("&x * y", |x, y| &x * y, |x, y| x * y),
+        ("x / y", |x, y| x / y, |x, y| x / y),
+        ("x / &y", |x, y| x / &y, |x, y| x / y),
+        ("x % y", |x, y| x % y, |x, y| x % y),
+        ("-x", |x, _| -x, |x, _| -x),
+        ("-&x", |x, _| -&x, |x, _| -x),
+        ("x + 2", |x, _| x + 2.5, |x, _| x + 2.5),
+        ("2 + x", |x, _| 2.5 + x, |x, _| 2.5 + x),
+        ("x - 2", |x, _| x - 2.5, |x, _| x - 2.5),
+        ("2 - x", |x, _| 2.5 - x, |x, _| 2.5 - x),
+        ("x * 2", |x, _| x * 2.5, |x, _| x * 2.5),
+        ("2 * &x", |x, _| 2.5 * &x, |x, _| 2.5 * x),
+        ("x / 2", |x, _| x / 2.5, |x, _| x / 2.5),
+        ("2 / x", |x, _| 2.5 / x, |x, _| 2.5 / x),
+        ("&x % 0.4", |x, _| &x % 0.4, |x, _| x % 0.4),
+        (
+            "x += y",
+            |mut x, y| {
+                x += y;
+                x
+            },
+            |x, y| x + y,
+        ),
+        (
+            "x += &y",
+            |mut x, y| {
+                x += &y;
+                x
+            },
+            |x, y| x + y,
+        ),
+        (
+            "x += 2",
+            |mut x, _| {
+                x += 2.5;
+                x
+            },
+            |x, _| x + 2.5,
+        ),
+        (
+            "x -= y",
+            |mut x, y| {
+                x -= y;
+                x
+            },
+            |x, y| x - y,
+        ),
+        (
+            "x -= 2",
+            |mut x, _| {
+                x -= 2.5;
+                x
+            },
+            |x, _| x - 2.5,
+        ),
+        (
+            "x *= y",
+            |mut x, y| {
+                x *= y;
+                x
+            },
+            |x, y| x * y,
+        ),
+        (
+            "x *= x",
+            |mut x, _| {
+                x *= x;
+                x
+            },
+            |x, _| x * x,
+        ),
+        (
+            "x /= y",
+            |mut x, y| {
+                x /= y;
+                x
+            },
+            |x, y| x / y,
+        ),
+        (
+            "x /= 2",
+            |mut x, _| {
+                x /= 2.5;
+                x
+            },
+            |x, _| x / 2.5,
+        ),
+        (
+            "x %= y",
+            |mut x, y| {
+                x %= y;
+                x
+            },
+            |x, y| x % y,
+        ),
+        (
+            "sum",
+            |x, y| [x, y, x].into_iter().sum(),
+            |x, y| 2.0 * x + y,
+        ),
+        (
+            "sum of references",
+            |x, y| [x, y, x].iter().sum(),
+            |x, y| 2.0 * x + y,
+        ),
+        (
+            "product",
+            |x, y| [x, y, x].into_iter().product(),
+            |x, y| x * y * x,
+        ),
+        (
+            "product of references",
+            |x, y| [x, y].iter().product(),
+            |x, y| x * y,
+        ),
+        (
+            "constants on both sides",
+            |x, _| Var::from(2.0) * 3.0 * x,
+            |x, _| 6.0 * x,
+        ),
+        (
+            "pair",
+            |x, y| {
+                let (s, c) = x.sin_cos();
+                s * y + c
+            },
+            |x, y| x.sin() * y + x.cos(),
+        ),
+        (
+            "used twice",
+            |x, y| x.exp() + x * x.exp() * y,
+            |x, y| x.exp() + x * x.exp() * y,
+        ),
+        ("detached", |x, y| x * y + 0.0 * x.detach(), |x, y| x * y),
+    ];
+    for (name, on_vars, on_numbers) in cases {
+        check(name, on_vars, on_numbers, [0.7, 1.3]);
+        check(name, on_vars, on_numbers, [1.9, -0.45]);
+    }
+}
+
+#[test]
+#[allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "references become operands too"
+)]
+fn methods() {
+    let cases: [(&str, OnVars, OnNumbers); 51] = [
+        ("recip", |x, _| x.recip(), |x, _| 1.0 / x),
+        ("abs", |x, _| (-x).abs(), |x, _| x.abs()),
+        ("sign", |x, y| x.sign() * y, |_, y| y),
+        ("floor", |x, y| x.floor() + y, |x, y| x.floor() + y),
+        ("ceil", |x, y| x.ceil() + y, |x, y| x.ceil() + y),
+        ("round", |x, y| x.round() + y, |x, y| x.round() + y),
+        (
+            "round_ties_even",
+            |x, y| x.round_ties_even() + y,
+            |x, y| x.round_ties_even() + y,
+        ),
+        ("trunc", |x, y| x.trunc() + y, |x, y| x.trunc() + y),
+        ("sqrt", |x, _| x.sqrt(), |x, _| x.sqrt()),
+        ("cbrt", |x, _| x.cbrt(), |x, _| x.cbrt()),
+        ("exp", |x, _| x.exp(), |x, _| x.exp()),
+        ("exp2", |x, _| x.exp2(), |x, _| x.exp2()),
+        ("exp_m1", |x, _| x.exp_m1(), |x, _| x.exp_m1()),
+        (
+            "exp_neg_square",
+            |x, _| x.exp_neg_square(),
+            |x, _| (-x * x).exp(),
+        ),
+        ("ln", |x, _| x.ln(), |x, _| x.ln()),
+        ("log2", |x, _| x.log2(), |x, _| x.log2()),
+        ("log10", |x, _| x.log10(), |x, _| x.log10()),
+        ("ln_1p", |x, _| x.ln_1p(), |x, _| x.ln_1p()),
+        (
+            "sigmoid",
+            |x, _| x.sigmoid(),
+            |x, _| 1.0 / (1.0 + (-x).exp()),
+        ),
+        ("softplus", |x, _| x.softplus(), |x, _| x.exp().ln_1p()),
+        ("sin", |x, _| x.sin(), |x, _| x.sin()),
+        ("cos", |x, _| x.cos(), |x, _| x.cos()),
+        ("tan", |x, _| x.tan(), |x, _| x.tan()),
+        ("asin", |x, _| x.asin(), |x, _| x.asin()),
+        ("acos", |x, _| x.acos(), |x, _| x.acos()),
+        ("atan", |x, _| x.atan(), |x, _| x.atan()),
+        ("sinh", |x, _| x.sinh(), |x, _| x.sinh()),
+        ("cosh", |x, _| x.cosh(), |x, _| x.cosh()),
+        ("tanh", |x, _| x.tanh(), |x, _| x.tanh()),
+        (
+            "sech_square",
+            |x, _| x.sech_square(),
+            |x, _| x.cosh().powi(-2),
+        ),
+        ("asinh", |x, _| x.asinh(), |x, _| x.asinh()),
+        ("acosh", |x, _| (x + 1.0).acosh(), |x, _| (x + 1.0).acosh()),
+        ("atanh", |x, _| x.atanh(), |x, _| x.atanh()),
+        (
+            "stop_gradient",
+            |x, y| x.stop_gradient() + y,
+            |_, y| 0.6 + y,
+        ),
+        ("powi", |x, _| x.powi(3), |x, _| x.powi(3)),
+        ("powf", |x, _| x.powf(1.7), |x, _| x.powf(1.7)),
+        (
+            "min",
+            |x, y| x.min(y) + y.min(2.0),
+            |x, y| x.min(y) + y.min(2.0),
+        ),
+        (
+            "max",
+            |x, y| x.max(&y) + y.max(2.0),
+            |x, y| x.max(y) + y.max(2.0),
+        ),
+        ("hypot", |x, y| x.hypot(y), |x, y| x.hypot(y)),
+        ("direction", |x, y| x.direction(y), |x, y| x / x.hypot(y)),
+        ("pow", |x, y| x.pow(y), |x, y| x.powf(y)),
+        ("atan2", |x, y| x.atan2(y), |x, y| x.atan2(y)),
+        (
+            "logaddexp",
+            |x, y| x.logaddexp(y),
+            |x, y| (x.exp() + y.exp()).ln(),
+        ),
+        (
+            "sigmoid_sub",
+            |x, y| x.sigmoid_sub(y),
+            |x, y| 1.0 / (1.0 + (y - x).exp()),
+        ),
+        (
+            "mul_add",
+            |x, y| x.mul_add(y, 2.0),
+            |x, y| x.mul_add(y, 2.0),
+        ),
+        (
+            "mul_add 2",
+            |x, y| x.mul_add(3.0, y),
+            |x, y| x.mul_add(3.0, y),
+        ),
+        ("less", |x, y| x.less(y) * x + y.less_equal(x), |x, _| x),
+        (
+            "greater",
+            |x, y| x.greater(y) + y.greater_equal(x) * y,
+            |_, y| y,
+        ),
+        ("equal", |x, y| x.equal(x) * y + x.not_equal(x), |_, y| y),
+        (
+            "keep_if",
+            |x, y| x.keep_if(y.greater(x)) + x.keep_if(0.0),
+            |x, _| x,
+        ),
+        (
+            "select",
+            |x, y| x.less(y).select(x.sin(), y.exp()),
+            |x, _| x.sin(),
+        ),
+    ];
+    for (name, on_vars, on_numbers) in cases {
+        // stop_gradient stands for the number at 0.6.
+        check(name, on_vars, on_numbers, [0.6, 1.3]);
+    }
+    // Slopes in closed form: the values have none on numbers.
+    let slope = |f: fn(Var<'_>) -> Var<'_>| derivative(f, 0.5).expect("a derivative");
+    let at_half = 2.0 / std::f64::consts::PI.sqrt() * (-0.25_f64).exp();
+    assert_near(slope(|x| x.erf()), at_half, 1e-14);
+    assert_near(slope(|x| x.erfc()), -at_half, 1e-14);
+    // ψ(1/2) = -γ - 2·ln 2, ψ′(1/2) = π²/2, ψ″(1/2) = -14·ζ(3)
+    let euler = 0.577_215_664_901_532_9;
+    assert_near(slope(|x| x.lgamma()), -euler - 2.0 * 2.0_f64.ln(), 1e-14);
+    assert_near(
+        slope(|x| x.digamma()),
+        std::f64::consts::PI.powi(2) / 2.0,
+        1e-14,
+    );
+    let zeta = 1.202_056_903_159_594_2;
+    assert_near(slope(|x| x.polygamma(1)), -14.0 * zeta, 1e-14);
+}
+
+#[test]
+fn values_compare_like_numbers() {
+    let tape = Tape::new();
+    let [x, y] = tape.vars([1.0, 2.0]);
+    assert!(x < y && x <= 1.0 && y > 1.5 && x != y && x == 1.0 && y == 2.0);
+    assert!(x.partial_cmp(&f64::NAN).is_none());
+    assert_eq!((format!("{x}"), y.value()), ("1".into(), 2.0));
+    // Choosing by value takes the branch that is then differentiated.
+    let larger = if x > y { x * 3.0 } else { y * 5.0 };
+    let gradients = larger.backward().expect("a path");
+    assert_eq!((gradients[x], gradients[y]), (0.0, 5.0));
+}
+
+#[test]
+fn gradients_by_any_variable() {
+    let tape = Tape::new();
+    let [x, y, unused] = tape.vars([0.5, 2.0, 9.0]);
+    let sin = x.sin();
+    let z = sin * sin * y;
+    let later = z.exp();
+    let gradients = z.backward().expect("a path");
+    assert_near(
+        gradients[x],
+        2.0 * 0.5_f64.sin() * 0.5_f64.cos() * 2.0,
+        1e-15,
+    );
+    assert_near(gradients[sin], 2.0 * 0.5_f64.sin() * 2.0, 1e-15);
+    assert_eq!(
+        (gradients[z], gradients[unused], gradients[later]),
+        (1.0, 0.0, 0.0)
+    );
+    assert_eq!(gradients[tape.var(1.0)], 0.0);
+    // Again, and from elsewhere: nothing was freed.
+    assert_eq!(z.backward().expect("again")[x], gradients[x]);
+    assert_eq!(sin.backward().expect("a path")[x], 0.5_f64.cos());
+}
+
+#[test]
+fn higher_orders() {
+    // x·sin x, up to order four.
+    let tape = Tape::new();
+    let v = 0.8_f64;
+    let x = tape.var(v);
+    let (s, c) = (v.sin(), v.cos());
+    let mut f = x * x.sin();
+    for expected in [
+        s + v * c,
+        2.0 * c - v * s,
+        -3.0 * s - v * c,
+        -4.0 * c + v * s,
+    ] {
+        f = f.gradient(&[x]).expect("a derivative")[0];
+        assert_near(f.value(), expected, 1e-14);
+    }
+    // A gradient inside of a function that is differentiated: d/dx (d/dy x²y³)² at (2, 3).
+    let [x, y] = tape.vars([2.0, 3.0]);
+    let inner = (x * x * y.powi(3)).gradient(&[y]).expect("a path")[0];
+    let gradients = (inner * inner).backward().expect("a path");
+    // (3x²y²)² = 9x⁴y⁴
+    assert_near(gradients[x], 36.0 * 8.0 * 81.0, 1e-14);
+    assert_near(gradients[y], 36.0 * 16.0 * 27.0, 1e-14);
+}
+
+fn linear<'t>(x: &[Var<'t>]) -> Var<'t> {
+    3.0 * x[0] - x[1]
+}
+
+/// A function with all second derivatives different: x²y + sin(y·z) + z³x
+fn polynomial<'t>(x: &[Var<'t>]) -> Var<'t> {
+    x[0] * x[0] * x[1] + (x[1] * x[2]).sin() + x[2].powi(3) * x[0]
+}
+
+#[test]
+fn closures() {
+    let at = [1.5, -0.5, 0.25];
+    let [x, y, z]: [f64; 3] = at;
+    let (s, c) = ((y * z).sin(), (y * z).cos());
+    let gradient = [
+        2.0 * x * y + z.powi(3),
+        x * x + z * c,
+        y * c + 3.0 * z * z * x,
+    ];
+    let second = [
+        [2.0 * y, 2.0 * x, 3.0 * z * z],
+        [2.0 * x, -z * z * s, c - y * z * s],
+        [3.0 * z * z, c - y * z * s, 6.0 * z * x - y * y * s],
+    ];
+    let direction = [0.3, -1.1, 2.3];
+    let along = |row: &[f64; 3]| row.iter().zip(&direction).map(|(a, b)| a * b).sum::<f64>();
+
+    let (value, found) = value_and_grad(polynomial, &at).expect("fine");
+    assert_near(value, x * x * y + s + z.powi(3) * x, 1e-15);
+    for (found, expected) in found.iter().zip(gradient) {
+        assert_near(*found, expected, 1e-14);
+    }
+    assert_eq!(grad(polynomial, &at).expect("fine"), found);
+    let (_, slope) = jvp(polynomial, &at, &direction).expect("fine");
+    assert_near(slope, along(&gradient), 1e-14);
+    let mut tape = Tape::new();
+    for _ in 0..2 {
+        let products = tape.hvp(polynomial, &at, &direction).expect("fine");
+        let rows = tape.hessian(polynomial, &at).expect("fine");
+        for ((product, row), expected) in products.iter().zip(&rows).zip(&second) {
+            assert_near(*product, along(expected), 1e-14);
+            for (found, expected) in row.iter().zip(expected) {
+                assert_near(*found, *expected, 1e-14);
+            }
+        }
+    }
+    assert_eq!(hvp(polynomial, &at, &direction).expect("fine").len(), 3);
+    assert_eq!(hessian(linear, &[1.0, 2.0]).expect("fine"), [[0.0; 2]; 2]);
+    assert_eq!(
+        hvp(linear, &[1.0, 2.0], &[1.0, 1.0]).expect("fine"),
+        [0.0; 2]
+    );
+    let rows = jacobian(|x| vec![x[0] * x[1], Var::constant(7.0), x[1]], &[2.0, 3.0]);
+    assert_eq!(rows.expect("fine"), [[3.0, 2.0], [0.0, 0.0], [0.0, 1.0]]);
+    assert_eq!(grad(|_| Var::constant(1.0), &[2.0]).expect("fine"), [0.0]);
+    assert_eq!(
+        jvp(|_| Var::constant(1.0), &[2.0], &[1.0]).expect("fine"),
+        (1.0, 0.0)
+    );
+    assert_eq!(grad(|_| Var::constant(1.0), &[]).expect("fine"), [0.0; 0]);
+}
+
+/// Logistic growth, v ↦ v + h·v·(1 - v), on anything.
+fn step<'t>(v: Var<'t>) -> Var<'t> {
+    v + 0.01 * v * (1.0 - v)
+}
+
+#[test]
+fn checkpoints() {
+    let (steps, start) = (400, 0.1);
+    let tape = Tape::new();
+    let x = tape.var(start);
+    let plain = (0..steps).fold(x, |v, _| step(v));
+    let expected = plain.backward().expect("a path")[x];
+    // d/dv of a step is 1 + h·(1 - 2v).
+    let by_hand = (0..steps).fold((start, 1.0), |(v, dv), _| {
+        (
+            v + 0.01 * v * (1.0 - v),
+            dv * (1.0 + 0.01 * (1.0 - 2.0 * v)),
+        )
+    });
+    assert_near(expected, by_hand.1, 1e-13);
+
+    let repeated = tape
+        .iterate(steps, &[x], |v, _| vec![step(v[0])])
+        .expect("fine");
+    assert_eq!(repeated[0].value().to_bits(), plain.value().to_bits());
+    let found = repeated[0].backward().expect("a path")[x];
+    assert_eq!(found.to_bits(), expected.to_bits());
+    let (_, forward) =
+        jvp(|x| (0..steps).fold(x[0], |v, _| step(v)), &[start], &[2.0]).expect("fine");
+    assert_near(forward, 2.0 * by_hand.1, 1e-13);
+    // Forward over segments, and forward over gradients of segments.
+    let halves = tape
+        .checkpoint(&[x], |x| vec![x[0].sin() * x[0], x[0].cos()])
+        .expect("fine");
+    let y = halves[0] * halves[1];
+    let moving = tape.with(|tape| {
+        let mark = tape.mark();
+        let leaf = tape.leaf(0.1);
+        let y = tape.checkpoint(&[&leaf], |tape, x| tape.apply(ScalarOp::Sin, &[&x[0]]))?;
+        let found = tape.tangents(&[(&leaf, 3.0)], &[&y[0]])?;
+        tape.rewind(mark)?;
+        Ok::<_, EagerError>(found)
+    });
+    assert_near(
+        moving.expect("fine")[0].expect("a path"),
+        3.0 * 0.1_f64.cos(),
+        1e-15,
+    );
+    let (s, c) = (start.sin(), start.cos());
+    let slope = y.gradient(&[x]).expect("a path")[0];
+    assert_near(slope.value(), s * c + start * (c * c - s * s), 1e-14);
+}
+
+#[test]
+fn a_panic_inside_a_checkpoint_leaves_the_tape_as_it_was() {
+    let tape = Tape::new();
+    let x = tape.var(0.5);
+    let y = x.sin();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        tape.checkpoint(&[y], |_| panic!("on purpose"))
+    }));
+    assert!(caught.is_err());
+    let caught = catch_unwind(AssertUnwindSafe(|| tape.no_grad(|| panic!("on purpose"))));
+    assert!(caught.is_err());
+    let z = y * y;
+    let expected = 2.0 * 0.5_f64.sin() * 0.5_f64.cos();
+    assert_near(z.backward().expect("a path")[x], expected, 1e-15);
+}
+
+#[test]
+fn memory_is_used_again() {
+    let mut tape = Tape::new();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        tape.clear();
+        let x = tape.var(0.3);
+        let y = (0..1000).fold(x, |v, _| v + 1e-3 * v.sin());
+        y.backward().expect("a path");
+        held.push(tape.memory());
+    }
+    assert_eq!(held[1], held[2]);
+    let inside = Tape::new();
+    let x = inside.var(1.0);
+    for _ in 0..100 {
+        let slope = inside.scope(|| (x * x * x).backward().expect("a path")[x]);
+        assert_eq!(slope.expect("fine"), 3.0);
+    }
+    assert!(inside.memory() < 4000, "{}", inside.memory());
+    assert_eq!((x * x).backward().expect("a path")[x], 2.0);
+}
+
+#[test]
+fn constants_record_nothing() {
+    let tape = Tape::new();
+    let x = tape.var(2.0);
+    let before = format!("{tape:?}");
+    let c = Var::constant(3.0) * 2.0 + tape.no_grad(|| x * x) - x.detach().exp();
+    assert!(!c.requires_grad());
+    assert_eq!(c.value(), 10.0 - 2.0_f64.exp());
+    assert_eq!(format!("{tape:?}"), before);
+    let (s, _) = Var::constant(0.5).sin_cos();
+    assert_eq!(s.value(), 0.5_f64.sin());
+    // A number beside a variable takes a call, and no call of its own.
+    let _ = 2.0 * x;
+    assert!(format!("{tape:?}").contains("calls: 2"), "{tape:?}");
+}
+
+#[test]
+fn functions_are_applied() {
+    let square = function(["v"], |[v]| [&v * &v]).expect("a function");
+    let tape = Tape::new();
+    let x = tape.var(0.7);
+    let y = tape.apply_function(&square, &[x.sin()]).expect("fine")[0];
+    let expected = 2.0 * 0.7_f64.sin() * 0.7_f64.cos();
+    assert_near(y.backward().expect("a path")[x], expected, 1e-15);
+}
+
+#[test]
+fn hooks() {
+    let tape = Tape::new();
+    let x = tape.var(3.0);
+    let double = x * 2.0;
+    double
+        .hook(|gradient| Some(gradient * 10.0))
+        .expect("a variable");
+    assert_eq!(
+        (double * double).backward().expect("a path")[x],
+        2.0 * 10.0 * 12.0
+    );
+}
+
+#[test]
+fn what_is_said_when_something_is_wrong() {
+    let (one, other) = (Tape::new(), Tape::new());
+    let (x, foreign) = (one.var(1.0), other.var(2.0));
+    let constant = Var::constant(1.0);
+    let error = Var::try_apply(ScalarOp::Mul, &[x, foreign]).expect_err("two tapes");
+    assert_eq!(
+        error.to_string(),
+        "operand 1 of Mul is a variable of another tape"
+    );
+    let count = Var::try_apply(ScalarOp::Mul, &[x]).expect_err("one operand");
+    assert!(
+        matches!(count, EagerError::WrongValueCount { .. }),
+        "{count}"
+    );
+    let pair = Var::try_apply(ScalarOp::SinCos, &[constant]).expect_err("two results");
+    assert!(matches!(pair, EagerError::WrongValueCount { .. }), "{pair}");
+    assert_eq!(
+        Var::try_apply(ScalarOp::Neg, &[constant])
+            .expect("fine")
+            .value(),
+        -1.0
+    );
+
+    let gradients = (x * x).backward().expect("a path");
+    assert!(matches!(
+        gradients.get(foreign),
+        Err(EagerError::ForeignVar { .. })
+    ));
+    assert!(matches!(
+        gradients.get(constant),
+        Err(EagerError::ConstantVar { .. })
+    ));
+    assert!(matches!(
+        constant.backward(),
+        Err(EagerError::ConstantVar { .. })
+    ));
+    assert!(matches!(
+        x.detach().backward(),
+        Err(EagerError::ConstantVar { .. })
+    ));
+    assert!(matches!(
+        x.gradient(&[foreign]),
+        Err(EagerError::ForeignVar { .. })
+    ));
+    assert!(matches!(
+        x.gradient(&[constant]),
+        Err(EagerError::ConstantVar { .. })
+    ));
+    assert!(matches!(
+        constant.hook(|_| None),
+        Err(EagerError::ConstantVar { .. })
+    ));
+    assert!(matches!(
+        one.checkpoint(&[foreign], |x| x.to_vec()),
+        Err(EagerError::ForeignVar { .. })
+    ));
+    assert!(matches!(
+        one.iterate(3, &[x], |_, _| vec![]),
+        Err(EagerError::WrongValueCount { .. })
+    ));
+    let short = jvp(|x| x[0], &[1.0, 2.0], &[1.0]).expect_err("a short direction");
+    assert_eq!(
+        short.to_string(),
+        "a call of the function, in a direction, has 2 inputs, found 1 values"
+    );
+    assert!(hvp(|x| x[0], &[1.0], &[1.0, 1.0]).is_err());
+    let stale = one.scope(|| x * 2.0).expect("fine");
+    let stale = Var::try_apply(ScalarOp::Neg, &[stale]).expect_err("forgotten");
+    assert!(matches!(stale, EagerError::StaleVar { .. }), "{stale}");
+    // All is well afterwards.
+    assert_eq!((x * x).backward().expect("a path")[x], 2.0);
+}
+
+#[test]
+#[should_panic(expected = "operand 1 of Add is a variable of another tape")]
+fn operators_on_two_tapes_panic() {
+    let (one, other) = (Tape::new(), Tape::new());
+    let _ = one.var(1.0) + other.var(2.0);
+}
+
+#[test]
+#[should_panic(expected = "operand 0 of Sin is a variable that the tape has forgotten")]
+fn methods_on_what_is_forgotten_panic() {
+    let tape = Tape::new();
+    let stale = tape.scope(|| tape.var(1.0)).expect("fine");
+    let _ = stale.sin();
+}
+
+#[test]
+fn a_tape_moves_between_threads() {
+    let tape = Tape::new();
+    let there = std::thread::spawn(move || {
+        let x = tape.var(0.5);
+        x.sin().backward().expect("a path")[x]
+    });
+    assert_eq!(there.join().expect("no panic"), 0.5_f64.cos());
+}
