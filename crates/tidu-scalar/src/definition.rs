@@ -5,6 +5,7 @@ use tidu_graph::{Rewrite, ValueKey};
 
 use crate::fixed::{Fixed, Slope, Tangent, Work};
 use crate::op::ScalarOp;
+use crate::program::Opcode;
 
 /// A primitive.
 pub(crate) struct Definition {
@@ -22,6 +23,9 @@ pub(crate) struct Definition {
     pub commutes: bool,
     /// What may be written more simply.
     pub rewrites: &'static [Rewrite<ScalarOp>],
+    /// The instruction of scalar programs that does the same, to the bit; they call the values if
+    /// there is none.
+    pub opcode: Option<Opcode>,
 }
 
 /// What an operation is: one of the set, or a function made of them.
@@ -116,7 +120,14 @@ impl Definition {
             transpose: None,
             commutes: false,
             rewrites: &[],
+            opcode: None,
         }
+    }
+
+    /// With an instruction of its own in scalar programs.
+    pub const fn lowered(mut self, opcode: Opcode) -> Self {
+        self.opcode = Some(opcode);
+        self
     }
 
     /// Linear, with a transpose.

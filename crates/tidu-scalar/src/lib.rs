@@ -47,6 +47,7 @@ mod key;
 mod names;
 mod op;
 mod primitives;
+mod program;
 mod rules;
 mod simplify;
 mod var;
@@ -55,4 +56,7 @@ pub use closures::{derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad
 pub use expr::{Expr, function};
 pub use key::ScalarKey;
 pub use op::{Constant, ScalarOp};
+pub use program::{
+    Batch, BatchWorkspace, CompileScalar, ProgramError, ProgramOptions, ScalarProgram, Workspace,
+};
 pub use var::{Gradients, Tape, Var};

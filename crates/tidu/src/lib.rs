@@ -93,6 +93,10 @@ mod tape {}
 mod scalar_primitives {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/scalar-programs.md")]
+mod scalar_programs {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/text-form.md")]
 mod text_form {}
 

@@ -8,6 +8,7 @@ use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::fixed::Slope::{MinusTimes, Same, Times};
 use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
+use crate::program::Opcode;
 use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
 
 /// The number that the operation holds.
@@ -23,7 +24,8 @@ pub(super) static ADD: Definition = Definition::new(
 )
 .linear(Linearity::Joint, |_, _, _, ct| Some(vec![ct, ct]))
 .commuting()
-.rewritten(ADD_RULES);
+.rewritten(ADD_RULES)
+.lowered(Opcode::Add);
 
 const ADD_RULES: &[Rule] = &[
     Rule::exact("x + (-0) = x", |t, _, x| {
@@ -86,7 +88,8 @@ pub(super) static SUB: Definition = Definition::new(
     Jvp::Own(|w, _, dx| vec![w.difference(dx[0], dx[1])]),
 )
 .linear(Linearity::Joint, |w, _, _, ct| Some(vec![ct, w.negate(ct)]))
-.rewritten(SUB_RULES);
+.rewritten(SUB_RULES)
+.lowered(Opcode::Sub);
 
 const SUB_RULES: &[Rule] = &[
     Rule::exact("x - (+0) = x", |t, _, x| t.is(x[1], 0.0).then_some(x[0])).for_constants(),
@@ -126,7 +129,8 @@ pub(super) static NEG: Definition = Definition::new(
     Jvp::Own(|w, _, dx| vec![w.negate(dx[0])]),
 )
 .linear(Linearity::Joint, |w, _, _, ct| Some(vec![w.negate(ct)]))
-.rewritten(NEG_RULES);
+.rewritten(NEG_RULES)
+.lowered(Opcode::Neg);
 
 const NEG_RULES: &[Rule] = &[
     Rule::exact("-(-x) = x", |t, _, x| {
@@ -161,7 +165,8 @@ pub(super) static MUL: Definition = Definition::new(
     _ => None,
 })
 .commuting()
-.rewritten(MUL_RULES);
+.rewritten(MUL_RULES)
+.lowered(Opcode::Mul);
 
 const MUL_RULES: &[Rule] = &[
     Rule::exact("x·1 = x", |t, _, x| {
@@ -234,7 +239,8 @@ pub(super) static DIV: Definition = Definition::new(
         _ => None,
     },
 )
-.rewritten(DIV_RULES);
+.rewritten(DIV_RULES)
+.lowered(Opcode::Div);
 
 const DIV_RULES: &[Rule] = &[
     Rule::exact("x / 1 = x", |t, _, x| t.is(x[1], 1.0).then_some(x[0])).for_constants(),
@@ -306,13 +312,14 @@ pub(super) static MUL_ADD: Definition = Definition::new(
         [false, true, true] => Some(vec![None, w.times(x[0], ct), ct]),
         _ => None,
     },
-);
+)
+.lowered(Opcode::MulAdd);
 
 /// y = 1 / x, for x ≠ 0
 ///
 /// ẏ = -(y²·ẋ). Edges: ±∞ at ±0 with slope -∞, ±0 at ±∞.
 pub(super) static RECIP: Definition =
-    Definition::unary("recip", f64::recip, |_, y| MinusTimes(y * y));
+    Definition::unary("recip", f64::recip, |_, y| MinusTimes(y * y)).lowered(Opcode::Recip);
 
 /// y = x₀ rem x₁ = x₀ - x₁·trunc (x₀ / x₁), for x₁ ≠ 0; exact
 ///
@@ -357,7 +364,8 @@ pub(super) static SELECT: Definition = Definition::new(
         }
         _ => None,
     },
-);
+)
+.lowered(Opcode::Select);
 
 /// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0; a NaN counts as not 0
 ///
@@ -373,10 +381,11 @@ pub(super) static KEEP_IF: Definition = Definition::new(
         [false, true] => Some(vec![None, w.keep_if(x[0], ct)]),
         _ => None,
     },
-);
+)
+.lowered(Opcode::KeepIf);
 
 /// y = x, taken for a constant
 ///
 /// ẏ = 0
 pub(super) static STOP_GRADIENT: Definition =
-    Definition::new("stop_gradient", Unary(|x| x), Jvp::Zero);
+    Definition::new("stop_gradient", Unary(|x| x), Jvp::Zero).lowered(Opcode::Copy);

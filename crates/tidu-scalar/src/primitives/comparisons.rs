@@ -5,24 +5,29 @@ use crate::definition::{Definition, Jvp};
 use crate::fixed::Fixed;
 use crate::fixed::Slope::Times;
 use crate::op::ScalarOp;
+use crate::program::Opcode;
 
 /// x₀ < x₁; ẏ = 0. False with a NaN, as all but [`NE`] are.
-pub(super) static LT: Definition = comparison("lt", |x, y| truth(x < y));
+pub(super) static LT: Definition = comparison("lt", |x, y| truth(x < y)).lowered(Opcode::Lt);
 
 /// x₀ ≤ x₁; ẏ = 0
-pub(super) static LE: Definition = comparison("le", |x, y| truth(x <= y));
+pub(super) static LE: Definition = comparison("le", |x, y| truth(x <= y)).lowered(Opcode::Le);
 
 /// x₀ > x₁; ẏ = 0
-pub(super) static GT: Definition = comparison("gt", |x, y| truth(x > y));
+pub(super) static GT: Definition = comparison("gt", |x, y| truth(x > y)).lowered(Opcode::Gt);
 
 /// x₀ ≥ x₁; ẏ = 0
-pub(super) static GE: Definition = comparison("ge", |x, y| truth(x >= y));
+pub(super) static GE: Definition = comparison("ge", |x, y| truth(x >= y)).lowered(Opcode::Ge);
 
 /// x₀ = x₁; ẏ = 0. 0 equals -0.
-pub(super) static EQ: Definition = comparison("eq", |x, y| truth(x == y)).commuting();
+pub(super) static EQ: Definition = comparison("eq", |x, y| truth(x == y))
+    .commuting()
+    .lowered(Opcode::Eq);
 
 /// x₀ ≠ x₁; ẏ = 0. True with a NaN.
-pub(super) static NE: Definition = comparison("ne", |x, y| truth(x != y)).commuting();
+pub(super) static NE: Definition = comparison("ne", |x, y| truth(x != y))
+    .commuting()
+    .lowered(Opcode::Ne);
 
 /// The smaller of x₀ and x₁
 ///
@@ -37,7 +42,8 @@ pub(super) static MIN: Definition = Definition::binary(
         |x0, x1, _| Times(share(x0, ScalarOp::Gt, x1)),
     ],
 )
-.commuting();
+.commuting()
+.lowered(Opcode::Min);
 
 /// The larger of x₀ and x₁
 ///
@@ -46,53 +52,62 @@ pub(super) static MIN: Definition = Definition::binary(
 /// Edges: 0 is larger than -0; NaN if either operand is, with slope 0.
 pub(super) static MAX: Definition = Definition::binary(
     "max",
-    |x, y| -minimum(-x, -y),
+    maximum,
     [
         |x0, x1, _| Times(share(x0, ScalarOp::Gt, x1)),
         |x0, x1, _| Times(share(x0, ScalarOp::Lt, x1)),
     ],
 )
-.commuting();
+.commuting()
+.lowered(Opcode::Max);
 
 /// y = |x|
 ///
 /// ẏ = sign x·ẋ; slope 0 at 0.
 pub(super) static ABS: Definition =
-    Definition::unary("abs", f64::abs, |x, _| Times(x.then(ScalarOp::Sign)));
+    Definition::unary("abs", f64::abs, |x, _| Times(x.then(ScalarOp::Sign))).lowered(Opcode::Abs);
 
 /// y = -1, x or 1, for x below, at or above 0
 ///
 /// ẏ = 0. Edges: ±0 at ±0, NaN at NaN.
-pub(super) static SIGN: Definition = Definition::new(
-    "sign",
-    Unary(|x| {
-        if x > 0.0 {
-            1.0
-        } else if x < 0.0 {
-            -1.0
-        } else {
-            x
-        }
-    }),
-    Jvp::Zero,
-);
+pub(super) static SIGN: Definition =
+    Definition::new("sign", Unary(sign), Jvp::Zero).lowered(Opcode::Sign);
 
 const fn comparison(name: &'static str, f: fn(f64, f64) -> f64) -> Definition {
     Definition::new(name, Binary(f), Jvp::Zero)
 }
 
-fn truth(truth: bool) -> f64 {
+#[inline(always)]
+pub(crate) fn truth(truth: bool) -> f64 {
     f64::from(u8::from(truth))
 }
 
 /// As of IEEE 754-2019; `f64::min` ignores a NaN.
-fn minimum(x: f64, y: f64) -> f64 {
+#[inline(always)]
+pub(crate) fn minimum(x: f64, y: f64) -> f64 {
     if x < y || (x == y && x.is_sign_negative()) {
         x
     } else if x >= y {
         y
     } else {
         x + y
+    }
+}
+
+/// As of IEEE 754-2019.
+#[inline(always)]
+pub(crate) fn maximum(x: f64, y: f64) -> f64 {
+    -minimum(-x, -y)
+}
+
+#[inline(always)]
+pub(crate) fn sign(x: f64) -> f64 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        x
     }
 }
 

@@ -5,13 +5,15 @@ use std::f64::consts::{LN_2, LN_10};
 use crate::definition::Definition;
 use crate::fixed::Slope::{MinusTimes, Over, Times};
 use crate::op::ScalarOp::{self, Exp, Ln};
+use crate::program::Opcode;
 use crate::simplify::Rule;
 
 /// y = eˣ
 ///
 /// ẏ = y·ẋ. Edges: 0 at -∞; ∞ from 709.79 on.
-pub(super) static EXP: Definition =
-    Definition::unary("exp", f64::exp, |_, y| Times(y)).rewritten(EXP_RULES);
+pub(super) static EXP: Definition = Definition::unary("exp", f64::exp, |_, y| Times(y))
+    .rewritten(EXP_RULES)
+    .lowered(Opcode::Exp);
 
 const EXP_RULES: &[Rule] = &[Rule::real_only("exp (ln x) = x", |t, _, x| {
     let [x] = t.operands(x[0], &Ln)?;
@@ -41,8 +43,9 @@ pub(super) static EXP_NEG_SQUARE: Definition =
 /// y = ln x, for x ≥ 0
 ///
 /// ẏ = ẋ / x. Edges: -∞ at 0, with slope ∞; NaN below.
-pub(super) static LN: Definition =
-    Definition::unary("ln", f64::ln, |x, _| Over(x)).rewritten(LN_RULES);
+pub(super) static LN: Definition = Definition::unary("ln", f64::ln, |x, _| Over(x))
+    .rewritten(LN_RULES)
+    .lowered(Opcode::Ln);
 
 const LN_RULES: &[Rule] = &[Rule::real_only("ln (exp x) = x", |t, _, x| {
     let [x] = t.operands(x[0], &Exp)?;

@@ -1,7 +1,7 @@
 //! The table of all primitives.
 
 mod arithmetic;
-mod comparisons;
+pub(crate) mod comparisons;
 mod exponentials;
 mod hyperbolic;
 mod powers;

@@ -4,11 +4,13 @@ use crate::definition::Definition;
 use crate::fixed::Fixed;
 use crate::fixed::Slope::{MinusTimes, Over, Same, Times, Zero};
 use crate::op::ScalarOp;
+use crate::program::Opcode;
 
 /// y = √x, for x ≥ 0
 ///
 /// ẏ = ẋ / 2y. Edges: ±0 at ±0, with slope ±∞; NaN below 0.
-pub(super) static SQRT: Definition = Definition::unary("sqrt", f64::sqrt, |_, y| Over(y + y));
+pub(super) static SQRT: Definition =
+    Definition::unary("sqrt", f64::sqrt, |_, y| Over(y + y)).lowered(Opcode::Sqrt);
 
 /// y = ∛x
 ///

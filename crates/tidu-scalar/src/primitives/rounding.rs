@@ -4,21 +4,23 @@
 
 use crate::definition::Eval::Unary;
 use crate::definition::{Definition, Jvp};
+use crate::program::Opcode;
 
 /// The largest integer up to x
-pub(super) static FLOOR: Definition = rounding("floor", f64::floor);
+pub(super) static FLOOR: Definition = rounding("floor", f64::floor).lowered(Opcode::Floor);
 
 /// The smallest integer from x on
-pub(super) static CEIL: Definition = rounding("ceil", f64::ceil);
+pub(super) static CEIL: Definition = rounding("ceil", f64::ceil).lowered(Opcode::Ceil);
 
 /// The integer nearest to x, of two the one farther from 0
-pub(super) static ROUND: Definition = rounding("round", f64::round);
+pub(super) static ROUND: Definition = rounding("round", f64::round).lowered(Opcode::Round);
 
 /// The integer nearest to x, of two the even one
-pub(super) static ROUND_TIES_EVEN: Definition = rounding("round_ties_even", f64::round_ties_even);
+pub(super) static ROUND_TIES_EVEN: Definition =
+    rounding("round_ties_even", f64::round_ties_even).lowered(Opcode::RoundTiesEven);
 
 /// The integer next to x on the side of 0
-pub(super) static TRUNC: Definition = rounding("trunc", f64::trunc);
+pub(super) static TRUNC: Definition = rounding("trunc", f64::trunc).lowered(Opcode::Trunc);
 
 const fn rounding(name: &'static str, f: fn(f64) -> f64) -> Definition {
     Definition::new(name, Unary(f), Jvp::Zero)

@@ -7,18 +7,20 @@ use crate::definition::Eval::Pair;
 use crate::definition::{Definition, Jvp};
 use crate::fixed::Slope::{MinusOver, MinusTimes, Over, Times};
 use crate::op::ScalarOp;
+use crate::program::Opcode;
 
 /// y = sin x
 ///
 /// ẏ = cos x·ẋ. Edges: NaN at ±∞.
 pub(super) static SIN: Definition =
-    Definition::unary("sin", f64::sin, |x, _| Times(x.then(ScalarOp::Cos)));
+    Definition::unary("sin", f64::sin, |x, _| Times(x.then(ScalarOp::Cos))).lowered(Opcode::Sin);
 
 /// y = cos x
 ///
 /// ẏ = -(sin x·ẋ). Edges: NaN at ±∞.
 pub(super) static COS: Definition =
-    Definition::unary("cos", f64::cos, |x, _| MinusTimes(x.then(ScalarOp::Sin)));
+    Definition::unary("cos", f64::cos, |x, _| MinusTimes(x.then(ScalarOp::Sin)))
+        .lowered(Opcode::Cos);
 
 /// (s, c) = (sin x, cos x)
 ///
@@ -31,7 +33,8 @@ pub(super) static SIN_COS: Definition = Definition::new(
         let product = w.times(p.y(0), dx[0]);
         vec![d_sin, w.negate(product)]
     }),
-);
+)
+.lowered(Opcode::SinCos);
 
 /// y = tan x; its poles lie between the floating-point numbers
 ///

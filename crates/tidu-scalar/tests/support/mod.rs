@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub mod exact;
+pub mod functions;
 pub mod random;
 
 use std::fmt;

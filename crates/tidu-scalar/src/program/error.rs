@@ -1,0 +1,49 @@
+//! What can go wrong with a program, and where.
+
+use thiserror::Error;
+use tidu_ad::FunctionError;
+use tidu_graph::GraphError;
+
+/// What can go wrong with a scalar program, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// The wrong number of inputs.
+    #[error("the program takes {expected} inputs, found {found}")]
+    WrongInputCount {
+        /// The number of inputs of the program.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+    },
+    /// Room for the wrong number of outputs.
+    #[error("the program has {expected} outputs, found room for {found}")]
+    WrongOutputCount {
+        /// The number of outputs of the program.
+        expected: usize,
+        /// For how many there was room.
+        found: usize,
+    },
+    /// An input or output of a batch with a number of points unlike that of the first one.
+    #[error("{name} has {found} points, expected {expected}")]
+    WrongPointCount {
+        /// The input or output.
+        name: String,
+        /// The number of points of the first input.
+        expected: usize,
+        /// How many points this one has.
+        found: usize,
+    },
+    /// A function of more values than can be numbered.
+    #[error("a program has fewer than 2^32 values, found {values}")]
+    TooLarge {
+        /// The number of values of the function.
+        values: usize,
+    },
+    /// A composite that could not be expanded.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    /// A graph that is not closed.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
