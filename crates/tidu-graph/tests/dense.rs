@@ -830,6 +830,12 @@ fn values_of_other_graphs_are_refused() {
     negation.set_outputs(vec![y]);
     let text = panic_of(|| graph().inline(&negation, &[x, x]));
     assert!(text.contains("one argument an input"), "{text}");
+    // It would stand for the very result that is made of it.
+    let text = panic_of(|| graph().inline(&negation, &[foreign]));
+    assert!(
+        text.contains("an argument is a value of the graph"),
+        "{text}"
+    );
     let text = panic_of(|| negation.to_graph(&[0, 1]));
     assert!(text.contains("one name an input"), "{text}");
 }
