@@ -182,10 +182,16 @@ const ADD: &[Rewrite<Op>] = &[Rewrite::exact("x + 0 = x", |t, _, x| {
 })
 .for_constants()];
 
-const NEG: &[Rewrite<Op>] = &[Rewrite::exact("-(-x) = x", |t, _, x| {
-    let [x] = t.operands(x[0], &Op::Neg)?;
-    Some(x)
-})];
+const NEG: &[Rewrite<Op>] = &[
+    Rewrite::exact("-(-x) = x", |t, _, x| {
+        let [x] = t.operands(x[0], &Op::Neg)?;
+        Some(x)
+    }),
+    Rewrite::exact("-(x - y) = y - x", |t, _, x| {
+        let [a, b] = t.operands(x[0], &Op::Sub).filter(|_| t.is_unshared(x[0]))?;
+        Some(t.apply(Op::Sub, &[b, a]))
+    }),
+];
 
 impl EvaluableGraphOperation for Op {
     fn eval(&self, (): &mut (), x: &[&Number]) -> Vec<Number> {
@@ -206,6 +212,12 @@ impl EvaluableGraphOperation for Op {
             Op::Neg | Op::Times(_) => None,
             _ => return None,
         };
+        // What stands beside it can be read still.
+        match self {
+            Op::Add => assert_eq!(x[1].0, numbers[1]),
+            Op::Sub => assert_eq!(x[0].0, numbers[0]),
+            _ => {}
+        }
         let result = self.meaning(&numbers)[0];
         match &mut taken {
             Some(memory) => memory.0 = result,
@@ -326,7 +338,7 @@ impl Steps {
     fn distinct(&self) -> usize {
         let (firsts, needed) = (self.first_results(), self.needed());
         let mut class: Vec<(usize, usize)> = (0..self.inputs).map(|at| (at, usize::MAX)).collect();
-        let mut classes: BTreeMap<((u8, i64), Vec<(usize, usize)>), usize> = BTreeMap::new();
+        let mut classes = BTreeMap::new();
         let mut used = BTreeSet::new();
         for (at, (op, operands)) in self.steps.iter().enumerate() {
             assert_eq!(class.len(), firsts[at]);
@@ -628,6 +640,33 @@ fn constants_are_seen_through_rewrites() {
     assert_eq!(simple.outputs()[0], simple.input(0));
     assert_eq!(values(&simple, &[7]), [7, 7]);
     assert_eq!(simple.operation_count(), 2);
+}
+
+/// A difference that something else uses is not made a second time, the other way round.
+#[test]
+fn rules_know_what_is_shared() {
+    let simple = |more: fn(&mut DenseGraph<Op>, DenseId, DenseId) -> Vec<DenseId>| {
+        let mut graph = DenseGraph::new(2);
+        let [x, y] = [0, 1].map(|at| graph.input(at));
+        let again = graph.push(Op::Sub, &[x, y]).unwrap().start();
+        let difference = graph.push(Op::Sub, &[x, y]).unwrap().start();
+        let before = more(&mut graph, difference, again);
+        let negated = graph.push(Op::Neg, &[difference]).unwrap().start();
+        let outputs = [&before[..], &[negated]].concat();
+        graph.set_outputs(outputs);
+        let simple = try_simplify(&graph, Exactness::Exact).unwrap();
+        assert_eq!(values(&simple, &[7, 9]), values(&graph, &[7, 9]));
+        let names: Vec<u8> = simple.nodes().map(|node| node.operation.code().0).collect();
+        names
+    };
+    let [times, neg, sub] = [Op::Times(0), Op::Neg, Op::Sub].map(|op| op.code().0);
+    assert_eq!(simple(|_, _, _| vec![]), [sub]);
+    assert_eq!(simple(|_, _, other| vec![other]), [sub, neg]);
+    assert_eq!(simple(|_, used, _| vec![used]), [sub, neg]);
+    let thrice = |graph: &mut DenseGraph<Op>, used, _| {
+        vec![graph.push(Op::Times(3), &[used]).unwrap().start()]
+    };
+    assert_eq!(simple(thrice), [sub, times, neg]);
 }
 
 /// What passes ask of operations to merge and to simplify a graph.

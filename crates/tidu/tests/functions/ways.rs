@@ -68,13 +68,11 @@ enum Fault {
     Square,
     /// Emits a product of the tangent with itself, and says that it is linear in one of them only.
     Hidden,
-    /// Returns a number where a tangent belongs.
-    Affine,
     /// Uses a value that no graph has.
     Elsewhere,
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 15] = [
     Fault::NoJvp,
     Fault::NoTranspose,
     Fault::JvpFails,
@@ -89,7 +87,6 @@ const FAULTS: [Fault; 16] = [
     Fault::WrongMask,
     Fault::Square,
     Fault::Hidden,
-    Fault::Affine,
     Fault::Elsewhere,
 ];
 
@@ -382,10 +379,6 @@ fn bad_jvp(
                 b.emit_linear(Odd::Mul, [RuleOperand::Active(some), hidden]),
             )]
         }
-        Fault::Affine => {
-            let one = b.add_primitive(Odd::Number(4), vec![], OperationRole::Primary);
-            vec![Some(one[0])]
-        }
         Fault::Elsewhere => {
             let key = ValueKey::Input("nowhere".into());
             vec![times(b, Some(some), PrimitiveValue::External(key))]
@@ -522,10 +515,7 @@ impl Choices {
     }
 }
 
-fn call<Op: TestOp>(f: &Function<Op>, x: &[f64]) -> Vec<f64>
-where
-    Op: EvaluableGraphOperation<Operand = f64>,
-{
+fn call<Op: TestOp<Operand = f64>>(f: &Function<Op>, x: &[f64]) -> Vec<f64> {
     f.compile().call(x).unwrap()
 }
 
@@ -834,6 +824,28 @@ fn both_ways_say_the_same_of_rules_that_are_wrong() {
                 assert!(failed > 0, "{fault:?}: no transform fails by {wrt:?}");
             }
         }
+    }
+}
+
+/// What follows a value without a tangent is not differentiated, nor what no seed reaches.
+#[test]
+fn rules_that_are_not_needed_may_be_wrong() {
+    let (mut f, [x, y]) = Sketch::new(["x", "y"]);
+    let step = f.apply(Odd::Floor, [x]);
+    let both = f.apply(Odd::Three, [x, x]);
+    let dead = f.apply(Odd::Bad(Fault::NoJvp), [step, both + 1]);
+    let unused = f.apply(Odd::Bad(Fault::JvpFails), [y, dead]);
+    let stairs = f.apply(Odd::Stairs, [y, x]);
+    let also_dead = f.apply(Odd::Bad(Fault::NoTangents), [stairs, unused]);
+    let f = function_of(&f.returning([both, dead, also_dead]));
+    for choices in Choices::all() {
+        let ctx = &mut ();
+        let jacobian = choices.derive(&f, ctx).jacobian("x").unwrap();
+        assert_eq!(call(&jacobian, &[1.5, 2.0]), [3.0, 0.0, 0.0]);
+        let jvp = choices.derive(&f, ctx).jvp("x").unwrap();
+        assert_eq!(call(&jvp, &[1.5, 2.0, 10.0])[3..], [30.0, 0.0, 0.0]);
+        let vjp = choices.derive(&f, ctx).vjp("x").unwrap();
+        assert_eq!(call(&vjp, &[1.5, 2.0, 10.0, 5.0, 5.0])[3..], [30.0]);
     }
 }
 
