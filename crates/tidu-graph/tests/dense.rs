@@ -528,6 +528,11 @@ fn names_and_back() {
         let keys = support::output_keys(&graph);
         let flat = materialize_merge(&resolve(vec![graph]), &keys);
         assert_eq!(flat.operations.len(), flat.as_dense().operation_count());
+        assert_eq!(flat.values.len(), flat.as_dense().value_count());
+        for (at, value) in flat.values.iter().enumerate().skip(flat.inputs.len()) {
+            let (operation, slot) = value.producer.unwrap();
+            assert_eq!(flat.operations[operation].outputs[slot], at);
+        }
         // In another order, and with one more that nothing needs.
         let mut all = vec![99];
         all.extend(names.iter().rev());
