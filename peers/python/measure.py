@@ -170,7 +170,7 @@ def casadi(stage, workload, size):
     def derive():
         return ca.Function("f", [x], [value, ca.gradient(value, x)])
 
-    if stage == "derive":
+    if stage == "derive-scalar":
         return measure(size, derive)
     if stage == "evaluate-scalar":
         return measure(size, casadi_evaluation(derive(), point))

@@ -2,8 +2,9 @@
 
 use std::hint::black_box;
 
+use tidu::Function;
 use tidu::eager::{KeySource, Tape, Var};
-use tidu::scalar::{ScalarKey, ScalarOp};
+use tidu::scalar::{CompileScalar, ScalarKey, ScalarOp, ScalarProgram, Workspace};
 use tidu_testkit::{Workload, bundle_adjustment, observations};
 
 use crate::clock::{Measurement, measure};
@@ -44,11 +45,31 @@ pub fn evaluate(workload: &Workload) -> Measurement {
     measure(workload.operations, 1, || program.call(black_box(&point)))
 }
 
-/// Value and gradient by the fastest program there is for real numbers.
-///
-/// To be replaced by the program that is made for scalars.
+/// From a function that exists to a scalar program for its value and gradient.
+pub fn derive_scalar(workload: &Workload) -> Measurement {
+    let function = workload.function();
+    measure(workload.operations, 1, || scalar_program(&function))
+}
+
+/// Value and gradient by the scalar program.
 pub fn evaluate_scalar(workload: &Workload) -> Measurement {
-    evaluate(workload)
+    let program = scalar_program(&workload.function());
+    let point = workload.point();
+    let mut workspace = Workspace::default();
+    let mut outputs = vec![0.0; program.output_names().len()];
+    measure(workload.operations, 1, || {
+        let inputs = black_box(&point);
+        program
+            .eval_into(&mut workspace, inputs, &mut outputs)
+            .expect("as many inputs and outputs as it has");
+        black_box(outputs[0])
+    })
+}
+
+fn scalar_program(function: &Function<ScalarOp>) -> ScalarProgram {
+    let gradient = function.value_and_grad(..).expect("the set has all rules");
+    let program = gradient.compile_scalar();
+    program.expect("it fits into the registers")
 }
 
 /// Recording on a tape that has been used before, and going backward.
@@ -63,15 +84,22 @@ pub fn tape(workload: &Workload) -> Measurement {
     })
 }
 
-/// Residual and Jacobian of so many observations.
+/// Residual and Jacobian of so many observations, in one batch on one core.
 pub fn jacobian(count: usize) -> Measurement {
-    let workload = bundle_adjustment();
-    let program = workload.values_and_jacobian().compile();
+    let program = bundle_adjustment().values_and_jacobian().compile_scalar();
+    let program = program.expect("it fits into the registers");
     let observations = observations(count);
+    let inputs = program.input_names().len();
+    let columns = (0..inputs).map(|at| observations.iter().map(|row| row[at]).collect());
+    let columns: Vec<Vec<f64>> = columns.collect();
+    let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+    let mut rows = vec![vec![0.0; count]; program.output_names().len()];
     measure(count, 1, || {
-        for inputs in black_box(&observations) {
-            black_box(program.call(inputs)).expect("as many inputs as it takes");
-        }
+        let mut rows: Vec<&mut [f64]> = rows.iter_mut().map(Vec::as_mut_slice).collect();
+        program
+            .eval_batch(black_box(&columns), &mut rows)
+            .expect("columns of one length");
+        black_box(rows[0][0])
     })
 }
 

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidu_ad::{LinearizedGraph, linear_transpose, linearize};
+use tidu_ad::{
+    LinearizedGraph, Primitive, PrimitiveBuilder, PrimitiveValue, linear_transpose, linearize,
+};
 use tidu_graph::{
-    CompiledProgram, Graph, MaterializedGraph, ResolvedView, ValueKey, compile, materialize_merge,
-    resolve,
+    CompiledProgram, Graph, GraphOperation, LocalValueId, MaterializedGraph, OperationRole,
+    ResolvedView, ValueKey, compile, materialize_merge, resolve,
 };
 use tidu_scalar::ScalarOp;
 
@@ -89,6 +91,37 @@ impl Pipeline {
         compile(&self.flat)
     }
 
+    /// Every rule that the two walks call, once, on a builder that keeps nothing: what the signatures of
+    /// rules cost by themselves, the vectors that they take and return above all. Returns the number
+    /// of operations that are emitted.
+    pub fn rules_alone(&self) -> usize {
+        let mut mute = Mute::default();
+        for node in self.graph.operations() {
+            let key = node.key();
+            let results = node.outputs.iter();
+            let results = results.map(|&id| self.graph.values()[id].key.clone());
+            let results: Vec<ValueKey<ScalarOp>> = results.collect();
+            let tangents = vec![Some(0); node.inputs.len()];
+            if !tangents.is_empty() {
+                key.operation()
+                    .jvp_rule(&mut mute, key.inputs(), &results, &tangents, &mut ());
+            }
+        }
+        for node in self.linear.as_graph().operations() {
+            let OperationRole::Linearized { active_mask } = &node.role else {
+                continue;
+            };
+            if active_mask.contains(&true) {
+                let operands = node.key().inputs().iter().cloned();
+                let operands: Vec<_> = operands.map(PrimitiveValue::External).collect();
+                let cotangents = vec![Some(0); node.outputs.len()];
+                let operation = &node.operation;
+                operation.transpose_rule(&mut mute, &cotangents, &operands, &node.role, &mut ());
+            }
+        }
+        mute.emitted
+    }
+
     /// What the program takes at the point of the workload: what is no input of it is a seed.
     pub fn program_inputs(&self) -> Vec<f64> {
         let inputs = self.workload.inputs.iter();
@@ -98,6 +131,27 @@ impl Pipeline {
         let inputs = self.flat.inputs.iter();
         let inputs = inputs.map(|key| values.get(key).copied().unwrap_or(1.0));
         inputs.collect()
+    }
+}
+
+/// A builder that numbers results and keeps nothing.
+#[derive(Default)]
+struct Mute {
+    emitted: usize,
+    next: LocalValueId,
+}
+
+impl PrimitiveBuilder<ScalarOp> for Mute {
+    fn add_primitive(
+        &mut self,
+        op: ScalarOp,
+        _: Vec<PrimitiveValue<ScalarOp>>,
+        _: OperationRole,
+    ) -> Vec<LocalValueId> {
+        let first = self.next;
+        self.emitted += 1;
+        self.next += op.output_count();
+        (first..self.next).collect()
     }
 }
 

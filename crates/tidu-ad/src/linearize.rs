@@ -137,6 +137,8 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     let tangent_keys = tangent_keys(wrt, outputs.len(), pass, &taken)?;
     let mut builder = GraphBuilder::new();
     builder.set_shade(Shade::Linear);
+    // Two products and a sum for a product, a product for most others.
+    builder.reserve(2 * view.operation_count());
     for root in view.roots() {
         builder.add_parent(Arc::clone(root));
     }

@@ -57,6 +57,7 @@ pub fn try_linear_transpose<Op: Primitive>(
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
     let mut builder = GraphBuilder::new();
+    builder.reserve(linear.as_graph().operations().len());
     builder.set_shade(Shade::Transposed);
     builder.add_parent(Arc::new(linear.as_graph().clone()));
     let seeds: Vec<(Op::InputKey, LocalValueId)> = seed_keys(linear)?

@@ -68,6 +68,12 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         }
     }
 
+    /// Makes room for so many more operations of one result each.
+    pub fn reserve(&mut self, operations: usize) {
+        self.content.values.reserve(operations);
+        self.content.operations.reserve(operations);
+    }
+
     /// Adds an input. Two inputs of one name are two occurrences of one value.
     pub fn add_input(&mut self, key: Op::InputKey) -> LocalValueId {
         let id = self.content.values.len();

@@ -24,7 +24,6 @@
 //! assert_eq!(second.compile().call(&[3.0, 0.0])?, [3.0]);
 //! # Ok::<(), tidu_ad::FunctionError>(())
 //! ```
-
 //!
 //! The same with numbers at once, on a tape:
 //!

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tidu::eager::{EvalExecutor, KeySource, Tape, Var, try_backward};
 use tidu::graph::Exactness;
-use tidu::scalar::{ScalarKey, ScalarOp};
+use tidu::scalar::{CompileScalar, ScalarKey, ScalarOp, Workspace};
 use tidu_testkit::{Calls, Pipeline, Workload, bundle_adjustment, chain, squares, wide};
 
 fn main() {
@@ -61,6 +61,7 @@ fn pipeline(workload: &Workload) {
     stage("resolve", workload, || stages.resolve());
     stage("linearize", workload, || stages.linearize());
     stage("transpose", workload, || stages.transpose());
+    stage("rules alone", workload, || stages.rules_alone());
     stage("resolve all", workload, || stages.resolve_all());
     stage("materialize all", workload, || stages.materialize());
     stage("compile", workload, || stages.compile());
@@ -91,6 +92,17 @@ fn gradient(workload: &Workload) {
     stage("function: compile", workload, || gradient.compile());
     let (program, point) = (gradient.compile(), workload.point());
     stage("function: call", workload, || program.call(&point));
+    stage("scalar: compile", workload, || gradient.compile_scalar());
+    let program = gradient
+        .compile_scalar()
+        .expect("it fits into the registers");
+    let (mut workspace, mut outputs) = (
+        Workspace::default(),
+        vec![0.0; program.output_names().len()],
+    );
+    stage("scalar: call", workload, || {
+        program.eval_into(&mut workspace, &point, &mut outputs)
+    });
 }
 
 fn jacobian(workload: &Workload) {

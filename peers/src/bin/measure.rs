@@ -48,6 +48,7 @@ fn stage_of(library: &str, stage: &str) -> Option<fn(&Workload) -> Measurement> 
     Some(match (library, stage) {
         ("tidu", "pipeline") => ours::suite::pipeline,
         ("tidu", "derive") => ours::derive,
+        ("tidu", "derive-scalar") => ours::derive_scalar,
         ("tidu", "evaluate-returned") => ours::suite::evaluate,
         ("tidu", "evaluate") => ours::evaluate,
         ("tidu", "evaluate-scalar") => ours::evaluate_scalar,

@@ -33,7 +33,13 @@ const ROWS: &[Row] = &[
         stage: "derive",
         workloads: PROGRAMS,
         sizes: &[1_000, 100_000, 1_000_000],
-        peers: &[("tidu-0.1", 100_000), ("casadi", 1_000_000), ("jax", 1_000)],
+        peers: &[("tidu-0.1", 100_000), ("jax", 1_000)],
+    },
+    Row {
+        stage: "derive-scalar",
+        workloads: PROGRAMS,
+        sizes: &[1_000, 100_000, 1_000_000],
+        peers: &[("casadi", 1_000_000)],
     },
     Row {
         stage: "evaluate-returned",

@@ -1,13 +1,20 @@
 //! Which inputs to differentiate by.
 
 use std::collections::HashMap;
-use std::ops::RangeFull;
+use std::ops::{Range, RangeFull};
 
 use super::FunctionError;
 
 /// Which inputs to differentiate by, in order: all of them, or some by name or by position.
 ///
-/// Made from `..`, `"x"`, `["x", "y"]`, `0`, `[0, 2]` and the like.
+/// Made from `..`, `"x"`, `["x", "y"]`, `0`, `[0, 2]`, `3..7` and the like.
+///
+/// ```
+/// let f = tidu_scalar::function(["a", "x", "y"], |[a, x, y]| [a * x * y])?;
+/// assert_eq!(f.grad(1..3)?.output_names(), ["d.x", "d.y"]);
+/// assert_eq!(f.grad(vec![2, 0])?.output_names(), ["d.y", "d.a"]);
+/// # Ok::<(), tidu_ad::FunctionError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrt {
     /// All, in the order of the function.
@@ -117,5 +124,23 @@ impl From<&[usize]> for Wrt {
 impl<const N: usize> From<[usize; N]> for Wrt {
     fn from(positions: [usize; N]) -> Self {
         Wrt::At(positions.to_vec())
+    }
+}
+
+impl From<Vec<usize>> for Wrt {
+    fn from(positions: Vec<usize>) -> Self {
+        Wrt::At(positions)
+    }
+}
+
+impl From<Range<usize>> for Wrt {
+    fn from(positions: Range<usize>) -> Self {
+        Wrt::At(positions.collect())
+    }
+}
+
+impl From<Vec<String>> for Wrt {
+    fn from(names: Vec<String>) -> Self {
+        Wrt::Named(names)
     }
 }

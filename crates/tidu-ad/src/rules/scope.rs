@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 use tidu_graph::{
@@ -204,40 +205,48 @@ pub(crate) fn emit_sum<Op: Primitive>(
     Ok(sum[0])
 }
 
-/// The local ids that a rule may use. Builders nearly always number upwards, so runs of ids cover
-/// them; the rest goes into a set.
-#[derive(Default)]
+/// The local ids that a rule may use: those that it was given, and those that were made for it, which
+/// builders nearly always number upwards. The rest goes into a set.
 struct IdSet {
-    /// Disjoint runs `start..end`, ascending.
-    runs: SmallVec<[(LocalValueId, LocalValueId); 4]>,
+    /// Ascending if they are many.
+    given: SmallVec<[LocalValueId; 4]>,
+    made: Range<LocalValueId>,
     others: Option<HashSet<LocalValueId>>,
 }
 
+/// So many are looked through from first to last.
+const FEW: usize = 8;
+
 impl IdSet {
     fn new(ids: impl Iterator<Item = LocalValueId>) -> Self {
-        let mut sorted: SmallVec<[LocalValueId; 4]> = ids.collect();
-        sorted.sort_unstable();
-        let mut set = Self::default();
-        sorted.into_iter().for_each(|id| set.insert(id));
-        set
+        let mut given: SmallVec<[LocalValueId; 4]> = SmallVec::new();
+        ids.for_each(|id| given.push(id));
+        if given.len() > FEW {
+            given.sort_unstable();
+        }
+        Self {
+            given,
+            made: 0..0,
+            others: None,
+        }
     }
 
     fn insert(&mut self, id: LocalValueId) {
-        match self.runs.last_mut() {
-            Some((_, end)) if *end == id => *end = id + 1,
-            Some((_, end)) if *end > id => {
-                if !self.contains(id) {
-                    self.others.get_or_insert_default().insert(id);
-                }
-            }
-            _ => self.runs.push((id, id.saturating_add(1))),
+        if self.made.is_empty() {
+            self.made = id..id.saturating_add(1);
+        } else if id == self.made.end {
+            self.made.end = id.saturating_add(1);
+        } else if !self.contains(id) {
+            self.others.get_or_insert_default().insert(id);
         }
     }
 
     fn contains(&self, id: LocalValueId) -> bool {
-        let after = self.runs.partition_point(|&(start, _)| start <= id);
-        let in_run = after > 0 && id < self.runs[after - 1].1;
-        let among_others = || self.others.as_ref().is_some_and(|set| set.contains(&id));
-        in_run || among_others()
+        self.made.contains(&id)
+            || match self.given.len() {
+                ..=FEW => self.given.contains(&id),
+                _ => self.given.binary_search(&id).is_ok(),
+            }
+            || self.others.as_ref().is_some_and(|set| set.contains(&id))
     }
 }
