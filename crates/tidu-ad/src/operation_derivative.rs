@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use tidu_graph::{Exactness, GraphBuilder, LocalValueId, Shade, ValueKey};
+use tidu_graph::{
+    Exactness, GraphBuilder, LocalValueId, OperationKey, OperationRole, Shade, ValueKey,
+};
 
 use crate::function::{Function, FunctionError};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::rules::{ADKey, ADRuleKind, Primitive, RuleScope};
+use crate::rules::{ADKey, ADRuleError, ADRuleKind, Primitive, RuleScope};
 use crate::transpose::try_linear_transpose_with_builder;
 use crate::verify::verified;
 
@@ -189,6 +191,16 @@ fn linearized<Op: Primitive>(
         Some(id)
     });
     let tangents: Vec<Option<LocalValueId>> = tangents.collect();
+    let mut emissions = Emissions::default();
+    let role = OperationRole::Primary;
+    let key =
+        OperationKey::try_new(operation.clone(), operands.to_vec(), role).map_err(|source| {
+            ADRuleError::Graph {
+                rule: ADRuleKind::Jvp,
+                source,
+            }
+        })?;
+    emissions.begin(&builder, &Arc::new(key));
     let mut scope = RuleScope::new(&mut builder, operation, ADRuleKind::Jvp, &tangents);
     let returned = operation.try_jvp_rule(&mut scope, operands, results, &tangents, ctx)?;
     let outputs = scope.finish(results.len(), returned)?;
@@ -199,6 +211,6 @@ fn linearized<Op: Primitive>(
         tangent_inputs,
         outputs,
         OutputLabels::Tangents,
-        Emissions::default(),
+        emissions,
     ))
 }

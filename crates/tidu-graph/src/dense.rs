@@ -313,7 +313,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Panics
     ///
-    /// If there is not one argument an input.
+    /// If there is not one argument an input, or one is no value of this graph.
     ///
     /// # Complexity
     ///
@@ -330,9 +330,11 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Panics
     ///
-    /// If there is not one argument an input.
+    /// If there is not one argument an input, or one is no value of this graph.
     pub fn inline_into(&mut self, other: &Self, here: &mut Vec<DenseId>) {
         assert_eq!(here.len(), other.input_count(), "one argument an input");
+        let known = here.iter().all(|id| id.0 < self.values);
+        assert!(known, "an argument is a value of the graph");
         for node in other.nodes() {
             let results = self.push_mapped(node, here);
             here.extend(results.iter());

@@ -18,4 +18,5 @@ mod functions {
     mod series;
     mod shapes;
     mod simplify;
+    mod ways;
 }

@@ -16,7 +16,7 @@ use super::missing::{Mode, explain};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError};
 use crate::operation_derivative::{OperationJvp, OperationLinearization, OperationVjp};
-use crate::rules::{ADKey, Primitive};
+use crate::rules::{ADKey, Primitive, checked_add};
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
@@ -179,7 +179,6 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let mut pass = Cotangents {
             active: &activity.active,
             so_far: vec![None; dense.value_count()],
-            add: Op::add(),
         };
         for &(output, seed) in seeds {
             pass.accumulate(&mut self.graph, dense.outputs()[output], seed)?;
@@ -287,15 +286,14 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 }
 
 /// The cotangents of a reverse pass.
-struct Cotangents<'a, Op> {
+struct Cotangents<'a> {
     active: &'a [bool],
     so_far: Linear,
-    add: Op,
 }
 
-impl<Op: Primitive> Cotangents<'_, Op> {
+impl Cotangents<'_> {
     /// The one door by which a cotangent reaches a value, be it a seed or a result of a VJP.
-    fn accumulate(
+    fn accumulate<Op: Primitive>(
         &mut self,
         graph: &mut DenseGraph<Op>,
         value: DenseId,
@@ -307,7 +305,7 @@ impl<Op: Primitive> Cotangents<'_, Op> {
         let so_far = &mut self.so_far[value.index()];
         *so_far = Some(match *so_far {
             None => new,
-            Some(so_far) => graph.push(self.add.clone(), &[so_far, new])?.start(),
+            Some(so_far) => graph.push(checked_add()?, &[so_far, new])?.start(),
         });
         Ok(())
     }

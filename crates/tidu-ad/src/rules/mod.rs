@@ -23,4 +23,4 @@ pub use primitive::Primitive;
 
 pub(crate) use key::FIRST_RESERVED_PASS;
 pub(crate) use missing::{MissingRules, listed};
-pub(crate) use scope::{RuleScope, emit_sum};
+pub(crate) use scope::{RuleScope, checked_add, emit_sum};

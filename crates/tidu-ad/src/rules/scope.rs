@@ -177,20 +177,25 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> PrimitiveBuilder<Op> for RuleScope<
     }
 }
 
+/// The primitive's own addition, if it is one.
+pub(crate) fn checked_add<Op: Primitive>() -> ADRuleResult<Op> {
+    let add = Op::add();
+    match (add.input_count(), add.output_count()) {
+        (2, 1) => Ok(add),
+        (inputs, outputs) => Err(ADRuleError::InvalidAdd {
+            op: describe_operation(&add),
+            inputs,
+            outputs,
+        }),
+    }
+}
+
 /// Adds two cotangents with the primitive's own addition.
 pub(crate) fn emit_sum<Op: Primitive>(
     builder: &mut impl PrimitiveBuilder<Op>,
     terms: [LocalValueId; 2],
 ) -> ADRuleResult<LocalValueId> {
-    let add = Op::add();
-    let shape = (add.input_count(), add.output_count());
-    if shape != (2, 1) {
-        return Err(ADRuleError::InvalidAdd {
-            op: describe_operation(&add),
-            inputs: shape.0,
-            outputs: shape.1,
-        });
-    }
+    let add = checked_add::<Op>()?;
     let mut scope = RuleScope::new(builder, &add, ADRuleKind::Transpose, &terms.map(Some));
     let role = OperationRole::Linearized {
         active_mask: vec![true, true],

@@ -44,7 +44,7 @@ fn vjp() -> F {
 }
 
 /// g in every form, all of which have the same derivatives.
-fn forms() -> [(&'static str, F); 4] {
+pub(super) fn forms() -> [(&'static str, F); 4] {
     let own = |rules| plain().with_rules("g", rules).unwrap();
     [
         ("derived", plain()),
@@ -56,7 +56,7 @@ fn forms() -> [(&'static str, F); 4] {
 
 /// f(x, y) of two outputs, in which g stands three times, once with an output that is not used, once
 /// with an argument that is a constant: (p, q) = g(sin x, y); f = (p·g₁(y, x·y) + q, x·g₀(2, y)).
-fn calls(g: &F) -> F {
+pub(super) fn calls(g: &F) -> F {
     let call = |u: Expr, v: Expr| {
         let results = Expr::call(g, &[u, v]).unwrap();
         <[Expr; 2]>::try_from(results).unwrap()
@@ -80,7 +80,7 @@ fn meaning<N: Number>(x: N, y: N) -> [N; 2] {
 }
 
 /// ∂ⁿf in n directions, by nested dual numbers.
-fn derivative(at: [f64; 2], directions: &[[f64; 2]]) -> Vec<f64> {
+pub(super) fn derivative(at: [f64; 2], directions: &[[f64; 2]]) -> Vec<f64> {
     let mut x = at.map(Dual4::constant);
     for (unit, t) in directions.iter().enumerate() {
         x = [0, 1].map(|i| lift(x[i], Dual4::constant(t[i]), unit));
@@ -89,7 +89,7 @@ fn derivative(at: [f64; 2], directions: &[[f64; 2]]) -> Vec<f64> {
     meaning(x[0], x[1]).iter().map(|y| y.read()[all]).collect()
 }
 
-const AT: [f64; 2] = [0.7, -0.6];
+pub(super) const AT: [f64; 2] = [0.7, -0.6];
 const X: [f64; 2] = [1.0, 0.0];
 const Y: [f64; 2] = [0.0, 1.0];
 
@@ -107,7 +107,7 @@ fn right_rules_give_the_derivatives() {
 }
 
 /// The calls as one operation, whose rules hold operations with rules of their own.
-fn nested(g: &F) -> F {
+pub(super) fn nested(g: &F) -> F {
     let f = calls(g);
     let tangents = f.jvp(..).unwrap().select_at(&[2, 3]).unwrap();
     let cotangents = f.vjp(..).unwrap().select_at(&[2, 3]).unwrap();
