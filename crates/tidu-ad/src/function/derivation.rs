@@ -9,7 +9,8 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
 use super::missing::{Mode, explain};
@@ -196,9 +197,11 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 continue;
             }
             let at = at as usize;
-            let vjp = self.operations.vjp(at, &seeded, self.level, self.ctx);
-            let vjp = vjp.map_err(|error| self.locate(error))?;
-            let vjp = &self.operations.derived[at].vjps[vjp].1;
+            let derived = self
+                .operations
+                .derive_vjp(at, &seeded, self.level, self.ctx);
+            derived.map_err(|error| self.locate(error))?;
+            let vjp = &self.operations.derived[at].vjps[&seeded];
             let arguments = &mut self.arguments;
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
@@ -324,8 +327,8 @@ struct Derived<Op: Primitive> {
     /// By result: whether it has a tangent.
     live: Vec<bool>,
     jvp: Option<OperationJvp<Op>>,
-    /// By the results that are seeded; hardly ever more than one.
-    vjps: Vec<(Vec<bool>, OperationVjp<Op>)>,
+    /// By the results that are seeded.
+    vjps: HashMap<Vec<bool>, OperationVjp<Op>, FixedState>,
 }
 
 impl<Op: Primitive> Operations<Op> {
@@ -344,7 +347,7 @@ impl<Op: Primitive> Operations<Op> {
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
-        let hash = hash(operation);
+        let hash = hash(operation, active);
         let same = |&at: &u32| {
             let known = &self.derived[at as usize];
             known.active == active && known.operation == *operation
@@ -360,12 +363,12 @@ impl<Op: Primitive> Operations<Op> {
             live: linearization.live().collect(),
             linearization,
             jvp: None,
-            vjps: Vec::new(),
+            vjps: HashMap::default(),
         });
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
             let known = &derived[at as usize];
-            self::hash(&known.operation)
+            self::hash(&known.operation, &known.active)
         });
         Ok(at)
     }
@@ -379,28 +382,25 @@ impl<Op: Primitive> Operations<Op> {
         Ok(())
     }
 
-    /// The position of a VJP for some seeded results, made if it is not there.
-    fn vjp(
+    /// Makes a VJP for some seeded results if it is not there.
+    fn derive_vjp(
         &mut self,
         at: usize,
         seeded: &[bool],
         level: Option<Exactness>,
         ctx: &mut Op::ADContext,
-    ) -> Result<usize, FunctionError> {
+    ) -> Result<(), FunctionError> {
         let derived = &mut self.derived[at];
-        let found = derived.vjps.iter().position(|(known, _)| known == seeded);
-        if let Some(found) = found {
-            return Ok(found);
+        if !derived.vjps.contains_key(seeded) {
+            let vjp = derived.linearization.vjp(seeded, level, ctx)?;
+            derived.vjps.insert(seeded.to_vec(), vjp);
         }
-        let vjp = derived.linearization.vjp(seeded, level, ctx)?;
-        derived.vjps.push((seeded.to_vec(), vjp));
-        Ok(derived.vjps.len() - 1)
+        Ok(())
     }
 }
 
-/// There are few ways of being active: the operation will do.
-fn hash<Op: Primitive>(operation: &Op) -> u64 {
-    foldhash::fast::FixedState::default().hash_one(operation)
+fn hash<Op: Primitive>(operation: &Op, active: &[bool]) -> u64 {
+    FixedState::default().hash_one((operation, active))
 }
 
 /// What an operation set emits for a value, as a function of that value.
