@@ -197,11 +197,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 continue;
             }
             let at = at as usize;
-            let derived = self
-                .operations
-                .derive_vjp(at, &seeded, self.level, self.ctx);
-            derived.map_err(|error| self.locate(error))?;
-            let vjp = &self.operations.derived[at].vjps[&seeded];
+            let vjp = self.operations.vjp(at, &seeded, self.level, self.ctx);
+            let vjp = vjp.map_err(|error| self.locate(error))?;
+            let vjp = &self.operations.derived[at].vjps[vjp].1;
             let arguments = &mut self.arguments;
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
@@ -327,8 +325,23 @@ struct Derived<Op: Primitive> {
     /// By result: whether it has a tangent.
     live: Vec<bool>,
     jvp: Option<OperationJvp<Op>>,
-    /// By the results that are seeded.
-    vjps: HashMap<Vec<bool>, OperationVjp<Op>, FixedState>,
+    /// Each with the results that it takes to be seeded.
+    vjps: Vec<(Vec<bool>, OperationVjp<Op>)>,
+    /// Where in `vjps` each is, for operations of many results.
+    by_seeds: HashMap<Vec<bool>, usize, FixedState>,
+}
+
+/// So many VJPs are looked through one by one, which takes less time than a hash.
+const FEW: usize = 4;
+
+impl<Op: Primitive> Derived<Op> {
+    fn find_vjp(&self, seeded: &[bool]) -> Option<usize> {
+        if self.vjps.len() <= FEW {
+            self.vjps.iter().position(|(known, _)| known == seeded)
+        } else {
+            self.by_seeds.get(seeded).copied()
+        }
+    }
 }
 
 impl<Op: Primitive> Operations<Op> {
@@ -363,7 +376,8 @@ impl<Op: Primitive> Operations<Op> {
             live: linearization.live().collect(),
             linearization,
             jvp: None,
-            vjps: HashMap::default(),
+            vjps: Vec::new(),
+            by_seeds: HashMap::default(),
         });
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
@@ -382,20 +396,23 @@ impl<Op: Primitive> Operations<Op> {
         Ok(())
     }
 
-    /// Makes a VJP for some seeded results if it is not there.
-    fn derive_vjp(
+    /// The position of a VJP for some seeded results, made if it is not there.
+    fn vjp(
         &mut self,
         at: usize,
         seeded: &[bool],
         level: Option<Exactness>,
         ctx: &mut Op::ADContext,
-    ) -> Result<(), FunctionError> {
+    ) -> Result<usize, FunctionError> {
         let derived = &mut self.derived[at];
-        if !derived.vjps.contains_key(seeded) {
-            let vjp = derived.linearization.vjp(seeded, level, ctx)?;
-            derived.vjps.insert(seeded.to_vec(), vjp);
+        if let Some(found) = derived.find_vjp(seeded) {
+            return Ok(found);
         }
-        Ok(())
+        let made = derived.linearization.vjp(seeded, level, ctx)?;
+        let at = derived.vjps.len();
+        derived.vjps.push((seeded.to_vec(), made));
+        derived.by_seeds.insert(seeded.to_vec(), at);
+        Ok(at)
     }
 }
 

@@ -1031,3 +1031,44 @@ fn a_million_operations_by_both_ways() {
         }
     });
 }
+
+/// An operation of three results, seeded in every way there is, each way twice.
+#[test]
+fn every_way_of_seeding_has_a_vjp_of_its_own() -> Result<(), FunctionError> {
+    let patterns: Vec<usize> = (1..8).chain(1..8).collect();
+    let names: Vec<String> = (0..patterns.len()).map(|at| format!("x{at}")).collect();
+    let f = Function::<Odd>::build(names.iter().map(String::as_str), |builder, x| {
+        let mut apply = |op, operands: &[usize]| {
+            let operands = operands.iter().map(|&id| ValueRef::Local(id)).collect();
+            builder.add_operation(op, operands, OperationRole::Primary)
+        };
+        let mut terms = Vec::new();
+        for (&x, pattern) in x.iter().zip(&patterns) {
+            let results = apply(Odd::Twins, &[x]);
+            terms.extend(
+                (0..3)
+                    .filter(|slot| pattern >> slot & 1 == 1)
+                    .map(|slot| results[slot]),
+            );
+        }
+        let sum = terms
+            .into_iter()
+            .reduce(|sum, term| apply(Odd::Add, &[sum, term])[0]);
+        vec![sum.unwrap()]
+    })?;
+    let point: Vec<f64> = (0..patterns.len()).map(|at| 0.5 + at as f64).collect();
+    let slopes = patterns.iter().zip(&point).map(|(pattern, x)| {
+        let of_results = [3.0, 2.0 * x, 3.0];
+        let seeded = (0..3).filter(|slot| pattern >> slot & 1 == 1);
+        seeded.map(|slot| of_results[slot]).sum()
+    });
+    let expected: Vec<f64> = slopes.collect();
+    for gradient in [
+        f.grad(..)?,
+        f.within(&mut ()).in_place().grad(..)?,
+        f.within(&mut ()).unsimplified().grad(..)?,
+    ] {
+        assert_eq!(gradient.compile().call(&point)?, expected);
+    }
+    Ok(())
+}
