@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`Function`] | a closed graph whose derivatives are functions again |
 //! | [`rules`] | the contract with an operation set |
+//! | [`TypeTable`], [`InferTypes`] | shapes, for rules that ask for them |
 //! | [`linearize`], [`try_linearize`] | x ↦ f(x) to ẋ ↦ J(x)·ẋ |
 //! | [`linear_transpose`], [`try_linear_transpose`] | ẋ ↦ J·ẋ to ȳ ↦ Jᵀ·ȳ |
 //! | [`try_linear_transpose_with_builder`] | the same, straight into a runtime |
@@ -94,8 +95,8 @@ pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
 pub use operation_derivative::{OperationJvp, OperationVjp};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, MissingRule, Primitive,
-    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, InferTypes, MissingRule, Primitive,
+    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, TypeError, TypeTable, ValueType,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::{Linearity, verify_linear};

@@ -12,7 +12,7 @@ use tidu_graph::{
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, MissingRules,
-    Primitive, RuleScope,
+    Primitive, RuleScope, note_same_type,
 };
 use crate::verify::verified;
 
@@ -147,6 +147,11 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
         .zip(tangent_keys)
         .map(|(key, tangent)| (key.clone(), builder.add_input(tangent)))
         .collect();
+
+    for (key, tangent) in &tangent_inputs {
+        let primal = ValueKey::Input(key.clone());
+        note_same_type(builder.global_key(*tangent), &primal, ctx)?;
+    }
 
     let mut pass = Linearizer {
         view,

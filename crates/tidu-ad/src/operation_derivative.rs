@@ -8,7 +8,7 @@ use tidu_graph::{
 
 use crate::function::{Function, FunctionError};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::rules::{ADKey, ADRuleError, ADRuleKind, Primitive, RuleScope};
+use crate::rules::{ADKey, ADRuleError, ADRuleKind, Primitive, RuleScope, note_same_type};
 use crate::transpose::try_linear_transpose_with_builder;
 use crate::verify::verified;
 
@@ -48,7 +48,8 @@ pub(crate) struct OperationLinearization<Op: Primitive> {
 
 impl<Op: Primitive> OperationJvp<Op> {
     /// Derives the JVP for tangents of operands that are `active`. Any `name` will do: inputs are named
-    /// after it.
+    /// after it, operands and results [`residual_of`](ADKey::residual_of) 0, 1 and so on, for an AD
+    /// context that is to know the types of operands.
     ///
     /// # Errors
     ///
@@ -66,7 +67,7 @@ impl<Op: Primitive> OperationJvp<Op> {
 
 impl<Op: Primitive> OperationVjp<Op> {
     /// Derives the VJP by operands that are `active`, from cotangents of results that are `seeded`. Any
-    /// `name` will do: inputs are named after it.
+    /// `name` will do: inputs are named after it, as those of [`OperationJvp::derive`].
     ///
     /// # Errors
     ///
@@ -200,7 +201,19 @@ fn linearized<Op: Primitive>(
                 source,
             }
         })?;
-    emissions.begin(&builder, &Arc::new(key));
+    let key = Arc::new(key);
+    emissions.begin(&builder, &key);
+    for (slot, result) in results.iter().enumerate() {
+        let computed = ValueKey::Derived {
+            operation: Arc::clone(&key),
+            output_slot: slot as u8,
+        };
+        note_same_type(result, &computed, ctx)?;
+    }
+    for (primal, id) in &tangent_inputs {
+        let primal = ValueKey::Input(primal.clone());
+        note_same_type(builder.global_key(*id), &primal, ctx)?;
+    }
     let mut scope = RuleScope::new(&mut builder, operation, ADRuleKind::Jvp, &tangents);
     let returned = operation.try_jvp_rule(&mut scope, operands, results, &tangents, ctx)?;
     let outputs = scope.finish(results.len(), returned)?;

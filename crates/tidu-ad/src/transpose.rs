@@ -12,7 +12,7 @@ use tidu_graph::{
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
-    RuleScope, emit_sum,
+    RuleScope, emit_sum, note_same_type,
 };
 use crate::verify::{depends_on_tangent, inactive_tangents, verified};
 
@@ -155,6 +155,8 @@ pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
         ctx,
     };
     for (&output, &seed) in graph.outputs().iter().zip(cotangent_seeds) {
+        pass.note_seed(output, seed)
+            .map_err(|error| error.during(ADRuleKind::Transpose))?;
         pass.accumulate(output, seed)?;
     }
     for (id, node) in graph.operations().iter().enumerate().rev() {
@@ -176,6 +178,14 @@ struct Transposer<'a, Op: Primitive, B> {
 }
 
 impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
+    /// Tells the context that a seed is of the type of its output.
+    fn note_seed(&mut self, output: LocalValueId, seed: Option<LocalValueId>) -> ADRuleResult<()> {
+        match seed.and_then(|seed| self.builder.key_of(seed)) {
+            Some(seed) => note_same_type(&seed, &self.graph.values()[output].key, self.ctx),
+            None => Ok(()),
+        }
+    }
+
     /// The one door by which a cotangent reaches a value, be it a seed or a rule's result.
     fn accumulate(
         &mut self,
@@ -228,7 +238,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         let returned = match returned {
             Ok(returned) => scope.finish(node.inputs.len(), returned)?,
             Err(error) => {
-                observer.failed(error)?;
+                observer.failed(error.during(ADRuleKind::Transpose))?;
                 let any = cotangents.iter().copied().flatten().next();
                 vec![any; node.inputs.len()]
             }

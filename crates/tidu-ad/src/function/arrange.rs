@@ -25,7 +25,8 @@ impl<Op: GraphOperation> Function<Op> {
             });
         }
         let between = inner_outputs.to_vec();
-        self.applied(inner.as_dense().clone(), &between, inner.input_keys())
+        let composed = self.applied(inner.as_dense().clone(), &between, inner.input_keys())?;
+        Ok(composed.typed_like(inner))
     }
 
     /// The function with an input fixed to what a constant operation yields; the input is gone.
@@ -45,7 +46,12 @@ impl<Op: GraphOperation> Function<Op> {
         })?;
         let mut arguments: Vec<DenseId> = dense.inputs().collect();
         arguments.insert(at, constant);
-        self.applied(dense, &arguments, keys)
+        let mut bound = self.applied(dense, &arguments, keys)?;
+        bound.types = self.types.as_ref().map(|types| {
+            let (before, after) = (&types[..at], &types[at + 1..]);
+            before.iter().chain(after).cloned().collect()
+        });
+        Ok(bound)
     }
 
     /// The function with these outputs only, in this order; one may be named twice.
@@ -86,7 +92,8 @@ impl<Op: GraphOperation> Function<Op> {
             names.push(name.clone());
         }
         let chosen = dense.needed_for(&values);
-        Ok(Self::new(chosen, self.input_keys(), names.into()))
+        let chosen = Self::new(chosen, self.input_keys(), names.into());
+        Ok(chosen.typed_like(self))
     }
 
     /// This function on values of a graph, as a function of that graph's inputs.
@@ -136,6 +143,7 @@ impl<Op: Primitive> Function<Op> {
             let results = dense.push(stop.clone(), &[arguments[at]])?;
             arguments[at] = results.get(0).ok_or(FunctionError::NoStopGradient)?;
         }
-        self.applied(dense, &arguments, self.input_keys())
+        let stopped = self.applied(dense, &arguments, self.input_keys())?;
+        Ok(stopped.typed_like(self))
     }
 }

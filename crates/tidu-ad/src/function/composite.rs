@@ -14,7 +14,8 @@ use super::linear::{Partial, checked_linear_graph};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram, Wrt};
 use crate::rules::{
-    ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
+    ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue, TypeError,
+    ValueType,
 };
 
 /// Derivative rules for a whole function y = f(x), to stand in place of those that would be derived.
@@ -126,6 +127,8 @@ impl<Op: Primitive> Vjp<Op> {
         if !self.is_linear {
             return None;
         }
+        let mut own = own_context(&self.function);
+        let ctx = own.as_mut().unwrap_or(ctx);
         let live = (0..seeds.len()).filter(|&slot| seeds[slot].is_some());
         let live = live.map(|slot| inputs + slot).collect();
         let function = self.function.select_at(outputs);
@@ -170,6 +173,7 @@ impl<Op: Primitive> Function<Op> {
     /// ```
     pub fn with_rules(&self, name: &str, rules: Rules<Op>) -> Result<Self, FunctionError> {
         let (inputs, outputs) = counts(self);
+        let rules = self.typed_rules(rules)?;
         if let Some(jvp) = &rules.jvp {
             check_counts(name, "JVP", jvp, (2 * inputs, outputs))?;
         }
@@ -207,6 +211,24 @@ impl<Op: Primitive> Function<Op> {
         self.called(operation)
     }
 
+    /// Rules for this function, for inputs of the types that follow from its own. Rules of the wrong
+    /// arity are left alone.
+    fn typed_rules(&self, rules: Rules<Op>) -> Result<Rules<Op>, FunctionError> {
+        let (Some(inputs), Some(outputs)) = (self.input_types(), self.output_types()?) else {
+            return Ok(rules);
+        };
+        let typed = |rule: Option<Function<Op>>, seeds: &[ValueType]| match rule {
+            Some(rule) if rule.as_dense().input_count() == inputs.len() + seeds.len() => rule
+                .with_types(inputs.iter().chain(seeds).cloned())
+                .map(Some),
+            rule => Ok(rule),
+        };
+        Ok(Rules {
+            jvp: typed(rules.jvp, inputs)?,
+            vjp: typed(rules.vjp, &outputs)?,
+        })
+    }
+
     /// The function of these inputs and outputs that is one operation.
     fn called(&self, operation: Op) -> Result<Self, FunctionError> {
         let mut dense = DenseGraph::new(self.as_dense().input_count());
@@ -214,7 +236,8 @@ impl<Op: Primitive> Function<Op> {
         let outputs = dense.push(operation, &inputs)?.iter().collect();
         dense.set_outputs(outputs);
         let names = Arc::clone(&self.content.output_names);
-        Self::settle(&dense, self.input_keys(), names, None)
+        let called = Self::settle(&dense, self.input_keys(), names, None)?;
+        Ok(called.typed_like(self))
     }
 
     /// The function with the bodies of all composites in their place: as it would be without rules of
@@ -307,6 +330,8 @@ impl<Op: Primitive> Composite<Op> {
         ctx: &mut Op::ADContext,
     ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         let definition = &self.content.definition;
+        let mut own = own_context(&definition.value);
+        let ctx = own.as_mut().unwrap_or(ctx);
         let active: Vec<bool> = tangent_inputs.iter().map(Option::is_some).collect();
         let externals = primal_inputs.iter().cloned().map(PrimitiveValue::External);
         let tangents = tangent_inputs.iter().copied().flatten();
@@ -377,6 +402,31 @@ impl<Op: Primitive> Composite<Op> {
         let cotangents = emit_call(builder, &vjp, &operands, &mask);
         let of_primal = primal_inputs.iter().map(|_| None);
         Ok(of_primal.chain(cotangents).collect())
+    }
+
+    /// The types of the results, for operands of these types: for
+    /// [`InferTypes`](crate::InferTypes). They are those that the function was made for
+    /// ([`Function::with_types`]).
+    ///
+    /// # Errors
+    ///
+    /// Where the function was made for others, or for none.
+    pub fn infer_types(&self, operands: &[&ValueType]) -> Result<Vec<ValueType>, FunctionError> {
+        let value = &self.content.definition.value;
+        let known = value.input_types().unwrap_or_default();
+        for ((known, found), name) in known.iter().zip(operands).zip(value.input_names()) {
+            if known != *found {
+                return Err(FunctionError::Type(TypeError::Conflict {
+                    value: format!("input {name} of {self}"),
+                    known: Box::new(known.clone()),
+                    found: Box::new((*found).clone()),
+                }));
+            }
+        }
+        let unknown = || TypeError::Unknown {
+            input: value.input_names().join(", "),
+        };
+        Ok(value.output_types()?.ok_or_else(unknown)?)
     }
 
     /// Whether this can be linear in these operands: a tangent is in all its tangents, jointly, and in
@@ -485,6 +535,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
         };
         results.unwrap_or_default()
     }
+}
+
+/// A context to derive a function in, if it has types: other functions may have told the one at hand
+/// something else under the same names.
+fn own_context<Op: Primitive>(function: &Function<Op>) -> Option<Op::ADContext> {
+    let types = function.input_types();
+    types.map(|_| Op::ADContext::default())
 }
 
 /// The numbers of inputs and outputs.

@@ -158,7 +158,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             }));
         }
         dense.set_outputs(outputs);
-        Function::settle(&dense, keys, names, self.level)
+        let series = Function::settle(&dense, keys, names, self.level)?;
+        Ok(series.typed_like(&jvp))
     }
 
     /// Reverse mode: (x, ȳ) ↦ (f(x), J(x)ᵀ·ȳ).
@@ -312,6 +313,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 
     fn gradient(mut self, wrt: &Wrt, with_value: bool) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
+        function.note_types(self.ctx)?;
         let names = function.input_names();
         let columns = wrt.positions(&names)?;
         let outputs = function.output_names().len();
@@ -402,7 +404,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     }
 
     /// The transforms of another function, with the same choices.
-    fn again<'b>(&'b mut self, function: &'b Function<Op>) -> Derive<'b, Op> {
+    pub(super) fn again<'b>(&'b mut self, function: &'b Function<Op>) -> Derive<'b, Op> {
         Derive {
             function,
             ctx: self.ctx,

@@ -7,7 +7,7 @@ use tidu_graph::text::input_label;
 use tidu_graph::{GraphError, GraphOperation};
 
 use super::select::list;
-use crate::rules::{ADRuleError, MissingRule};
+use crate::rules::{ADRuleError, MissingRule, TypeError};
 
 /// What can go wrong with functions.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,6 +19,9 @@ pub enum FunctionError {
     /// A graph that is not closed, or cannot run.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// Types of inputs that do not fit.
+    #[error(transparent)]
+    Type(#[from] TypeError),
     /// An input that the function does not have.
     #[error("the function has no input {name}; its inputs are {known}")]
     UnknownInput {

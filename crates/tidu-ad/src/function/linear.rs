@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tidu_graph::text::{input_label, operation_label};
 use tidu_graph::{
     DenseGraph, DenseId, Exactness, GraphBuilder, GraphError, GraphOperation, LocalValueId,
-    OperationNode, OperationRole, Producers, Shade, ValueRef,
+    OperationNode, OperationRole, Producers, Shade, ValueKey, ValueRef,
 };
 
 use super::select::list;
 use super::stage::{Part, Stage, Unit, emit_unit};
 use super::{Derive, Function, FunctionError, Wrt};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::rules::{ADKey, Primitive};
+use crate::rules::{ADKey, Primitive, note_same_type};
 
 /// A function at a point, split from its linear map there. See [`Derive::linearize`].
 #[derive(Clone, Debug)]
@@ -58,13 +58,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// }");
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
-    pub fn linearize(self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
+    pub fn linearize(mut self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
         let (inputs, outputs) = (
             self.function.input_keys(),
             self.function.output_names().len(),
         );
-        let jvp = self.jvp(wrt)?;
-        split(&jvp, inputs.len(), outputs)
+        let jvp = self.again(self.function).jvp(wrt)?;
+        split(&jvp, inputs.len(), outputs, self.ctx)
     }
 
     /// The transpose of a function y = A·t + 0 that is linear in some of its inputs, t, jointly: the
@@ -126,6 +126,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// The transposition, ready to be seeded, and the inputs of the result.
     fn transposed(self, wrt: &Wrt) -> Result<(Stage<'a, Op>, Vec<Op::InputKey>), FunctionError> {
         let Self { function, ctx, .. } = self;
+        function.note_types(ctx)?;
         let wrt = wrt.positions(&function.input_names())?;
         let linear = checked_linear_graph(function, &wrt, ctx)?;
         let mut inputs = function.input_keys();
@@ -163,6 +164,7 @@ impl<Op: Primitive> Partial<Op> {
         like: &Function<Op>,
         ctx: &mut Op::ADContext,
     ) -> Result<Function<Op>, FunctionError> {
+        like.note_types(ctx)?;
         let mut builder = GraphBuilder::new();
         let mut there = self.function.output_keys().into_iter();
         let outputs = self.present.iter().enumerate().map(|(at, present)| {
@@ -184,7 +186,8 @@ impl<Op: Primitive> Partial<Op> {
             Arc::new(self.function.as_graph().clone()),
             Arc::new(builder.build()),
         ];
-        Function::close(graphs, &self.function.input_keys(), outputs, None)
+        let filled = Function::close(graphs, &self.function.input_keys(), outputs, None)?;
+        Ok(filled.typed_like(&self.function))
     }
 
     /// With these of its outputs.
@@ -223,6 +226,7 @@ fn split<Op: Primitive>(
     jvp: &Function<Op>,
     inputs: usize,
     outputs: usize,
+    ctx: &mut Op::ADContext,
 ) -> Result<Linearization<Op>, FunctionError> {
     let keys = jvp.input_keys();
     let (primal_keys, tangent_keys) = keys.split_at(inputs);
@@ -271,10 +275,33 @@ fn split<Op: Primitive>(
     primal.set_outputs(values);
     let mut names = jvp.output_names()[..outputs].to_vec();
     names.extend((0..residuals.len()).map(|at| format!("r{at}")));
+    if jvp.types.is_some() {
+        note_residuals(jvp, &residuals, &linear_keys, ctx)?;
+    }
+    let linear = Function::settle(&linear, linear_keys, &jvp.output_names()[outputs..], None)?;
     Ok(Linearization {
-        primal: Function::new(primal, primal_keys.to_vec(), names.into()),
-        linear: Function::settle(&linear, linear_keys, &jvp.output_names()[outputs..], None)?,
+        primal: Function::new(primal, primal_keys.to_vec(), names.into()).typed_in(ctx),
+        linear: linear.typed_in(ctx),
     })
+}
+
+/// Tells the context that inputs of a linear function are of the types of the values that they stand for.
+fn note_residuals<Op: Primitive>(
+    jvp: &Function<Op>,
+    residuals: &[DenseId],
+    keys: &[Op::InputKey],
+    ctx: &mut Op::ADContext,
+) -> Result<(), FunctionError> {
+    let of_residuals = jvp
+        .as_dense()
+        .needed_for(residuals)
+        .to_graph(&jvp.input_keys());
+    let values = of_residuals.outputs().iter();
+    for (&value, key) in values.zip(keys) {
+        let key = ValueKey::Input(key.clone());
+        note_same_type(&key, &of_residuals.values()[value].key, ctx)?;
+    }
+    Ok(())
 }
 
 /// What the part of a function that depends on tangents needs of the rest, constants excepted, in the
@@ -393,6 +420,7 @@ fn check_zeros<Op: Primitive>(
             function.output_names()[at]
         ),
     };
+    function.note_types(ctx)?;
     let outputs = function.output_keys();
     let mut builder = GraphBuilder::new();
     let mut compared = Vec::with_capacity(3 * absent.len());

@@ -7,7 +7,9 @@ use tidu_graph::{Graph, GraphBuilder, LocalValueId, resolve};
 
 use super::{Function, FunctionError};
 use crate::linearize::{free_pass, linearize_unverified};
-use crate::rules::{ADRuleError, ADRuleResult, MissingRule, MissingRules, Primitive, listed};
+use crate::rules::{
+    ADKey, ADRuleError, ADRuleResult, MissingRule, MissingRules, Primitive, listed,
+};
 use crate::transpose::{Observer, transpose_into};
 
 /// The two ways through a chain of derivatives.
@@ -57,6 +59,7 @@ pub(super) fn survey<Op: Primitive>(
     mode: Mode,
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<Vec<MissingRule>> {
+    function.note_types(ctx)?;
     let keys = function.input_keys();
     let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| keys[at].clone()).collect();
     let outputs = function.output_keys();
@@ -68,22 +71,21 @@ pub(super) fn survey<Op: Primitive>(
     let (linear, _) = linearize_unverified(&view, &outputs, &keys, pass, ctx, &aliases, noted)?;
     if mode == Mode::Reverse {
         let mut scratch = GraphBuilder::new();
-        let seeds = seeds(linear.as_graph(), &keys[0], &mut scratch);
+        let seeds = seeds(linear.as_graph(), &keys[0].tangent_of(pass), &mut scratch);
         transpose_into(&linear, &mut scratch, &seeds, ctx, &mut missing)?;
     }
     Ok(missing.rules.into_list())
 }
 
-/// Inputs of the scratch graph; nothing looks at their names.
+/// Inputs of the scratch graph, named after a tangent.
 fn seeds<Op: Primitive>(
     linear: &Graph<Op>,
-    name: &Op::InputKey,
+    tangent: &Op::InputKey,
     scratch: &mut GraphBuilder<Op>,
 ) -> Vec<Option<LocalValueId>> {
-    let outputs = linear.outputs().iter();
-    outputs
-        .map(|_| Some(scratch.add_input(name.clone())))
-        .collect()
+    let outputs = 0..linear.outputs().len();
+    let seeds = outputs.map(|output| Some(scratch.add_input(tangent.cotangent_of(output))));
+    seeds.collect()
 }
 
 #[derive(Default)]

@@ -12,6 +12,7 @@ mod program;
 mod select;
 mod simplify;
 mod stage;
+mod types;
 
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
@@ -31,7 +32,7 @@ pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use select::Wrt;
 
-use crate::rules::{MissingRule, Primitive};
+use crate::rules::{MissingRule, Primitive, ValueType};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
 ///
@@ -67,6 +68,8 @@ use crate::rules::{MissingRule, Primitive};
 /// ```
 pub struct Function<Op: GraphOperation> {
     content: Arc<Content<Op>>,
+    /// By input, if they were given: for rules that ask.
+    types: Option<Arc<[ValueType]>>,
 }
 
 struct Content<Op: GraphOperation> {
@@ -216,6 +219,7 @@ impl<Op: GraphOperation> Function<Op> {
         };
         Self {
             content: Arc::new(content),
+            types: None,
         }
     }
 
@@ -354,6 +358,7 @@ impl<Op: GraphOperation> Clone for Function<Op> {
     fn clone(&self) -> Self {
         Self {
             content: Arc::clone(&self.content),
+            types: self.types.clone(),
         }
     }
 }

@@ -54,6 +54,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         mode: Option<Mode>,
         ctx: &'a mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
+        function.note_types(ctx)?;
         let wrt = wrt.positions(&function.input_names())?;
         let inputs = function.input_keys();
         let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
@@ -207,7 +208,9 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         outputs: Vec<(ValueKey<Op>, String)>,
         level: Option<Exactness>,
     ) -> Result<Function<Op>, FunctionError> {
-        Function::close(self.finish(), inputs, outputs, level)
+        let graphs = vec![Arc::new(self.glue.build())];
+        let function = Function::close(graphs, inputs, outputs, level)?;
+        Ok(function.typed_in(self.ctx))
     }
 
     /// Every graph of the stage.
@@ -311,8 +314,8 @@ impl<Op: Primitive> Derive<'_, Op> {
         }
         let entries = entries.into_iter().flatten();
         outputs.extend(entries.zip(names.iter().cloned()));
-        Function::close(graphs, &function.input_keys(), outputs, self.level)?
-            .without_tangents(self.level)
+        let matrix = Function::close(graphs, &function.input_keys(), outputs, self.level)?;
+        matrix.typed_like(function).without_tangents(self.level)
     }
 }
 
@@ -331,6 +334,10 @@ pub(super) fn emit_unit<Op: Primitive>(
         Unit::Zero => Op::zero_like(&mut scope, like, ctx),
     };
     let emitted = scope.finish(1, vec![emitted])?;
+    if emitted[0].is_none() {
+        // Not knowing the type may be why.
+        Op::type_of(like, ctx)?;
+    }
     emitted[0].ok_or_else(|| unit.missing(name))
 }
 

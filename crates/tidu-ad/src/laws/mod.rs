@@ -122,7 +122,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
                 key: Box::new(key),
                 context: RefCell::new(context),
                 ad_context: Box::new(Op::ADContext::default),
-                note: Box::new(|_, _, _| {}),
+                note: Box::new(note_type::<Op>),
                 precision: f64::EPSILON,
                 tolerance: tolerance_for(f64::EPSILON),
                 order: 3,
@@ -181,7 +181,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
     }
 
     /// Tells an AD context of each input, before rules are asked about it: of operands, tangents and
-    /// cotangent seeds, each with a value of its shape.
+    /// cotangent seeds, each with a value of its shape. By default, [`Primitive::note_type`] is told its
+    /// type.
     #[must_use]
     pub fn noting(
         mut self,
@@ -264,4 +265,19 @@ impl<Op: Primitive + EvaluableGraphOperation> Laws<Op> {
 /// mistake is more.
 fn tolerance_for(epsilon: f64) -> f64 {
     epsilon.powf(0.6)
+}
+
+/// Tells a context the type of an operand, if the operation set has types.
+///
+/// # Panics
+///
+/// If the context knows of another.
+fn note_type<Op: Primitive>(ctx: &mut Op::ADContext, key: &ValueKey<Op>, value: &Op::Operand) {
+    let noted = match Op::type_of_operand(value) {
+        Some(value_type) => Op::note_type(key, &value_type, ctx),
+        None => Ok(()),
+    };
+    if let Err(error) = noted {
+        panic!("{error}");
+    }
 }

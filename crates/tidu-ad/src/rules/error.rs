@@ -7,7 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tidu_graph::{GraphError, Report};
 
-use super::DiffPassId;
+use super::{DiffPassId, TypeError};
 
 /// The result of everything that calls rules.
 pub type ADRuleResult<T> = Result<T, ADRuleError>;
@@ -211,6 +211,14 @@ pub enum ADRuleError {
         /// All findings.
         report: Report,
     },
+    /// The type of a value that is not known, or does not fit.
+    #[error("{source}")]
+    Type {
+        /// The transform during which it was asked for.
+        rule: ADRuleKind,
+        /// What is wrong.
+        source: TypeError,
+    },
     /// An error of a layer above, or of a rule's own, carried through unchanged.
     #[error("{source}")]
     Runtime {
@@ -242,7 +250,15 @@ impl ADRuleError {
     pub fn runtime(error: impl StdError + Send + Sync + 'static, rule: ADRuleKind) -> Self {
         Self::Runtime {
             rule,
-            source: RuntimeError(Arc::new(error)),
+            source: RuntimeError::new(error),
+        }
+    }
+
+    /// The same error as one of this transform: who converts a [`TypeError`] cannot know it.
+    pub(crate) fn during(self, rule: ADRuleKind) -> Self {
+        match self {
+            Self::Type { source, .. } => Self::Type { rule, source },
+            error => error,
         }
     }
 
@@ -258,6 +274,7 @@ impl ADRuleError {
             | Self::Graph { rule, .. }
             | Self::NameCollision { rule, .. }
             | Self::Unverified { rule, .. }
+            | Self::Type { rule, .. }
             | Self::Runtime { rule, .. } => *rule,
             Self::RepeatedInput { .. }
             | Self::PassReused { .. }
@@ -275,7 +292,21 @@ impl ADRuleError {
 #[derive(Clone)]
 pub struct RuntimeError(Arc<dyn StdError + Send + Sync>);
 
+/// For rules, which are asked by a transform that knows which it is.
+impl From<TypeError> for ADRuleError {
+    fn from(source: TypeError) -> Self {
+        Self::Type {
+            rule: ADRuleKind::Jvp,
+            source,
+        }
+    }
+}
+
 impl RuntimeError {
+    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(Arc::from(error.into()))
+    }
+
     /// The error itself, if it is a `T`.
     pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
         self.0.downcast_ref()

@@ -6,6 +6,7 @@
 //! | [`PrimitiveBuilder`] | where a rule puts the operations that it emits |
 //! | [`PrimitiveValue`] | what those operations are applied to |
 //! | [`ADKey`] | how inputs for tangents and cotangents are named |
+//! | [`TypeTable`] | an AD context for rules that ask for shapes |
 //! | [`ADRuleError`] | what can go wrong, and where |
 
 mod builder;
@@ -14,13 +15,16 @@ mod key;
 mod missing;
 mod primitive;
 mod scope;
+mod value_type;
 
 pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
 pub use error::{ADRuleError, ADRuleKind, ADRuleResult, RuntimeError};
 pub use key::{ADKey, DiffPassId};
 pub use missing::MissingRule;
 pub use primitive::Primitive;
+pub use value_type::{InferTypes, TypeError, TypeTable, ValueType};
 
 pub(crate) use key::FIRST_RESERVED_PASS;
 pub(crate) use missing::{MissingRules, listed};
+pub(crate) use primitive::note_same_type;
 pub(crate) use scope::{RuleScope, checked_add, emit_sum};

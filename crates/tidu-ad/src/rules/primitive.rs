@@ -2,7 +2,7 @@
 
 use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
 
-use super::{ADKey, ADRuleResult, PrimitiveBuilder, PrimitiveValue};
+use super::{ADKey, ADRuleError, ADRuleResult, PrimitiveBuilder, PrimitiveValue, ValueType};
 use crate::function::Composite;
 use crate::verify::Linearity;
 
@@ -148,6 +148,42 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         None
     }
 
+    /// The type of an operand, for operation sets whose rules ask for types.
+    ///
+    /// A [`Tape`](https://docs.rs/tidu-eager) derives an operation once for all operands of these types.
+    /// The default, `None`, says that rules do not care.
+    fn type_of_operand(_operand: &Self::Operand) -> Option<ValueType> {
+        None
+    }
+
+    /// The type of a value, as far as the context knows, for operation sets whose rules ask for types:
+    /// with a [`TypeTable`](super::TypeTable), `Ok(Some(ctx.of(key)?.clone()))`.
+    ///
+    /// # Errors
+    ///
+    /// Where it should be known and is not.
+    fn type_of(
+        _key: &ValueKey<Self>,
+        _ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<Option<ValueType>> {
+        Ok(None)
+    }
+
+    /// Tells the context of what type a new input is: a tangent is of that of its primal, a cotangent
+    /// seed of that of its output. With a [`TypeTable`](super::TypeTable),
+    /// `Ok(ctx.note(key, value_type)?)`.
+    ///
+    /// # Errors
+    ///
+    /// Where another is known already.
+    fn note_type(
+        _key: &ValueKey<Self>,
+        _value_type: &ValueType,
+        _ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<()> {
+        Ok(())
+    }
+
     /// The operation that returns its operand and whose derivative is zero.
     ///
     /// The default, `None`, says that there is none. Functions need it for
@@ -248,5 +284,20 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         ctx: &mut Self::ADContext,
     ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         Ok(self.transpose_rule(builder, cotangent_outputs, inputs, role, ctx))
+    }
+}
+
+/// Tells the context that a value is of the type of another, if it knows that. Rules that ask for a type
+/// that is not known will say so.
+pub(crate) fn note_same_type<Op: Primitive>(
+    key: &ValueKey<Op>,
+    like: &ValueKey<Op>,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<()> {
+    match Op::type_of(like, ctx) {
+        Ok(Some(value_type)) => Op::note_type(key, &value_type, ctx),
+        Ok(None) => Ok(()),
+        Err(ADRuleError::Type { source, .. }) if source.is_unknown() => Ok(()),
+        Err(error) => Err(error),
     }
 }

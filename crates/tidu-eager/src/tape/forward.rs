@@ -4,10 +4,11 @@ use std::fmt::{self, Debug};
 use std::panic::Location;
 use std::sync::Arc;
 
-use tidu_ad::{OperationJvp, Primitive};
+use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
-use super::template::{Flags, Program, lower};
+use super::template::{Flags, Program, jvp_of_operation, lower};
+use super::types::{Types, types_of};
 use super::{Tape, Var};
 use crate::error::EagerError;
 
@@ -23,6 +24,7 @@ pub struct Dual<Op: GraphOperation> {
 pub(super) struct Jvp<Op> {
     operation: Op,
     active: Flags,
+    types: Types,
     program: Program<Op>,
 }
 
@@ -83,7 +85,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if !active.contains(&true) {
             return Ok(results.into_iter().map(Dual::constant).collect());
         }
-        let jvp = self.jvp(&operation, &active)?;
+        let types = types_of::<Op>(primals.iter().map(|var| &var.value));
+        let jvp = self.jvp(&operation, &active, types)?;
         let given = primals.into_iter().chain(&results);
         let tangents = operands.iter().filter_map(|dual| dual.tangent.as_ref());
         let mut values: Vec<Var<Op>> = given.chain(tangents).cloned().collect();
@@ -103,12 +106,19 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// The JVP of an operation, derived once.
     #[track_caller]
-    fn jvp(&mut self, operation: &Op, active: &Flags) -> Result<Arc<Jvp<Op>>, EagerError> {
-        let is_this = |jvp: &&Arc<Jvp<Op>>| jvp.operation == *operation && jvp.active == *active;
+    fn jvp(
+        &mut self,
+        operation: &Op,
+        active: &Flags,
+        types: Types,
+    ) -> Result<Arc<Jvp<Op>>, EagerError> {
+        let is_this = |jvp: &&Arc<Jvp<Op>>| {
+            jvp.operation == *operation && jvp.active == *active && jvp.types == types
+        };
         if let Some(known) = self.jvps.iter().find(is_this) {
             return Ok(Arc::clone(known));
         }
-        let derived = OperationJvp::derive(operation, &self.name, active, &mut self.ad_ctx);
+        let derived = jvp_of_operation(operation, active, &types, &self.name, &mut self.ad_ctx);
         let location = Location::caller();
         let derived = derived.map_err(|source| EagerError::Derive {
             operation: describe_operation(operation),
@@ -123,6 +133,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let jvp = Arc::new(Jvp {
             operation: operation.clone(),
             active: active.clone(),
+            types,
             program: program.expect("every input of a JVP has a place"),
         });
         self.jvps.push(Arc::clone(&jvp));

@@ -9,6 +9,7 @@ mod storage;
 mod structure;
 mod tangents;
 mod template;
+mod types;
 mod watch;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use self::life::Life;
 use self::storage::Storage;
 use self::structure::Argument;
 use self::template::{Callee, Flags, Residual, Template, Templates};
+use self::types::{Types, are_of_types, types_of};
 use self::watch::{Hook, Watch};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -76,8 +78,8 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     templates: Templates<Op>,
     /// The operations that have templates.
     known: Vec<Known<Op>>,
-    /// By operation: where in `known` it is.
-    by_operation: HashMap<Op, SmallVec<[u32; 2]>>,
+    /// By operation and types of operands: where in `known` it is.
+    by_operation: HashMap<(Op, Types), SmallVec<[u32; 2]>>,
     /// Where in `known` the operation applied last is.
     last: usize,
     /// By address of what a function computes: its templates.
@@ -397,6 +399,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let known = &self.known[at];
         known.signature == signature
             && known.operation == *operation
+            && are_of_types::<Op>(
+                values_of(operands),
+                &self.templates[known.template as usize].types,
+            )
             && (signature != 0 || {
                 let active = operands.iter().map(|operand| operand.requires_grad());
                 let template = &self.templates[known.template as usize];
@@ -417,7 +423,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let is_this = |at: &usize| self.is_known(*at, operation, signature, operands);
         // Hashing an operation takes longer than comparing it with a few.
         let found = (0..self.known.len().min(16)).find(is_this).or_else(|| {
-            let known = self.by_operation.get(operation).into_iter().flatten();
+            let wanted = (operation.clone(), types_of::<Op>(values_of(operands)));
+            let known = self.by_operation.get(&wanted).into_iter().flatten();
             known.map(|&at| at as usize).find(is_this)
         });
         let at = match found {
@@ -447,10 +454,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let active = operands.iter().map(|operand| operand.requires_grad());
         let (name, ctx) = (&self.name, &mut self.ad_ctx);
         let location = Location::caller();
-        let template = Template::of_operation(operation, active.collect(), location, name, ctx)?;
+        let (active, types) = (active.collect(), types_of::<Op>(values_of(operands)));
+        let key = (operation.clone(), types.clone());
+        let template = Template::of_operation(operation, active, types, location, name, ctx)?;
         let at = self.known.len();
-        let of_operation = self.by_operation.entry(operation.clone());
-        of_operation.or_default().push(at as u32);
+        self.by_operation.entry(key).or_default().push(at as u32);
         self.known.push(Known {
             operation: operation.clone(),
             signature,
@@ -619,6 +627,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             matches!(&template.callee, Callee::Function(call)
                 if call.recomputes == recomputes && call.function.is_clone_of(function))
                 && template.active == active
+                && are_of_types::<Op>(values_of(operands), &template.types)
         };
         let address = address_of(function);
         let known = self.by_function.get(&address).into_iter().flatten();
@@ -626,7 +635,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             return Ok(*known);
         }
         let (location, ctx) = (Location::caller(), &mut self.ad_ctx);
-        let template = Template::of_function(function, active, recomputes, location, ctx)?;
+        let types = types_of::<Op>(values_of(operands));
+        let template = Template::of_function(function, active, types, recomputes, location, ctx)?;
         let at = self.add_template(template);
         self.by_function.entry(address).or_default().push(at);
         Ok(at)
@@ -686,6 +696,12 @@ impl Place {
         tape: 0,
         epoch: 0,
     };
+}
+
+fn values_of<'a, Op: GraphOperation>(
+    operands: &'a [&Var<Op>],
+) -> impl Iterator<Item = &'a Op::Operand> {
+    operands.iter().map(|var| &var.value)
 }
 
 /// What functions are looked up by: clones share what they compute.

@@ -11,6 +11,7 @@ use tidu_ad::{
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
 use super::CONSTANT;
+use super::types::{Types, context_of_operation};
 use crate::error::EagerError;
 
 /// All templates of a tape.
@@ -29,6 +30,8 @@ pub(super) struct Template<Op: Primitive> {
     pub visible: u32,
     /// What is kept of a call, in order.
     pub residuals: Vec<Residual>,
+    /// Those of the operands, if rules ask.
+    pub types: Types,
     /// Where it was applied first.
     pub location: &'static Location<'static>,
     vjps: Vec<Variant<Op>>,
@@ -113,16 +116,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     pub fn of_operation(
         operation: &Op,
         active: Flags,
+        types: Types,
         location: &'static Location<'static>,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
         let outputs = operation.output_count();
         let callee = Callee::Operation(operation.clone());
-        let mut template = Self::new(callee, active, outputs, outputs, location);
+        let mut template = Self::new(callee, active, outputs, outputs, types, location);
         let seeded = Flags::from_elem(true, outputs);
-        let vjp = OperationVjp::derive(operation, name, &template.active, &seeded, ctx);
-        let vjp = vjp.map_err(|source| template.cannot_derive(source))?;
+        let vjp = template.vjp_of_operation(operation, &template.active, &seeded, name, ctx)?;
         template.residuals = residuals_of(&vjp, operation.input_count(), outputs);
         let lowered = template.lower_operation(&vjp, &seeded)?;
         template.remember(seeded, lowered);
@@ -133,11 +136,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     pub fn of_function(
         function: &Function<Op>,
         active: Flags,
+        types: Types,
         recomputes: bool,
         location: &'static Location<'static>,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
         let cannot_derive = |source| cannot_derive("the function".into(), location, source);
+        let typed = types.as_ref();
+        let typed = typed.map(|types| function.with_types(types.iter().cloned()));
+        let typed = typed.transpose().map_err(cannot_derive)?;
+        let function = typed.as_ref().unwrap_or(function);
+        let mut own = typed.as_ref().map(|_| Op::ADContext::default());
+        let ctx = own.as_mut().unwrap_or(ctx);
         let visible = function.output_names().len();
         let operands = (0..active.len() as u32).map(Residual::Operand);
         let mut residuals: Vec<Residual> = operands.collect();
@@ -168,7 +178,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             extended,
         };
         let callee = Callee::Function(Arc::new(call));
-        let mut template = Self::new(callee, active, outputs, visible, location);
+        let mut template = Self::new(callee, active, outputs, visible, types, location);
         template.residuals = residuals;
         let mut seeded = Flags::from_elem(true, visible);
         seeded.resize(outputs, false);
@@ -212,8 +222,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 let active = self.active.iter();
                 let active = active.map(|active| *active && wanted.next() == Some(&true));
                 let active: Flags = active.collect();
-                let vjp = OperationVjp::derive(operation, name, &active, seeded, ctx);
-                let vjp = vjp.map_err(|source| self.cannot_derive(source))?;
+                let vjp = self.vjp_of_operation(operation, &active, seeded, name, ctx)?;
                 self.lower_operation(&vjp, seeded)?
             }
         };
@@ -243,7 +252,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let tangent_sources = (0..tangents).map(Source::Seed);
         let program = match &self.callee {
             Callee::Operation(operation) => {
-                let jvp = OperationJvp::derive(operation, name, moving, ctx);
+                let jvp = jvp_of_operation(operation, moving, &self.types, name, ctx);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
                 let outputs = (0..self.outputs).map(Residual::Output);
                 let sources = operands.chain(outputs).map(Source::Residual);
@@ -272,6 +281,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                         outputs: vec![None; visible.len()],
                     }
                 } else {
+                    let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
+                    let ctx = own.as_mut().unwrap_or(ctx);
                     let function = call.function.select_at(&outputs);
                     let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
                     let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
@@ -316,6 +327,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         active: Flags,
         outputs: usize,
         visible: usize,
+        types: Types,
         location: &'static Location<'static>,
     ) -> Self {
         Self {
@@ -325,6 +337,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             outputs: outputs as u32,
             visible: visible as u32,
             residuals: Vec::new(),
+            types,
             location,
             vjps: Vec::new(),
             jvps: Vec::new(),
@@ -337,6 +350,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             wanted: Flags::from_elem(true, self.active_count as usize),
             vjp,
         });
+    }
+
+    fn vjp_of_operation(
+        &self,
+        operation: &Op,
+        active: &[bool],
+        seeded: &[bool],
+        name: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<OperationVjp<Op>, EagerError> {
+        let vjp = vjp_of_operation(operation, active, seeded, &self.types, name, ctx);
+        vjp.map_err(|source| self.cannot_derive(source))
     }
 
     /// The VJP of a function from its operands alone.
@@ -358,6 +383,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
         let (wrt, seeds) = connected(call.extended(), &wrt, &seeded);
         let (seed_count, count) = (seeds.len(), wrt.len());
+        let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
+        let ctx = own.as_mut().unwrap_or(ctx);
         if count == 0 {
             return Ok(Program {
                 instructions: Vec::new(),
@@ -431,6 +458,31 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
         cannot_derive(self.describe(), self.location, source)
     }
+}
+
+/// The VJP of an operation on operands of some types.
+fn vjp_of_operation<Op: Primitive>(
+    operation: &Op,
+    active: &[bool],
+    seeded: &[bool],
+    types: &Types,
+    name: &Op::InputKey,
+    ctx: &mut Op::ADContext,
+) -> Result<OperationVjp<Op>, FunctionError> {
+    let mut own = context_of_operation::<Op>(types, name)?;
+    OperationVjp::derive(operation, name, active, seeded, own.as_mut().unwrap_or(ctx))
+}
+
+/// The JVP of an operation on operands of some types.
+pub(super) fn jvp_of_operation<Op: Primitive>(
+    operation: &Op,
+    moving: &[bool],
+    types: &Types,
+    name: &Op::InputKey,
+    ctx: &mut Op::ADContext,
+) -> Result<OperationJvp<Op>, FunctionError> {
+    let mut own = context_of_operation::<Op>(types, name)?;
+    OperationJvp::derive(operation, name, moving, own.as_mut().unwrap_or(ctx))
 }
 
 /// Turns a function whose inputs are in these places of a list that starts with `given` values into

@@ -1,0 +1,99 @@
+//! Functions that know of what types their inputs are, for rules that ask.
+
+use std::sync::Arc;
+
+use tidu_graph::{GraphOperation, ValueKey};
+
+use super::{Function, FunctionError};
+use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType};
+
+impl<Op: Primitive> Function<Op> {
+    /// This function for inputs of these types: for operation sets whose rules ask for types, as those of
+    /// tensors ask for shapes. Derivatives tell their AD contexts, and know the types of their own inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`TypeError::WrongCount`], and whatever is wrong with the types of operands on the way to the outputs.
+    pub fn with_types(
+        &self,
+        types: impl IntoIterator<Item = ValueType>,
+    ) -> Result<Self, FunctionError> {
+        let types: Arc<[ValueType]> = types.into_iter().collect();
+        let (expected, found) = (self.as_dense().input_count(), types.len());
+        if expected != found {
+            return Err(FunctionError::Type(TypeError::WrongCount {
+                expected,
+                found,
+            }));
+        }
+        let typed = Self {
+            content: Arc::clone(&self.content),
+            types: Some(types),
+        };
+        typed.output_types()?;
+        Ok(typed)
+    }
+
+    /// This function for inputs of the types of these operands. Nothing changes for operation sets
+    /// without types ([`Primitive::type_of_operand`]).
+    ///
+    /// # Errors
+    ///
+    /// As for [`with_types`](Self::with_types).
+    pub fn with_types_of(&self, operands: &[&Op::Operand]) -> Result<Self, FunctionError> {
+        let types = operands.iter().map(|operand| Op::type_of_operand(operand));
+        match types.collect::<Option<Vec<ValueType>>>() {
+            Some(types) => self.with_types(types),
+            None => Ok(self.clone()),
+        }
+    }
+
+    /// The types of the outputs, if those of the inputs are known. (JAX: `jax.eval_shape`.)
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the types of operands on the way.
+    pub fn output_types(&self) -> Result<Option<Vec<ValueType>>, FunctionError> {
+        let mut ctx = Op::ADContext::default();
+        self.note_types(&mut ctx)?;
+        if self.types.is_none() {
+            return Ok(None);
+        }
+        let types = self.output_keys().into_iter();
+        let types = types.map(|key| Op::type_of(&key, &mut ctx));
+        Ok(types.collect::<ADRuleResult<_>>()?)
+    }
+
+    /// Tells a context of what types the inputs are.
+    pub(crate) fn note_types(&self, ctx: &mut Op::ADContext) -> ADRuleResult<()> {
+        let types = self.types.iter().flat_map(|types| types.iter());
+        for (key, value_type) in self.content.input_keys.iter().zip(types) {
+            Op::note_type(&ValueKey::Input(key.clone()), value_type, ctx)?;
+        }
+        Ok(())
+    }
+
+    /// With the types of inputs that a context knows, if it knows all.
+    pub(crate) fn typed_in(self, ctx: &mut Op::ADContext) -> Self {
+        if size_of::<Op::ADContext>() == 0 {
+            return self;
+        }
+        let keys = self.content.input_keys.iter().cloned().map(ValueKey::Input);
+        let types = keys.map(|key| Op::type_of(&key, ctx).ok().flatten());
+        let types = types.collect();
+        Self { types, ..self }
+    }
+}
+
+impl<Op: GraphOperation> Function<Op> {
+    /// The types of the inputs, if they are known.
+    pub fn input_types(&self) -> Option<&[ValueType]> {
+        self.types.as_deref()
+    }
+
+    /// With the types of a function of the same inputs.
+    pub(super) fn typed_like(self, other: &Self) -> Self {
+        let types = other.types.clone();
+        Self { types, ..self }
+    }
+}
