@@ -28,18 +28,15 @@ use crate::error::{Side, wrong_count};
 /// ```
 /// use std::collections::HashMap;
 /// use std::sync::Arc;
-/// use tidu_eager::{EagerInput, EvalExecutor, KeySource, RecordedGraph, Recorder, try_backward};
+/// use tidu_eager::{EagerInput, EvalExecutor, RecordedGraph, Recorder, try_backward};
 /// use tidu_graph::ValueKey;
 /// use tidu_scalar::{ScalarKey, ScalarOp};
 ///
-/// # struct Names(u64);
-/// # impl KeySource<ScalarOp> for Names {
-/// #     fn fresh_input_key(&mut self) -> ScalarKey {
-/// #         self.0 += 1;
-/// #         ScalarKey::fresh(self.0)
-/// #     }
-/// # }
-/// let mut recorder = Recorder::new(Names(0));
+/// let mut names = 0;
+/// let mut recorder = Recorder::new(|| {
+///     names += 1;
+///     ScalarKey::fresh(names)
+/// });
 /// let x = EagerInput {
 ///     key: ValueKey::Input(ScalarKey::from("x")),
 ///     trace: None,

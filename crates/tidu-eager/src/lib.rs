@@ -25,21 +25,15 @@
 //! ```
 //! use std::collections::HashMap;
 //! use std::sync::Arc;
-//! use tidu_eager::{EagerInput, KeySource, RecordedGraph, Recorder};
+//! use tidu_eager::{EagerInput, RecordedGraph, Recorder};
 //! use tidu_graph::ValueKey;
 //! use tidu_scalar::{ScalarKey, ScalarOp};
 //!
-//! #[derive(Default)]
-//! struct Names(u64);
-//!
-//! impl KeySource<ScalarOp> for Names {
-//!     fn fresh_input_key(&mut self) -> ScalarKey {
-//!         self.0 += 1;
-//!         ScalarKey::fresh(self.0)
-//!     }
-//! }
-//!
-//! let mut recorder = Recorder::new(Names::default());
+//! let mut names = 0;
+//! let mut recorder = Recorder::new(|| {
+//!     names += 1;
+//!     ScalarKey::fresh(names)
+//! });
 //! let x = EagerInput {
 //!     key: ValueKey::Input(ScalarKey::from("x")),
 //!     trace: None,

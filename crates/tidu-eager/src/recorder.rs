@@ -36,10 +36,16 @@ pub struct EagerOutput<Op: GraphOperation> {
     pub output_slot: usize,
 }
 
-/// Where names for eager values come from.
+/// Where names for eager values come from; a closure that returns keys is one.
 pub trait KeySource<Op: GraphOperation> {
     /// A key that was never given out before.
     fn fresh_input_key(&mut self) -> Op::InputKey;
+}
+
+impl<Op: GraphOperation, F: FnMut() -> Op::InputKey> KeySource<Op> for F {
+    fn fresh_input_key(&mut self) -> Op::InputKey {
+        self()
+    }
 }
 
 /// Records calls as they happen.

@@ -8,7 +8,7 @@ use std::ops::Index;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tidu_ad::Function;
-use tidu_eager::{EagerError, KeySource, Tape as EagerTape, Var as EagerVar};
+use tidu_eager::{EagerError, Tape as EagerTape, Var as EagerVar};
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::front::{methods, operators};
@@ -69,19 +69,15 @@ pub struct Gradients {
 }
 
 /// What a tape names inputs of derived functions after.
-struct Names;
-
-impl KeySource<ScalarOp> for Names {
-    fn fresh_input_key(&mut self) -> ScalarKey {
-        ScalarKey::from("v")
-    }
+fn name() -> ScalarKey {
+    ScalarKey::from("v")
 }
 
 impl Tape {
     /// An empty tape.
     pub fn new() -> Self {
         Self {
-            tape: RefCell::new(EagerTape::new(Names)),
+            tape: RefCell::new(EagerTape::new(name)),
         }
     }
 
@@ -240,7 +236,7 @@ fn lend(
     operands: &[EagerVar<ScalarOp>],
     body: &impl for<'s> Fn(&[Var<'s>]) -> Vec<Var<'s>>,
 ) -> Vec<EagerVar<ScalarOp>> {
-    let moved = std::mem::replace(tape, EagerTape::new(Names));
+    let moved = std::mem::replace(tape, EagerTape::new(name));
     let lent = Tape {
         tape: RefCell::new(moved),
     };
@@ -298,7 +294,7 @@ impl<'t> Var<'t> {
                 Ok(tape.here(var))
             }
             None => {
-                let var = EagerTape::new(Names).apply_one(op, &vars)?;
+                let var = EagerTape::new(name).apply_one(op, &vars)?;
                 Ok(Self { var, tape: None })
             }
         }
@@ -394,7 +390,7 @@ impl<'t> Var<'t> {
         let tape = match tape_of(&operands) {
             Some(tape) => &tape.tape,
             None => {
-                constant = RefCell::new(EagerTape::new(Names));
+                constant = RefCell::new(EagerTape::new(name));
                 &constant
             }
         };

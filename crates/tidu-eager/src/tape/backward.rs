@@ -84,16 +84,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Example
     ///
     /// ```
-    /// # use tidu_eager::{KeySource, Tape};
+    /// # use tidu_eager::Tape;
     /// # use tidu_scalar::{ScalarKey, ScalarOp};
-    /// # struct Names(u64);
-    /// # impl KeySource<ScalarOp> for Names {
-    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
-    /// #         self.0 += 1;
-    /// #         ScalarKey::fresh(self.0)
-    /// #     }
-    /// # }
-    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     /// let x = tape.leaf(3.0);
     /// let square = tape.apply_one(ScalarOp::Mul, &[&x, &x])?;
     /// let y = tape.apply_one(ScalarOp::Neg, &[&square])?;

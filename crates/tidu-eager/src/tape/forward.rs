@@ -51,16 +51,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// d sin(x)/dx = cos x at 0, and, going backward from it, -sin x:
     ///
     /// ```
-    /// # use tidu_eager::{Dual, KeySource, Tape, Var};
+    /// # use tidu_eager::{Dual, Tape, Var};
     /// # use tidu_scalar::{ScalarKey, ScalarOp};
-    /// # struct Names(u64);
-    /// # impl KeySource<ScalarOp> for Names {
-    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
-    /// #         self.0 += 1;
-    /// #         ScalarKey::fresh(self.0)
-    /// #     }
-    /// # }
-    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     /// let x = tape.leaf(0.5);
     /// let moving = Dual { primal: x.clone(), tangent: Some(Var::constant(1.0)) };
     /// let sin = tape.apply_forward(ScalarOp::Sin, &[&moving])?.remove(0);

@@ -50,18 +50,10 @@ use crate::recorder::KeySource;
 /// # Example
 ///
 /// ```
-/// # use tidu_eager::KeySource;
 /// use tidu_eager::Tape;
 /// use tidu_scalar::{ScalarKey, ScalarOp};
 ///
-/// # struct Names(u64);
-/// # impl KeySource<ScalarOp> for Names {
-/// #     fn fresh_input_key(&mut self) -> ScalarKey {
-/// #         self.0 += 1;
-/// #         ScalarKey::fresh(self.0)
-/// #     }
-/// # }
-/// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+/// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
 /// let x = tape.leaf(2.0);
 /// let y = tape.leaf(0.0);
 /// let exp_y = tape.apply_one(ScalarOp::Exp, &[&y])?;
@@ -137,7 +129,8 @@ struct Place {
 const CONSTANT: u32 = u32::MAX;
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
-    /// An empty tape, with contexts of its own.
+    /// An empty tape, with contexts of its own. One key is asked for: what derived functions name their
+    /// inputs after.
     pub fn new(keys: impl KeySource<Op>) -> Self
     where
         Op::Context: Default,

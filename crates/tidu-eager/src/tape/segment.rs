@@ -57,17 +57,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// x ↦ x + h·sin x, a thousand times:
     ///
     /// ```
-    /// # use tidu_eager::KeySource;
     /// # use tidu_eager::{Tape, Var};
     /// # use tidu_scalar::{ScalarKey, ScalarOp};
-    /// # struct Names(u64);
-    /// # impl KeySource<ScalarOp> for Names {
-    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
-    /// #         self.0 += 1;
-    /// #         ScalarKey::fresh(self.0)
-    /// #     }
-    /// # }
-    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     /// let start = tape.leaf(0.5);
     /// let h = Var::constant(1e-3);
     /// let end = tape.iterate(1000, &[&start], move |tape, state, _| {

@@ -55,16 +55,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Example
     ///
     /// ```
-    /// # use tidu_eager::{KeySource, Tape, Var};
+    /// # use tidu_eager::{Tape, Var};
     /// # use tidu_scalar::{ScalarKey, ScalarOp};
-    /// # struct Names(u64);
-    /// # impl KeySource<ScalarOp> for Names {
-    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
-    /// #         self.0 += 1;
-    /// #         ScalarKey::fresh(self.0)
-    /// #     }
-    /// # }
-    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     /// tape.keep_structure()?;
     /// let x = tape.leaf(2.0);
     /// let y = tape.apply_one(ScalarOp::Mul, &[&x, &Var::constant(3.0)])?;

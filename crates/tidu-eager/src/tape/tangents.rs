@@ -31,16 +31,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Example
     ///
     /// ```
-    /// # use tidu_eager::{KeySource, Tape};
+    /// # use tidu_eager::Tape;
     /// # use tidu_scalar::{ScalarKey, ScalarOp};
-    /// # struct Names(u64);
-    /// # impl KeySource<ScalarOp> for Names {
-    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
-    /// #         self.0 += 1;
-    /// #         ScalarKey::fresh(self.0)
-    /// #     }
-    /// # }
-    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     /// let (x, y) = (tape.leaf(2.0), tape.leaf(3.0));
     /// let product = tape.apply_one(ScalarOp::Mul, &[&x, &y])?;
     /// // 3·0.1 + 2·0.01

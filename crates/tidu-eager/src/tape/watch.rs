@@ -31,16 +31,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Costs a call for each value, and eight bytes for each call from here on.
     ///
     /// ```
-    /// # use tidu_eager::{EagerError, KeySource, Tape};
+    /// # use tidu_eager::{EagerError, Tape};
     /// # use tidu_scalar::{ScalarKey, ScalarOp};
-    /// # struct Names(u64);
-    /// # impl KeySource<ScalarOp> for Names {
-    /// #     fn fresh_input_key(&mut self) -> ScalarKey {
-    /// #         self.0 += 1;
-    /// #         ScalarKey::fresh(self.0)
-    /// #     }
-    /// # }
-    /// let mut tape: Tape<ScalarOp> = Tape::new(Names(0));
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     /// tape.watch(|x| (!x.is_finite()).then(|| x.to_string()));
     /// let x = tape.leaf(-1.0);
     /// let error = tape.apply_one(ScalarOp::Ln, &[&x]).unwrap_err();
