@@ -525,6 +525,10 @@ fn what_is_wrong_with_types_is_said() -> Result<(), FunctionError> {
     };
     assert_eq!(source.downcast_ref(), Some(&Mismatch(3, 4)));
 
+    let program = f.with_types([vector(3), vector(3)])?.compile();
+    let error = program.call(&[vec![1.0; 3], vec![1.0; 2]]).unwrap_err();
+    assert_eq!(error.to_string(), "input w is f64[3], found f64[2]");
+
     let mut ctx = TypeTable::default();
     let [short, long] = [3, 4].map(|n| f.with_types([vector(n), vector(n)]));
     short?.within(&mut ctx).grad(..)?;

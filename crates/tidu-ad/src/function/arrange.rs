@@ -47,10 +47,7 @@ impl<Op: GraphOperation> Function<Op> {
         let mut arguments: Vec<DenseId> = dense.inputs().collect();
         arguments.insert(at, constant);
         let mut bound = self.applied(dense, &arguments, keys)?;
-        bound.types = self.types.as_ref().map(|types| {
-            let (before, after) = (&types[..at], &types[at + 1..]);
-            before.iter().chain(after).cloned().collect()
-        });
+        bound.types = self.types.as_ref().map(|types| types.without(at));
         Ok(bound)
     }
 

@@ -7,7 +7,7 @@ use tidu_graph::text::input_label;
 use tidu_graph::{GraphError, GraphOperation};
 
 use super::select::list;
-use crate::rules::{ADRuleError, MissingRule, TypeError};
+use crate::rules::{ADRuleError, MissingRule, TypeError, ValueType};
 
 /// What can go wrong with functions.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -22,6 +22,16 @@ pub enum FunctionError {
     /// Types of inputs that do not fit.
     #[error(transparent)]
     Type(#[from] TypeError),
+    /// An operand that is not of the type of its input.
+    #[error("input {name} is {expected}, found {found}")]
+    WrongType {
+        /// The input.
+        name: String,
+        /// What the function was made for.
+        expected: Box<ValueType>,
+        /// What was given.
+        found: Box<ValueType>,
+    },
     /// An input that the function does not have.
     #[error("the function has no input {name}; its inputs are {known}")]
     UnknownInput {

@@ -32,7 +32,8 @@ pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use select::Wrt;
 
-use crate::rules::{MissingRule, Primitive, ValueType};
+use self::types::InputTypes;
+use crate::rules::{MissingRule, Primitive};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
 ///
@@ -69,7 +70,7 @@ use crate::rules::{MissingRule, Primitive, ValueType};
 pub struct Function<Op: GraphOperation> {
     content: Arc<Content<Op>>,
     /// By input, if they were given: for rules that ask.
-    types: Option<Arc<[ValueType]>>,
+    types: Option<Arc<InputTypes<Op>>>,
 }
 
 struct Content<Op: GraphOperation> {

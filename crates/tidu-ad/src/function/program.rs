@@ -1,18 +1,20 @@
 //! Running functions.
 
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation};
 
 use super::select::positions_of;
+use super::types::InputTypes;
 use super::{Function, FunctionError};
 
 /// A function made ready to run, many times and on many threads at once.
-#[derive(Clone, Debug)]
 pub struct FunctionProgram<Op: GraphOperation> {
     program: CompiledProgram<Op>,
     input_names: Vec<String>,
     output_names: Arc<[String]>,
+    types: Option<Arc<InputTypes<Op>>>,
 }
 
 impl<Op: GraphOperation> Function<Op> {
@@ -26,6 +28,7 @@ impl<Op: GraphOperation> Function<Op> {
             program: self.as_dense().compile(),
             input_names: self.input_names(),
             output_names: Arc::clone(&self.content.output_names),
+            types: self.types.clone(),
         }
     }
 }
@@ -53,7 +56,7 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
     /// # Errors
     ///
     /// [`FunctionError::Graph`] for the wrong number of inputs, and for an operation whose `eval`
-    /// returns the wrong number of results.
+    /// returns the wrong number of results; [`FunctionError::WrongType`] where the function has types.
     pub fn call(&self, inputs: &[Op::Operand]) -> Result<Vec<Op::Operand>, FunctionError>
     where
         Op::Context: Default,
@@ -105,6 +108,30 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, FunctionError> {
+        if let Some(types) = &self.types {
+            types.check(&self.input_names, inputs)?;
+        }
         Ok(self.program.try_eval(ctx, inputs)?)
+    }
+}
+
+impl<Op: GraphOperation> Clone for FunctionProgram<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            program: self.program.clone(),
+            input_names: self.input_names.clone(),
+            output_names: Arc::clone(&self.output_names),
+            types: self.types.clone(),
+        }
+    }
+}
+
+impl<Op: GraphOperation> Debug for FunctionProgram<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionProgram")
+            .field("inputs", &self.input_names)
+            .field("outputs", &self.output_names)
+            .field("instructions", &self.program.instructions.len())
+            .finish()
     }
 }

@@ -7,9 +7,46 @@ use tidu_graph::{GraphOperation, ValueKey};
 use super::{Function, FunctionError};
 use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType};
 
+/// The types of a function's inputs, in order.
+pub(super) struct InputTypes<Op: GraphOperation> {
+    types: Box<[ValueType]>,
+    /// [`Primitive::type_of_operand`], for programs, which know nothing else of rules.
+    of_operand: fn(&Op::Operand) -> Option<ValueType>,
+}
+
+impl<Op: GraphOperation> InputTypes<Op> {
+    /// Those of all inputs but one.
+    pub fn without(&self, at: usize) -> Arc<Self> {
+        let (before, after) = (&self.types[..at], &self.types[at + 1..]);
+        Arc::new(Self {
+            types: before.iter().chain(after).cloned().collect(),
+            of_operand: self.of_operand,
+        })
+    }
+
+    /// Fails for an operand of another type than its input.
+    pub fn check(&self, names: &[String], operands: &[&Op::Operand]) -> Result<(), FunctionError> {
+        let inputs = self.types.iter().zip(names);
+        for ((expected, name), operand) in inputs.zip(operands) {
+            match (self.of_operand)(operand) {
+                Some(found) if found != *expected => {
+                    return Err(FunctionError::WrongType {
+                        name: name.clone(),
+                        expected: Box::new(expected.clone()),
+                        found: Box::new(found),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<Op: Primitive> Function<Op> {
     /// This function for inputs of these types: for operation sets whose rules ask for types, as those of
-    /// tensors ask for shapes. Derivatives tell their AD contexts, and know the types of their own inputs.
+    /// tensors ask for shapes. Derivatives tell their AD contexts, and know the types of their own inputs;
+    /// programs refuse operands of other types.
     ///
     /// # Errors
     ///
@@ -18,7 +55,7 @@ impl<Op: Primitive> Function<Op> {
         &self,
         types: impl IntoIterator<Item = ValueType>,
     ) -> Result<Self, FunctionError> {
-        let types: Arc<[ValueType]> = types.into_iter().collect();
+        let types: Box<[ValueType]> = types.into_iter().collect();
         let (expected, found) = (self.as_dense().input_count(), types.len());
         if expected != found {
             return Err(FunctionError::Type(TypeError::WrongCount {
@@ -28,7 +65,7 @@ impl<Op: Primitive> Function<Op> {
         }
         let typed = Self {
             content: Arc::clone(&self.content),
-            types: Some(types),
+            types: Some(input_types::<Op>(types)),
         };
         typed.output_types()?;
         Ok(typed)
@@ -66,7 +103,7 @@ impl<Op: Primitive> Function<Op> {
 
     /// Tells a context of what types the inputs are.
     pub(crate) fn note_types(&self, ctx: &mut Op::ADContext) -> ADRuleResult<()> {
-        let types = self.types.iter().flat_map(|types| types.iter());
+        let types = self.input_types().unwrap_or_default();
         for (key, value_type) in self.content.input_keys.iter().zip(types) {
             Op::note_type(&ValueKey::Input(key.clone()), value_type, ctx)?;
         }
@@ -80,15 +117,26 @@ impl<Op: Primitive> Function<Op> {
         }
         let keys = self.content.input_keys.iter().cloned().map(ValueKey::Input);
         let types = keys.map(|key| Op::type_of(&key, ctx).ok().flatten());
-        let types = types.collect();
-        Self { types, ..self }
+        let types: Option<Box<[ValueType]>> = types.collect();
+        Self {
+            types: types.map(input_types::<Op>),
+            ..self
+        }
     }
+}
+
+fn input_types<Op: Primitive>(types: Box<[ValueType]>) -> Arc<InputTypes<Op>> {
+    Arc::new(InputTypes {
+        types,
+        of_operand: Op::type_of_operand,
+    })
 }
 
 impl<Op: GraphOperation> Function<Op> {
     /// The types of the inputs, if they are known.
     pub fn input_types(&self) -> Option<&[ValueType]> {
-        self.types.as_deref()
+        let types = self.types.as_ref();
+        types.map(|types| &*types.types)
     }
 
     /// With the types of a function of the same inputs.
