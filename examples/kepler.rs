@@ -19,14 +19,22 @@ fn leapfrog<'t>(state: &[Var<'t>], h: f64) -> Vec<Var<'t>> {
     vec![x + 0.5 * h * u, y + 0.5 * h * v, u, v]
 }
 
-/// Where a planet that starts at `start` is after a time, and the derivative of that by `start`, a row
-/// for each number of the end; and the bytes that the tape held for it.
+/// Where a planet is in the end, how that depends on where it started, and what it took to find out.
+struct Flow {
+    end: [f64; 4],
+    /// ∂endᵢ/∂startⱼ, a row for each number of the end.
+    derivative: [[f64; 4]; 4],
+    /// What the tape held.
+    bytes: usize,
+}
+
+/// Follows a planet from `start` for a time, in so many steps.
 fn flow(
     start: [f64; 4],
     time: f64,
     steps: usize,
     checkpoints: bool,
-) -> Result<([f64; 4], [[f64; 4]; 4], usize), Box<dyn Error>> {
+) -> Result<Flow, Box<dyn Error>> {
     let tape = Tape::new();
     let start = tape.vars(start);
     let h = time / steps as f64;
@@ -38,8 +46,11 @@ fn flow(
     for (row, end) in derivative.iter_mut().zip(&end) {
         row.copy_from_slice(&end.backward()?.wrt(&start)?);
     }
-    let end = [0, 1, 2, 3].map(|at| end[at].value());
-    Ok((end, derivative, tape.memory()))
+    Ok(Flow {
+        end: [0, 1, 2, 3].map(|at| end[at].value()),
+        derivative,
+        bytes: tape.memory(),
+    })
 }
 
 /// The largest entry of MᵀΩM - Ω, which is zero for the derivative M of a map that preserves areas.
@@ -67,22 +78,24 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
     println!("steps    bytes kept: all    with checkpoints");
     for steps in [1_000, 10_000] {
-        let (end, derivative, all) = flow(start, period, steps, false)?;
-        let (end_again, derivative_again, few) = flow(start, period, steps, true)?;
-        println!("{steps:>6} {all:>16} {few:>19}");
-        assert_eq!(end, end_again);
-        assert_eq!(derivative, derivative_again, "the same to the last bit");
-        assert!(few * 10 < all);
-        assert!(asymplecticity(&derivative) < 1e-9);
+        let all = flow(start, period, steps, false)?;
+        let few = flow(start, period, steps, true)?;
+        println!("{steps:>6} {:>16} {:>19}", all.bytes, few.bytes);
+        assert_eq!(all.end, few.end);
+        assert_eq!(all.derivative, few.derivative, "the same to the last bit");
+        assert!(few.bytes * 10 < all.bytes);
+        assert!(asymplecticity(&few.derivative) < 1e-9);
     }
 
     // Which way, and how fast, to leave in order to be at a point after a third of the time?
-    let (target, ..) = flow(start, period / 3.0, 3_000, true)?;
+    let target = flow(start, period / 3.0, 3_000, true)?.end;
     let mut aim = [0.1, 1.9];
     println!("\nstep   misses by   leaving with");
     for step in 0..8 {
         let from = [start[0], start[1], aim[0], aim[1]];
-        let (end, m, _) = flow(from, period / 3.0, 3_000, true)?;
+        let Flow {
+            end, derivative: m, ..
+        } = flow(from, period / 3.0, 3_000, true)?;
         let miss = [end[0] - target[0], end[1] - target[1]];
         println!("{step:>4}   {:9.2e}   {aim:.9?}", miss[0].hypot(miss[1]));
         // Newton's method with the block ∂(x, y)/∂(u, v) of the derivative.
