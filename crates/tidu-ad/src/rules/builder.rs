@@ -63,13 +63,7 @@ pub trait PrimitiveBuilder<Op: GraphOperation> {
     where
         Self: Sized,
     {
-        let (inputs, active_mask) = operands
-            .into_iter()
-            .map(|operand| match operand {
-                RuleOperand::Active(id) => (PrimitiveValue::Local(id), true),
-                RuleOperand::Fixed(value) => (value, false),
-            })
-            .unzip();
+        let (inputs, active_mask) = operands.into_iter().map(RuleOperand::with_activity).unzip();
         self.add_primitive(op, inputs, OperationRole::Linearized { active_mask })[0]
     }
 

@@ -1,0 +1,29 @@
+//! Tensors with derivatives.
+
+#![warn(clippy::unwrap_used)]
+
+mod context;
+mod definition;
+mod expr;
+mod front;
+mod notation;
+mod op;
+mod primitives;
+mod rules;
+mod shape;
+mod tensor;
+pub mod types;
+mod var;
+
+pub use context::Context;
+pub use expr::{Expr, ModelError, function};
+pub use front::Value;
+pub use op::TensorOp;
+pub use primitives::elementwise::Power;
+pub use primitives::indexing::{Gather, OneHot, ScatterAdd};
+pub use primitives::products::Einsum;
+pub use primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
+pub use primitives::shapes::{BroadcastTo, Concatenate, Pad, Permute, Reshape, Slice, Window};
+pub use shape::ShapeError;
+pub use tensor::{Element, Shared, Tensor};
+pub use var::{Gradients, Tape, Var};
