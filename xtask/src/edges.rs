@@ -16,6 +16,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
         &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar"],
     ),
     ("tidu-examples", &["tidu"]),
+    ("tidu-tensor", &["tidu"]),
     (
         "tidu-testkit",
         &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar"],

@@ -1,9 +1,9 @@
 //! What is said about each primitive, once: its name, its values, its two rules.
 
 use tidu_ad::{Composite, Linearity};
-use tidu_graph::{Rewrite, ValueKey};
+use tidu_graph::{LocalValueId, Rewrite, ValueKey};
 
-use crate::fixed::{Fixed, Slope, Tangent, Work};
+use crate::notation::{Fixed, Tangent, Work};
 use crate::op::ScalarOp;
 use crate::program::Opcode;
 
@@ -52,31 +52,32 @@ pub(crate) enum Eval {
     Pair(fn(f64) -> (f64, f64)),
 }
 
-/// The slope of y = f(x), from x and y.
-type UnarySlope = for<'a> fn(Fixed<'a>, Fixed<'a>) -> Slope<'a>;
-/// The slope of y = f(n, x), from n, x and y.
-type NumberedSlope = for<'a> fn(f64, Fixed<'a>, Fixed<'a>) -> Slope<'a>;
-/// A slope of y = f(x₀, x₁), from x₀, x₁ and y.
-type BinarySlope = for<'a> fn(Fixed<'a>, Fixed<'a>, Fixed<'a>) -> Slope<'a>;
+/// ẏ of y = f(x), from x, y and ẋ.
+type UnaryJvp = for<'a> fn(Fixed<'a>, Fixed<'a>, Tangent<'a>) -> Tangent<'a>;
+/// ẏ of y = f(n, x), from n, x, y and ẋ.
+type NumberedJvp = for<'a> fn(f64, Fixed<'a>, Fixed<'a>, Tangent<'a>) -> Tangent<'a>;
+/// The part of ẏ that comes from an operand of y = f(x₀, x₁), from x₀, x₁, y and that operand's tangent.
+type PartJvp = for<'a> fn(Fixed<'a>, Fixed<'a>, Fixed<'a>, Tangent<'a>) -> Tangent<'a>;
 
 /// What happens to tangents.
 pub(crate) enum Jvp {
     /// ẏ = 0: a constant, or constant but for steps.
     Zero,
     /// ẏ = f'(x)·ẋ
-    Unary(UnarySlope),
+    Unary(UnaryJvp),
     /// ẏ = f'(x)·ẋ
-    Numbered(NumberedSlope),
+    Numbered(NumberedJvp),
     /// ẏ = ∂₀f(x)·ẋ₀ + ∂₁f(x)·ẋ₁
-    Binary([BinarySlope; 2]),
-    /// Anything else, from the primal values and ẋ.
-    Own(for<'a> fn(&'a Work<'a>, Primal<'a>, &[Tangent]) -> Vec<Tangent>),
+    Binary([PartJvp; 2]),
+    /// Anything else of one result, from the primal values and ẋ.
+    Own(for<'a> fn(Primal<'a>, &[Tangent<'a>]) -> Tangent<'a>),
+    /// (ẏ₀, ẏ₁), from the primal values and ẋ.
+    Pair(for<'a> fn(Primal<'a>, Tangent<'a>) -> [Tangent<'a>; 2]),
 }
 
-/// What happens to the cotangent of the result: from the active mask, the operands, and ȳ; `None` if
-/// the operation is not linear in the active operands.
-pub(crate) type Transpose =
-    for<'a> fn(&'a Work<'a>, &[bool], &[Fixed<'a>], Tangent) -> Option<Vec<Tangent>>;
+/// What happens to the cotangent of the result: the cotangent of an active operand, from the operands, which
+/// one it is, and ȳ.
+pub(crate) type Transpose = for<'a> fn(&[Fixed<'a>], usize, Tangent<'a>) -> Tangent<'a>;
 
 /// The operands and results of an operation at the point of linearization.
 #[derive(Clone, Copy)]
@@ -88,26 +89,18 @@ pub(crate) struct Primal<'a> {
 
 impl Definition {
     /// Not linear, of one operand.
-    pub const fn unary(name: &'static str, f: fn(f64) -> f64, slope: UnarySlope) -> Self {
-        Self::new(name, Eval::Unary(f), Jvp::Unary(slope))
+    pub const fn unary(name: &'static str, f: fn(f64) -> f64, jvp: UnaryJvp) -> Self {
+        Self::new(name, Eval::Unary(f), Jvp::Unary(jvp))
     }
 
     /// Not linear, of one operand and a number that the operation holds.
-    pub const fn numbered(
-        name: &'static str,
-        f: fn(f64, f64) -> f64,
-        slope: NumberedSlope,
-    ) -> Self {
-        Self::new(name, Eval::Numbered(f), Jvp::Numbered(slope))
+    pub const fn numbered(name: &'static str, f: fn(f64, f64) -> f64, jvp: NumberedJvp) -> Self {
+        Self::new(name, Eval::Numbered(f), Jvp::Numbered(jvp))
     }
 
     /// Not linear, of two operands.
-    pub const fn binary(
-        name: &'static str,
-        f: fn(f64, f64) -> f64,
-        slopes: [BinarySlope; 2],
-    ) -> Self {
-        Self::new(name, Eval::Binary(f), Jvp::Binary(slopes))
+    pub const fn binary(name: &'static str, f: fn(f64, f64) -> f64, jvp: [PartJvp; 2]) -> Self {
+        Self::new(name, Eval::Binary(f), Jvp::Binary(jvp))
     }
 
     /// Without a transpose.
@@ -180,25 +173,29 @@ impl Eval {
 
 impl Jvp {
     /// ẏ, from the number that the operation holds, the primal values, and ẋ.
-    pub fn tangents(&self, number: f64, primal: Primal<'_>, dx: &[Tangent]) -> Vec<Tangent> {
-        let Primal { work, outputs, .. } = primal;
-        match self {
-            Jvp::Zero => vec![None; outputs.len()],
-            Jvp::Unary(slope) => vec![slope(primal.x(0), primal.y(0)).apply(work, dx[0])],
-            Jvp::Numbered(slope) => {
-                vec![slope(number, primal.x(0), primal.y(0)).apply(work, dx[0])]
-            }
-            Jvp::Binary(slopes) => {
+    pub fn tangents<'a>(
+        &self,
+        number: f64,
+        primal: Primal<'a>,
+        dx: &[Tangent<'a>],
+    ) -> Vec<Option<LocalValueId>> {
+        let dy = match self {
+            Jvp::Zero => return vec![None; primal.outputs.len()],
+            Jvp::Pair(jvp) => return jvp(primal, dx[0]).map(Tangent::id).into(),
+            Jvp::Unary(jvp) => jvp(primal.x(0), primal.y(0), dx[0]),
+            Jvp::Numbered(jvp) => jvp(number, primal.x(0), primal.y(0), dx[0]),
+            Jvp::Binary(parts) => {
                 let (x0, x1, y) = (primal.x(0), primal.x(1), primal.y(0));
                 // A slope that no tangent meets is no work.
-                let term = |i: usize| match dx[i] {
-                    Some(_) => slopes[i](x0, x1, y).apply(work, dx[i]),
-                    None => None,
+                let part = |i: usize| match dx[i].is_zero() {
+                    false => parts[i](x0, x1, y, dx[i]),
+                    true => dx[i],
                 };
-                vec![work.sum(term(0), term(1))]
+                part(0) + part(1)
             }
-            Jvp::Own(rule) => rule(work, primal, dx),
-        }
+            Jvp::Own(rule) => rule(primal, dx),
+        };
+        vec![dy.id()]
     }
 }
 

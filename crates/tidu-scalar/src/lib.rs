@@ -40,10 +40,10 @@
 mod closures;
 mod definition;
 mod expr;
-mod fixed;
 mod front;
 mod key;
 mod names;
+mod notation;
 mod op;
 mod primitives;
 mod program;

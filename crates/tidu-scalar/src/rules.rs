@@ -7,8 +7,11 @@ use tidu_ad::{
 use tidu_graph::{LocalValueId, OperationRole, ValueKey};
 
 use crate::definition::{Meaning, Primal};
-use crate::fixed::{Fixed, Tangent, Work};
+use crate::notation::Work;
 use crate::op::ScalarOp;
+
+/// No primitive has more: those of a rule stand on the stack.
+const MOST_OPERANDS: usize = 3;
 
 impl Primitive for ScalarOp {
     type ADContext = ();
@@ -66,9 +69,9 @@ impl Primitive for ScalarOp {
         b: &mut impl PrimitiveBuilder<Self>,
         inputs: &[ValueKey<Self>],
         outputs: &[ValueKey<Self>],
-        tangents: &[Tangent],
+        tangents: &[Option<LocalValueId>],
         ctx: &mut (),
-    ) -> Vec<Tangent> {
+    ) -> Vec<Option<LocalValueId>> {
         match self.try_jvp_rule(b, inputs, outputs, tangents, ctx) {
             Ok(tangents) => tangents,
             Err(error) => panic!("{error}"),
@@ -80,32 +83,36 @@ impl Primitive for ScalarOp {
         b: &mut impl PrimitiveBuilder<Self>,
         inputs: &[ValueKey<Self>],
         outputs: &[ValueKey<Self>],
-        tangents: &[Tangent],
+        tangents: &[Option<LocalValueId>],
         ctx: &mut (),
-    ) -> ADRuleResult<Vec<Tangent>> {
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         let definition = match self.meaning() {
             Meaning::Defined(definition) => definition,
             Meaning::Composite(function) => {
                 return function.try_jvp_rule(b, inputs, tangents, ctx);
             }
         };
-        let work = &Work::new(b);
+        let work = &Work::new(b, ctx);
         let primal = Primal {
             work,
             inputs,
             outputs,
         };
-        Ok(definition.jvp.tangents(self.number(), primal, tangents))
+        let mut dx = [work.zero(); MOST_OPERANDS];
+        for (dx, id) in dx.iter_mut().zip(tangents) {
+            *dx = work.tangent(*id);
+        }
+        Ok(definition.jvp.tangents(self.number(), primal, &dx))
     }
 
     fn transpose_rule(
         &self,
         b: &mut impl PrimitiveBuilder<Self>,
-        cotangents: &[Tangent],
+        cotangents: &[Option<LocalValueId>],
         inputs: &[PrimitiveValue<Self>],
         role: &OperationRole,
         ctx: &mut (),
-    ) -> Vec<Tangent> {
+    ) -> Vec<Option<LocalValueId>> {
         match self.try_linear_transpose_rule(b, cotangents, inputs, role, ctx) {
             Ok(cotangents) => cotangents,
             Err(error) => panic!("{error}"),
@@ -115,25 +122,45 @@ impl Primitive for ScalarOp {
     fn try_linear_transpose_rule(
         &self,
         b: &mut impl PrimitiveBuilder<Self>,
-        cotangents: &[Tangent],
+        cotangents: &[Option<LocalValueId>],
         inputs: &[PrimitiveValue<Self>],
         role: &OperationRole,
         ctx: &mut (),
-    ) -> ADRuleResult<Vec<Tangent>> {
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         let definition = match self.meaning() {
             Meaning::Defined(definition) => definition,
             Meaning::Composite(function) => {
                 return function.try_linear_transpose_rule(b, cotangents, inputs, ctx);
             }
         };
-        let not_linear = || ADRuleError::unsupported(format!("{self:?}"), ADRuleKind::Transpose);
-        let (Some(transpose), OperationRole::Linearized { active_mask }) =
-            (definition.transpose, role)
+        let (Some(transpose), OperationRole::Linearized { active_mask }, [first, ..]) =
+            (definition.transpose, role, inputs)
         else {
-            return Err(not_linear());
+            return Err(self.not_linear());
         };
-        let work = &Work::new(b);
-        let inputs: Vec<Fixed<'_>> = inputs.iter().map(|input| work.operand(input)).collect();
-        transpose(work, active_mask, &inputs, cotangents[0]).ok_or_else(not_linear)
+        if !definition.linearity.permits(active_mask) {
+            return Err(self.not_linear());
+        }
+        let work = &Work::new(b, ctx);
+        let mut x = [work.operand(first); MOST_OPERANDS];
+        for (x, input) in x.iter_mut().zip(inputs) {
+            *x = work.operand(input);
+        }
+        let ct = work.tangent(cotangents[0]);
+        let mut found = vec![None; inputs.len()];
+        for (i, _) in active_mask
+            .iter()
+            .enumerate()
+            .filter(|(_, active)| **active)
+        {
+            found[i] = transpose(&x, i, ct).id();
+        }
+        Ok(found)
+    }
+}
+
+impl ScalarOp {
+    fn not_linear(&self) -> ADRuleError {
+        ADRuleError::unsupported(format!("{self:?}"), ADRuleKind::Transpose)
     }
 }

@@ -183,17 +183,6 @@ impl Primitive for Op {
         Ok(types.note(key, value_type)?)
     }
 
-    fn jvp_rule(
-        &self,
-        _: &mut impl PrimitiveBuilder<Self>,
-        _: &[ValueKey<Self>],
-        _: &[ValueKey<Self>],
-        _: &[Option<LocalValueId>],
-        _: &mut TypeTable<Op>,
-    ) -> Vec<Option<LocalValueId>> {
-        panic!("the library calls the form that may fail")
-    }
-
     fn try_jvp_rule(
         &self,
         b: &mut impl PrimitiveBuilder<Self>,
@@ -209,17 +198,6 @@ impl Primitive for Op {
         let terms = terms.map(|(at, dx)| dx.map(|dx| self.slope(b, x, y, at, dx)));
         let terms: Vec<_> = terms.collect();
         Ok(vec![b.emit_sum(terms)])
-    }
-
-    fn transpose_rule(
-        &self,
-        _: &mut impl PrimitiveBuilder<Self>,
-        _: &[Option<LocalValueId>],
-        _: &[PrimitiveValue<Self>],
-        _: &OperationRole,
-        _: &mut TypeTable<Op>,
-    ) -> Vec<Option<LocalValueId>> {
-        panic!("the library calls the form that may fail")
     }
 
     fn try_linear_transpose_rule(

@@ -6,6 +6,7 @@
 //! | [`PrimitiveBuilder`] | where a rule puts the operations that it emits |
 //! | [`PrimitiveValue`] | what those operations are applied to |
 //! | [`ADKey`] | how inputs for tangents and cotangents are named |
+//! | [`Work`], [`Fixed`], [`Tangent`] | notation: rules as formulas |
 //! | [`TypeTable`] | an AD context for rules that ask for shapes |
 //! | [`ADRuleError`] | what can go wrong, and where |
 
@@ -13,6 +14,7 @@ mod builder;
 mod error;
 mod key;
 mod missing;
+mod notation;
 mod primitive;
 mod scope;
 mod value_type;
@@ -21,6 +23,7 @@ pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
 pub use error::{ADRuleError, ADRuleKind, ADRuleResult, RuntimeError};
 pub use key::{ADKey, DiffPassId};
 pub use missing::MissingRule;
+pub use notation::{Arithmetic, Fixed, Tangent, Term, Times, Work};
 pub use primitive::Primitive;
 pub use value_type::{InferTypes, TypeError, TypeTable, ValueType};
 

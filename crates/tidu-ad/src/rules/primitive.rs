@@ -1,6 +1,8 @@
 //! An operation with its two rules.
 
-use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
+use std::fmt::Debug;
+
+use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey, describe_operation};
 
 use super::{ADKey, ADRuleError, ADRuleResult, PrimitiveBuilder, PrimitiveValue, ValueType};
 use crate::function::Composite;
@@ -223,16 +225,23 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     ///
     /// Work that depends on primal values alone (say 1 - y²) may be emitted too, with an active mask
     /// that is all `false`.
+    ///
+    /// # Panics
+    ///
+    /// The default, for operation sets that have [`try_jvp_rule`](Self::try_jvp_rule) instead.
     fn jvp_rule(
         &self,
-        builder: &mut impl PrimitiveBuilder<Self>,
-        primal_inputs: &[ValueKey<Self>],
-        primal_outputs: &[ValueKey<Self>],
-        tangent_inputs: &[Option<LocalValueId>],
-        ctx: &mut Self::ADContext,
-    ) -> Vec<Option<LocalValueId>>;
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _primal_inputs: &[ValueKey<Self>],
+        _primal_outputs: &[ValueKey<Self>],
+        _tangent_inputs: &[Option<LocalValueId>],
+        _ctx: &mut Self::ADContext,
+    ) -> Vec<Option<LocalValueId>> {
+        panic!("{}", neither(self, "jvp_rule", "try_jvp_rule"))
+    }
 
-    /// The fallible form of [`jvp_rule`](Self::jvp_rule), which the library calls.
+    /// The fallible form of [`jvp_rule`](Self::jvp_rule), which the library calls. An operation set
+    /// writes one of the two.
     ///
     /// # Errors
     ///
@@ -261,16 +270,27 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     ///
     /// With respect to the inner product ⟨a, b⟩ = Re(conj(a)·b), summed over components: for
     /// complex operands, the product with w transposes to the product with conj(w).
+    ///
+    /// # Panics
+    ///
+    /// The default, for operation sets that have
+    /// [`try_linear_transpose_rule`](Self::try_linear_transpose_rule) instead.
     fn transpose_rule(
         &self,
-        builder: &mut impl PrimitiveBuilder<Self>,
-        cotangent_outputs: &[Option<LocalValueId>],
-        inputs: &[PrimitiveValue<Self>],
-        role: &OperationRole,
-        ctx: &mut Self::ADContext,
-    ) -> Vec<Option<LocalValueId>>;
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _cotangent_outputs: &[Option<LocalValueId>],
+        _inputs: &[PrimitiveValue<Self>],
+        _role: &OperationRole,
+        _ctx: &mut Self::ADContext,
+    ) -> Vec<Option<LocalValueId>> {
+        panic!(
+            "{}",
+            neither(self, "transpose_rule", "try_linear_transpose_rule")
+        )
+    }
 
-    /// The fallible form of [`transpose_rule`](Self::transpose_rule), which the library calls.
+    /// The fallible form of [`transpose_rule`](Self::transpose_rule), which the library calls. An
+    /// operation set writes one of the two.
     ///
     /// # Errors
     ///
@@ -300,4 +320,10 @@ pub(crate) fn note_same_type<Op: Primitive>(
         Err(ADRuleError::Type { source, .. }) if source.is_unknown() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// What is said where an operation set does not have the form of a rule that was called.
+fn neither(op: &impl Debug, rule: &str, fallible: &str) -> String {
+    let op = describe_operation(op);
+    format!("{op} has no `{rule}`: call `{fallible}`, and write one of the two")
 }

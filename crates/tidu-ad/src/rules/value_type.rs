@@ -82,6 +82,30 @@ pub trait InferTypes: GraphOperation {
     ///
     /// Where the operation cannot be applied to such operands.
     fn infer_types(&self, operands: &[&ValueType]) -> Result<Vec<ValueType>, Self::Error>;
+
+    /// [`infer_types`](Self::infer_types), checked by count, with an error that names the operation and the
+    /// types.
+    ///
+    /// # Errors
+    ///
+    /// [`TypeError::Operation`], [`TypeError::WrongResultCount`].
+    fn result_types(&self, operands: &[&ValueType]) -> Result<Vec<ValueType>, TypeError> {
+        let results = self.infer_types(operands);
+        let results = results.map_err(|source| TypeError::Operation {
+            op: describe_operation(self),
+            operands: operands.iter().copied().cloned().collect(),
+            source: RuntimeError::new(source),
+        })?;
+        let (expected, found) = (self.output_count(), results.len());
+        match expected == found {
+            true => Ok(results),
+            false => Err(TypeError::WrongResultCount {
+                op: describe_operation(self),
+                expected,
+                found,
+            }),
+        }
+    }
 }
 
 /// The types of values: noted of inputs, inferred of the rest. An AD context for operation sets whose
@@ -202,7 +226,7 @@ impl<Op: InferTypes> TypeTable<Op> {
         }
         let operands = operands.iter().map(|id| &self.known[id]);
         let operands: SmallVec<[&ValueType; 4]> = operands.collect();
-        let results = infer_results(operation.operation(), &operands)?;
+        let results = operation.operation().result_types(&operands)?;
         drop(operands);
         for (slot, result) in results.into_iter().enumerate() {
             let key = ValueKey::Derived {
@@ -223,28 +247,6 @@ impl<Op: GraphOperation> Default for TypeTable<Op> {
             keys: ValueKeyInterner::new(),
             known: HashMap::new(),
         }
-    }
-}
-
-/// What an operation says of its results, checked by count.
-fn infer_results<Op: InferTypes>(
-    operation: &Op,
-    operands: &[&ValueType],
-) -> Result<Vec<ValueType>, TypeError> {
-    let results = operation.infer_types(operands);
-    let results = results.map_err(|source| TypeError::Operation {
-        op: describe_operation(operation),
-        operands: operands.iter().copied().cloned().collect(),
-        source: RuntimeError::new(source),
-    })?;
-    let (expected, found) = (operation.output_count(), results.len());
-    match expected == found {
-        true => Ok(results),
-        false => Err(TypeError::WrongResultCount {
-            op: describe_operation(operation),
-            expected,
-            found,
-        }),
     }
 }
 
@@ -307,6 +309,11 @@ pub enum TypeError {
         /// How many types were given.
         found: usize,
     },
+    /// A value of which nobody keeps the type.
+    #[error(
+        "the type of a value is not known: it is zero, or its builder keeps no keys, or the operation set has no types"
+    )]
+    Untracked,
     /// A key that is none.
     #[error(transparent)]
     Graph(#[from] GraphError),

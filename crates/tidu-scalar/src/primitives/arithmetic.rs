@@ -2,11 +2,11 @@
 
 use std::ops;
 
-use tidu_ad::{Linearity, RuleOperand::Active};
+use tidu_ad::Linearity;
 
 use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
-use crate::fixed::Slope::{MinusTimes, Same, Times};
+use crate::notation::{Coefficient, Fixed, Notation, Tangent, Term};
 use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
 use crate::program::Opcode;
 use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
@@ -20,9 +20,9 @@ pub(super) static CONSTANT: Definition = Definition::new("const", Constant, Jvp:
 pub(super) static ADD: Definition = Definition::new(
     "add",
     Binary(ops::Add::add),
-    Jvp::Own(|w, _, dx| vec![w.sum(dx[0], dx[1])]),
+    Jvp::Own(|_, dx| dx[0] + dx[1]),
 )
-.linear(Linearity::Joint, |_, _, _, ct| Some(vec![ct, ct]))
+.linear(Linearity::Joint, |_, _, ct| ct)
 .commuting()
 .rewritten(ADD_RULES)
 .lowered(Opcode::Add);
@@ -85,9 +85,9 @@ const ADD_RULES: &[Rule] = &[
 pub(super) static SUB: Definition = Definition::new(
     "sub",
     Binary(ops::Sub::sub),
-    Jvp::Own(|w, _, dx| vec![w.difference(dx[0], dx[1])]),
+    Jvp::Own(|_, dx| dx[0] - dx[1]),
 )
-.linear(Linearity::Joint, |w, _, _, ct| Some(vec![ct, w.negate(ct)]))
+.linear(Linearity::Joint, |_, i, ct| if i == 0 { ct } else { -ct })
 .rewritten(SUB_RULES)
 .lowered(Opcode::Sub);
 
@@ -123,14 +123,11 @@ const SUB_RULES: &[Rule] = &[
 /// y = -x
 ///
 /// ẏ = -ẋ; x̄ = -ȳ. Linear.
-pub(super) static NEG: Definition = Definition::new(
-    "neg",
-    Unary(ops::Neg::neg),
-    Jvp::Own(|w, _, dx| vec![w.negate(dx[0])]),
-)
-.linear(Linearity::Joint, |w, _, _, ct| Some(vec![w.negate(ct)]))
-.rewritten(NEG_RULES)
-.lowered(Opcode::Neg);
+pub(super) static NEG: Definition =
+    Definition::new("neg", Unary(ops::Neg::neg), Jvp::Own(|_, dx| -dx[0]))
+        .linear(Linearity::Joint, |_, _, ct| -ct)
+        .rewritten(NEG_RULES)
+        .lowered(Opcode::Neg);
 
 const NEG_RULES: &[Rule] = &[
     Rule::exact("-(-x) = x", |t, _, x| {
@@ -153,17 +150,9 @@ const NEG_RULES: &[Rule] = &[
 pub(super) static MUL: Definition = Definition::new(
     "mul",
     Binary(ops::Mul::mul),
-    Jvp::Own(|w, p, dx| {
-        let by_x0 = dx[0].map(|dx| w.linear(Mul, [Active(dx), p.x(1).as_operand()]));
-        let by_x1 = w.times(p.x(0), dx[1]);
-        vec![w.sum(by_x0, by_x1)]
-    }),
+    Jvp::Own(|p, dx| dx[0] * p.x(1) + p.x(0) * dx[1]),
 )
-.linear(Linearity::Each, |w, active, x, ct| match active {
-    [true, false] => Some(vec![w.times(x[1], ct), None]),
-    [false, true] => Some(vec![None, w.times(x[0], ct)]),
-    _ => None,
-})
+.linear(Linearity::Each, |x, i, ct| x[1 - i] * ct)
 .commuting()
 .rewritten(MUL_RULES)
 .lowered(Opcode::Mul);
@@ -226,19 +215,9 @@ const MUL_RULES: &[Rule] = &[
 pub(super) static DIV: Definition = Definition::new(
     "div",
     Binary(ops::Div::div),
-    Jvp::Own(|w, p, dx| {
-        let by_x1 = w.times(p.y(0), dx[1]);
-        let numerator = w.difference(dx[0], by_x1);
-        vec![w.over(numerator, p.x(1))]
-    }),
+    Jvp::Own(|p, dx| (dx[0] - p.y(0) * dx[1]) / p.x(1)),
 )
-.linear(
-    Linearity::In(&[&[true, false]]),
-    |w, active, x, ct| match active {
-        [true, false] => Some(vec![w.over(ct, x[1]), None]),
-        _ => None,
-    },
-)
+.linear(Linearity::In(&[&[true, false]]), |x, _, ct| ct / x[1])
 .rewritten(DIV_RULES)
 .lowered(Opcode::Div);
 
@@ -292,26 +271,14 @@ const DIV_RULES: &[Rule] = &[
 pub(super) static MUL_ADD: Definition = Definition::new(
     "mul_add",
     Ternary(f64::mul_add),
-    Jvp::Own(|w, p, dx| {
-        let multiply_add = |factor: usize, t, sum| match (t, sum) {
-            (Some(t), Some(sum)) => {
-                let operands = [p.x(factor).as_operand(), Active(t), Active(sum)];
-                Some(w.linear(ScalarOp::MulAdd, operands))
-            }
-            (t, None) => w.times(p.x(factor), t),
-            (None, sum) => sum,
-        };
-        let by_x0 = multiply_add(1, dx[0], dx[2]);
-        vec![multiply_add(0, dx[1], by_x0)]
+    Jvp::Own(|p, dx| {
+        let by_x0 = multiply_add(p.x(1), dx[0], dx[2]);
+        multiply_add(p.x(0), dx[1], by_x0)
     }),
 )
 .linear(
     Linearity::In(&[&[true, false, true], &[false, true, true]]),
-    |w, active, x, ct| match active {
-        [true, false, true] => Some(vec![w.times(x[1], ct), None, ct]),
-        [false, true, true] => Some(vec![None, w.times(x[0], ct), ct]),
-        _ => None,
-    },
+    |x, i, ct| if i == 2 { ct } else { x[1 - i] * ct },
 )
 .lowered(Opcode::MulAdd);
 
@@ -319,7 +286,7 @@ pub(super) static MUL_ADD: Definition = Definition::new(
 ///
 /// ẏ = -(y²·ẋ). Edges: ±∞ at ±0 with slope -∞, ±0 at ±∞.
 pub(super) static RECIP: Definition =
-    Definition::unary("recip", f64::recip, |_, y| MinusTimes(y * y)).lowered(Opcode::Recip);
+    Definition::unary("recip", f64::recip, |_, y, dx| -(y * y * dx)).lowered(Opcode::Recip);
 
 /// y = x₀ rem x₁ = x₀ - x₁·trunc (x₀ / x₁), for x₁ ≠ 0; exact
 ///
@@ -332,8 +299,8 @@ pub(super) static REM: Definition = Definition::binary(
     "rem",
     ops::Rem::rem,
     [
-        |_, _, _| Same,
-        |x0, x1, y| Times(((y - x0) / x1).then(ScalarOp::Round)),
+        |_, _, _, dx| dx,
+        |x0, x1, y, dx| ((y - x0) / x1).then(ScalarOp::Round) * dx,
     ],
 );
 
@@ -344,27 +311,19 @@ pub(super) static REM: Definition = Definition::binary(
 pub(super) static SELECT: Definition = Definition::new(
     "select",
     Ternary(|condition, x, y| if condition != 0.0 { x } else { y }),
-    Jvp::Own(|w, p, dx| {
-        vec![match (dx[1], dx[2]) {
-            (Some(dx), Some(dy)) => {
-                let operands = [p.x(0).as_operand(), Active(dx), Active(dy)];
-                Some(w.linear(ScalarOp::Select, operands))
-            }
-            (dx, None) => w.keep_if(p.x(0), dx),
-            (None, dy) => w.keep_if(p.x(0).is(0.0), dy),
-        }]
+    Jvp::Own(|p, dx| match (dx[1].as_operand(), dx[2].as_operand()) {
+        (Some(dx), Some(dy)) => {
+            let operands = [p.x(0).into_operand(), dx, dy];
+            p.work.linear(ScalarOp::Select, operands)
+        }
+        (_, None) => dx[1].keep_if(p.x(0)),
+        (None, _) => dx[2].keep_if(p.x(0).is(0.0)),
     }),
 )
-.linear(
-    Linearity::In(&[&[false, true, true]]),
-    |w, active, x, ct| match active {
-        [false, true, true] => {
-            let otherwise = x[0].is(0.0);
-            Some(vec![None, w.keep_if(x[0], ct), w.keep_if(otherwise, ct)])
-        }
-        _ => None,
-    },
-)
+.linear(Linearity::In(&[&[false, true, true]]), |x, i, ct| match i {
+    1 => ct.keep_if(x[0]),
+    _ => ct.keep_if(x[0].is(0.0)),
+})
 .lowered(Opcode::Select);
 
 /// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0; a NaN counts as not 0
@@ -373,15 +332,11 @@ pub(super) static SELECT: Definition = Definition::new(
 pub(super) static KEEP_IF: Definition = Definition::new(
     "keep_if",
     Binary(|condition, x| if condition != 0.0 { x } else { 0.0 }),
-    Jvp::Own(|w, p, dx| vec![w.keep_if(p.x(0), dx[1])]),
+    Jvp::Own(|p, dx| dx[1].keep_if(p.x(0))),
 )
-.linear(
-    Linearity::In(&[&[false, true]]),
-    |w, active, x, ct| match active {
-        [false, true] => Some(vec![None, w.keep_if(x[0], ct)]),
-        _ => None,
-    },
-)
+.linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
+    ct.keep_if(x[0])
+})
 .lowered(Opcode::KeepIf);
 
 /// y = x, taken for a constant
@@ -389,3 +344,15 @@ pub(super) static KEEP_IF: Definition = Definition::new(
 /// ẏ = 0
 pub(super) static STOP_GRADIENT: Definition =
     Definition::new("stop_gradient", Unary(|x| x), Jvp::Zero).lowered(Opcode::Copy);
+
+/// c·t + s, rounded once
+fn multiply_add<'a>(c: Fixed<'a>, t: Tangent<'a>, s: Tangent<'a>) -> Tangent<'a> {
+    match (t.as_operand(), s.as_operand()) {
+        (Some(t), Some(s)) => {
+            let operands = [c.into_operand(), t, s];
+            c.work().linear(ScalarOp::MulAdd, operands)
+        }
+        (_, None) => c * t,
+        (None, _) => s,
+    }
+}

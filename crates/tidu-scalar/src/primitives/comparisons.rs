@@ -2,8 +2,7 @@
 
 use crate::definition::Eval::{Binary, Unary};
 use crate::definition::{Definition, Jvp};
-use crate::fixed::Fixed;
-use crate::fixed::Slope::Times;
+use crate::notation::{Fixed, Term, Times};
 use crate::op::ScalarOp;
 use crate::program::Opcode;
 
@@ -38,8 +37,8 @@ pub(super) static MIN: Definition = Definition::binary(
     "min",
     minimum,
     [
-        |x0, x1, _| Times(share(x0, ScalarOp::Lt, x1)),
-        |x0, x1, _| Times(share(x0, ScalarOp::Gt, x1)),
+        |x0, x1, _, dx| share(x0, ScalarOp::Lt, x1) * dx,
+        |x0, x1, _, dx| share(x0, ScalarOp::Gt, x1) * dx,
     ],
 )
 .commuting()
@@ -54,8 +53,8 @@ pub(super) static MAX: Definition = Definition::binary(
     "max",
     maximum,
     [
-        |x0, x1, _| Times(share(x0, ScalarOp::Gt, x1)),
-        |x0, x1, _| Times(share(x0, ScalarOp::Lt, x1)),
+        |x0, x1, _, dx| share(x0, ScalarOp::Gt, x1) * dx,
+        |x0, x1, _, dx| share(x0, ScalarOp::Lt, x1) * dx,
     ],
 )
 .commuting()
@@ -65,7 +64,7 @@ pub(super) static MAX: Definition = Definition::binary(
 ///
 /// ẏ = sign x·ẋ; slope 0 at 0.
 pub(super) static ABS: Definition =
-    Definition::unary("abs", f64::abs, |x, _| Times(x.then(ScalarOp::Sign))).lowered(Opcode::Abs);
+    Definition::unary("abs", f64::abs, |x, _, dx| x.then(ScalarOp::Sign) * dx).lowered(Opcode::Abs);
 
 /// y = -1, x or 1, for x below, at or above 0
 ///

@@ -3,7 +3,7 @@
 use std::f64::consts::{LN_2, LN_10};
 
 use crate::definition::Definition;
-use crate::fixed::Slope::{MinusTimes, Over, Times};
+use crate::notation::{Term, Times};
 use crate::op::ScalarOp::{self, Exp, Ln};
 use crate::program::Opcode;
 use crate::simplify::Rule;
@@ -11,7 +11,7 @@ use crate::simplify::Rule;
 /// y = eˣ
 ///
 /// ẏ = y·ẋ. Edges: 0 at -∞; ∞ from 709.79 on.
-pub(super) static EXP: Definition = Definition::unary("exp", f64::exp, |_, y| Times(y))
+pub(super) static EXP: Definition = Definition::unary("exp", f64::exp, |_, y, dx| y * dx)
     .rewritten(EXP_RULES)
     .lowered(Opcode::Exp);
 
@@ -23,27 +23,27 @@ const EXP_RULES: &[Rule] = &[Rule::real_only("exp (ln x) = x", |t, _, x| {
 /// y = 2ˣ
 ///
 /// ẏ = ln 2·y·ẋ. Edges: 0 at -∞; ∞ from 1024 on.
-pub(super) static EXP2: Definition = Definition::unary("exp2", f64::exp2, |_, y| Times(LN_2 * y));
+pub(super) static EXP2: Definition = Definition::unary("exp2", f64::exp2, |_, y, dx| LN_2 * y * dx);
 
 /// y = eˣ - 1, without cancellation near 0
 ///
 /// ẏ = eˣ·ẋ; y + 1 has no correct digit left where x < -37. Edges: -1 at -∞.
 pub(super) static EXPM1: Definition =
-    Definition::unary("expm1", f64::exp_m1, |x, _| Times(x.then(Exp)));
+    Definition::unary("expm1", f64::exp_m1, |x, _, dx| x.then(Exp) * dx);
 
 /// y = exp(-x²), with x² to twice the digits
 ///
 /// ẏ = -2x·y·ẋ. Edges: 0 at ±∞, with slope ∞·0, NaN. The slope of erf is made of it: e to the rounded -x² would be off by
 /// x² / 2 ulp.
 pub(super) static EXP_NEG_SQUARE: Definition =
-    Definition::unary("exp_neg_square", exp_neg_square, |x, y| {
-        MinusTimes((x + x) * y)
+    Definition::unary("exp_neg_square", exp_neg_square, |x, y, dx| {
+        -((x + x) * y * dx)
     });
 
 /// y = ln x, for x ≥ 0
 ///
 /// ẏ = ẋ / x. Edges: -∞ at 0, with slope ∞; NaN below.
-pub(super) static LN: Definition = Definition::unary("ln", f64::ln, |x, _| Over(x))
+pub(super) static LN: Definition = Definition::unary("ln", f64::ln, |x, _, dx| dx / x)
     .rewritten(LN_RULES)
     .lowered(Opcode::Ln);
 
@@ -55,18 +55,20 @@ const LN_RULES: &[Rule] = &[Rule::real_only("ln (exp x) = x", |t, _, x| {
 /// y = log₂ x, for x ≥ 0
 ///
 /// ẏ = ẋ / (ln 2·x). Edges: those of ln.
-pub(super) static LOG2: Definition = Definition::unary("log2", f64::log2, |x, _| Over(LN_2 * x));
+pub(super) static LOG2: Definition =
+    Definition::unary("log2", f64::log2, |x, _, dx| dx / (LN_2 * x));
 
 /// y = log₁₀ x, for x ≥ 0
 ///
 /// ẏ = ẋ / (ln 10·x). Edges: those of ln.
 pub(super) static LOG10: Definition =
-    Definition::unary("log10", libm::log10, |x, _| Over(LN_10 * x));
+    Definition::unary("log10", libm::log10, |x, _, dx| dx / (LN_10 * x));
 
 /// y = ln (1 + x), without cancellation near 0, for x ≥ -1
 ///
 /// ẏ = ẋ / (1 + x). Edges: -∞ at -1, with slope ∞; NaN below.
-pub(super) static LOG1P: Definition = Definition::unary("log1p", f64::ln_1p, |x, _| Over(1.0 + x));
+pub(super) static LOG1P: Definition =
+    Definition::unary("log1p", f64::ln_1p, |x, _, dx| dx / (1.0 + x));
 
 /// y = ln (exp x₀ + exp x₁), which overflows nowhere
 ///
@@ -77,8 +79,8 @@ pub(super) static LOGADDEXP: Definition = Definition::binary(
     "logaddexp",
     log_add_exp,
     [
-        |x0, x1, _| Times(x0.with(ScalarOp::SigmoidSub, x1)),
-        |x0, x1, _| Times(x1.with(ScalarOp::SigmoidSub, x0)),
+        |x0, x1, _, dx| x0.with(ScalarOp::SigmoidSub, x1) * dx,
+        |x0, x1, _, dx| x1.with(ScalarOp::SigmoidSub, x0) * dx,
     ],
 )
 .commuting();
@@ -87,8 +89,8 @@ pub(super) static LOGADDEXP: Definition = Definition::binary(
 ///
 /// ẏ = ẋ / (4·cosh² x/2). (y·(1 - y), the better known form, has lost all digits of 1 - y at x = 37,
 /// and cancels in the second derivative near 0.) Edges: 0 at -∞, 1 at ∞.
-pub(super) static SIGMOID: Definition = Definition::unary("sigmoid", sigmoid, |x, _| {
-    Times(0.25 * (0.5 * x).then(ScalarOp::SechSquare))
+pub(super) static SIGMOID: Definition = Definition::unary("sigmoid", sigmoid, |x, _, dx| {
+    0.25 * (0.5 * x).then(ScalarOp::SechSquare) * dx
 });
 
 /// y = σ(x₀ - x₁), the difference not rounded: the share of exp x₀ in exp x₀ + exp x₁
@@ -98,16 +100,16 @@ pub(super) static SIGMOID_SUB: Definition = Definition::binary(
     "sigmoid_sub",
     sigmoid_of_difference,
     [
-        |x0, x1, y| Times(y * x1.with(ScalarOp::SigmoidSub, x0)),
-        |x0, x1, y| MinusTimes(y * x1.with(ScalarOp::SigmoidSub, x0)),
+        |x0, x1, y, dx| y * x1.with(ScalarOp::SigmoidSub, x0) * dx,
+        |x0, x1, y, dx| -(y * x1.with(ScalarOp::SigmoidSub, x0) * dx),
     ],
 );
 
 /// y = ln (1 + eˣ), which overflows nowhere
 ///
 /// ẏ = σ(x)·ẋ. Edges: 0 at -∞, ∞ at ∞.
-pub(super) static SOFTPLUS: Definition = Definition::unary("softplus", softplus, |x, _| {
-    Times(x.then(ScalarOp::Sigmoid))
+pub(super) static SOFTPLUS: Definition = Definition::unary("softplus", softplus, |x, _, dx| {
+    x.then(ScalarOp::Sigmoid) * dx
 });
 
 fn exp_neg_square(x: f64) -> f64 {

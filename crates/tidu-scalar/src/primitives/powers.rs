@@ -1,8 +1,7 @@
 //! Powers and roots.
 
 use crate::definition::Definition;
-use crate::fixed::Fixed;
-use crate::fixed::Slope::{MinusTimes, Over, Same, Times, Zero};
+use crate::notation::{Coefficient, Fixed, Notation, Term, Times};
 use crate::op::ScalarOp;
 use crate::program::Opcode;
 
@@ -10,13 +9,13 @@ use crate::program::Opcode;
 ///
 /// ẏ = ẋ / 2y. Edges: ±0 at ±0, with slope ±∞; NaN below 0.
 pub(super) static SQRT: Definition =
-    Definition::unary("sqrt", f64::sqrt, |_, y| Over(y + y)).lowered(Opcode::Sqrt);
+    Definition::unary("sqrt", f64::sqrt, |_, y, dx| dx / (y + y)).lowered(Opcode::Sqrt);
 
 /// y = ∛x
 ///
 /// ẏ = ẋ / 3y². Edges: ±0 at ±0, with slope ∞. (y / 3x, with a rounding less, has no slope there.)
 pub(super) static CBRT: Definition =
-    Definition::unary("cbrt", libm::cbrt, |_, y| Over(3.0 * (y * y)));
+    Definition::unary("cbrt", libm::cbrt, |_, y, dx| dx / (3.0 * (y * y)));
 
 /// y = √(x₀² + x₁²), which overflows only if y does
 ///
@@ -26,8 +25,8 @@ pub(super) static HYPOT: Definition = Definition::binary(
     "hypot",
     f64::hypot,
     [
-        |x0, x1, _| Times(x0.with(ScalarOp::Direction, x1)),
-        |x0, x1, _| Times(x1.with(ScalarOp::Direction, x0)),
+        |x0, x1, _, dx| x0.with(ScalarOp::Direction, x1) * dx,
+        |x0, x1, _, dx| x1.with(ScalarOp::Direction, x0) * dx,
     ],
 )
 .commuting();
@@ -40,13 +39,13 @@ pub(super) static DIRECTION: Definition = Definition::binary(
     "direction",
     |x, y| if x == 0.0 { x } else { x / x.hypot(y) },
     [
-        |x0, x1, _| {
+        |x0, x1, _, dx| {
             let v = x1.with(ScalarOp::Direction, x0);
-            Times(v * (v / one_at_zero(x0.with(ScalarOp::Hypot, x1))))
+            v * (v / one_at_zero(x0.with(ScalarOp::Hypot, x1))) * dx
         },
-        |x0, x1, y| {
+        |x0, x1, y, dx| {
             let v = x1.with(ScalarOp::Direction, x0);
-            MinusTimes(y * (v / one_at_zero(x0.with(ScalarOp::Hypot, x1))))
+            -(y * (v / one_at_zero(x0.with(ScalarOp::Hypot, x1))) * dx)
         },
     ],
 );
@@ -54,20 +53,20 @@ pub(super) static DIRECTION: Definition = Definition::binary(
 /// y = xⁿ, for an integer n; all x, but for 0 if n < 0
 ///
 /// ẏ = n·xⁿ⁻¹·ẋ. Edges: x⁰ = 1 for every x, with slope 0.
-pub(super) static POWI: Definition = Definition::numbered("powi", integer_power, |n, x, _| {
+pub(super) static POWI: Definition = Definition::numbered("powi", integer_power, |n, x, _, dx| {
     if n == 0.0 {
-        Zero
+        dx.work().zero()
     } else if n == 1.0 {
-        Same
+        dx
     } else if n == 2.0 {
-        Times(x + x)
+        (x + x) * dx
     } else {
         let lower = n - 1.0;
         let op = match lower >= f64::from(i32::MIN) {
             true => ScalarOp::Powi(lower as i32),
             false => ScalarOp::powf(lower),
         };
-        Times(n * x.then(op))
+        n * x.then(op) * dx
     }
 });
 
@@ -81,21 +80,21 @@ pub(super) static POWI: Definition = Definition::numbered("powi", integer_power,
 pub(super) static POWF: Definition = Definition::numbered(
     "powf",
     |c, x| x.powf(c),
-    |c, x, y| {
+    |c, x, y, dx| {
         let lower = c - 1.0;
         if c == 0.0 {
-            Zero
+            dx.work().zero()
         } else if c == 1.0 {
-            Same
+            dx
         } else if c == 2.0 {
-            Times(x + x)
+            (x + x) * dx
         } else if lower + 1.0 == c {
-            Times(c * x.then(ScalarOp::powf(lower)))
+            c * x.then(ScalarOp::powf(lower)) * dx
         } else {
             let inside = is_finite_not_zero(x);
             let quotient = c * y / inside.select(x, x.number(1.0));
             let power = c * x.then(ScalarOp::powf(lower));
-            Times(inside.select(quotient, power))
+            inside.select(quotient, power) * dx
         }
     },
 );
@@ -112,14 +111,14 @@ pub(super) static POW: Definition = Definition::binary(
     "pow",
     f64::powf,
     [
-        |x, c, y| {
+        |x, c, y, dx| {
             let by_quotient = is_finite_not_zero(x) * c.with(ScalarOp::Lt, c.number(0.5));
             let quotient = c * y / by_quotient.select(x, x.number(1.0));
             let power = c * x.with(ScalarOp::Pow, c - c.number(1.0));
             let slope = by_quotient.select(quotient, power);
-            Times(c.is(0.0).select(c.number(0.0), slope))
+            c.is(0.0).select(c.number(0.0), slope) * dx
         },
-        |x, _, y| Times(y * one_at_zero(x).then(ScalarOp::Ln)),
+        |x, _, y, dx| y * one_at_zero(x).then(ScalarOp::Ln) * dx,
     ],
 );
 

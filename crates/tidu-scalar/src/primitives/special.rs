@@ -5,35 +5,35 @@ use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 use spec_math::cephes64;
 
 use crate::definition::Definition;
-use crate::fixed::Slope::{MinusTimes, Times};
+use crate::notation::Term;
 use crate::op::ScalarOp;
 
 /// y = erf x = 2/√π·∫₀ˣ exp(-t²) dt
 ///
 /// ẏ = 2/√π·exp(-x²)·ẋ. Edges: ±1 at ±∞.
-pub(super) static ERF: Definition = Definition::unary("erf", libm::erf, |x, _| {
-    Times(FRAC_2_SQRT_PI * x.then(ScalarOp::ExpNegSquare))
+pub(super) static ERF: Definition = Definition::unary("erf", libm::erf, |x, _, dx| {
+    FRAC_2_SQRT_PI * x.then(ScalarOp::ExpNegSquare) * dx
 });
 
 /// y = erfc x = 1 - erf x, without cancellation
 ///
 /// ẏ = -2/√π·exp(-x²)·ẋ. Edges: 2 at -∞, 0 at ∞.
-pub(super) static ERFC: Definition = Definition::unary("erfc", libm::erfc, |x, _| {
-    MinusTimes(FRAC_2_SQRT_PI * x.then(ScalarOp::ExpNegSquare))
+pub(super) static ERFC: Definition = Definition::unary("erfc", libm::erfc, |x, _, dx| {
+    -(FRAC_2_SQRT_PI * x.then(ScalarOp::ExpNegSquare) * dx)
 });
 
 /// y = ln |Γ(x)|
 ///
 /// ẏ = ψ(x)·ẋ. Edges: ∞ at 0, -1, -2, …, and at ±∞.
-pub(super) static LGAMMA: Definition = Definition::unary("lgamma", libm::lgamma, |x, _| {
-    Times(x.then(ScalarOp::Digamma))
+pub(super) static LGAMMA: Definition = Definition::unary("lgamma", libm::lgamma, |x, _, dx| {
+    x.then(ScalarOp::Digamma) * dx
 });
 
 /// y = ψ(x), the derivative of ln |Γ(x)|
 ///
 /// ẏ = ψ′(x)·ẋ. Edges: ∓∞ at ±0; NaN at -1, -2, …, and at -∞; ∞ at ∞.
-pub(super) static DIGAMMA: Definition = Definition::unary("digamma", cephes64::psi, |x, _| {
-    Times(x.then(ScalarOp::Polygamma(1)))
+pub(super) static DIGAMMA: Definition = Definition::unary("digamma", cephes64::psi, |x, _, dx| {
+    x.then(ScalarOp::Polygamma(1)) * dx
 });
 
 /// y = ψ⁽ⁿ⁾(x), the n-th derivative of ψ(x), for n ≤ 170
@@ -41,8 +41,8 @@ pub(super) static DIGAMMA: Definition = Definition::unary("digamma", cephes64::p
 /// ẏ = ψ⁽ⁿ⁺¹⁾(x)·ẋ. Edges: ±∞ at 0, -1, -2, …, with the sign that it has right of 0; 0 at ∞, NaN
 /// at -∞.
 pub(super) static POLYGAMMA: Definition =
-    Definition::numbered("polygamma", polygamma, |n, x, _| {
-        Times(x.then(ScalarOp::Polygamma((n as u32).saturating_add(1))))
+    Definition::numbered("polygamma", polygamma, |n, x, _, dx| {
+        x.then(ScalarOp::Polygamma((n as u32).saturating_add(1))) * dx
     });
 
 /// For n ≥ 1, by Hurwitz' zeta function: ψ⁽ⁿ⁾(x) = (-1)ⁿ⁺¹·n!·ζ(n + 1, x).

@@ -5,7 +5,7 @@
 
 use crate::definition::Eval::Pair;
 use crate::definition::{Definition, Jvp};
-use crate::fixed::Slope::{MinusOver, MinusTimes, Over, Times};
+use crate::notation::{Coefficient, Term, Times};
 use crate::op::ScalarOp;
 use crate::program::Opcode;
 
@@ -13,13 +13,13 @@ use crate::program::Opcode;
 ///
 /// ẏ = cos x·ẋ. Edges: NaN at ±∞.
 pub(super) static SIN: Definition =
-    Definition::unary("sin", f64::sin, |x, _| Times(x.then(ScalarOp::Cos))).lowered(Opcode::Sin);
+    Definition::unary("sin", f64::sin, |x, _, dx| x.then(ScalarOp::Cos) * dx).lowered(Opcode::Sin);
 
 /// y = cos x
 ///
 /// ẏ = -(sin x·ẋ). Edges: NaN at ±∞.
 pub(super) static COS: Definition =
-    Definition::unary("cos", f64::cos, |x, _| MinusTimes(x.then(ScalarOp::Sin)))
+    Definition::unary("cos", f64::cos, |x, _, dx| -(x.then(ScalarOp::Sin) * dx))
         .lowered(Opcode::Cos);
 
 /// (s, c) = (sin x, cos x)
@@ -28,11 +28,7 @@ pub(super) static COS: Definition =
 pub(super) static SIN_COS: Definition = Definition::new(
     "sin_cos",
     Pair(f64::sin_cos),
-    Jvp::Own(|w, p, dx| {
-        let d_sin = w.times(p.y(1), dx[0]);
-        let product = w.times(p.y(0), dx[0]);
-        vec![d_sin, w.negate(product)]
-    }),
+    Jvp::Pair(|p, dx| [p.y(1) * dx, -(p.y(0) * dx)]),
 )
 .lowered(Opcode::SinCos);
 
@@ -40,27 +36,27 @@ pub(super) static SIN_COS: Definition = Definition::new(
 ///
 /// ẏ = (y² + 1)·ẋ. Edges: NaN at ±∞.
 pub(super) static TAN: Definition =
-    Definition::unary("tan", f64::tan, |_, y| Times(y.mul_add(y, 1.0)));
+    Definition::unary("tan", f64::tan, |_, y, dx| y.mul_add(y, 1.0) * dx);
 
 /// y = arcsin x, for |x| ≤ 1
 ///
 /// ẏ = ẋ / √(1 - x²). Edges: slope ∞ at ±1; NaN beyond.
-pub(super) static ASIN: Definition = Definition::unary("asin", f64::asin, |x, _| {
-    Over((-x).mul_add(x, 1.0).then(ScalarOp::Sqrt))
+pub(super) static ASIN: Definition = Definition::unary("asin", f64::asin, |x, _, dx| {
+    dx / (-x).mul_add(x, 1.0).then(ScalarOp::Sqrt)
 });
 
 /// y = arccos x, for |x| ≤ 1
 ///
 /// ẏ = -(ẋ / √(1 - x²)). Edges: slope -∞ at ±1; NaN beyond.
-pub(super) static ACOS: Definition = Definition::unary("acos", f64::acos, |x, _| {
-    MinusOver((-x).mul_add(x, 1.0).then(ScalarOp::Sqrt))
+pub(super) static ACOS: Definition = Definition::unary("acos", f64::acos, |x, _, dx| {
+    -(dx / (-x).mul_add(x, 1.0).then(ScalarOp::Sqrt))
 });
 
 /// y = arctan x
 ///
 /// ẏ = ẋ / (x² + 1), which is 0 from 1.4e154 on, where its true value is subnormal. Edges: ±π/2 at ±∞.
 pub(super) static ATAN: Definition =
-    Definition::unary("atan", f64::atan, |x, _| Over(x.mul_add(x, 1.0)));
+    Definition::unary("atan", f64::atan, |x, _, dx| dx / x.mul_add(x, 1.0));
 
 /// y = the angle of the point (x₁, x₀), in [-π, π]
 ///
@@ -73,13 +69,13 @@ pub(super) static ATAN2: Definition = Definition::binary(
     "atan2",
     f64::atan2,
     [
-        |x0, x1, _| {
+        |x0, x1, _, dx| {
             let h = x0.with(ScalarOp::Hypot, x1);
-            Times(x1 / h / h)
+            x1 / h / h * dx
         },
-        |x0, x1, _| {
+        |x0, x1, _, dx| {
             let h = x0.with(ScalarOp::Hypot, x1);
-            MinusTimes(x0 / h / h)
+            -(x0 / h / h * dx)
         },
     ],
 );

@@ -1,0 +1,283 @@
+//! How operations are evaluated: their operands, whose memory may become that of the result, and what is
+//! counted.
+
+use std::ops::Index;
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn, Zip};
+use num_complex::Complex64;
+use tidu::graph::Operands;
+
+use crate::shape::{COMPLEX, REAL, broadcast};
+use crate::tensor::{Element, Shared, Tensor};
+
+/// What evaluation counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// How many results were given memory of their own.
+    pub allocations: usize,
+    /// How many results were written over an operand that nothing else needed.
+    pub reused: usize,
+}
+
+/// The operands of an operation that is being evaluated.
+pub(crate) struct Args<'a, 'o> {
+    source: Source<'a, 'o>,
+    context: &'a mut Context,
+}
+
+enum Source<'a, 'o> {
+    Borrowed(&'a [&'a Tensor]),
+    Program(&'a mut Operands<'o, Tensor>),
+}
+
+/// The elements of an operand that was taken.
+enum Taken<T: Element> {
+    /// To write the result over.
+    Alone(ArrayD<T>),
+    /// Another tensor has them too.
+    Shared(Shared<T>),
+}
+
+impl<'a, 'o> Args<'a, 'o> {
+    /// Operands that others hold.
+    pub fn borrowed(operands: &'a [&'a Tensor], context: &'a mut Context) -> Self {
+        let source = Source::Borrowed(operands);
+        Self { source, context }
+    }
+
+    /// Operands of a program, which can be taken at their last use.
+    pub fn of_program(operands: &'a mut Operands<'o, Tensor>, context: &'a mut Context) -> Self {
+        let source = Source::Program(operands);
+        Self { source, context }
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Borrowed(operands) => operands.len(),
+            Source::Program(operands) => operands.len(),
+        }
+    }
+
+    /// The elements of an operand.
+    ///
+    /// # Panics
+    ///
+    /// If they are of another kind, which types would have shown.
+    pub fn array<T: Element>(&self, at: usize) -> &Shared<T> {
+        let kind = self[at].kind();
+        T::view(&self[at])
+            .unwrap_or_else(|| panic!("operand {at} holds {kind}: give the function types"))
+    }
+
+    /// The complex elements of an operand, or its real elements as complex ones.
+    pub fn complex(&self, at: usize) -> Shared<Complex64> {
+        match &self[at] {
+            Tensor::Real(array) => array.mapv(Complex64::from).into_shared(),
+            _ => self.array::<Complex64>(at).clone(),
+        }
+    }
+
+    /// The real elements of an operand.
+    pub fn reals(&self, at: usize) -> Shared<f64> {
+        self.array::<f64>(at).clone()
+    }
+
+    /// The indices of an operand.
+    pub fn indices(&self, at: usize) -> Shared<i64> {
+        self.array::<i64>(at).clone()
+    }
+
+    /// `c128` if an operand is, and that of the first operand otherwise.
+    pub fn kind(&self) -> &'static str {
+        let mut kinds = (0..self.len()).map(|at| self[at].kind());
+        match kinds.any(|kind| kind == COMPLEX) {
+            true => COMPLEX,
+            false if self.len() > 0 => self[0].kind(),
+            false => REAL,
+        }
+    }
+
+    /// A result with memory of its own.
+    pub fn fresh<T: Element>(&mut self, array: ArrayD<T>) -> Tensor {
+        self.context.allocations += 1;
+        array.into()
+    }
+
+    /// An operand that no later operation reads, if it has the shape of the result.
+    fn take<T: Element>(&mut self, at: usize, dims: &[usize]) -> Option<Taken<T>> {
+        let Source::Program(operands) = &mut self.source else {
+            return None;
+        };
+        if T::view(&operands[at])?.shape() != dims {
+            return None;
+        }
+        let array = T::unwrap(operands.take(at)?)?;
+        Some(match array.try_into_owned_nocopy() {
+            Ok(array) => {
+                self.context.reused += 1;
+                Taken::Alone(array)
+            }
+            Err(array) => Taken::Shared(array),
+        })
+    }
+
+    /// f, of each element of the operand.
+    pub fn map<T: Element>(&mut self, f: impl Fn(T) -> T) -> Tensor {
+        let dims = self[0].dims().to_vec();
+        let result = match self.take::<T>(0, &dims) {
+            Some(Taken::Alone(mut array)) => {
+                array.mapv_inplace(f);
+                return array.into();
+            }
+            Some(Taken::Shared(array)) => array.mapv(f),
+            None => self.array::<T>(0).mapv(f),
+        };
+        self.fresh(result)
+    }
+
+    /// f, of each element of the operand, which becomes another kind of element.
+    pub fn convert<T: Element, U: Element>(&mut self, f: impl Fn(T) -> U) -> Tensor {
+        let result = self.array::<T>(0).mapv(f);
+        self.fresh(result)
+    }
+
+    /// f, of the elements of two operands that stand in the same place, both stretched to one shape.
+    pub fn zip<T: Element>(&mut self, f: impl Fn(T, T) -> T) -> Tensor {
+        let dims = self.broadcast_dims();
+        let result = match self.take::<T>(0, &dims) {
+            Some(Taken::Alone(mut x)) => {
+                write_over(&mut x, self.array(1), f);
+                return x.into();
+            }
+            Some(Taken::Shared(x)) => zipped(&x, self.array(1), &dims, f),
+            None => match self.take::<T>(1, &dims) {
+                Some(Taken::Alone(mut y)) => {
+                    write_over(&mut y, self.array(0), |y, x| f(x, y));
+                    return y.into();
+                }
+                Some(Taken::Shared(y)) => zipped(self.array(0), &y, &dims, f),
+                None => zipped(self.array(0), self.array(1), &dims, f),
+            },
+        };
+        self.fresh(result)
+    }
+
+    /// [`zip`](Self::zip), with a result of another kind.
+    pub fn zip_to<T: Element, U: Element>(&mut self, f: impl Fn(T, T) -> U) -> Tensor {
+        let dims = self.broadcast_dims();
+        let result = zipped(self.array(0), self.array(1), &dims, f);
+        self.fresh(result)
+    }
+
+    /// [`zip`](Self::zip) of complex numbers, where one operand may be real.
+    pub fn zip_complex(&mut self, f: impl Fn(Complex64, Complex64) -> Complex64) -> Tensor {
+        if self[0].kind() == self[1].kind() {
+            return self.zip(f);
+        }
+        let dims = self.broadcast_dims();
+        let result = zipped(&self.complex(0), &self.complex(1), &dims, f);
+        self.fresh(result)
+    }
+
+    /// The elements of the second operand where the first, a real condition, is not 0, and 0 elsewhere.
+    pub fn keep_if<T: Element>(&mut self, zero: T) -> Tensor {
+        let kept = |x: T, condition: f64| if condition != 0.0 { x } else { zero };
+        let dims = self.broadcast_dims();
+        let result = match self.take::<T>(1, &dims) {
+            Some(Taken::Alone(mut x)) => {
+                write_over(&mut x, self.array::<f64>(0), kept);
+                return x.into();
+            }
+            Some(Taken::Shared(x)) => zipped(&x, self.array::<f64>(0), &dims, kept),
+            None => zipped(self.array(1), self.array::<f64>(0), &dims, kept),
+        };
+        self.fresh(result)
+    }
+
+    /// Elements of x where the first operand is not 0, and of y elsewhere.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "they are shared, and read from the operands"
+    )]
+    pub fn choose<T: Element>(&mut self, x: Shared<T>, y: Shared<T>) -> Tensor {
+        let dims = self.broadcast_dims();
+        let result = Zip::from(stretch(self.array::<f64>(0), &dims))
+            .and(stretch(&x, &dims))
+            .and(stretch(&y, &dims))
+            .map_collect(|&condition, &x, &y| if condition != 0.0 { x } else { y });
+        self.fresh(result)
+    }
+
+    /// The shape that all operands stretch to.
+    ///
+    /// # Panics
+    ///
+    /// If there is none, which types would have shown.
+    pub fn broadcast_dims(&self) -> Vec<usize> {
+        match broadcast((0..self.len()).map(|at| self[at].dims())) {
+            Ok(dims) => dims,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Index<usize> for Args<'_, '_> {
+    type Output = Tensor;
+
+    fn index(&self, at: usize) -> &Tensor {
+        match &self.source {
+            Source::Borrowed(operands) => operands[at],
+            Source::Program(operands) => &operands[at],
+        }
+    }
+}
+
+/// Elements as those of a larger shape.
+pub(crate) fn stretch<'a, T: Element>(array: &'a Shared<T>, dims: &[usize]) -> ArrayViewD<'a, T> {
+    let view = array.broadcast(IxDyn(dims));
+    view.unwrap_or_else(|| panic!("{:?} does not stretch to {dims:?}", array.shape()))
+}
+
+fn write_over<T: Element, U: Element>(x: &mut ArrayD<T>, y: &Shared<U>, f: impl Fn(T, U) -> T) {
+    match y.len() {
+        1 => {
+            let y = y.iter().next().copied();
+            y.into_iter().for_each(|y| x.mapv_inplace(|x| f(x, y)));
+        }
+        _ => {
+            let y = stretch(y, x.shape()).into_dimensionality::<IxDyn>();
+            y.into_iter()
+                .for_each(|y| Zip::from(&mut *x).and(&y).for_each(|x, &y| *x = f(*x, y)));
+        }
+    }
+}
+
+fn zipped<T: Element, U: Element, V: Element>(
+    x: &Shared<T>,
+    y: &Shared<U>,
+    dims: &[usize],
+    f: impl Fn(T, U) -> V,
+) -> ArrayD<V> {
+    match (
+        x.shape() == dims && y.len() == 1,
+        y.shape() == dims && x.len() == 1,
+    ) {
+        (true, _) => {
+            let y = y.iter().copied().next();
+            y.map_or_else(
+                || unreachable!("it has one element"),
+                |y| x.mapv(|x| f(x, y)),
+            )
+        }
+        (_, true) => {
+            let x = x.iter().copied().next();
+            x.map_or_else(
+                || unreachable!("it has one element"),
+                |x| y.mapv(|y| f(x, y)),
+            )
+        }
+        _ => Zip::from(stretch(x, dims))
+            .and(stretch(y, dims))
+            .map_collect(|&x, &y| f(x, y)),
+    }
+}

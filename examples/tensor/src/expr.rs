@@ -1,0 +1,227 @@
+//! Functions written with operators.
+
+use std::fmt::{self, Debug};
+use std::panic::Location;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tidu::eager::EagerError;
+use tidu::graph::{GraphOperation, OperationKey, OperationRole, ValueKey};
+use tidu::scalar::ScalarKey;
+use tidu::{Function, FunctionError, InferTypes, TypeError, ValueType};
+
+use crate::front::{Value, operators};
+use crate::op::TensorOp;
+use crate::shape::{REAL, ShapeError};
+use crate::tensor::Tensor;
+
+/// Makes a function of named inputs of these types; `body` is given the inputs and returns the outputs, which
+/// are called `out0`, `out1`, and so on.
+///
+/// # Errors
+///
+/// [`ModelError::Shape`] for the first operation on the way to an output whose operands do not fit, with the
+/// place where it is written; [`ModelError::Function`] for a name that stands twice, and an input of another
+/// function.
+///
+/// # Example
+///
+/// ```
+/// use tidu_tensor::{Tensor, Value, function, types};
+///
+/// let f = function([("x", types::real([3]))], |[x]| [x.exp().sum([0])])?;
+/// let x = Tensor::from([0.0, 1.0, 2.0]);
+/// let gradient = f.grad("x")?.compile().call(&[x.clone()])?;
+/// assert_eq!(gradient[0], Tensor::from([0.0_f64, 1.0, 2.0].map(f64::exp)));
+///
+/// let wrong = function([("x", types::real([3])), ("y", types::real([2]))], |[x, y]| [x + y]);
+/// assert!(wrong.unwrap_err().to_string().ends_with(
+///     "add of f64[3] and f64[2]: [3] and [2] do not broadcast: of two sizes that differ, one must be 1"
+/// ));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
+    inputs: [(&str, ValueType); N],
+    body: impl FnOnce([Expr; N]) -> Outputs,
+) -> Result<Function<TensorOp>, ModelError> {
+    let outputs = body(
+        inputs
+            .clone()
+            .map(|(name, value_type)| Expr::input(name, value_type)),
+    );
+    let named = outputs.into_iter().enumerate();
+    let named = named.map(|(at, output)| Ok((output.known?.key, format!("out{at}"))));
+    let named = named.collect::<Result<_, ModelError>>()?;
+    let keys = inputs.each_ref().map(|(name, _)| ScalarKey::from(*name));
+    let function = Function::from_keys(&keys, named)?;
+    Ok(function.with_types(inputs.map(|(_, value_type)| value_type))?)
+}
+
+/// What can be wrong with a model.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// An operation whose operands do not fit.
+    #[error("{location}: {source}")]
+    Shape {
+        /// Where it is written: file, line and column.
+        location: String,
+        /// The operation, the types, and what is wrong with them.
+        source: TypeError,
+    },
+    /// An argument that no operation can be made of: an axis, labels.
+    #[error("{location}: {source}")]
+    Argument {
+        /// Where it is written: file, line and column.
+        location: String,
+        /// What is wrong with it.
+        source: ShapeError,
+    },
+    /// A tape that refuses an operation.
+    #[error(transparent)]
+    Eager(#[from] EagerError),
+    /// Anything else.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+}
+
+/// A tensor of a function that is being written: an input, a constant, or what an operation makes of others.
+///
+/// A cheap handle on a shared, immutable description, which knows its type. What is made of an expression
+/// whose operands do not fit carries that error on, to [`function`].
+#[derive(Clone)]
+pub struct Expr {
+    known: Result<Known, ModelError>,
+}
+
+#[derive(Clone)]
+struct Known {
+    key: ValueKey<TensorOp>,
+    value_type: ValueType,
+}
+
+impl Expr {
+    /// The input of this name, of this type.
+    pub fn input(name: &str, value_type: ValueType) -> Self {
+        let key = ValueKey::Input(name.into());
+        let known = Ok(Known { key, value_type });
+        Self { known }
+    }
+
+    /// The outputs of a function at these arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Function`] for the wrong number of arguments, or of the wrong types; the error of an
+    /// argument.
+    pub fn call(
+        function: &Function<TensorOp>,
+        arguments: &[Self],
+    ) -> Result<Vec<Self>, ModelError> {
+        let known = arguments.iter().map(|argument| argument.known.clone());
+        let known: Vec<Known> = known.collect::<Result<_, _>>()?;
+        let keys: Vec<_> = known.iter().map(|known| known.key.clone()).collect();
+        let results = function.apply(&keys)?;
+        let typed = function.with_types(known.into_iter().map(|known| known.value_type))?;
+        let types = typed.output_types()?.unwrap_or_default();
+        let known = results.into_iter().zip(types);
+        let known = known.map(|(key, value_type)| Ok(Known { key, value_type }));
+        Ok(known.map(|known| Self { known }).collect())
+    }
+
+    /// The error of this expression, if there is one.
+    pub fn error(&self) -> Option<&ModelError> {
+        self.known.as_ref().err()
+    }
+}
+
+impl Value for Expr {
+    #[track_caller]
+    fn apply(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Vec<Self> {
+        let count = operation.as_ref().map_or(1, TensorOp::output_count);
+        applied(operation, operands, Location::caller())
+            .unwrap_or_else(|error| vec![Self { known: Err(error) }; count])
+    }
+
+    fn value_type(&self) -> ValueType {
+        match &self.known {
+            Ok(known) => known.value_type.clone(),
+            Err(_) => ValueType::new(REAL, []),
+        }
+    }
+}
+
+/// An operation that takes operands of these types, and the types of its results.
+pub(crate) fn fitting(
+    operation: Result<TensorOp, ShapeError>,
+    operands: &[&ValueType],
+    location: &Location<'_>,
+) -> Result<(TensorOp, Vec<ValueType>), ModelError> {
+    let location = || location.to_string();
+    let operation = operation.map_err(|source| ModelError::Argument {
+        location: location(),
+        source,
+    })?;
+    let types = operation.result_types(operands);
+    let types = types.map_err(|source| ModelError::Shape {
+        location: location(),
+        source,
+    })?;
+    Ok((operation, types))
+}
+
+fn applied(
+    operation: Result<TensorOp, ShapeError>,
+    operands: &[&Expr],
+    location: &Location<'_>,
+) -> Result<Vec<Expr>, ModelError> {
+    let operands = operands.iter().map(|operand| operand.known.as_ref());
+    let operands = operands
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Clone::clone)?;
+    let types: Vec<&ValueType> = operands.iter().map(|known| &known.value_type).collect();
+    let (operation, types) = fitting(operation, &types, location)?;
+    let keys = operands.iter().map(|known| known.key.clone()).collect();
+    let operation = Arc::new(OperationKey::new(operation, keys, OperationRole::Primary));
+    let results = types.into_iter().zip(0..).map(|(value_type, output_slot)| {
+        let operation = Arc::clone(&operation);
+        let key = ValueKey::Derived {
+            operation,
+            output_slot,
+        };
+        let known = Ok(Known { key, value_type });
+        Expr { known }
+    });
+    Ok(results.collect())
+}
+
+operators!([] Expr);
+
+impl From<f64> for Expr {
+    #[track_caller]
+    fn from(number: f64) -> Self {
+        Self::apply_one(Ok(TensorOp::constant(number)), &[])
+    }
+}
+
+impl From<Tensor> for Expr {
+    #[track_caller]
+    fn from(tensor: Tensor) -> Self {
+        Self::apply_one(Ok(TensorOp::constant(tensor)), &[])
+    }
+}
+
+impl From<&Self> for Expr {
+    fn from(expr: &Self) -> Self {
+        expr.clone()
+    }
+}
+
+impl Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.known {
+            Ok(known) => write!(f, "{:?}: {}", known.key, known.value_type),
+            Err(error) => Debug::fmt(error, f),
+        }
+    }
+}

@@ -1,0 +1,570 @@
+//! What can be written with operators and methods, said once for expressions and variables.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use tidu::ValueType;
+
+use crate::op::TensorOp;
+use crate::primitives::constants::Full;
+use crate::primitives::elementwise::Power;
+use crate::primitives::indexing::{Gather, OneHot, ScatterAdd};
+use crate::primitives::products::Einsum;
+use crate::primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
+use crate::primitives::shapes::{Concatenate, Pad, Slice, Window};
+use crate::shape::{REAL, ShapeError};
+use crate::tensor::Tensor;
+
+/// Something that stands for a tensor: an [`Expr`](crate::Expr) of a function that is being made, or a
+/// [`Var`](crate::Var) on a tape. A model that is written for any such thing runs on both.
+///
+/// Operators take values and references on the right, and numbers on either side of a concrete type, on the
+/// right of any. Shapes are broadcast as in NumPy; real numbers become complex where they meet complex ones.
+/// Axes are counted from 0; negative ones from the end.
+///
+/// ```
+/// use tidu_tensor::{Tape, Tensor, Value, function, types};
+///
+/// /// Σ (tanh (x·w) - y)²
+/// fn loss<V: Value>(x: &V, w: &V, y: &V) -> V {
+///     (x.matmul(w).tanh() - y).square().sum_all()
+/// }
+///
+/// let [x, w] = [Tensor::from([[1.0, 2.0], [3.0, 4.0]]), Tensor::from([0.5, -0.5])];
+/// let y = Tensor::from([1.0, 0.0]);
+///
+/// let inputs = [("x", types::real([2, 2])), ("w", types::real([2])), ("y", types::real([2]))];
+/// let f = function(inputs, |[x, w, y]| [loss(&x, &w, &y)])?;
+/// let slope = f.grad("w")?.compile().call(&[x.clone(), w.clone(), y.clone()])?;
+///
+/// let tape = Tape::new();
+/// let w = tape.var(w);
+/// let gradients = loss(&x.into(), &w, &y.into()).backward()?;
+/// assert_eq!(gradients.get(&w)?, Some(&slope[0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Value:
+    Clone
+    + Sized
+    + From<f64>
+    + From<Tensor>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + for<'a> Add<&'a Self, Output = Self>
+    + for<'a> Sub<&'a Self, Output = Self>
+    + for<'a> Mul<&'a Self, Output = Self>
+    + for<'a> Div<&'a Self, Output = Self>
+    + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
+    + Mul<f64, Output = Self>
+    + Div<f64, Output = Self>
+{
+    /// The results of an operation.
+    #[track_caller]
+    fn apply(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Vec<Self>;
+
+    /// The type; of what went wrong, that of a single number.
+    fn value_type(&self) -> ValueType;
+
+    /// The sizes of the axes.
+    fn dims(&self) -> Vec<usize> {
+        self.value_type().dims().to_vec()
+    }
+
+    /// The result of an operation that has one.
+    #[track_caller]
+    fn apply_one(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Self {
+        let mut results = Self::apply(operation, operands);
+        results.swap_remove(0)
+    }
+
+    /// An operation of one operand.
+    #[track_caller]
+    fn then(&self, operation: TensorOp) -> Self {
+        Self::apply_one(Ok(operation), &[self])
+    }
+
+    /// An operation of two operands.
+    #[track_caller]
+    fn with(&self, operation: TensorOp, other: &Self) -> Self {
+        Self::apply_one(Ok(operation), &[self, other])
+    }
+
+    /// √x
+    #[track_caller]
+    fn sqrt(&self) -> Self {
+        self.then(TensorOp::Sqrt)
+    }
+
+    /// eˣ
+    #[track_caller]
+    fn exp(&self) -> Self {
+        self.then(TensorOp::Exp)
+    }
+
+    /// ln x
+    #[track_caller]
+    fn ln(&self) -> Self {
+        self.then(TensorOp::Ln)
+    }
+
+    /// ln (1 + x), of real numbers, accurate near 0
+    #[track_caller]
+    fn ln_1p(&self) -> Self {
+        self.then(TensorOp::Ln1p)
+    }
+
+    /// eˣ - 1, of real numbers, accurate near 0
+    #[track_caller]
+    fn exp_m1(&self) -> Self {
+        self.then(TensorOp::ExpM1)
+    }
+
+    /// sin x
+    #[track_caller]
+    fn sin(&self) -> Self {
+        self.then(TensorOp::Sin)
+    }
+
+    /// cos x
+    #[track_caller]
+    fn cos(&self) -> Self {
+        self.then(TensorOp::Cos)
+    }
+
+    /// tanh x
+    #[track_caller]
+    fn tanh(&self) -> Self {
+        self.then(TensorOp::Tanh)
+    }
+
+    /// 1 / (1 + e⁻ˣ), of real numbers
+    #[track_caller]
+    fn sigmoid(&self) -> Self {
+        self.then(TensorOp::Sigmoid)
+    }
+
+    /// max (x, 0), of real numbers; slope 0 at 0
+    #[track_caller]
+    fn relu(&self) -> Self {
+        self.then(TensorOp::Relu)
+    }
+
+    /// ln (1 + eˣ), of real numbers, without overflow
+    #[track_caller]
+    fn softplus(&self) -> Self {
+        (-self.abs()).exp().ln_1p() + self.relu()
+    }
+
+    /// |x|, which is real; slope 0 at 0
+    #[track_caller]
+    fn abs(&self) -> Self {
+        self.then(TensorOp::Abs)
+    }
+
+    /// x / |x|; 0 at 0
+    #[track_caller]
+    fn sign(&self) -> Self {
+        self.then(TensorOp::Sign)
+    }
+
+    /// x²
+    #[track_caller]
+    fn square(&self) -> Self {
+        self.power(2.0)
+    }
+
+    /// xᶜ
+    #[track_caller]
+    fn power(&self, exponent: f64) -> Self {
+        self.then(TensorOp::Power(Power::new(exponent)))
+    }
+
+    /// The larger of x and y, of real numbers; half of each slope where they are equal
+    #[track_caller]
+    fn maximum(&self, other: &Self) -> Self {
+        self.with(TensorOp::Maximum, other)
+    }
+
+    /// The smaller of x and y, of real numbers; half of each slope where they are equal
+    #[track_caller]
+    fn minimum(&self, other: &Self) -> Self {
+        self.with(TensorOp::Minimum, other)
+    }
+
+    /// 1 where x > y, 0 elsewhere
+    #[track_caller]
+    fn greater(&self, other: &Self) -> Self {
+        self.with(TensorOp::Greater, other)
+    }
+
+    /// 1 where x ≥ y, 0 elsewhere
+    #[track_caller]
+    fn greater_equal(&self, other: &Self) -> Self {
+        self.with(TensorOp::GreaterEqual, other)
+    }
+
+    /// 1 where x = y, 0 elsewhere
+    #[track_caller]
+    fn equal(&self, other: &Self) -> Self {
+        self.with(TensorOp::Equal, other)
+    }
+
+    /// `a` where this is not 0, and `b` where it is; what is not taken has no influence, even if it is a NaN
+    #[track_caller]
+    fn select(&self, a: &Self, b: &Self) -> Self {
+        Self::apply_one(Ok(TensorOp::Select), &[self, a, b])
+    }
+
+    /// This where `condition` is not 0, and 0 elsewhere
+    #[track_caller]
+    fn keep_if(&self, condition: &Self) -> Self {
+        condition.with(TensorOp::KeepIf, self)
+    }
+
+    /// x, taken for a constant by derivatives
+    #[track_caller]
+    fn stop_gradient(&self) -> Self {
+        self.then(TensorOp::StopGradient)
+    }
+
+    /// Indices as real numbers
+    #[track_caller]
+    fn to_real(&self) -> Self {
+        self.then(TensorOp::ToReal)
+    }
+
+    /// The conjugate
+    #[track_caller]
+    fn conj(&self) -> Self {
+        self.then(TensorOp::Conj)
+    }
+
+    /// The real part
+    #[track_caller]
+    fn re(&self) -> Self {
+        self.then(TensorOp::Re)
+    }
+
+    /// The imaginary part
+    #[track_caller]
+    fn im(&self) -> Self {
+        self.then(TensorOp::Im)
+    }
+
+    /// This + i·`im`, of real numbers
+    #[track_caller]
+    fn complex(&self, im: &Self) -> Self {
+        self.with(TensorOp::Complex, im)
+    }
+
+    /// Σ x over axes
+    #[track_caller]
+    fn sum<const N: usize>(&self, axes: [isize; N]) -> Self {
+        let reduction = self
+            .axes(axes)
+            .map(|axes| TensorOp::Sum(Axes::dropped(&axes)));
+        Self::apply_one(reduction, &[self])
+    }
+
+    /// Σ x over axes, which keep one element
+    #[track_caller]
+    fn sum_kept<const N: usize>(&self, axes: [isize; N]) -> Self {
+        let reduction = self.axes(axes).map(|axes| TensorOp::Sum(Axes::kept(&axes)));
+        Self::apply_one(reduction, &[self])
+    }
+
+    /// Σ x over all axes
+    #[track_caller]
+    fn sum_all(&self) -> Self {
+        let axes: Vec<usize> = (0..self.dims().len()).collect();
+        self.then(TensorOp::Sum(Axes::dropped(&axes)))
+    }
+
+    /// The mean over axes
+    #[track_caller]
+    fn mean<const N: usize>(&self, axes: [isize; N]) -> Self {
+        self.sum(axes) / self.count(axes)
+    }
+
+    /// The mean over axes, which keep one element
+    #[track_caller]
+    fn mean_kept<const N: usize>(&self, axes: [isize; N]) -> Self {
+        self.sum_kept(axes) / self.count(axes)
+    }
+
+    /// The mean over all axes
+    #[track_caller]
+    fn mean_all(&self) -> Self {
+        self.sum_all() / self.dims().iter().product::<usize>() as f64
+    }
+
+    /// max x over axes, of real numbers; ties share
+    #[track_caller]
+    fn max<const N: usize>(&self, axes: [isize; N]) -> Self {
+        let reduction = self
+            .axes(axes)
+            .map(|axes| TensorOp::Max(Max(Axes::dropped(&axes))));
+        Self::apply_one(reduction, &[self])
+    }
+
+    /// min x over axes, of real numbers; ties share
+    #[track_caller]
+    fn min<const N: usize>(&self, axes: [isize; N]) -> Self {
+        -(-self.clone()).max(axes)
+    }
+
+    /// The index along an axis of the largest element
+    #[track_caller]
+    fn argmax(&self, axis: isize) -> Self {
+        let reduction = self
+            .axes([axis])
+            .map(|axes| TensorOp::ArgMax(ArgMax(axes[0])));
+        Self::apply_one(reduction, &[self])
+    }
+
+    /// ln Σ eˣ over axes, of real numbers, without overflow
+    #[track_caller]
+    fn logsumexp<const N: usize>(&self, axes: [isize; N]) -> Self {
+        let reduction = self.axes(axes);
+        let reduction = reduction.map(|axes| TensorOp::LogSumExp(LogSumExp(Axes::dropped(&axes))));
+        Self::apply_one(reduction, &[self])
+    }
+
+    /// eˣ / Σ eˣ over axes, of real numbers, without overflow
+    #[track_caller]
+    fn softmax<const N: usize>(&self, axes: [isize; N]) -> Self {
+        let reduction = self.axes(axes).map(|axes| TensorOp::Softmax(Softmax(axes)));
+        Self::apply_one(reduction, &[self])
+    }
+
+    /// ln (eˣ / Σ eˣ) over axes, of real numbers, without overflow
+    #[track_caller]
+    fn log_softmax<const N: usize>(&self, axes: [isize; N]) -> Self {
+        let reduction = self.axes(axes);
+        let reduction = reduction.map(|axes| TensorOp::LogSumExp(LogSumExp(Axes::kept(&axes))));
+        self.clone() - Self::apply_one(reduction, &[self])
+    }
+
+    /// The product of matrices, stacks of matrices and vectors, as of NumPy's `matmul`
+    #[track_caller]
+    fn matmul(&self, other: &Self) -> Self {
+        let product = Einsum::matmul(self.dims().len(), other.dims().len());
+        self.with(TensorOp::Einsum(product), other)
+    }
+
+    /// A product summed over labels: `a.einsum("ij,jk->ik", &b)` is a product of matrices.
+    #[track_caller]
+    fn einsum(&self, labels: &str, other: &Self) -> Self {
+        let contraction = Einsum::parse(labels);
+        Self::apply_one(contraction.map(TensorOp::Einsum), &[self, other])
+    }
+
+    /// The same elements, from first to last, in another shape
+    #[track_caller]
+    fn reshape(&self, dims: impl IntoIterator<Item = usize>) -> Self {
+        self.then(TensorOp::reshape(dims))
+    }
+
+    /// A new axis of one element, before `axis`
+    #[track_caller]
+    fn expand(&self, axis: usize) -> Self {
+        let mut dims = self.dims();
+        dims.insert(axis.min(dims.len()), 1);
+        self.reshape(dims)
+    }
+
+    /// Axis i of the result is axis `axes[i]` of this.
+    #[track_caller]
+    fn permute(&self, axes: impl IntoIterator<Item = usize>) -> Self {
+        self.then(TensorOp::permute(axes))
+    }
+
+    /// The matrix, or each of a stack of them, transposed
+    #[track_caller]
+    fn t(&self) -> Self {
+        let rank = self.dims().len();
+        let mut axes: Vec<usize> = (0..rank).collect();
+        if rank >= 2 {
+            axes.swap(rank - 2, rank - 1);
+        }
+        self.permute(axes)
+    }
+
+    /// Repeated along axes that are missing in front, or have one element
+    #[track_caller]
+    fn broadcast_to(&self, dims: impl IntoIterator<Item = usize>) -> Self {
+        let dims: Vec<usize> = dims.into_iter().collect();
+        self.then(TensorOp::broadcast_to(&dims))
+    }
+
+    /// The elements `start..end` along an axis
+    #[track_caller]
+    fn slice(&self, axis: isize, range: std::ops::Range<usize>) -> Self {
+        let part = self.axes([axis]).map(|axes| {
+            let mut windows: Vec<Window> = self.dims().into_iter().map(Window::all).collect();
+            windows[axes[0]] = Window {
+                start: range.start,
+                count: range.len(),
+                step: 1,
+            };
+            TensorOp::Slice(Slice(windows))
+        });
+        Self::apply_one(part, &[self])
+    }
+
+    /// What windows show, one an axis
+    #[track_caller]
+    fn windows(&self, windows: impl IntoIterator<Item = Window>) -> Self {
+        self.then(TensorOp::Slice(Slice(windows.into_iter().collect())))
+    }
+
+    /// With zeros around: by axis, how many before and after
+    #[track_caller]
+    fn pad(&self, around: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let around: Vec<(usize, usize)> = around.into_iter().collect();
+        let sizes = self.dims().into_iter().zip(&around);
+        let axes = sizes.map(|(count, &(before, after))| {
+            let start = before;
+            let window = Window {
+                start,
+                count,
+                step: 1,
+            };
+            (window, before + count + after)
+        });
+        let (windows, dims) = axes.unzip();
+        self.then(TensorOp::Pad(Pad { windows, dims }))
+    }
+
+    /// One after another along an axis
+    #[track_caller]
+    fn concatenate(values: &[&Self], axis: usize) -> Self {
+        let count = values.len();
+        Self::apply_one(
+            Ok(TensorOp::Concatenate(Concatenate { axis, count })),
+            values,
+        )
+    }
+
+    /// The elements at indices along an axis, as of NumPy's `take`
+    #[track_caller]
+    fn gather(&self, axis: isize, indices: &Self) -> Self {
+        let or_zero = false;
+        let gather = self.axes([axis]).map(|axes| Gather {
+            axis: axes[0],
+            or_zero,
+        });
+        Self::apply_one(gather.map(TensorOp::Gather), &[self, indices])
+    }
+
+    /// Sums of elements that have one index, along an axis of some size
+    #[track_caller]
+    fn scatter_add(&self, axis: usize, indices: &Self, size: usize) -> Self {
+        self.with(TensorOp::ScatterAdd(ScatterAdd { axis, size }), indices)
+    }
+
+    /// 1 at the index, and 0 elsewhere, along a new last axis
+    #[track_caller]
+    fn one_hot(&self, size: usize) -> Self {
+        self.then(TensorOp::OneHot(OneHot(size)))
+    }
+
+    /// One real number everywhere
+    #[track_caller]
+    fn full(dims: impl IntoIterator<Item = usize>, number: f64) -> Self {
+        let full = Full::new(&ValueType::new(REAL, dims), number);
+        match full {
+            Some(full) => Self::apply_one(Ok(TensorOp::Full(full)), &[]),
+            None => Self::from(number),
+        }
+    }
+
+    #[doc(hidden)]
+    fn axes<const N: usize>(&self, axes: [isize; N]) -> Result<Vec<usize>, ShapeError> {
+        let rank = self.dims().len();
+        let count = |axis: isize| {
+            let from_end = if axis < 0 { rank } else { 0 };
+            let counted = axis.checked_add_unsigned(from_end);
+            let counted = counted.and_then(|axis| usize::try_from(axis).ok());
+            let counted = counted.filter(|&axis| axis < rank);
+            counted.ok_or(ShapeError::Axis { axis, rank })
+        };
+        axes.into_iter().map(count).collect()
+    }
+
+    /// How many elements are reduced to one; 1 where there is an error anyway.
+    #[doc(hidden)]
+    fn count<const N: usize>(&self, axes: [isize; N]) -> f64 {
+        let (dims, axes) = (self.dims(), self.axes(axes).unwrap_or_default());
+        axes.iter().map(|&axis| dims[axis]).product::<usize>() as f64
+    }
+}
+
+/// An operator for every pairing of values, references and numbers.
+macro_rules! operators {
+    ([$($generics:tt)*] $Type:ty) => {
+        operators!(@one [$($generics)*] $Type, Add, add);
+        operators!(@one [$($generics)*] $Type, Sub, sub);
+        operators!(@one [$($generics)*] $Type, Mul, mul);
+        operators!(@one [$($generics)*] $Type, Div, div);
+        operators!(@neg [$($generics)*] $Type, $Type);
+        operators!(@neg [$($generics)*] $Type, &$Type);
+    };
+    (@one [$($generics:tt)*] $Type:ty, $Trait:ident, $method:ident) => {
+        operators!(@pair [$($generics)*] $Type, $Trait, $method, $Type, $Type);
+        operators!(@pair [$($generics)*] $Type, $Trait, $method, $Type, &$Type);
+        operators!(@pair [$($generics)*] $Type, $Trait, $method, &$Type, $Type);
+        operators!(@pair [$($generics)*] $Type, $Trait, $method, &$Type, &$Type);
+        operators!(@number [$($generics)*] $Type, $Trait, $method, $Type);
+        operators!(@number [$($generics)*] $Type, $Trait, $method, &$Type);
+    };
+    (@pair [$($generics:tt)*] $Type:ty, $Trait:ident, $method:ident, $Left:ty, $Right:ty) => {
+        impl $($generics)* std::ops::$Trait<$Right> for $Left {
+            type Output = $Type;
+
+            #[track_caller]
+            fn $method(self, other: $Right) -> $Type {
+                let operands = [
+                    std::borrow::Borrow::<$Type>::borrow(&self),
+                    std::borrow::Borrow::<$Type>::borrow(&other),
+                ];
+                <$Type as crate::front::Value>::apply_one(Ok(crate::op::TensorOp::$Trait), &operands)
+            }
+        }
+    };
+    (@number [$($generics:tt)*] $Type:ty, $Trait:ident, $method:ident, $Operand:ty) => {
+        impl $($generics)* std::ops::$Trait<f64> for $Operand {
+            type Output = $Type;
+
+            #[track_caller]
+            fn $method(self, other: f64) -> $Type {
+                std::ops::$Trait::$method(self, <$Type>::from(other))
+            }
+        }
+
+        impl $($generics)* std::ops::$Trait<$Operand> for f64 {
+            type Output = $Type;
+
+            #[track_caller]
+            fn $method(self, other: $Operand) -> $Type {
+                std::ops::$Trait::$method(<$Type>::from(self), other)
+            }
+        }
+    };
+    (@neg [$($generics:tt)*] $Type:ty, $Operand:ty) => {
+        impl $($generics)* std::ops::Neg for $Operand {
+            type Output = $Type;
+
+            #[track_caller]
+            fn neg(self) -> $Type {
+                let operand = std::borrow::Borrow::<$Type>::borrow(&self);
+                <$Type as crate::front::Value>::apply_one(Ok(crate::op::TensorOp::Neg), &[operand])
+            }
+        }
+    };
+}
+
+pub(crate) use operators;

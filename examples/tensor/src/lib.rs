@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `tensor.rs`, `shape.rs`, `types.rs` | operands; how shapes fit together, and what is said when they do not |
+//! | `definition.rs` | what is said about each primitive, once |
+//! | `primitives/*.rs` | the definitions, by family; `mod.rs` is the table of all |
+//! | `notation.rs` | what rules are written with |
+//! | `rules.rs`, `op.rs` | the traits of tidu, from the definitions |
+//! | `context.rs` | operands that are evaluated, and written over |
+//! | `front.rs`, `expr.rs`, `var.rs` | methods and operators; functions; variables on a tape |
+
+#![warn(clippy::unwrap_used)]
+
+mod context;
+mod definition;
+mod expr;
+mod front;
+mod notation;
+mod op;
+mod primitives;
+mod rules;
+mod shape;
+mod tensor;
+pub mod types;
+mod var;
+
+pub use context::Context;
+pub use expr::{Expr, ModelError, function};
+pub use front::Value;
+pub use op::TensorOp;
+pub use primitives::elementwise::Power;
+pub use primitives::indexing::{Gather, OneHot, ScatterAdd};
+pub use primitives::products::Einsum;
+pub use primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
+pub use primitives::shapes::{BroadcastTo, Concatenate, Pad, Permute, Reshape, Slice, Window};
+pub use shape::ShapeError;
+pub use tensor::{Element, Shared, Tensor};
+pub use var::{Gradients, Tape, Var};

@@ -1,0 +1,107 @@
+//! The primitives as values.
+
+use std::fmt::{self, Debug};
+
+use tidu::graph::{EvaluableGraphOperation, GraphOperation, Operands};
+use tidu::scalar::ScalarKey;
+use tidu::{InferTypes, ValueType};
+
+use crate::context::{Args, Context};
+use crate::primitives::Meaning;
+pub use crate::primitives::TensorOp;
+use crate::shape::ShapeError;
+use crate::tensor::Tensor;
+
+impl TensorOp {
+    /// The operation that yields `value`.
+    pub fn constant(value: impl Into<Tensor>) -> Self {
+        Self::Constant(value.into().into())
+    }
+}
+
+impl GraphOperation for TensorOp {
+    type Operand = Tensor;
+    type Context = Context;
+    type InputKey = ScalarKey;
+
+    fn input_count(&self) -> usize {
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.arity(),
+            Meaning::Composite(function) => function.input_count(),
+        }
+    }
+
+    fn output_count(&self) -> usize {
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.results(),
+            Meaning::Composite(function) => function.output_count(),
+        }
+    }
+
+    fn commutes(&self) -> bool {
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.commutes(),
+            Meaning::Composite(_) => false,
+        }
+    }
+
+    fn fmt_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.meaning() {
+            Meaning::Defined(definition) => {
+                f.write_str(definition.name())?;
+                definition.fmt_parameters(f)
+            }
+            Meaning::Composite(function) => write!(f, "{function}"),
+        }
+    }
+
+    fn fmt_input_name(key: &ScalarKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(key, f)
+    }
+}
+
+/// The name.
+impl Debug for TensorOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_name(f)
+    }
+}
+
+impl EvaluableGraphOperation for TensorOp {
+    fn eval(&self, ctx: &mut Context, inputs: &[&Tensor]) -> Vec<Tensor> {
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.eval(&mut Args::borrowed(inputs, ctx)),
+            Meaning::Composite(function) => function.eval(ctx, inputs),
+        }
+    }
+
+    fn eval_one(&self, ctx: &mut Context, x: &mut Operands<'_, Tensor>) -> Option<Tensor> {
+        match self.meaning() {
+            Meaning::Defined(definition) if definition.results() == 1 => {
+                definition.eval(&mut Args::of_program(x, ctx)).pop()
+            }
+            _ => None,
+        }
+    }
+
+    fn constant_of(value: &Tensor) -> Option<Self> {
+        Some(Self::constant(value.clone()))
+    }
+}
+
+/// What is wrong with the types of operands: of a primitive, or of a function that has rules of its own.
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+impl InferTypes for TensorOp {
+    type Error = AnyError;
+
+    fn infer_types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, AnyError> {
+        match self.meaning() {
+            Meaning::Defined(definition) => {
+                let types: Result<_, ShapeError> = definition.types(x);
+                Ok(types?)
+            }
+            Meaning::Composite(function) => Ok(function.infer_types(x)?),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The table of all primitives.
+
+pub(crate) mod complex;
+pub(crate) mod constants;
+pub(crate) mod elementwise;
+pub(crate) mod indexing;
+pub(crate) mod products;
+pub(crate) mod reductions;
+pub(crate) mod shapes;
+
+use tidu::Composite;
+
+use crate::definition::Definition;
+use crate::tensor::Literal;
+
+/// What an operation is: one of the set, or a function made of them.
+pub(crate) enum Meaning<'a> {
+    Defined(&'a dyn Definition),
+    Composite(&'a Composite<TensorOp>),
+}
+
+/// The primitives, and from each to its definition: those that hold something are their own.
+macro_rules! table {
+    (
+        $($(#[doc = $own_doc:literal])* $Own:ident($Held:ty),)*
+        ;
+        $($(#[doc = $doc:literal])* $Plain:ident => $definition:path,)*
+    ) => {
+        /// A primitive on [`Tensor`](crate::Tensor)s.
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum TensorOp {
+            $($(#[doc = $own_doc])* $Own($Held),)*
+            $($(#[doc = $doc])* $Plain,)*
+            /// A function of tensors, with derivative rules of its own.
+            Composite(Composite<TensorOp>),
+        }
+
+        $(
+            impl From<$Held> for TensorOp {
+                fn from(primitive: $Held) -> Self {
+                    Self::$Own(primitive)
+                }
+            }
+        )*
+
+        impl TensorOp {
+            /// Every primitive that holds nothing.
+            pub const PLAIN: &'static [TensorOp] = &[$(TensorOp::$Plain),*];
+
+            /// What the operation is.
+            pub(crate) fn meaning(&self) -> Meaning<'_> {
+                Meaning::Defined(match self {
+                    TensorOp::Composite(function) => return Meaning::Composite(function),
+                    $(TensorOp::$Own(own) => own,)*
+                    $(TensorOp::$Plain => &$definition,)*
+                })
+            }
+        }
+    };
+}
+
+table! {
+    /// A tensor, from no operands.
+    Constant(Literal),
+    /// One number everywhere, from no operands.
+    Full(constants::Full),
+    /// xᶜ
+    Power(elementwise::Power),
+    /// Σ x over axes
+    Sum(reductions::Axes),
+    /// max x over axes
+    Max(reductions::Max),
+    /// ln Σ eˣ over axes
+    LogSumExp(reductions::LogSumExp),
+    /// eˣ / Σ eˣ over axes
+    Softmax(reductions::Softmax),
+    /// Where along an axis the largest element is
+    ArgMax(reductions::ArgMax),
+    /// The same elements in another shape
+    Reshape(shapes::Reshape),
+    /// The axes in another order
+    Permute(shapes::Permute),
+    /// Repeated along axes
+    BroadcastTo(shapes::BroadcastTo),
+    /// A part
+    Slice(shapes::Slice),
+    /// A part of what is 0 elsewhere
+    Pad(shapes::Pad),
+    /// One after another along an axis
+    Concatenate(shapes::Concatenate),
+    /// The elements at indices along an axis
+    Gather(indexing::Gather),
+    /// Sums of elements that have one index
+    ScatterAdd(indexing::ScatterAdd),
+    /// 1 at an index, and 0 elsewhere
+    OneHot(indexing::OneHot),
+    /// A product summed over labels
+    Einsum(products::Einsum),
+    ;
+    /// x, taken for a constant by derivatives
+    StopGradient => constants::STOP_GRADIENT,
+    /// x + y
+    Add => elementwise::ADD,
+    /// x - y
+    Sub => elementwise::SUB,
+    /// x·y
+    Mul => elementwise::MUL,
+    /// x / y
+    Div => elementwise::DIV,
+    /// -x
+    Neg => elementwise::NEG,
+    /// √x
+    Sqrt => elementwise::SQRT,
+    /// eˣ
+    Exp => elementwise::EXP,
+    /// ln x
+    Ln => elementwise::LN,
+    /// ln (1 + x)
+    Ln1p => elementwise::LN_1P,
+    /// eˣ - 1
+    ExpM1 => elementwise::EXP_M1,
+    /// sin x
+    Sin => elementwise::SIN,
+    /// cos x
+    Cos => elementwise::COS,
+    /// tanh x
+    Tanh => elementwise::TANH,
+    /// 1 / (1 + e⁻ˣ)
+    Sigmoid => elementwise::SIGMOID,
+    /// max (x, 0)
+    Relu => elementwise::RELU,
+    /// |x|
+    Abs => elementwise::ABS,
+    /// x / |x|; 0 at 0
+    Sign => elementwise::SIGN,
+    /// The larger of x and y
+    Maximum => elementwise::MAXIMUM,
+    /// The smaller of x and y
+    Minimum => elementwise::MINIMUM,
+    /// 1 where x > y, 0 elsewhere
+    Greater => elementwise::GREATER,
+    /// 1 where x ≥ y, 0 elsewhere
+    GreaterEqual => elementwise::GREATER_EQUAL,
+    /// 1 where x = y, 0 elsewhere
+    Equal => elementwise::EQUAL,
+    /// The second operand where the first is not 0, the third elsewhere
+    Select => elementwise::SELECT,
+    /// The second operand where the first is not 0, 0 elsewhere
+    KeepIf => elementwise::KEEP_IF,
+    /// Indices as real numbers
+    ToReal => constants::TO_REAL,
+    /// The conjugate
+    Conj => complex::CONJ,
+    /// The real part
+    Re => complex::RE,
+    /// The imaginary part
+    Im => complex::IM,
+    /// Real numbers as complex ones
+    ToComplex => complex::TO_COMPLEX,
+    /// x + i·y, of real numbers
+    Complex => complex::COMPLEX,
+}

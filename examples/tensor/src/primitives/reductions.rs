@@ -1,0 +1,286 @@
+//! Sums and maxima over axes, and what is made of them without overflow.
+
+use std::fmt;
+
+use ndarray::LinalgScalar;
+use ndarray::{Array2, ArrayD, ArrayView1, Axis};
+use num_complex::Complex64;
+use tidu::rules::{Term, Times};
+use tidu::{Linearity, ValueType};
+
+use crate::context::Args;
+use crate::definition::{Definition, Point};
+use crate::notation::{Fixed, Notation, Tangent};
+use crate::op::TensorOp;
+use crate::shape::{
+    COMPLEX, INDEX, REAL, ShapeError, check_axes, check_kind, number_kind, without,
+};
+use crate::tensor::{Element, Shared, Tensor};
+
+/// y = Σ x over axes
+///
+/// ẏ = Σ ẋ; x̄ = ȳ, repeated. Linear. Edges: 0 for no elements.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Axes {
+    /// Which axes.
+    pub axes: Vec<usize>,
+    /// Whether they remain, with one element.
+    pub keep: bool,
+}
+
+impl Axes {
+    /// Axes that are left out of the result.
+    pub fn dropped(axes: &[usize]) -> Self {
+        let axes = axes.to_vec();
+        Self { axes, keep: false }
+    }
+
+    /// Axes that keep one element.
+    pub fn kept(axes: &[usize]) -> Self {
+        let axes = axes.to_vec();
+        Self { axes, keep: true }
+    }
+
+    /// The type of the result.
+    fn reduced(&self, x: &ValueType) -> Result<Vec<ValueType>, ShapeError> {
+        check_axes(&self.axes, x.dims().len())?;
+        let dims = without(x.dims(), &self.axes, self.keep);
+        Ok(vec![ValueType::new(x.kind(), dims)])
+    }
+
+    /// The result, from what each line of elements along the axes is reduced to.
+    fn reduce<T: Element>(&self, x: &Shared<T>, f: impl Fn(ArrayView1<'_, T>) -> T) -> ArrayD<T> {
+        let dims = without(x.shape(), &self.axes, self.keep);
+        let lines = self.lines(x);
+        let results = lines.outer_iter().map(f).collect();
+        // One result a line, and as many lines as the result has elements.
+        ArrayD::from_shape_vec(dims, results).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A row for each element of the result, with what it is reduced from.
+    fn lines<T: Element>(&self, x: &Shared<T>) -> Array2<T> {
+        let rest = (0..x.ndim()).filter(|at| !self.axes.contains(at));
+        let order: Vec<usize> = rest.chain(self.axes.iter().copied()).collect();
+        let length: usize = self.axes.iter().map(|&at| x.shape()[at]).product();
+        let count: usize = without(x.shape(), &self.axes, false).iter().product();
+        let ordered = x.view().permuted_axes(order);
+        let lines = ordered.to_shape((count, length));
+        lines.unwrap_or_else(|error| panic!("{error}")).to_owned()
+    }
+}
+
+impl fmt::Display for Axes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = if self.keep { " kept" } else { "" };
+        write!(f, " {:?}{kept}", self.axes)
+    }
+}
+
+impl Definition for Axes {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        number_kind(x)?;
+        self.reduced(x[0])
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        vec![match x.kind() {
+            COMPLEX => x.fresh(self.sum(x.array::<Complex64>(0))),
+            _ => x.fresh(self.sum(x.array::<f64>(0))),
+        }]
+    }
+
+    fn linearity(&self) -> Linearity {
+        Linearity::Joint
+    }
+
+    fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
+        ct.repeat_over(self, at.dims(0))
+    }
+}
+
+impl Axes {
+    /// Axis by axis, which runs through memory in order.
+    fn sum<T: Element + LinalgScalar>(&self, x: &Shared<T>) -> ArrayD<T> {
+        let mut axes = self.axes.clone();
+        axes.sort_unstable_by(|a, b| b.cmp(a));
+        let mut sum: Option<ArrayD<T>> = None;
+        for axis in axes {
+            let from = sum.as_ref().map_or(x.view(), |sum| sum.view());
+            let mut next = from.sum_axis(Axis(axis));
+            if self.keep {
+                next.insert_axis_inplace(Axis(axis));
+            }
+            sum = Some(next);
+        }
+        sum.unwrap_or_else(|| x.to_owned())
+    }
+}
+
+/// y = max x over axes, of real numbers; NaN if one is
+///
+/// ẏ = Σ m·ẋ, with m = 1 / n at each of the n largest elements, and 0 elsewhere. Edges: so ties share; -∞ for no
+/// elements.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Max(pub Axes);
+
+impl Definition for Max {
+    fn name(&self) -> &'static str {
+        "max"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        reduced_real(&self.0, x)
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        vec![x.fresh(self.0.reduce(x.array(0), |line| largest(&line)))]
+    }
+
+    fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
+        let y = kept(at.y[0], &self.0, at.dims(0));
+        let is_largest = at.x[0].with(TensorOp::Equal, y);
+        let share = is_largest / is_largest.sum_kept(&self.0.axes);
+        vec![(share * dx[0]).then(TensorOp::Sum(self.0.clone()))]
+    }
+}
+
+/// y = ln Σ eˣ over axes, of real numbers, without overflow
+///
+/// ẏ = Σ softmax x·ẋ. Edges: -∞ for -∞ everywhere, without a slope (NaN).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogSumExp(pub Axes);
+
+impl Definition for LogSumExp {
+    fn name(&self) -> &'static str {
+        "logsumexp"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        reduced_real(&self.0, x)
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        vec![x.fresh(self.0.reduce(x.array(0), |line| {
+            let largest = largest(&line);
+            match largest.is_finite() {
+                true => largest + line.iter().map(|x| (x - largest).exp()).sum::<f64>().ln(),
+                false => largest,
+            }
+        }))]
+    }
+
+    fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
+        let softmax = at.x[0].then(TensorOp::Softmax(Softmax(self.0.axes.clone())));
+        vec![(softmax * dx[0]).then(TensorOp::Sum(self.0.clone()))]
+    }
+}
+
+/// y = eˣ / Σ eˣ over axes, of real numbers, without overflow
+///
+/// ẏ = y·(ẋ - Σ y·ẋ). Edges: NaN for -∞ everywhere, and for an ∞.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Softmax(pub Vec<usize>);
+
+impl Definition for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {:?}", self.0)
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        reduced_real(&Axes::kept(&self.0), x)?;
+        Ok(vec![x[0].clone()])
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        let axes = Axes::kept(&self.0);
+        let top = axes.reduce(x.array(0), |line| largest(&line));
+        let powers = (&x.array::<f64>(0).view() - &top).mapv_into(f64::exp);
+        let total = axes.sum(&powers.view().to_shared());
+        vec![x.fresh(powers / total)]
+    }
+
+    fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
+        let mean = (at.y[0] * dx[0]).sum_kept(&self.0);
+        vec![at.y[0] * (dx[0] - mean.broadcast_to(at.dims(0)))]
+    }
+}
+
+/// y = the index along an axis of the largest element, the first of equal ones, of real numbers; that of a NaN,
+/// if there is one
+///
+/// ẏ = 0
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ArgMax(pub usize);
+
+impl Definition for ArgMax {
+    fn name(&self) -> &'static str {
+        "argmax"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {}", self.0)
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        let reduced = reduced_real(&Axes::dropped(&[self.0]), x)?;
+        let index = reduced
+            .iter()
+            .map(|y| ValueType::new(INDEX, y.dims().to_vec()));
+        Ok(index.collect())
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        let indices = x.array::<f64>(0).map_axis(Axis(self.0), |line| {
+            let places = line.iter().enumerate();
+            let first = places.reduce(|best, next| {
+                let exceeds = next.1 > best.1 || (next.1.is_nan() && !best.1.is_nan());
+                if exceeds { next } else { best }
+            });
+            first.map_or(0, |(at, _)| at as i64)
+        });
+        vec![x.fresh(indices)]
+    }
+
+    fn jvp<'a>(&self, at: &Point<'a>, _: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
+        vec![at.work.zero()]
+    }
+}
+
+/// The type of a reduction of real numbers.
+fn reduced_real(axes: &Axes, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+    check_kind(0, x[0], &[REAL], "real numbers")?;
+    axes.reduced(x[0])
+}
+
+/// What was reduced of a tensor of shape `dims`, with one element along the axes.
+fn kept<'a>(y: Fixed<'a>, axes: &Axes, dims: &[usize]) -> Fixed<'a> {
+    match axes.keep {
+        true => y,
+        false => y.reshape(without(dims, &axes.axes, true)),
+    }
+}
+
+fn largest(line: &ArrayView1<'_, f64>) -> f64 {
+    let larger = |x: f64, &y: &f64| if x > y || x.is_nan() { x } else { y };
+    line.iter().fold(f64::NEG_INFINITY, larger)
+}

@@ -1,0 +1,195 @@
+//! The two rules of every primitive, from what its definition says.
+
+use tidu::graph::{LocalValueId, OperationRole, ValueKey};
+use tidu::rules::Term;
+use tidu::{
+    ADRuleError, ADRuleKind, ADRuleResult, Composite, Linearity, Primitive, PrimitiveBuilder,
+    PrimitiveValue, TypeTable, ValueType,
+};
+
+use crate::definition::{Definition, Point};
+use crate::notation::{Fixed, Notation, Tangent, Work};
+use crate::op::TensorOp;
+use crate::primitives::Meaning;
+use crate::primitives::constants::Full;
+use crate::shape::REAL;
+use crate::tensor::Tensor;
+
+impl Primitive for TensorOp {
+    type ADContext = TypeTable<Self>;
+
+    fn add() -> Self {
+        Self::Add
+    }
+
+    fn one_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        types: &mut TypeTable<Self>,
+    ) -> Option<LocalValueId> {
+        let single = types.of(like).ok().filter(|like| like.dims().is_empty())?;
+        let one = Self::Full(Full::new(single, 1.0)?);
+        Some(b.emit_linear(one, []))
+    }
+
+    fn basis_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        types: &mut TypeTable<Self>,
+    ) -> Option<LocalValueId> {
+        types.of(like).ok().filter(|like| like.kind() == REAL)?;
+        Self::one_like(b, like, types)
+    }
+
+    fn zero_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        types: &mut TypeTable<Self>,
+    ) -> Option<LocalValueId> {
+        let zero = Self::Full(Full::new(types.of(like).ok()?, 0.0)?);
+        Some(b.emit_linear(zero, []))
+    }
+
+    fn type_of_operand(operand: &Tensor) -> Option<ValueType> {
+        Some(operand.value_type())
+    }
+
+    fn type_of(
+        key: &ValueKey<Self>,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<Option<ValueType>> {
+        Ok(Some(types.of(key)?.clone()))
+    }
+
+    fn note_type(
+        key: &ValueKey<Self>,
+        value_type: &ValueType,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<()> {
+        Ok(types.note(key, value_type)?)
+    }
+
+    fn stop_gradient() -> Option<Self> {
+        Some(Self::StopGradient)
+    }
+
+    fn composite(function: Composite<Self>) -> Option<Self> {
+        Some(Self::Composite(function))
+    }
+
+    fn as_composite(&self) -> Option<&Composite<Self>> {
+        match self {
+            Self::Composite(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    fn linearity(&self) -> Linearity {
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.linearity(),
+            Meaning::Composite(_) => Linearity::Undeclared,
+        }
+    }
+
+    fn try_jvp_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        inputs: &[ValueKey<Self>],
+        outputs: &[ValueKey<Self>],
+        tangents: &[Option<LocalValueId>],
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        let definition = match self.meaning() {
+            Meaning::Defined(definition) => definition,
+            Meaning::Composite(function) => {
+                return function.try_jvp_rule(b, inputs, tangents, types);
+            }
+        };
+        let work = &Work::new(b, types);
+        let [x, y] =
+            [inputs, outputs].map(|keys| keys.iter().map(|key| work.primal(key)).collect());
+        let at = point(self, work, x, y)?;
+        let dx: Vec<Tangent<'_>> = tangents.iter().map(|&id| work.tangent(id)).collect();
+        let dy = definition.jvp(&at, &dx);
+        if !definition.broadcasts() {
+            return Ok(dy.into_iter().map(Tangent::id).collect());
+        }
+        let stretched = dy.into_iter().zip(result_types(definition, &at.types));
+        let stretched = stretched.map(|(dy, to)| match dy.is_zero() {
+            true => None,
+            false => dy.stretched_to(&to).id(),
+        });
+        Ok(stretched.collect())
+    }
+
+    fn try_linear_transpose_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        cotangents: &[Option<LocalValueId>],
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        let definition = match self.meaning() {
+            Meaning::Defined(definition) => definition,
+            Meaning::Composite(function) => {
+                return function.try_linear_transpose_rule(b, cotangents, inputs, types);
+            }
+        };
+        let active = match role {
+            OperationRole::Linearized { active_mask }
+                if definition.linearity().permits(active_mask) =>
+            {
+                active_mask
+            }
+            _ => {
+                return Err(ADRuleError::unsupported(
+                    format!("{self:?}"),
+                    ADRuleKind::Transpose,
+                ));
+            }
+        };
+        let work = &Work::new(b, types);
+        let x = inputs.iter().map(|input| work.operand(input)).collect();
+        let at = point(self, work, x, Vec::new())?;
+        let from = match definition.broadcasts() {
+            true => result_types(definition, &at.types).into_iter().next(),
+            false => None,
+        };
+        let ct = work.tangent(cotangents[0]);
+        let operands = at.types.iter().zip(active).enumerate();
+        let cotangents = operands.map(|(i, (to, active))| {
+            let ct = active.then(|| definition.transpose(&at, i, ct));
+            let ct = ct.filter(|ct| !ct.is_zero())?;
+            match &from {
+                Some(from) => ct.gathered_to(from, to).id(),
+                None => ct.id(),
+            }
+        });
+        Ok(cotangents.collect())
+    }
+}
+
+/// What rules know.
+fn point<'a>(
+    op: &'a TensorOp,
+    work: &'a Work<'a>,
+    x: Vec<Fixed<'a>>,
+    y: Vec<Fixed<'a>>,
+) -> ADRuleResult<Point<'a>> {
+    let types = x.iter().map(|x| x.value_type());
+    let types = types.collect::<ADRuleResult<_>>()?;
+    Ok(Point {
+        work,
+        op,
+        x,
+        y,
+        types,
+    })
+}
+
+/// Types of operands that are known to fit: the operation is there.
+fn result_types(definition: &dyn Definition, operands: &[ValueType]) -> Vec<ValueType> {
+    let operands: Vec<&ValueType> = operands.iter().collect();
+    definition.types(&operands).unwrap_or_default()
+}
