@@ -80,8 +80,8 @@ pub enum FunctionError {
     },
     /// The operation set has no unit for a value.
     #[error(
-        "the operation set has no one like {value}, which may not be a single number: \
-         use `vjp` or `jvp`, which leave the seed to you"
+        "the operation set has no number one like {value}, which may not be a single number: \
+         use `vjp` or `jvp`, which leave the seed to you, or implement `Primitive::one_like`"
     )]
     NoUnit {
         /// The name of the value.
