@@ -265,20 +265,26 @@ fn is_item(link: &str) -> bool {
     !link.contains('/') && !link.contains(".html") && !link.contains(".md")
 }
 
-/// The comments that rustdoc reads, each on the line on which it stands in the source.
+/// The texts that rustdoc reads, comments and attributes, each on the line on which it stands in the source.
 fn documentation(source: &str) -> String {
     let mut text = String::new();
+    let mut in_attribute = false;
     for line in source.lines() {
         let line = line.trim_start();
         let comment = line
             .strip_prefix("//!")
             .or_else(|| line.strip_prefix("///"));
-        let attribute = || {
-            let (_, value) = line.split_once("doc = \"")?;
-            value.rsplit_once('"').map(|(value, _)| value)
+        let attribute = match line.split_once("doc = \"") {
+            Some((_, value)) => Some(value),
+            None => in_attribute.then_some(line),
         };
-        let comment = comment.or_else(attribute).unwrap_or_default();
-        text.push_str(comment.strip_prefix(' ').unwrap_or(comment));
+        if let Some(value) = attribute {
+            let end = value.rfind('"');
+            in_attribute = end.is_none();
+            text.push_str(&value[..end.unwrap_or(value.len())]);
+        } else if let Some(comment) = comment {
+            text.push_str(comment.strip_prefix(' ').unwrap_or(comment));
+        }
         text.push('\n');
     }
     text
@@ -464,6 +470,7 @@ mod tests {
             for source in [
                 format!("\n/// [x]({link})\nfn f() {{}}\n"),
                 format!("\n#![cfg_attr(book, doc = \"[x]({link})\")]\n"),
+                format!("#![doc = \"# Head\n[x]({link}).\"\n)]\n// no \"text\n"),
             ] {
                 let faults = repository.faults_of_source(&source);
                 assert_eq!(faults.len(), 1, "{link}: {faults:?}");
