@@ -22,6 +22,9 @@
 //!
 //! This crate holds no code of its own; each layer can be used alone.
 //!
+//! Features, both off unless asked for: `laws`, for the tests of an operation set, and `rayon`, for
+//! batches of scalar programs on many threads.
+//!
 //! # Example
 //!
 //! f(x, y) = x·eʸ: its gradient at (2, 0), the gradient as a graph, and ∂²f/∂y²:

@@ -54,6 +54,16 @@ pub enum FunctionError {
         /// The name.
         name: String,
     },
+    /// A call with the wrong number of values.
+    #[error("the function takes {expected} inputs, found {found}; its inputs are {known}")]
+    WrongInputCount {
+        /// The number of inputs.
+        expected: usize,
+        /// The number of values.
+        found: usize,
+        /// The names that there are.
+        known: String,
+    },
     /// An input that is named twice.
     #[error("input {name} is named twice")]
     RepeatedInput {
