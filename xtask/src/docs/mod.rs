@@ -44,8 +44,8 @@ pub fn run() -> Result<(), String> {
 /// Writes the pages of rustdoc, and checks the links of all pages and comments.
 pub fn write_and_check_pages(metadata: &Value) -> Result<(), String> {
     RUSTDOC.run()?;
-    let target = target_directory(metadata)?;
-    all(links_of_sources(files::root(), &target)?)
+    let written = target_directory(metadata)?.join("doc");
+    all(links_of_sources(files::root(), Some(written))?)
 }
 
 fn target_directory(metadata: &Value) -> Result<PathBuf, String> {
@@ -58,11 +58,11 @@ fn all(faults: Vec<String>) -> Result<(), String> {
     shell::all(faults.into_iter().map(Err))
 }
 
-/// What is wrong with links as they are written.
-fn links_of_sources(root: &Path, target: &Path) -> Result<Vec<String>, String> {
+/// What is wrong with links as they are written; those to rustdoc are followed if its pages are there.
+fn links_of_sources(root: &Path, rustdoc: Option<PathBuf>) -> Result<Vec<String>, String> {
     let mut checker = Checker::new(Folders {
         root: root.to_owned(),
-        rustdoc: Some(target.join("doc")),
+        rustdoc,
     });
     let pages = files::below(&root.join("docs"), |name| name.ends_with(".md"))?;
     let mut faults = missing_in_summary(root, &pages)?;
@@ -173,4 +173,23 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> String {
     format!("cannot write {}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_links_of_the_repository_lead_somewhere() {
+        assert_eq!(links_of_sources(files::root(), None), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_page_that_no_reader_would_find_is_named() {
+        let root = files::root();
+        let pages =
+            ["SUMMARY.md", "functions.md", "lost.md"].map(|page| root.join("docs").join(page));
+        let fault = "docs/lost.md: docs/SUMMARY.md does not list this page";
+        assert_eq!(missing_in_summary(root, &pages), Ok(vec![fault.into()]));
+    }
 }
