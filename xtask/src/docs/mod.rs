@@ -133,13 +133,27 @@ fn build(folder: &Path, output: &Path) -> Result<(), String> {
         write(&pages.join(to), &bytes)?;
     }
     let settings = files::read(&root.join("docs/book.toml"))?;
-    let settings = settings.replace("src = \".\"", "src = \"pages\"");
-    let settings = settings.replace(
-        "build-dir = \"../target/mdbook\"",
-        &format!("build-dir = {:?}", output.display().to_string()),
-    );
+    let settings = staged_settings(&settings, &output.display().to_string())?;
     write(&folder.join("book.toml"), settings.as_bytes())?;
     render(folder)
+}
+
+/// The settings of the book with the pages that are staged, and what they are rendered to.
+fn staged_settings(settings: &str, output: &str) -> Result<String, String> {
+    let lines = settings.lines().map(|line| match line.split_once(" = ") {
+        Some(("src", _)) => "src = \"pages\"".to_owned(),
+        Some(("build-dir", _)) => format!("build-dir = {output:?}"),
+        _ => line.to_owned(),
+    });
+    let staged: Vec<String> = lines.collect();
+    let replaced = staged
+        .iter()
+        .zip(settings.lines())
+        .filter(|(to, from)| to != from);
+    match replaced.count() {
+        2 => Ok(staged.join("\n") + "\n"),
+        _ => Err("docs/book.toml must have a line `src = …` and a line `build-dir = …`".into()),
+    }
 }
 
 /// Calls the package that depends on mdBook.
@@ -182,6 +196,15 @@ mod tests {
     #[test]
     fn all_links_of_the_repository_lead_somewhere() {
         assert_eq!(links_of_sources(files::root(), None), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_book_is_rendered_where_it_is_looked_for() {
+        let settings = "[book]\nsrc = \".\"\n[build]\nbuild-dir = \"x\"\n";
+        let staged = staged_settings(settings, "/out");
+        let expected = "[book]\nsrc = \"pages\"\n[build]\nbuild-dir = \"/out\"\n";
+        assert_eq!(staged, Ok(expected.into()));
+        assert!(staged_settings("[book]\nsrc = \".\"\n", "/out").is_err());
     }
 
     #[test]
