@@ -26,6 +26,12 @@ pub enum ValueRef<Op: GraphOperation> {
     External(ValueKey<Op>),
 }
 
+impl<Op: GraphOperation> From<ValueKey<Op>> for ValueRef<Op> {
+    fn from(key: ValueKey<Op>) -> Self {
+        ValueRef::External(key)
+    }
+}
+
 /// A value of a graph.
 #[derive(Clone, Debug)]
 pub struct ValueNode<Op: GraphOperation> {

@@ -77,6 +77,12 @@
 //! - What a caller can get wrong is a [`GraphError`] from a `try_` form; the short forms panic with
 //!   the same text.
 
+#![cfg_attr(
+    book,
+    doc = "# In the book
+
+[Vocabulary](../book/vocabulary.html), [Reading and reviewing graphs](../book/text-form.html)."
+)]
 #![warn(clippy::unwrap_used)]
 
 mod builder;
