@@ -357,14 +357,14 @@ fn rules_that_apply_operations_wrongly() {
     // Where there is no value yet that could stand for the result.
     assert_eq!(of(Habit::Source), first);
     assert!(of(Habit::Resultless).starts_with("a rule of Bad(IsResultless) is wrong: "));
-    let error = try_simplify(&one(&Op::Bad(Habit::Overfull)), Exactness::Exact).unwrap_err();
+    let error = try_simplify(one(&Op::Bad(Habit::Overfull)), Exactness::Exact).unwrap_err();
     assert!(
         matches!(error, GraphError::TooManyOutputs { found: 257, .. }),
         "{error}"
     );
     // Nobody asks rules when only merging.
     for habit in [Habit::TooFew, Habit::GoesOn, Habit::Source, Habit::Overfull] {
-        assert_eq!(merge(&one(&Op::Bad(habit))).operation_count(), 1);
+        assert_eq!(merge(one(&Op::Bad(habit))).operation_count(), 1);
     }
 }
 
