@@ -153,17 +153,6 @@ impl Primitive for Op {
         Add
     }
 
-    fn jvp_rule(
-        &self,
-        _builder: &mut impl PrimitiveBuilder<Self>,
-        _primal_inputs: &[ValueKey<Self>],
-        _primal_outputs: &[ValueKey<Self>],
-        _tangent_inputs: &[Option<LocalValueId>],
-        _shapes: &mut Shapes,
-    ) -> Vec<Option<LocalValueId>> {
-        panic!("the library calls the form that may fail")
-    }
-
     /// All operations are linear or bilinear. Products look whether their operands fit.
     fn try_jvp_rule(
         &self,
@@ -194,17 +183,6 @@ impl Primitive for Op {
                 dx[0].map(|dx| b.emit_linear(linear.clone(), [Active(dx)]))
             }
         }])
-    }
-
-    fn transpose_rule(
-        &self,
-        _builder: &mut impl PrimitiveBuilder<Self>,
-        _cotangent_outputs: &[Option<LocalValueId>],
-        _inputs: &[PrimitiveValue<Self>],
-        _role: &OperationRole,
-        _shapes: &mut Shapes,
-    ) -> Vec<Option<LocalValueId>> {
-        panic!("the library calls the form that may fail")
     }
 
     fn try_linear_transpose_rule(
