@@ -14,10 +14,11 @@ use crate::tensor::Tensor;
 ///
 /// ẇ = diag M, V̇ = V·(F∘M - i·diag(θ)), with M = Vᴴ·Ḣ·V, and F_ij = 1/(w_j - w_i) but 0 on the diagonal.
 ///
-/// Of each eigenvector, the first of the largest components (those that differ from the largest one by less than
-/// 10⁻⁶ of it) is real and positive; θ, which is 0 for real matrices, keeps it real. So the derivative is that of
-/// what is evaluated, also for functions on which signs and phases have an influence; no derivative sees that
-/// another component becomes the largest. For functions on which they have none, it is that of any other choice.
+/// Of each eigenvector, the leading component, which is the first that is at least 0.45 times as large as the
+/// largest one, is real and positive; θ, which is 0 for real matrices, keeps it real. So the derivative is that of
+/// what is evaluated, also of functions on which signs and phases have an influence; where another component
+/// becomes the leading one, the vector jumps, and the derivative does not see it. For functions on which signs and
+/// phases have no influence, it is that of any other choice.
 ///
 /// The matrix is read through its Hermitian part, as by the Cholesky factorization. Edges: eigenvectors of equal
 /// eigenvalues are some orthonormal basis of what they span; their derivatives are ±∞ or NaN, and so are second

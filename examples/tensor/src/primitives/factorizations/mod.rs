@@ -23,7 +23,7 @@ use crate::primitives::indexing::OneHot;
 use crate::primitives::reductions::{ArgMax, Axes, Max};
 use crate::shape::{ShapeError, number_kind};
 use crate::tensor::Tensor;
-use values::NEARLY;
+use values::LARGE;
 
 /// The numbers of rows and columns of an operand that must be a matrix of numbers.
 fn matrix(operand: usize, x: &[&ValueType]) -> Result<[usize; 2], ShapeError> {
@@ -98,7 +98,7 @@ fn imaginary<'a>(at: &Point<'a>, x: Tangent<'a>) -> Tangent<'a> {
 fn leading(rows: usize, v: Fixed<'_>) -> Fixed<'_> {
     let size = v.then(TensorOp::StopGradient).then(TensorOp::Abs);
     let largest = size.then(Max(Axes::kept(&[0])).into());
-    let is_large = size.with(TensorOp::GreaterEqual, NEARLY * largest);
+    let is_large = size.with(TensorOp::GreaterEqual, LARGE * largest);
     is_large
         .then(ArgMax(0).into())
         .then(OneHot(rows).into())

@@ -22,8 +22,8 @@ use crate::tensor::Tensor;
 ///
 /// of which the last terms of U̇ and V̇ are there if x has more rows, or more columns, than singular values.
 ///
-/// Of each left singular vector, the first of the largest components is real and positive, as of the eigenvectors
-/// of [`Eigh`](super::eigh::Eigh); θ, which is 0 for real matrices, keeps it real.
+/// Of each left singular vector, the leading component is real and positive, as of the eigenvectors of
+/// [`Eigh`](super::eigh::Eigh); θ, which is 0 for real matrices, keeps it real.
 ///
 /// Edges: for equal singular values, what is said there of equal eigenvalues. At s = 0, ṡ is that of one side, and
 /// terms with S⁻¹ are ±∞ or NaN.

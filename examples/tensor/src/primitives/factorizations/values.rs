@@ -10,9 +10,10 @@ use num_complex::Complex64;
 use super::solves::TriangularSolve;
 use crate::tensor::{Element, Shared};
 
-/// Components of a vector that are this near to the largest one count as equally large, so that rounding does not
-/// decide between them.
-pub(super) const NEARLY: f64 = 1.0 - 1e-6;
+/// How large a component of a vector must be beside the largest one to be its leading component. The largest one
+/// itself would not do: vectors of matrices with a symmetry often have several, and rounding would choose. This is a
+/// number that such vectors have no reason to meet.
+pub(super) const LARGE: f64 = 0.45;
 
 /// Real and complex numbers.
 pub(super) trait Number: Element + LinalgScalar + ComplexField<Real = f64> {}
@@ -149,11 +150,11 @@ fn is_odd(permutation: &[usize]) -> bool {
     exchanges % 2 == 1
 }
 
-/// Of each column, the component that is made real and positive: the first of the largest ones.
+/// Of each column, the component that is made real and positive: the first large one.
 fn leading<T: Number>(v: MatRef<'_, T>) -> Vec<T> {
     let columns = v.col_iter().map(|column| {
         let largest = column.iter().map(|x| abs(x)).fold(0.0, f64::max);
-        let mut large = column.iter().filter(|x| abs(*x) >= NEARLY * largest);
+        let mut large = column.iter().filter(|x| abs(*x) >= LARGE * largest);
         large.next().map_or(zero(), |x| *x)
     });
     columns.collect()
