@@ -1,13 +1,12 @@
 //! Eigenvalues and eigenvectors of Hermitian matrices.
 
-use num_complex::Complex64;
 use tidu::ValueType;
 
-use super::{diagonal, hermitian_part, inverse_gaps, square, turning, values};
+use super::{diagonal, evaluated, hermitian_part, inverse_gaps, square, turning};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
-use crate::shape::{COMPLEX, REAL, ShapeError};
+use crate::shape::{REAL, ShapeError};
 use crate::tensor::Tensor;
 
 /// (w, V) of H = V·diag(w)·Vᴴ, where H = ½·(x + xᴴ), Vᴴ·V = 1, and w ascends
@@ -45,16 +44,7 @@ impl Definition for Eigh {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        match x.kind() {
-            COMPLEX => {
-                let (w, v) = values::eigh::<Complex64>(x.array(0));
-                vec![x.fresh(w), x.fresh(v)]
-            }
-            _ => {
-                let (w, v) = values::eigh::<f64>(x.array(0));
-                vec![x.fresh(w), x.fresh(v)]
-            }
-        }
+        evaluated!(eigh, x)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
