@@ -348,7 +348,7 @@ fn gradient(x: &Tensor, f: impl Fn(&Expr) -> Expr) -> Tensor {
     f.grad("x")
         .unwrap()
         .compile()
-        .call(&[x.clone()])
+        .call(std::slice::from_ref(x))
         .unwrap()
         .remove(0)
 }
@@ -405,6 +405,9 @@ fn log_det_of_any_matrix_has_the_adjoint_of_the_inverse_for_gradient() {
     let a = Tensor::from([[1.0, 2.0], [3.0, 5.0]]);
     let cofactors = Tensor::from([[5.0, -3.0], [-2.0, 1.0]]);
     assert_near(&gradient(&a, |a| a.determinant()), &cofactors, 1e-14);
+    let i = Complex64::I;
+    let found = Var::from(Tensor::from([[1.0 + i, 2.0.into()], [i, 3.0 - i]])).determinant();
+    assert_near(found.value(), &Tensor::from(4.0 + 0.0 * i), 1e-15);
 }
 
 #[test]
@@ -692,20 +695,31 @@ fn elements_far_from_one() {
     for kind in KINDS {
         let plain = matrix(&plain(21, kind, [4, 4]));
         let hermitian = (&plain + &h(&plain)).mapv(|z| 0.5 * z);
+        let positive = plain.dot(&h(&plain)) + Matrix::eye(4);
         let run = |scale: f64| {
             let x = value(&of_kind(kind, &plain.mapv(|z| z * scale)));
             let ((q, r), (w, v), (u, s, vh)) = (x.qr(), x.eigh(), x.svd());
-            let _ = (x.cholesky(), x.inverse(), x.log_determinant());
+            let l = value(&of_kind(kind, &positive.mapv(|z| z * scale))).cholesky();
+            let triangle = x.triangular_solve(TriangularSolve::upper(), &x);
+            let [inverse, triangle, l] = [x.inverse(), triangle, l].map(|y| matrix(y.value()));
+            let log = x.log_determinant().1.item().unwrap() - 4.0 * scale.ln();
             let [q, r, v, u, vh] = [q, r, v, u, vh].map(|factor| matrix(factor.value()));
             let [w, s] = [w, s].map(|factor| diagonal(factor.value()));
             let of_hermitian = v.dot(&w).dot(&h(&v));
-            [q.dot(&r), u.dot(&s).dot(&vh), of_hermitian].map(|a| a.mapv(|z| z / scale))
+            let same = [q.dot(&r), u.dot(&s).dot(&vh), of_hermitian, l.dot(&h(&l))];
+            let same = same.map(|a| a.mapv(|z| z / scale));
+            (same, inverse.mapv(|z| z * scale), triangle, log)
         };
-        for scale in [1e-150, 1e-20, 1e20, 1e150] {
-            let [by_qr, by_svd, by_eigh] = run(scale);
+        for scale in [1e-300, 1e-170, 1e-20, 1e20, 1e170, 1e300] {
+            let ([by_qr, by_svd, by_eigh, by_cholesky], inverse, triangle, log) = run(scale);
             assert_close(&by_qr, &plain);
             assert_close(&by_svd, &plain);
             assert_close(&by_eigh, &hermitian);
+            assert_close(&by_cholesky, &positive);
+            let (_, expected, expected_triangle, expected_log) = run(1.0);
+            assert_close(&inverse, &expected);
+            assert_close(&triangle, &expected_triangle);
+            assert!((log - expected_log).abs() < 1e-12);
         }
         for scale in [0.0, 5e-324, 1e-310, 1e307] {
             run(scale);
@@ -730,9 +744,11 @@ fn matrices_without_elements() {
     }
 }
 
+type Model<'a> = dyn Fn(&Expr, &Expr) -> Expr + 'a;
+
 #[test]
 fn shapes_that_do_not_fit_are_said() {
-    let text = |f: &dyn Fn(&Expr, &Expr) -> Expr, x: ValueType, y: ValueType| {
+    let text = |f: &Model<'_>, x: ValueType, y: ValueType| {
         let error = function([("x", x), ("y", y)], |[x, y]| [f(&x, &y)]).unwrap_err();
         let text = error.to_string();
         let (place, text) = text.split_once(": ").unwrap();
@@ -746,7 +762,7 @@ fn shapes_that_do_not_fit_are_said() {
     ];
     let square = types::complex([2, 2]);
     let index = types::index([2, 2]);
-    let cases: [(&dyn Fn(&Expr, &Expr) -> Expr, &ValueType, &ValueType, &str); 10] = [
+    let cases: [(&Model<'_>, &ValueType, &ValueType, &str); 10] = [
         (
             &|x, _| x.cholesky(),
             &wide,
@@ -845,7 +861,7 @@ fn tapes_and_graphs_give_the_same_bits() -> Result<(), Box<dyn Error>> {
                 [of_factors(&x).swap_remove(at)]
             })?;
             let program = f.value_and_grad(["x"])?.compile();
-            let by_graph = program.call(&[x.clone()])?;
+            let by_graph = program.call(std::slice::from_ref(&x))?;
             let by_tape = y.backward()?;
             assert_eq!(bits(y.value()), bits(&by_graph[0]), "{f}");
             assert_eq!(

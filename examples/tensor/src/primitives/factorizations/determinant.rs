@@ -1,6 +1,7 @@
 //! The determinant, by its logarithm.
 
 use tidu::ValueType;
+use tidu::rules::{Term, Times};
 
 use super::solves::Solve;
 use super::{evaluated, imaginary, square, unit};
@@ -10,7 +11,6 @@ use crate::notation::{Notation, Tangent};
 use crate::op::TensorOp;
 use crate::shape::{REAL, ShapeError};
 use crate::tensor::Tensor;
-use tidu::rules::{Term, Times};
 
 /// (σ, l) of det x = σ·eˡ, where |σ| = 1
 ///

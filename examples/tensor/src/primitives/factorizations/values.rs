@@ -1,8 +1,11 @@
 //! What factorizations are evaluated with: [`faer`], in the gauges that the definitions state.
 
+use std::cmp::Ordering;
+use std::ops::Div;
+
 use faer::linalg::solvers::Solve;
 use faer::traits::ComplexField;
-use faer::traits::math_utils::{abs, conj, from_real, is_finite, nan, real, zero};
+use faer::traits::math_utils::{abs, conj, from_real, is_finite, mul_real, nan, real, zero};
 use faer::{Mat, MatRef, Side};
 use ndarray::{Array1, Array2, ArrayD, IxDyn, LinalgScalar, arr0};
 use num_complex::Complex64;
@@ -17,7 +20,9 @@ use crate::tensor::{Element, Shared, Tensor};
 pub(super) const LARGE: f64 = 0.45;
 
 /// Real and complex numbers.
-pub(super) trait Number: Element + LinalgScalar + ComplexField<Real = f64> {
+pub(super) trait Number:
+    Element + LinalgScalar + ComplexField<Real = f64> + Div<f64, Output = Self>
+{
     /// The elements of an operand as such numbers.
     fn of(x: &Args<'_, '_>, at: usize) -> Shared<Self>;
 }
@@ -51,16 +56,17 @@ pub(super) fn cholesky<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
 pub(super) fn qr<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
     let a = T::of(x, 0);
     let [m, n] = [a.shape()[0], a.shape()[1]];
-    let Some(found) = usable(matrix(&a)).map(|a| a.qr()) else {
+    let Some((a, size)) = usable(matrix(&a)).map(scaled) else {
         return vec![x.fresh(nans::<T>(&[m, n])), x.fresh(nans::<T>(&[n, n]))];
     };
+    let found = a.qr();
     let (q, r) = (found.compute_thin_Q(), found.thin_R());
     let phases: Vec<T> = (0..n).map(|j| phase(&r[(j, j)])).collect();
     let q = Array2::from_shape_fn((m, n), |(i, j)| q[(i, j)] * phases[j]);
     let r = Array2::from_shape_fn((n, n), |(i, j)| match i.cmp(&j) {
-        std::cmp::Ordering::Less => conj(&phases[i]) * r[(i, j)],
-        std::cmp::Ordering::Equal => from_real(&abs(&r[(i, i)])),
-        std::cmp::Ordering::Greater => zero(),
+        Ordering::Less => mul_real(&(conj(&phases[i]) * r[(i, j)]), &size),
+        Ordering::Equal => from_real(&(abs(&r[(i, i)]) * size)),
+        Ordering::Greater => zero(),
     });
     vec![x.fresh(q.into_dyn()), x.fresh(r.into_dyn())]
 }
@@ -69,12 +75,13 @@ pub(super) fn qr<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
 pub(super) fn eigh<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
     let a = T::of(x, 0);
     let n = a.shape()[0];
-    let found = usable(hermitian(&a)).and_then(|a| a.self_adjoint_eigen(Side::Lower).ok());
-    let Some(found) = found else {
+    let found = usable(hermitian(&a)).map(scaled);
+    let found = found.and_then(|(a, size)| Some((a.self_adjoint_eigen(Side::Lower).ok()?, size)));
+    let Some((found, size)) = found else {
         return vec![x.fresh(nans::<f64>(&[n])), x.fresh(nans::<T>(&[n, n]))];
     };
     let values = found.S().column_vector();
-    let values = Array1::from_shape_fn(n, |i| real(&values[i]));
+    let values = Array1::from_shape_fn(n, |i| real(&values[i]) * size);
     let leading = leading(found.U());
     let vectors = turned(found.U(), &leading, true);
     vec![x.fresh(values.into_dyn()), x.fresh(vectors.into_dyn())]
@@ -85,12 +92,14 @@ pub(super) fn svd<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
     let a = T::of(x, 0);
     let [m, n] = [a.shape()[0], a.shape()[1]];
     let k = m.min(n);
-    let Some(found) = usable(matrix(&a)).and_then(|a| a.thin_svd().ok()) else {
+    let found = usable(matrix(&a)).map(scaled);
+    let found = found.and_then(|(a, size)| Some((a.thin_svd().ok()?, size)));
+    let Some((found, size)) = found else {
         let (u, vh) = (nans::<T>(&[m, k]), nans::<T>(&[k, n]));
         return vec![x.fresh(u), x.fresh(nans::<f64>(&[k])), x.fresh(vh)];
     };
     let values = found.S().column_vector();
-    let values = Array1::from_shape_fn(k, |i| real(&values[i]));
+    let values = Array1::from_shape_fn(k, |i| real(&values[i]) * size);
     let leading = leading(found.U());
     let u = turned(found.U(), &leading, true);
     let v = turned(found.V(), &leading, false);
@@ -105,8 +114,7 @@ pub(super) fn triangular_solve<T: Number>(
     op: TriangularSolve,
 ) -> Vec<Tensor> {
     let (t, b) = (T::of(x, 0), T::of(x, 1));
-    let is_singular = !op.unit && (0..t.shape()[0]).any(|i| t[[i, i]] == zero());
-    if is_singular {
+    if !op.unit && (0..t.shape()[0]).any(|i| t[[i, i]] == zero()) {
         return vec![x.fresh(nans::<T>(b.shape()))];
     }
     let t = match op.adjoint {
@@ -204,7 +212,7 @@ fn turned<T: Number>(v: MatRef<'_, T>, leading: &[T], own: bool) -> Array2<T> {
 fn phase<T: Number>(x: &T) -> T {
     match abs(x) {
         0.0 => from_real(&1.0),
-        size => *x / from_real::<T>(&size),
+        size => *x / size,
     }
 }
 
@@ -230,6 +238,20 @@ fn usable<T: Number>(a: Mat<T>) -> Option<Mat<T>> {
         .col_iter()
         .all(|column| column.iter().all(|x| is_finite(x)));
     (all_are && a.nrows() > 0 && a.ncols() > 0).then_some(a)
+}
+
+/// A matrix with elements up to 2, and the power of two that it was divided by. Squares of them, which some
+/// factorizations sum, then neither vanish nor overflow.
+fn scaled<T: Number>(mut a: Mat<T>) -> (Mat<T>, f64) {
+    let columns = a.col_iter().flat_map(|column| column.iter());
+    let largest = columns.map(|x| abs(x)).fold(0.0, f64::max);
+    let size = match largest {
+        0.0 => 1.0,
+        largest => largest.log2().floor().exp2(),
+    };
+    let elements = a.col_iter_mut().flat_map(|column| column.iter_mut());
+    elements.for_each(|x| *x = *x / size);
+    (a, size)
 }
 
 fn array<T: Number>(a: MatRef<'_, T>) -> ArrayD<T> {
