@@ -32,6 +32,7 @@ pub use expr::{Expr, ModelError, function};
 pub use front::Value;
 pub use op::TensorOp;
 pub use primitives::elementwise::Power;
+pub use primitives::factorizations::solves::{Solve, TriangularSolve};
 pub use primitives::indexing::{Gather, OneHot, ScatterAdd};
 pub use primitives::products::Einsum;
 pub use primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
