@@ -43,7 +43,8 @@ pub(crate) trait Definition {
         (0..self.results()).map(|_| by_linearity()).collect()
     }
 
-    /// In which operands it is linear.
+    /// In which operands it is linear. Operations of several results are not declared linear: their cotangents
+    /// would have to be told apart.
     fn linearity(&self) -> Linearity {
         Linearity::Never
     }

@@ -138,7 +138,7 @@ impl Primitive for TensorOp {
         };
         let active = match role {
             OperationRole::Linearized { active_mask }
-                if definition.linearity().permits(active_mask) =>
+                if definition.results() == 1 && definition.linearity().permits(active_mask) =>
             {
                 active_mask
             }
