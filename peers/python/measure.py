@@ -224,6 +224,8 @@ def torch(stage, workload, size):
     import torch as library
 
     library.set_num_threads(1)
+    if workload == "network":
+        return measure(size, training(library, size))
     if stage != "tape":
         return None
     write, point = WORKLOADS[workload]
@@ -239,6 +241,34 @@ def torch(stage, workload, size):
         return [input.grad for input in x]
 
     return measure(size, body)
+
+
+def training(library, rows):
+    """A step of gradient descent, as `peers/src/network.rs` has it."""
+    random = np.random.default_rng(1)
+
+    def draw(scale, *shape):
+        return library.tensor(scale * random.uniform(-1.0, 1.0, shape))
+
+    examples = draw(1.0, rows, 11)
+    labels = library.arange(rows) % 3
+    zeros = [library.zeros(1, width, dtype=library.float64) for width in (32, 3)]
+    parameters = [draw(0.3, 11, 32), zeros[0], draw(0.3, 32, 3), zeros[1]]
+    for parameter in parameters:
+        parameter.requires_grad_()
+
+    def body():
+        first, shift, second, end = parameters
+        scores = library.tanh(examples @ first + shift) @ second + end
+        loss = library.nn.functional.cross_entropy(scores, labels)
+        loss.backward()
+        with library.no_grad():
+            for parameter in parameters:
+                parameter -= 0.1 * parameter.grad
+                parameter.grad = None
+        return loss.item()
+
+    return body
 
 
 LIBRARIES = {"casadi": casadi, "jax": jax, "torch": torch}

@@ -6,6 +6,8 @@
 )]
 
 pub mod ancestor;
+pub mod candle;
 pub mod clock;
 pub mod float;
+pub mod network;
 pub mod ours;

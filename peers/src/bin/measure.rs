@@ -3,7 +3,7 @@
 use std::process::exit;
 
 use tidu_peers::clock::Measurement;
-use tidu_peers::{ancestor, float, ours};
+use tidu_peers::{ancestor, candle, float, ours};
 use tidu_testkit::{Workload, chain, wide};
 
 fn main() {
@@ -33,6 +33,12 @@ fn run(words: &[&str]) -> Option<Measurement> {
         return match (library, stage) {
             ("tidu", "jacobian") => Some(ours::jacobian(size)),
             ("echidna", "jacobian") => Some(float::jacobian(size)),
+            _ => None,
+        };
+    }
+    if workload == "network" {
+        return match (library, stage) {
+            ("candle", "train" | "train-eager") => Some(candle::train(size)),
             _ => None,
         };
     }

@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             for &size in row
                 .sizes
                 .iter()
-                .filter(|&&size| !options.quick || size <= 1_000 || workload == "ba")
+                .filter(|&&size| !options.quick || size <= 1_024 || workload == "ba")
             {
                 let name = format!("{} {workload} {size}", row.stage);
                 if name.contains(&options.filter) {
@@ -233,6 +233,8 @@ impl Programs {
             }
             false => Command::new(&self.rust),
         };
+        // One thread, as for everybody else; what Python has is told in its program.
+        command.env("RAYON_NUM_THREADS", "1");
         let output = command.arg(library).args(arguments).output();
         let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -341,7 +343,7 @@ fn locked_versions() -> Vec<String> {
         } else if let Some(version) = line.strip_prefix("version = ") {
             let version = version.trim_matches('"');
             let is_ancestor = name == "tidu" && version == "0.1.0";
-            if is_ancestor || ["computegraph", "echidna"].contains(&name) {
+            if is_ancestor || ["candle-core", "computegraph", "echidna"].contains(&name) {
                 versions.push(format!("{name} {version}"));
             }
         }

@@ -47,6 +47,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// As there.
+    #[doc(alias = "retain_graph")]
     pub fn backward_keeping(
         &mut self,
         outputs: &[(&Var<Op>, Op::Operand)],
@@ -61,6 +62,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// As there.
+    #[doc(alias = "create_graph")]
     pub fn backward_recorded(
         &mut self,
         outputs: &[(&Var<Op>, Var<Op>)],

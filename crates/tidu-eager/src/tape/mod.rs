@@ -96,6 +96,7 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
 }
 
 /// What recording a call of an operation takes.
+#[derive(Clone)]
 struct Known<Op: GraphOperation> {
     operation: Op,
     /// Which operands are active.
@@ -163,6 +164,55 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             ad_ctx,
             results: Vec::new(),
             spare: Vec::new(),
+        }
+    }
+
+    /// An empty tape, with contexts of its own, that knows the derivatives which this one has derived: for
+    /// another thread, or for work of the same kind that is to be recorded apart.
+    ///
+    /// What either derives from then on, the other does not learn. Hooks and
+    /// [`watch`](Self::watch) stay with this tape.
+    ///
+    /// # Example
+    ///
+    /// Derived once, used on four threads:
+    ///
+    /// ```
+    /// use tidu_eager::Tape;
+    /// use tidu_scalar::{ScalarKey, ScalarOp};
+    ///
+    /// let slope = |tape: &mut Tape<ScalarOp>, x: f64| {
+    ///     let x = tape.leaf(x);
+    ///     let y = tape.apply_one(ScalarOp::Sin, &[&x])?;
+    ///     Ok::<_, tidu_eager::EagerError>(tape.backward(&[(&y, 1.0)], &[&x])?[0])
+    /// };
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+    /// slope(&mut tape, 0.0)?;
+    /// std::thread::scope(|scope| {
+    ///     for at in [0.25_f64, 0.5, 0.75, 1.0] {
+    ///         let mut tape = tape.sibling();
+    ///         scope.spawn(move || assert_eq!(slope(&mut tape, at), Ok(Some(at.cos()))));
+    ///     }
+    /// });
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn sibling(&self) -> Self
+    where
+        Op::Context: Default,
+    {
+        self.sibling_with_contexts(Op::Context::default(), Op::ADContext::default())
+    }
+
+    /// [`sibling`](Self::sibling), with the contexts of [`with_contexts`](Self::with_contexts).
+    pub fn sibling_with_contexts(&self, ctx: Op::Context, ad_ctx: Op::ADContext) -> Self {
+        Self {
+            templates: Arc::clone(&self.templates),
+            known: self.known.clone(),
+            by_operation: self.by_operation.clone(),
+            last: self.last,
+            by_function: self.by_function.clone(),
+            jvps: self.jvps.clone(),
+            ..Self::with_contexts(|| self.name.clone(), ctx, ad_ctx)
         }
     }
 
@@ -235,6 +285,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// As for [`apply`](Self::apply).
+    #[doc(alias = "apply_graph")]
     #[track_caller]
     pub fn apply_function(
         &mut self,

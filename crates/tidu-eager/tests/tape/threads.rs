@@ -2,6 +2,7 @@
 
 use tidu_scalar::{ScalarOp, function};
 
+use super::own::{Counted, Own, OwnTape, OwnVar, numbers, own_tape};
 use super::program::{Program, Random};
 use super::{Scalar, Scalars, assert_near, one, scalars};
 
@@ -60,4 +61,49 @@ fn many_tapes_at_once_agree_to_the_last_bit() {
             assert_eq!(thread.join().expect("no panic"), alone);
         }
     });
+}
+
+/// What one tape has derived, its siblings know, each on a thread of its own: no rule is asked again. What
+/// they derive besides, they keep to themselves.
+#[test]
+fn siblings_share_what_was_derived() {
+    let (mut first, census, calls) = own_tape();
+    // x·sin(x)·0.9, backward through all of it and again through the recorded gradient.
+    let second_derivative = |tape: &mut OwnTape, x: f64| {
+        let x = tape.leaf(Counted::new(x, &census));
+        let c = OwnVar::constant(Counted::new(0.9, &census));
+        let sin = tape.apply_one(Own::Sin, &[&x]).expect("fine");
+        let product = tape.apply_one(Own::Mul, &[&x, &sin]).expect("fine");
+        let y = tape.apply_one(Own::Mul, &[&product, &c]).expect("fine");
+        let one = OwnVar::constant(Counted::new(1.0, &census));
+        let slope = tape.backward_recorded(&[(&y, one)], &[&x]).expect("fine");
+        let slope = slope[0].as_ref().expect("a path");
+        let seed = Counted::new(1.0, &census);
+        numbers(&tape.backward(&[(slope, seed)], &[&x]).expect("fine"))[0].expect("a path")
+    };
+    let closed_form = |x: f64| 0.9 * (2.0 * x.cos() - x * x.sin());
+    assert_near(second_derivative(&mut first, 0.5), closed_form(0.5));
+    let derived = calls.get();
+    std::thread::scope(|scope| {
+        for at in 0..4 {
+            let mut tape = first.sibling_with_contexts((), calls.clone());
+            scope.spawn(move || {
+                let x = 0.3 * f64::from(at);
+                assert_near(second_derivative(&mut tape, x), closed_form(x));
+            });
+        }
+    });
+    assert_eq!(calls.get(), derived);
+
+    let mut sibling = first.sibling();
+    let x = sibling.leaf(Counted::new(1.0, &census));
+    let y = sibling.apply_one(Own::Scale(3), &[&x]).expect("fine");
+    let error = first.apply_one(Own::Neg, &[&y]).expect_err("another tape");
+    assert_eq!(
+        error.to_string(),
+        "operand 0 of Neg is a variable of another tape"
+    );
+    let seed = Counted::new(1.0, &census);
+    let found = sibling.backward(&[(&y, seed)], &[&x]).expect("fine");
+    assert_eq!(numbers(&found), [Some(3.0)]);
 }
