@@ -30,6 +30,14 @@ enum Source<'a, 'o> {
     Program(&'a mut Operands<'o, Tensor>),
 }
 
+/// The elements of an operand that was taken.
+enum Taken<T: Element> {
+    /// To write the result over.
+    Alone(ArrayD<T>),
+    /// Another tensor has them too.
+    Shared(Shared<T>),
+}
+
 impl<'a, 'o> Args<'a, 'o> {
     /// Operands that others hold.
     pub fn borrowed(operands: &'a [&'a Tensor], context: &'a mut Context) -> Self {
@@ -95,44 +103,36 @@ impl<'a, 'o> Args<'a, 'o> {
         array.into()
     }
 
-    /// The elements of an operand that nobody else needs, to write the result over; `None` if it has not
-    /// this shape.
-    fn take<T: Element>(&mut self, at: usize, dims: &[usize]) -> Option<ArrayD<T>> {
+    /// An operand that no later operation reads, if it has the shape of the result.
+    fn take<T: Element>(&mut self, at: usize, dims: &[usize]) -> Option<Taken<T>> {
         let Source::Program(operands) = &mut self.source else {
             return None;
         };
-        let operand = T::view(&operands[at])?;
-        if operand.shape() != dims {
+        if T::view(&operands[at])?.shape() != dims {
             return None;
         }
-        // Whether the memory is shared with another tensor only shows when it is taken; if it is, it is
-        // copied, which is what a result of its own would cost.
         let array = T::unwrap(operands.take(at)?)?;
-        match array.try_into_owned_nocopy() {
+        Some(match array.try_into_owned_nocopy() {
             Ok(array) => {
                 self.context.reused += 1;
-                Some(array)
+                Taken::Alone(array)
             }
-            Err(shared) => {
-                self.context.allocations += 1;
-                Some(shared.to_owned())
-            }
-        }
+            Err(array) => Taken::Shared(array),
+        })
     }
 
     /// f, of each element of the operand.
     pub fn map<T: Element>(&mut self, f: impl Fn(T) -> T) -> Tensor {
         let dims = self[0].dims().to_vec();
-        match self.take::<T>(0, &dims) {
-            Some(mut array) => {
+        let result = match self.take::<T>(0, &dims) {
+            Some(Taken::Alone(mut array)) => {
                 array.mapv_inplace(f);
-                array.into()
+                return array.into();
             }
-            None => {
-                let result = self.array::<T>(0).mapv(f);
-                self.fresh(result)
-            }
-        }
+            Some(Taken::Shared(array)) => array.mapv(f),
+            None => self.array::<T>(0).mapv(f),
+        };
+        self.fresh(result)
     }
 
     /// f, of each element of the operand, which becomes another kind of element.
@@ -144,16 +144,22 @@ impl<'a, 'o> Args<'a, 'o> {
     /// f, of the elements of two operands that stand in the same place, both stretched to one shape.
     pub fn zip<T: Element>(&mut self, f: impl Fn(T, T) -> T) -> Tensor {
         let dims = self.broadcast_dims();
-        if let Some(mut x) = self.take::<T>(0, &dims) {
-            write_over(&mut x, self.array(1), f);
-            x.into()
-        } else if let Some(mut y) = self.take::<T>(1, &dims) {
-            write_over(&mut y, self.array(0), |y, x| f(x, y));
-            y.into()
-        } else {
-            let result = zipped(self.array(0), self.array(1), &dims, f);
-            self.fresh(result)
-        }
+        let result = match self.take::<T>(0, &dims) {
+            Some(Taken::Alone(mut x)) => {
+                write_over(&mut x, self.array(1), f);
+                return x.into();
+            }
+            Some(Taken::Shared(x)) => zipped(&x, self.array(1), &dims, f),
+            None => match self.take::<T>(1, &dims) {
+                Some(Taken::Alone(mut y)) => {
+                    write_over(&mut y, self.array(0), |y, x| f(x, y));
+                    return y.into();
+                }
+                Some(Taken::Shared(y)) => zipped(self.array(0), &y, &dims, f),
+                None => zipped(self.array(0), self.array(1), &dims, f),
+            },
+        };
+        self.fresh(result)
     }
 
     /// [`zip`](Self::zip), with a result of another kind.
@@ -173,23 +179,18 @@ impl<'a, 'o> Args<'a, 'o> {
         self.fresh(result)
     }
 
-    /// Where a real condition is not 0, an element of one kind, by another operand.
-    pub fn masked<T: Element>(&mut self, at: usize, otherwise: T) -> Tensor {
+    /// The elements of the second operand where the first, a real condition, is not 0, and 0 elsewhere.
+    pub fn keep_if<T: Element>(&mut self, zero: T) -> Tensor {
+        let kept = |x: T, condition: f64| if condition != 0.0 { x } else { zero };
         let dims = self.broadcast_dims();
-        if let Some(mut x) = self.take::<T>(at, &dims) {
-            write_over(&mut x, self.array::<f64>(0), |x, condition| {
-                if condition != 0.0 { x } else { otherwise }
-            });
-            return x.into();
-        }
-        let result = zipped(
-            self.array::<f64>(0),
-            self.array(at),
-            &dims,
-            |condition, x| {
-                if condition != 0.0 { x } else { otherwise }
-            },
-        );
+        let result = match self.take::<T>(1, &dims) {
+            Some(Taken::Alone(mut x)) => {
+                write_over(&mut x, self.array::<f64>(0), kept);
+                return x.into();
+            }
+            Some(Taken::Shared(x)) => zipped(&x, self.array::<f64>(0), &dims, kept),
+            None => zipped(self.array(1), self.array::<f64>(0), &dims, kept),
+        };
         self.fresh(result)
     }
 

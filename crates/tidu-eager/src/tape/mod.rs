@@ -216,6 +216,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
     }
 
+    /// What operations are evaluated in: a device, a pool of buffers, a counter.
+    pub fn context(&self) -> &Op::Context {
+        &self.ctx
+    }
+
+    /// [`context`](Self::context), to change it.
+    pub fn context_mut(&mut self) -> &mut Op::Context {
+        &mut self.ctx
+    }
+
     /// A value to differentiate by.
     pub fn leaf(&mut self, value: Op::Operand) -> Var<Op> {
         let index = self.storage.push_leaf();

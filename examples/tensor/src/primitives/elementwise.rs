@@ -232,9 +232,9 @@ pub(crate) static SELECT: Pointwise = Pointwise::new(
 ///
 /// ẏ = ẋ₁ or 0; x̄ = (0, ȳ) or (0, 0). Linear in x₁.
 pub(crate) static KEEP_IF: Pointwise = Pointwise::step("keep_if", 2, |args| match args[1].kind() {
-    COMPLEX => args.masked(1, Complex64::default()),
-    INDEX => args.masked(1, 0_i64),
-    _ => args.masked(1, 0.0),
+    COMPLEX => args.keep_if(Complex64::default()),
+    INDEX => args.keep_if(0_i64),
+    _ => args.keep_if(0.0),
 })
 .linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
     ct.where_not_zero(x[0])

@@ -60,7 +60,15 @@ impl Definition for Reshape {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        vec![for_any!(x[0].clone(), array => Element::wrap(reshaped(&array, &self.0)))]
+        let dims = self.0.as_slice();
+        vec![for_any!(x[0].clone(), array => match array.clone().into_shape_with_order(dims) {
+            Ok(array) => Element::wrap(array),
+            // They do not stand in order.
+            Err(_) => match array.to_owned().into_shape_clone(dims) {
+                Ok(array) => x.fresh(array),
+                Err(error) => panic!("{error}"),
+            },
+        })]
     }
 
     fn linearity(&self) -> Linearity {
@@ -396,12 +404,6 @@ impl Concatenate {
         dims[self.axis] = (0..self.count).map(size).sum();
         Pad { windows, dims }
     }
-}
-
-/// The same elements, in memory of their own only if they do not stand in order.
-fn reshaped<T: Element>(array: &Shared<T>, dims: &[usize]) -> Shared<T> {
-    let result = array.to_shape(dims);
-    result.unwrap_or_else(|error| panic!("{error}")).to_shared()
 }
 
 fn parts(windows: &[Window]) -> Vec<SliceInfoElem> {

@@ -90,3 +90,12 @@ pub fn assert_near(found: &Tensor, expected: &Tensor, tolerance: f64) {
         assert!(near, "found {found}, expected {expected}");
     }
 }
+
+/// The same elements in memory of their own.
+pub fn copy(tensor: &Tensor) -> Tensor {
+    match tensor {
+        Tensor::Real(array) => array.to_owned().into(),
+        Tensor::Complex(array) => array.to_owned().into(),
+        Tensor::Index(array) => array.to_owned().into(),
+    }
+}
