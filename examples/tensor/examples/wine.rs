@@ -116,9 +116,9 @@ fn draw(logistic: &History, network: &History, path: &Path) -> Result<(), Box<dy
         x: "epoch",
         y: "mean cross-entropy",
         lines: &[
-            line("logistic regression, learnt from", &logistic.train, chart::BLUE, false),
+            line("logistic regression, train", &logistic.train, chart::BLUE, false),
             line("logistic regression, test", &logistic.test, chart::BLUE, true),
-            line("network, learnt from", &network.train, chart::ORANGE, false),
+            line("network, train", &network.train, chart::ORANGE, false),
             line("network, test", &network.test, chart::ORANGE, true),
         ],
     };
