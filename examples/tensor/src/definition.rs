@@ -91,7 +91,6 @@ impl<'a> Point<'a> {
     }
 
     /// A constant: a mask, say.
-    #[allow(dead_code, reason = "what factorizations are written with")]
     pub fn constant(&self, value: impl Into<Tensor>) -> Fixed<'a> {
         self.work.fixed(TensorOp::constant(value), [])
     }

@@ -7,6 +7,8 @@ use tidu::ValueType;
 use crate::op::TensorOp;
 use crate::primitives::constants::Full;
 use crate::primitives::elementwise::Power;
+use crate::primitives::factorizations::solves::{Solve, TriangularSolve};
+use crate::primitives::factorizations::unit;
 use crate::primitives::indexing::{Gather, OneHot, ScatterAdd};
 use crate::primitives::products::Einsum;
 use crate::primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
@@ -494,6 +496,82 @@ pub trait Value:
     fn count<const N: usize>(&self, axes: [isize; N]) -> f64 {
         let (dims, axes) = (self.dims(), self.axes(axes).unwrap_or_default());
         axes.iter().map(|&axis| dims[axis]).product::<usize>() as f64
+    }
+
+    // Linear algebra.
+
+    /// L of this = L·Lᴴ, lower triangular; of a Hermitian positive definite matrix, and otherwise of its Hermitian
+    /// part, or NaN
+    #[track_caller]
+    fn cholesky(&self) -> Self {
+        self.then(TensorOp::Cholesky)
+    }
+
+    /// (Q, R) of this = Q·R, with a positive diagonal of R
+    #[track_caller]
+    fn qr(&self) -> (Self, Self) {
+        Self::apply_all(TensorOp::Qr, self).into()
+    }
+
+    /// (w, V) of this = V·diag(w)·Vᴴ: eigenvalues, which ascend, and eigenvectors, in columns, of a Hermitian matrix
+    #[track_caller]
+    fn eigh(&self) -> (Self, Self) {
+        Self::apply_all(TensorOp::Eigh, self).into()
+    }
+
+    /// (U, s, Vᴴ) of this = U·diag(s)·Vᴴ, reduced: singular vectors, and singular values, which descend
+    #[track_caller]
+    fn svd(&self) -> (Self, Self, Self) {
+        Self::apply_all(TensorOp::Svd, self).into()
+    }
+
+    /// (σ, l) of det this = σ·eˡ, where |σ| = 1
+    #[track_caller]
+    fn log_determinant(&self) -> (Self, Self) {
+        Self::apply_all(TensorOp::LogDeterminant, self).into()
+    }
+
+    /// det this; its derivative is NaN at 0
+    #[track_caller]
+    fn determinant(&self) -> Self {
+        let (sign, log) = self.log_determinant();
+        sign * log.exp()
+    }
+
+    /// this⁻¹·b, of a matrix or a vector b
+    #[track_caller]
+    fn solve(&self, b: &Self) -> Self {
+        let adjoint = false;
+        self.solve_by(Solve { adjoint }.into(), b)
+    }
+
+    /// T⁻¹·b or T⁻ᴴ·b, of a triangle T of this, and a matrix or a vector b
+    #[track_caller]
+    fn triangular_solve(&self, triangle: TriangularSolve, b: &Self) -> Self {
+        self.solve_by(triangle.into(), b)
+    }
+
+    /// this⁻¹; `a.solve(b)` is faster and nearer than `a.inverse().matmul(b)`
+    #[track_caller]
+    fn inverse(&self) -> Self {
+        let n = self.dims().first().copied().unwrap_or_default();
+        self.solve(&unit(n).into())
+    }
+
+    #[doc(hidden)]
+    #[track_caller]
+    fn solve_by(&self, solve: TensorOp, b: &Self) -> Self {
+        match *b.dims() {
+            [n] => self.with(solve, &b.reshape([n, 1])).reshape([n]),
+            _ => self.with(solve, b),
+        }
+    }
+
+    #[doc(hidden)]
+    #[track_caller]
+    fn apply_all<const N: usize>(operation: TensorOp, operand: &Self) -> [Self; N] {
+        let results = Self::apply(Ok(operation), &[operand]).try_into();
+        results.unwrap_or_else(|results: Vec<Self>| panic!("{} results for {N}", results.len()))
     }
 }
 

@@ -23,6 +23,7 @@ pub use front::Value;
 pub use jacobian::Jacobian;
 pub use op::TensorOp;
 pub use primitives::elementwise::Power;
+pub use primitives::factorizations::solves::{Solve, TriangularSolve};
 pub use primitives::indexing::{Gather, OneHot, ScatterAdd};
 pub use primitives::products::Einsum;
 pub use primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};

@@ -164,7 +164,6 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
     }
 
     /// The product of two matrices, or of stacks of them.
-    #[allow(dead_code, reason = "what factorizations are written with")]
     fn matmul<Other>(self, other: Other) -> Self::Product
     where
         Self: Times<'a, TensorOp, Other>,
@@ -173,13 +172,11 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
     }
 
     /// The transposed matrix.
-    #[allow(dead_code, reason = "what factorizations are written with")]
     fn t(self) -> Self {
         self.permute([1, 0])
     }
 
     /// The conjugate of the transposed matrix.
-    #[allow(dead_code, reason = "what factorizations are written with")]
     fn h(self) -> Self {
         self.t().conj()
     }

@@ -126,6 +126,20 @@ pub enum ShapeError {
         /// Its shape.
         found: Vec<usize>,
     },
+    /// A matrix that has more columns than rows.
+    #[error("a matrix of at least as many rows as columns is needed, found {found:?}")]
+    Tall {
+        /// Its shape.
+        found: Vec<usize>,
+    },
+    /// A right side that does not have as many rows as the matrix.
+    #[error("the right side must have the {expected} rows of the matrix, found {found:?}")]
+    Rows {
+        /// The number of rows of the matrix.
+        expected: usize,
+        /// The shape of the right side.
+        found: Vec<usize>,
+    },
 }
 
 /// The shape that several shapes stretch to: aligned at the last axis, of each axis the size that is not 1.

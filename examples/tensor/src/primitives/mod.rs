@@ -3,6 +3,7 @@
 pub(crate) mod complex;
 pub(crate) mod constants;
 pub(crate) mod elementwise;
+pub(crate) mod factorizations;
 pub(crate) mod indexing;
 pub(crate) mod products;
 pub(crate) mod reductions;
@@ -97,6 +98,10 @@ table! {
     OneHot(indexing::OneHot),
     /// A product summed over labels
     Einsum(products::Einsum),
+    /// T⁻¹·B, of a triangular matrix
+    TriangularSolve(factorizations::solves::TriangularSolve),
+    /// A⁻¹·B
+    Solve(factorizations::solves::Solve),
     ;
     /// x, taken for a constant by derivatives
     StopGradient => constants::STOP_GRADIENT,
@@ -160,4 +165,14 @@ table! {
     ToComplex => complex::TO_COMPLEX,
     /// x + i·y, of real numbers
     Complex => complex::COMPLEX,
+    /// L of A = L·Lᴴ
+    Cholesky => factorizations::cholesky::Cholesky,
+    /// Q and R of A = Q·R
+    Qr => factorizations::qr::Qr,
+    /// w and V of A = V·diag(w)·Vᴴ
+    Eigh => factorizations::eigh::Eigh,
+    /// U, s and Vᴴ of A = U·diag(s)·Vᴴ
+    Svd => factorizations::svd::Svd,
+    /// σ and l of det A = σ·eˡ
+    LogDeterminant => factorizations::determinant::LogDeterminant,
 }

@@ -1,0 +1,50 @@
+//! The Cholesky factorization.
+
+use num_complex::Complex64;
+use tidu::ValueType;
+use tidu::rules::Times;
+
+use super::solves::TriangularSolve;
+use super::{half_upper, hermitian_part, square, values};
+use crate::context::Args;
+use crate::definition::{Definition, Point};
+use crate::notation::{Notation, Tangent};
+use crate::shape::{COMPLEX, ShapeError};
+use crate::tensor::Tensor;
+
+/// y = L, lower triangular with a real, positive diagonal, of H = L·Lᴴ, where H = ½·(x + xᴴ) is positive definite
+///
+/// L̇ = L·Φ(L⁻¹·Ḣ·L⁻ᴴ), where Φ takes the lower triangle and half of the diagonal.
+///
+/// The matrix is read through its Hermitian part, so that derivatives by it are Hermitian too: that of ln det x is
+/// x⁻¹, and no triangle of it counts for more than the other. Edges: NaN if H is not positive definite.
+///
+/// M. Giles, Collected matrix derivative results for forward and reverse mode algorithmic differentiation (2008);
+/// I. Murray, Differentiation of the Cholesky decomposition (2016). `cholesky` with `symmetrize_input` in JAX.
+pub(crate) struct Cholesky;
+
+impl Definition for Cholesky {
+    fn name(&self) -> &'static str {
+        "cholesky"
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        square(x)?;
+        Ok(vec![x[0].clone()])
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        vec![match x.kind() {
+            COMPLEX => x.fresh(values::cholesky::<Complex64>(x.array(0))),
+            _ => x.fresh(values::cholesky::<f64>(x.array(0))),
+        }]
+    }
+
+    fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
+        let l = at.y[0];
+        let solve = |x: Tangent<'a>| l.with(TriangularSolve::lower().into(), x);
+        let relative = solve(solve(hermitian_part(dx[0])).h());
+        let half_lower = half_upper(at, at.dims(0)[0]).t();
+        vec![l.matmul(half_lower * relative)]
+    }
+}
