@@ -6,10 +6,9 @@
 
 use std::error::Error;
 
-use faer::{Mat, Side};
-use ndarray::{Array, Array1, Array2};
+use ndarray::{Array, Array1, Array2, Axis};
 use tidu_testkit::Random;
-use tidu_tensor::{Jacobian, Tensor, Value, function, types};
+use tidu_tensor::{Jacobian, Tensor, Value, Var, function, types};
 
 /// The energy of atoms at these places, a row each.
 fn energy<V: Value>(places: &V) -> V {
@@ -42,9 +41,9 @@ fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
         let point = [Tensor::from(places.clone())];
         let (gradient, matrix) = hessian.call(&point)?;
         let gradient = Array1::from_iter(gradient[0].elements::<f64>().unwrap_or_default());
-        let matrix = Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[[i, j]]);
-        let parts = matrix.self_adjoint_eigen(Side::Lower).map_err(|error| format!("{error:?}"))?;
-        let squares: Vec<f64> = parts.S().column_vector().iter().copied().collect();
+        let (squares, modes) = Var::from(Tensor::from(matrix)).eigh();
+        let squares: Vec<f64> = squares.value().elements().unwrap_or_default();
+        let modes = modes.value().array::<f64>().ok_or("modes of real numbers")?;
         let force = gradient.fold(0.0, |worst: f64, slope| worst.max(slope.abs()));
         if force < 1e-12 {
             let energy = program.call(&point)?[0].item().unwrap_or(f64::NAN);
@@ -52,7 +51,7 @@ fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
         }
         // Newton's step, among the directions in which the energy curves.
         for (mode, &curvature) in squares.iter().enumerate().filter(|(_, curvature)| curvature.abs() > 1e-3) {
-            let direction = Array::from_iter(parts.U().col(mode).iter().copied());
+            let direction = Array1::from_iter(modes.index_axis(Axis(1), mode).iter().copied());
             let length = gradient.dot(&direction) / curvature.abs();
             places.scaled_add(-length, &direction.into_shape_with_order(places.dim())?);
         }
