@@ -1,7 +1,7 @@
 //! What is said about each primitive, once: its name, its values, its two rules.
 
 use tidu_ad::{Composite, Linearity};
-use tidu_graph::{Rewrite, ValueKey};
+use tidu_graph::{LocalValueId, Rewrite, ValueKey};
 
 use crate::notation::{Fixed, Tangent, Work};
 use crate::op::ScalarOp;
@@ -69,8 +69,10 @@ pub(crate) enum Jvp {
     Numbered(NumberedJvp),
     /// ẏ = ∂₀f(x)·ẋ₀ + ∂₁f(x)·ẋ₁
     Binary([PartJvp; 2]),
-    /// Anything else, from the primal values and ẋ.
-    Own(for<'a> fn(Primal<'a>, &[Tangent<'a>]) -> Vec<Tangent<'a>>),
+    /// Anything else of one result, from the primal values and ẋ.
+    Own(for<'a> fn(Primal<'a>, &[Tangent<'a>]) -> Tangent<'a>),
+    /// (ẏ₀, ẏ₁), from the primal values and ẋ.
+    Pair(for<'a> fn(Primal<'a>, Tangent<'a>) -> [Tangent<'a>; 2]),
 }
 
 /// What happens to the cotangent of the result: the cotangent of an active operand, from the operands, which
@@ -176,11 +178,12 @@ impl Jvp {
         number: f64,
         primal: Primal<'a>,
         dx: &[Tangent<'a>],
-    ) -> Vec<Tangent<'a>> {
-        match self {
-            Jvp::Zero => vec![primal.work.zero(); primal.outputs.len()],
-            Jvp::Unary(jvp) => vec![jvp(primal.x(0), primal.y(0), dx[0])],
-            Jvp::Numbered(jvp) => vec![jvp(number, primal.x(0), primal.y(0), dx[0])],
+    ) -> Vec<Option<LocalValueId>> {
+        let dy = match self {
+            Jvp::Zero => return vec![None; primal.outputs.len()],
+            Jvp::Pair(jvp) => return jvp(primal, dx[0]).map(Tangent::id).into(),
+            Jvp::Unary(jvp) => jvp(primal.x(0), primal.y(0), dx[0]),
+            Jvp::Numbered(jvp) => jvp(number, primal.x(0), primal.y(0), dx[0]),
             Jvp::Binary(parts) => {
                 let (x0, x1, y) = (primal.x(0), primal.x(1), primal.y(0));
                 // A slope that no tangent meets is no work.
@@ -188,10 +191,11 @@ impl Jvp {
                     false => parts[i](x0, x1, y, dx[i]),
                     true => dx[i],
                 };
-                vec![part(0) + part(1)]
+                part(0) + part(1)
             }
             Jvp::Own(rule) => rule(primal, dx),
-        }
+        };
+        vec![dy.id()]
     }
 }
 

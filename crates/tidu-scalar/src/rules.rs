@@ -7,8 +7,11 @@ use tidu_ad::{
 use tidu_graph::{LocalValueId, OperationRole, ValueKey};
 
 use crate::definition::{Meaning, Primal};
-use crate::notation::{Fixed, Tangent, Work};
+use crate::notation::Work;
 use crate::op::ScalarOp;
+
+/// No primitive has more: those of a rule stand on the stack.
+const MOST_OPERANDS: usize = 3;
 
 impl Primitive for ScalarOp {
     type ADContext = ();
@@ -95,9 +98,11 @@ impl Primitive for ScalarOp {
             inputs,
             outputs,
         };
-        let dx: Vec<Tangent<'_>> = tangents.iter().map(|&id| work.tangent(id)).collect();
-        let dy = definition.jvp.tangents(self.number(), primal, &dx);
-        Ok(dy.into_iter().map(Tangent::id).collect())
+        let mut dx = [work.zero(); MOST_OPERANDS];
+        for (dx, id) in dx.iter_mut().zip(tangents) {
+            *dx = work.tangent(*id);
+        }
+        Ok(definition.jvp.tangents(self.number(), primal, &dx))
     }
 
     fn transpose_rule(
@@ -128,8 +133,8 @@ impl Primitive for ScalarOp {
                 return function.try_linear_transpose_rule(b, cotangents, inputs, ctx);
             }
         };
-        let (Some(transpose), OperationRole::Linearized { active_mask }) =
-            (definition.transpose, role)
+        let (Some(transpose), OperationRole::Linearized { active_mask }, [first, ..]) =
+            (definition.transpose, role, inputs)
         else {
             return Err(self.not_linear());
         };
@@ -137,14 +142,20 @@ impl Primitive for ScalarOp {
             return Err(self.not_linear());
         }
         let work = &Work::new(b, ctx);
-        let x: Vec<Fixed<'_>> = inputs.iter().map(|input| work.operand(input)).collect();
+        let mut x = [work.operand(first); MOST_OPERANDS];
+        for (x, input) in x.iter_mut().zip(inputs) {
+            *x = work.operand(input);
+        }
         let ct = work.tangent(cotangents[0]);
-        let operands = active_mask.iter().enumerate();
-        let cotangents = operands.map(|(i, active)| match active {
-            true => transpose(&x, i, ct).id(),
-            false => None,
-        });
-        Ok(cotangents.collect())
+        let mut found = vec![None; inputs.len()];
+        for (i, _) in active_mask
+            .iter()
+            .enumerate()
+            .filter(|(_, active)| **active)
+        {
+            found[i] = transpose(&x, i, ct).id();
+        }
+        Ok(found)
     }
 }
 

@@ -312,6 +312,12 @@ pub trait Value:
         Self::apply_one(reduction, &[self])
     }
 
+    /// min x over axes, of real numbers; ties share
+    #[track_caller]
+    fn min<const N: usize>(&self, axes: [isize; N]) -> Self {
+        -(-self.clone()).max(axes)
+    }
+
     /// The index along an axis of the largest element
     #[track_caller]
     fn argmax(&self, axis: isize) -> Self {

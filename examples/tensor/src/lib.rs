@@ -1,4 +1,16 @@
-//! Tensors with derivatives.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `tensor.rs`, `shape.rs`, `types.rs` | operands; how shapes fit together, and what is said when they do not |
+//! | `definition.rs` | what is said about each primitive, once |
+//! | `primitives/*.rs` | the definitions, by family; `mod.rs` is the table of all |
+//! | `notation.rs` | what rules are written with |
+//! | `rules.rs`, `op.rs` | the traits of tidu, from the definitions |
+//! | `context.rs` | operands that are evaluated, and written over |
+//! | `front.rs`, `expr.rs`, `var.rs` | methods and operators; functions; variables on a tape |
 
 #![warn(clippy::unwrap_used)]
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use tidu::graph::{EvaluableGraphOperation, GraphOperation, Operands};
 use tidu::scalar::ScalarKey;
-use tidu::{Composite, InferTypes, ValueType};
+use tidu::{InferTypes, ValueType};
 
 use crate::context::{Args, Context};
 use crate::primitives::Meaning;
@@ -103,12 +103,5 @@ impl InferTypes for TensorOp {
             }
             Meaning::Composite(function) => Ok(function.infer_types(x)?),
         }
-    }
-}
-
-/// A function as an operation.
-impl From<Composite<TensorOp>> for TensorOp {
-    fn from(function: Composite<TensorOp>) -> Self {
-        Self::Composite(function)
     }
 }

@@ -9,7 +9,7 @@ mod support;
 use std::error::Error;
 
 use support::assert_near;
-use tidu_tensor::{Tape, Tensor, Value, Var, function, types};
+use tidu_tensor::{Tape, Tensor, Value, Var, Window, function, types};
 
 /// The mean cross entropy of a network of two layers.
 fn loss<V: Value>([x, labels, w1, b1, w2]: [&V; 5]) -> V {
@@ -207,6 +207,30 @@ fn shapes_that_do_not_fit_are_said_where_they_are_written() {
     assert_text!(
         |x, y, l| x.einsum("ij,jk", &y),
         "\"ij,jk\" is no contraction of two operands: no `->` in it"
+    );
+    assert_text!(
+        |x, y, l| x.windows([
+            Window {
+                start: 1,
+                count: 2,
+                step: usize::MAX
+            },
+            Window::all(3)
+        ]),
+        "slice [1..18446744073709551615 by 18446744073709551615, 0..3] of f64[2, 3]: \
+         1..18446744073709551615 by 18446744073709551615 leaves an axis of 2"
+    );
+    assert_text!(
+        |x, y, l| x.reshape([usize::MAX, 2]),
+        "reshape [18446744073709551615, 2] of f64[2, 3]: 6 elements do not fill [18446744073709551615, 2]"
+    );
+    assert_text!(
+        |x, y, l| x.pad([(1, 0)]),
+        "pad [1..3] of [3] of f64[2, 3]: operand 0 has 2 axes, and must have 1"
+    );
+    assert_text!(
+        |x, y, l| x.scatter_add(0, &l, 4) + x.scatter_add(1, &l, 4),
+        "scatter_add 1 of 4 of f64[2, 3] and i64[2]: [2, 3] does not have the axes [2] of the indices from axis 1 on"
     );
     // The first one on the way is reported.
     assert_text!(

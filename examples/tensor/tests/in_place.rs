@@ -1,6 +1,9 @@
 //! Results are written over operands that nothing else needs, and over nothing else. Counted are results with
 //! memory of their own, and results in memory of an operand.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod support;
 
@@ -21,7 +24,10 @@ fn run(f: &Function<TensorOp>, inputs: &[&Tensor]) -> (Vec<Tensor>, (usize, usiz
     let copies: Vec<Tensor> = inputs.iter().map(|x| support::copy(x)).collect();
     let mut context = Context::default();
     let results = f.compile().call_in(&mut context, inputs).unwrap();
-    assert!(inputs.iter().copied().eq(&copies), "an input was written over");
+    assert!(
+        inputs.iter().copied().eq(&copies),
+        "an input was written over"
+    );
     (results, (context.allocations, context.reused))
 }
 
@@ -40,7 +46,12 @@ fn operators_take_either_operand() {
     // Of two that end, the left one.
     let (results, counts) = run(&of_one(|x| x.sin() - x.cos()), &[&x()]);
     assert_eq!(counts, (2, 1));
-    let of = |f: fn(f64) -> f64| support::coordinates(&x()).into_iter().map(f).collect::<Vec<_>>();
+    let of = |f: fn(f64) -> f64| {
+        support::coordinates(&x())
+            .into_iter()
+            .map(f)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(support::coordinates(&results[0]), of(|x| x.sin() - x.cos()));
     // An input stays, on either side; numbers and smaller operands are not written to.
     assert_eq!(run(&of_one(|x| x.sin() - &x), &[&x()]).1, (1, 1));
@@ -63,8 +74,13 @@ fn what_is_needed_later_stays() {
         &[&x()],
     );
     assert_eq!(counts, (2, 1));
-    let expected = support::coordinates(&x()).into_iter().map(|x| x.sin().exp() * x.sin());
-    assert_eq!(support::coordinates(&results[0]), expected.collect::<Vec<_>>());
+    let expected = support::coordinates(&x())
+        .into_iter()
+        .map(|x| x.sin().exp() * x.sin());
+    assert_eq!(
+        support::coordinates(&results[0]),
+        expected.collect::<Vec<_>>()
+    );
     // An output, and an operand that stands twice.
     let both = function([("x", types::real([2, 3]))], |[x]| [x.sin(), x.sin().exp()]).unwrap();
     assert_eq!(run(&both, &[&x()]).1, (2, 0));
@@ -86,7 +102,10 @@ fn shared_elements_stay() {
     );
     assert_eq!(counts, (2, 1));
     // Once the other one is gone, it is alone again.
-    assert_eq!(run(&of_one(|x| x.sin().reshape([6]).exp()), &[&x()]).1, (1, 1));
+    assert_eq!(
+        run(&of_one(|x| x.sin().reshape([6]).exp()), &[&x()]).1,
+        (1, 1)
+    );
     // A constant is part of the function.
     let f = of_one(|x| Expr::from(Tensor::from([1.0, 2.0])).exp().sum_all() + x);
     let first = run(&f, &[&x()]);
@@ -107,10 +126,16 @@ fn a_gradient_reuses_what_it_can() {
         let mut moved = support::coordinates(&x());
         moved[at] += h;
         let moved = Tensor::new([2, 3], moved).unwrap();
-        f.compile().call(&[moved, w.clone()]).unwrap()[0].item().unwrap()
+        f.compile().call(&[moved, w.clone()]).unwrap()[0]
+            .item()
+            .unwrap()
     };
     let expected = (0..6).map(|at| (slope(at, 1e-5) - slope(at, -1e-5)) / 2e-5);
-    assert_near(&results[0], &Tensor::new([2, 3], expected.collect()).unwrap(), 1e-9);
+    assert_near(
+        &results[0],
+        &Tensor::new([2, 3], expected.collect()).unwrap(),
+        1e-9,
+    );
 }
 
 /// A tape hands its values to variables, which others may hold: its operations write over nothing. A function that

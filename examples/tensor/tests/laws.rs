@@ -217,3 +217,30 @@ fn indices() {
     let one_hot = TensorOp::from(OneHot(3));
     all([Case::operation(one_hot, |_| vec![Tensor::from([2_i64, 0])])]);
 }
+
+/// Random functions of operations on matrices, rows of them, and single numbers.
+#[test]
+fn compositions() {
+    let matrix: &[usize] = &[2, 2];
+    let operations = [
+        case(Add, &[(Real, matrix), (Real, matrix)]),
+        case(Mul, &[(Real, matrix), (Real, &[2, 1])]),
+        case(
+            Einsum::parse("ij,kj->ki").unwrap(),
+            &[(Real, matrix), (Real, matrix)],
+        ),
+        case(Tanh, &[(Real, matrix)]),
+        case(Softmax(vec![1]), &[(Real, matrix)]),
+        case(LogSumExp(Axes::kept(&[1])), &[(Real, matrix)]),
+        case(Axes::dropped(&[1, 0]), &[(Real, matrix)]),
+        case(TensorOp::permute([1, 0]), &[(Real, matrix)]),
+        case(TensorOp::broadcast_to(matrix), &[(Real, &[])]),
+        case(Sin, &[(Real, &[])]),
+    ];
+    let laws = laws().points(1).order(2).compositions(60, 6);
+    operations
+        .into_iter()
+        .fold(laws, Laws::case)
+        .check()
+        .assert();
+}

@@ -63,8 +63,8 @@ pub trait PrimitiveBuilder<Op: GraphOperation> {
     where
         Self: Sized,
     {
-        let (inputs, active_mask) = operands.into_iter().map(RuleOperand::with_activity).unzip();
-        self.add_primitive(op, inputs, OperationRole::Linearized { active_mask })[0]
+        let (inputs, role) = RuleOperand::split(operands);
+        self.add_primitive(op, inputs, role)[0]
     }
 
     /// Adds work of one result that depends on no tangent or cotangent.
@@ -124,6 +124,27 @@ impl<Op: GraphOperation> PrimitiveBuilder<Op> for GraphBuilder<Op> {
 
     fn key_of(&self, id: LocalValueId) -> Option<ValueKey<Op>> {
         self.try_global_key(id).ok().cloned()
+    }
+}
+
+impl<Op: GraphOperation> RuleOperand<Op> {
+    /// The operands, and the role in which an operation is linear in those that are active. Both lists are
+    /// made in one piece: memory is most of what a rule costs.
+    pub(crate) fn split(
+        operands: impl IntoIterator<Item = Self>,
+    ) -> (Vec<PrimitiveValue<Op>>, OperationRole) {
+        let operands = operands.into_iter();
+        let count = operands.size_hint().0;
+        let (mut inputs, mut active_mask) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for operand in operands {
+            let (input, is_active) = match operand {
+                Self::Active(id) => (PrimitiveValue::Local(id), true),
+                Self::Fixed(value) => (value, false),
+            };
+            inputs.push(input);
+            active_mask.push(is_active);
+        }
+        (inputs, OperationRole::Linearized { active_mask })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
+use tidu_graph::{LocalValueId, ValueKey};
 
 use super::{
     ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
@@ -276,9 +276,7 @@ impl<'a, Op: Primitive> Work<'a, Op> {
         op: Op,
         operands: impl IntoIterator<Item = RuleOperand<Op>>,
     ) -> Vec<LocalValueId> {
-        let operands = operands.into_iter().map(RuleOperand::with_activity);
-        let (inputs, active_mask) = operands.unzip();
-        let role = OperationRole::Linearized { active_mask };
+        let (inputs, role) = RuleOperand::split(operands);
         self.builder.borrow_mut().add_primitive(op, inputs, role)
     }
 
@@ -367,16 +365,6 @@ impl<'a, Op: Primitive> Times<'a, Op, Fixed<'a, Op>> for Tangent<'a, Op> {
             .id
             .map(|t| self.work.emit(op, [Active(t), other.into_operand()]));
         self.work.tangent(id)
-    }
-}
-
-impl<Op: GraphOperation> RuleOperand<Op> {
-    /// The operand, and whether it is active.
-    pub(crate) fn with_activity(self) -> (PrimitiveValue<Op>, bool) {
-        match self {
-            Active(id) => (PrimitiveValue::Local(id), true),
-            Self::Fixed(value) => (value, false),
-        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) static CONSTANT: Definition = Definition::new("const", Constant, Jvp:
 pub(super) static ADD: Definition = Definition::new(
     "add",
     Binary(ops::Add::add),
-    Jvp::Own(|_, dx| vec![dx[0] + dx[1]]),
+    Jvp::Own(|_, dx| dx[0] + dx[1]),
 )
 .linear(Linearity::Joint, |_, _, ct| ct)
 .commuting()
@@ -85,7 +85,7 @@ const ADD_RULES: &[Rule] = &[
 pub(super) static SUB: Definition = Definition::new(
     "sub",
     Binary(ops::Sub::sub),
-    Jvp::Own(|_, dx| vec![dx[0] - dx[1]]),
+    Jvp::Own(|_, dx| dx[0] - dx[1]),
 )
 .linear(Linearity::Joint, |_, i, ct| if i == 0 { ct } else { -ct })
 .rewritten(SUB_RULES)
@@ -124,7 +124,7 @@ const SUB_RULES: &[Rule] = &[
 ///
 /// ẏ = -ẋ; x̄ = -ȳ. Linear.
 pub(super) static NEG: Definition =
-    Definition::new("neg", Unary(ops::Neg::neg), Jvp::Own(|_, dx| vec![-dx[0]]))
+    Definition::new("neg", Unary(ops::Neg::neg), Jvp::Own(|_, dx| -dx[0]))
         .linear(Linearity::Joint, |_, _, ct| -ct)
         .rewritten(NEG_RULES)
         .lowered(Opcode::Neg);
@@ -150,7 +150,7 @@ const NEG_RULES: &[Rule] = &[
 pub(super) static MUL: Definition = Definition::new(
     "mul",
     Binary(ops::Mul::mul),
-    Jvp::Own(|p, dx| vec![dx[0] * p.x(1) + p.x(0) * dx[1]]),
+    Jvp::Own(|p, dx| dx[0] * p.x(1) + p.x(0) * dx[1]),
 )
 .linear(Linearity::Each, |x, i, ct| x[1 - i] * ct)
 .commuting()
@@ -215,7 +215,7 @@ const MUL_RULES: &[Rule] = &[
 pub(super) static DIV: Definition = Definition::new(
     "div",
     Binary(ops::Div::div),
-    Jvp::Own(|p, dx| vec![(dx[0] - p.y(0) * dx[1]) / p.x(1)]),
+    Jvp::Own(|p, dx| (dx[0] - p.y(0) * dx[1]) / p.x(1)),
 )
 .linear(Linearity::In(&[&[true, false]]), |x, _, ct| ct / x[1])
 .rewritten(DIV_RULES)
@@ -273,7 +273,7 @@ pub(super) static MUL_ADD: Definition = Definition::new(
     Ternary(f64::mul_add),
     Jvp::Own(|p, dx| {
         let by_x0 = multiply_add(p.x(1), dx[0], dx[2]);
-        vec![multiply_add(p.x(0), dx[1], by_x0)]
+        multiply_add(p.x(0), dx[1], by_x0)
     }),
 )
 .linear(
@@ -311,15 +311,13 @@ pub(super) static REM: Definition = Definition::binary(
 pub(super) static SELECT: Definition = Definition::new(
     "select",
     Ternary(|condition, x, y| if condition != 0.0 { x } else { y }),
-    Jvp::Own(|p, dx| {
-        vec![match (dx[1].as_operand(), dx[2].as_operand()) {
-            (Some(dx), Some(dy)) => {
-                let operands = [p.x(0).into_operand(), dx, dy];
-                p.work.linear(ScalarOp::Select, operands)
-            }
-            (_, None) => dx[1].keep_if(p.x(0)),
-            (None, _) => dx[2].keep_if(p.x(0).is(0.0)),
-        }]
+    Jvp::Own(|p, dx| match (dx[1].as_operand(), dx[2].as_operand()) {
+        (Some(dx), Some(dy)) => {
+            let operands = [p.x(0).into_operand(), dx, dy];
+            p.work.linear(ScalarOp::Select, operands)
+        }
+        (_, None) => dx[1].keep_if(p.x(0)),
+        (None, _) => dx[2].keep_if(p.x(0).is(0.0)),
     }),
 )
 .linear(Linearity::In(&[&[false, true, true]]), |x, i, ct| match i {
@@ -334,7 +332,7 @@ pub(super) static SELECT: Definition = Definition::new(
 pub(super) static KEEP_IF: Definition = Definition::new(
     "keep_if",
     Binary(|condition, x| if condition != 0.0 { x } else { 0.0 }),
-    Jvp::Own(|p, dx| vec![dx[1].keep_if(p.x(0))]),
+    Jvp::Own(|p, dx| dx[1].keep_if(p.x(0))),
 )
 .linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
     ct.keep_if(x[0])

@@ -28,7 +28,7 @@ pub(super) static COS: Definition =
 pub(super) static SIN_COS: Definition = Definition::new(
     "sin_cos",
     Pair(f64::sin_cos),
-    Jvp::Own(|p, dx| vec![p.y(1) * dx[0], -(p.y(0) * dx[0])]),
+    Jvp::Pair(|p, dx| [p.y(1) * dx, -(p.y(0) * dx)]),
 )
 .lowered(Opcode::SinCos);
 

@@ -23,7 +23,7 @@ impl TensorOp {
     }
 }
 
-/// y = the elements of x₀ at the indices x₁ along an axis: y[a, i, b] = x₀[a, x₁[i], b], where i runs over all
+/// y = the elements of x₀ at the indices x₁ along an axis: `y[a, i, b] = x₀[a, x₁[i], b]`, where i runs over all
 /// axes of x₁
 ///
 /// ẏ = the elements of ẋ₀; x̄₀ = Σ ȳ over elements that have one index ([`ScatterAdd`]). Linear in x₀. Edges: an
@@ -99,7 +99,7 @@ impl Gather {
 }
 
 /// y = 0, of some size along an axis, and at the indices x₁ the sums of the elements of x₀ that have one
-/// index: y[a, k, b] = Σ x₀[a, i, b] over x₁[i] = k
+/// index: `y[a, k, b] = Σ x₀[a, i, b]` over `x₁[i] = k`
 ///
 /// x̄₀ = ȳ at the indices ([`Gather`]). Linear in x₀. Edges: those of [`Gather`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,7 +178,7 @@ impl ScatterAdd {
     }
 }
 
-/// y = 1 at the index, and 0 elsewhere, along a new last axis: y[i, k] = 1 where x[i] = k
+/// y = 1 at the index, and 0 elsewhere, along a new last axis: `y[i, k] = 1` where `x[i] = k`
 ///
 /// Edges: an index that is outside has no 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

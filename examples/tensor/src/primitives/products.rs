@@ -12,10 +12,10 @@ use crate::notation::{Notation, Tangent};
 use crate::shape::{COMPLEX, ShapeError, number_kind};
 use crate::tensor::{Element, Shared, Tensor};
 
-/// y[out] = Σ x₀[left]·x₁[right] over the labels that the result does not have
+/// `y[out] = Σ x₀[left]·x₁[right]` over the labels that the result does not have
 ///
 /// Each label of an operand stands in the other one or in the result. Transposed, labels change places:
-/// x̄₀[left] = Σ ȳ[out]·conj x₁[right] or x̄₁[right] = Σ conj x₀[left]·ȳ[out]. Linear in each operand.
+/// `x̄₀[left] = Σ ȳ[out]·conj x₁[right]` or `x̄₁[right] = Σ conj x₀[left]·ȳ[out]`. Linear in each operand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Einsum {
     left: Labels,

@@ -225,7 +225,8 @@ impl Definition for Softmax {
     }
 }
 
-/// y = the index along an axis of the largest element, the first of equal ones, of real numbers
+/// y = the index along an axis of the largest element, the first of equal ones, of real numbers; that of a NaN,
+/// if there is one
 ///
 /// ẏ = 0
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -251,7 +252,10 @@ impl Definition for ArgMax {
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
         let indices = x.array::<f64>(0).map_axis(Axis(self.0), |line| {
             let places = line.iter().enumerate();
-            let first = places.reduce(|best, next| if next.1 > best.1 { next } else { best });
+            let first = places.reduce(|best, next| {
+                let exceeds = next.1 > best.1 || (next.1.is_nan() && !best.1.is_nan());
+                if exceeds { next } else { best }
+            });
             first.map_or(0, |(at, _)| at as i64)
         });
         vec![x.fresh(indices)]

@@ -50,7 +50,9 @@ impl Definition for Reshape {
 
     fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
         let found = x[0].dims().iter().product();
-        match found == self.0.iter().product::<usize>() {
+        let mut sizes = self.0.iter();
+        let wanted = sizes.try_fold(1_usize, |count, &size| count.checked_mul(size));
+        match wanted == Some(found) {
             true => Ok(vec![ValueType::new(x[0].kind(), self.0.clone())]),
             false => Err(ShapeError::Count {
                 found,
@@ -61,14 +63,16 @@ impl Definition for Reshape {
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
         let dims = self.0.as_slice();
-        vec![for_any!(x[0].clone(), array => match array.clone().into_shape_with_order(dims) {
-            Ok(array) => Element::wrap(array),
-            // They do not stand in order.
-            Err(_) => match array.to_owned().into_shape_clone(dims) {
-                Ok(array) => x.fresh(array),
-                Err(error) => panic!("{error}"),
-            },
-        })]
+        vec![
+            for_any!(x[0].clone(), array => match array.clone().into_shape_with_order(dims) {
+                Ok(array) => Element::wrap(array),
+                // They do not stand in order.
+                Err(_) => match array.to_owned().into_shape_clone(dims) {
+                    Ok(array) => x.fresh(array),
+                    Err(error) => panic!("{error}"),
+                },
+            }),
+        ]
     }
 
     fn linearity(&self) -> Linearity {
@@ -191,11 +195,10 @@ impl Window {
     }
 
     fn check(self, size: usize) -> Result<(), ShapeError> {
-        let last = self
-            .count
-            .checked_sub(1)
-            .map(|last| self.start + last * self.step);
-        match self.step > 0 && last.is_none_or(|last| last < size) {
+        let length = self.count.saturating_sub(1).checked_mul(self.step);
+        let last = length.and_then(|length| length.checked_add(self.start));
+        let is_inside = self.count == 0 || last.is_some_and(|last| last < size);
+        match self.step > 0 && is_inside {
             true => Ok(()),
             false => Err(ShapeError::Window {
                 window: self.to_string(),
@@ -204,20 +207,27 @@ impl Window {
         }
     }
 
-    fn part(self) -> Part {
-        let end = match self.count {
+    /// One beyond the last element.
+    fn end(self) -> usize {
+        match self.count {
             0 => self.start,
-            count => self.start + (count - 1) * self.step + 1,
-        };
-        Part::new(self.start as isize, Some(end as isize), self.step as isize)
+            count => (count - 1)
+                .saturating_mul(self.step)
+                .saturating_add(self.start)
+                .saturating_add(1),
+        }
+    }
+
+    fn part(self) -> Part {
+        let [start, end, step] = [self.start, self.end(), self.step].map(usize::cast_signed);
+        Part::new(start, Some(end), step)
     }
 }
 
 /// Like a range in NumPy.
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = self.part();
-        write!(f, "{}..{}", part.start, part.end.unwrap_or(part.start))?;
+        write!(f, "{}..{}", self.start, self.end())?;
         match self.step {
             1 => Ok(()),
             step => write!(f, " by {step}"),
