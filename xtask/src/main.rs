@@ -2,6 +2,7 @@
 
 mod bench;
 mod diff;
+mod docs;
 mod draw;
 mod edges;
 mod files;
@@ -26,7 +27,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test       Run every test: unit, integration, examples, documentation. Rewrites no snapshot, and
              fails if one is pending or belongs to no test.
-  lint       Check format, clippy, rustdoc, and which crate may depend on which.
+  lint       Check format, clippy, rustdoc, links, and which crate may depend on which.
+  docs       Build the book and the pages of rustdoc, and check that every link leads somewhere.
   draw       Draw a function and its derivatives; `draw --help` lists what and how.
   fuzz       Send random functions through every path and compare, as often as one likes: `fuzz [COUNT]
              [--seed SEED]`.
@@ -40,6 +42,7 @@ Commands:
 enum Command {
     Test,
     Lint,
+    Docs,
     Draw(Vec<OsString>),
     Fuzz(Vec<OsString>),
     Bench(Vec<OsString>),
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
+        Command::Docs => docs::run(),
         Command::Draw(arguments) => draw::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
@@ -83,6 +87,7 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
             "test" => Command::Test,
             "lint" => Command::Lint,
+            "docs" => Command::Docs,
             "draw" => Command::Draw(arguments.raw_args()?.collect()),
             "fuzz" => Command::Fuzz(arguments.raw_args()?.collect()),
             "bench" => Command::Bench(arguments.raw_args()?.collect()),
@@ -123,6 +128,7 @@ mod tests {
     fn commands_are_known_by_name() {
         assert_eq!(parsed(&["test"]), Ok(Command::Test));
         assert_eq!(parsed(&["lint"]), Ok(Command::Lint));
+        assert_eq!(parsed(&["docs"]), Ok(Command::Docs));
         assert_eq!(parsed(&["help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["-h"]), Ok(Command::Help));

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 /// One call of cargo.
 pub struct Cargo<'a> {
     pub arguments: &'a [&'a str],
@@ -56,6 +58,16 @@ impl Cargo<'_> {
         let words = words.chain(self.arguments.iter().map(|&word| word.to_owned()));
         words.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// What cargo knows of the workspace.
+pub fn metadata() -> Result<Value, String> {
+    let metadata = Cargo {
+        arguments: &["metadata", "--format-version", "1"],
+        environment: &[],
+    };
+    serde_json::from_slice(&metadata.output()?)
+        .map_err(|error| format!("`cargo metadata` printed something else than JSON: {error}"))
 }
 
 /// One failure of all that there are: a later step may fail for a reason of its own, which is worth

@@ -4,7 +4,9 @@
 //! implements [`Primitive`]: for each operation, what happens to tangents (its JVP rule) and what
 //! happens to cotangents (its transpose rule). [`linearize`] and [`linear_transpose`] derive the
 //! rest as graphs: directional derivatives, gradients, derivatives of derivatives. It is for
-//! authors of operation sets and of front ends; it records nothing and runs nothing.
+//! authors of operation sets and of front ends. It is not for those who want derivatives of code on
+//! numbers (`tidu-scalar` has the operations), nor for those who want to record what a program does
+//! (`tidu-eager`).
 //!
 //! # The pieces
 //!
@@ -73,6 +75,14 @@
 //! - Rules are user code: what they emit and return is checked, and an error names primitive, rule
 //!   and place.
 
+#![cfg_attr(
+    book,
+    doc = "# In the book
+
+[Write and prove your own primitive](../book/prove-your-own-primitive.html), [Functions](../book/functions.html),
+[Types and shapes](../book/types.html), [Proving rules right](../book/laws.html),
+[Linearizing your own primitives](../book/tutorials/primitive-linearization.html)."
+)]
 #![warn(clippy::unwrap_used)]
 
 mod function;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tidu_graph::{
     GraphBuilder, GraphError, LocalValueId, OperationId, ResolvedView, Shade, ValueId, ValueKey,
     ValueOrigin, describe_key, describe_operation,
@@ -159,6 +158,8 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
         state: initial_state(view, &tangent_inputs),
         builder,
         emissions: Emissions::default(),
+        tangents: Vec::new(),
+        output_keys: Vec::new(),
         ctx,
         missing,
     };
@@ -186,6 +187,9 @@ struct Linearizer<'a, Op: Primitive> {
     state: Vec<State>,
     builder: GraphBuilder<Op>,
     emissions: Emissions<Op>,
+    /// What a rule is given, here to use their memory again.
+    tangents: Vec<Option<LocalValueId>>,
+    output_keys: Vec<ValueKey<Op>>,
     ctx: &'a mut Op::ADContext,
     missing: Option<&'a mut MissingRules>,
 }
@@ -305,23 +309,24 @@ impl<Op: Primitive> Linearizer<'_, Op> {
         let entry = self.view.operation(id);
         let operation = entry.key().operation();
         let outputs = operation.output_count();
-        let tangents: SmallVec<[Option<LocalValueId>; 4]> = entry
-            .operands()
-            .iter()
-            .map(|&id| self.tangent(id))
-            .collect();
+        let mut tangents = std::mem::take(&mut self.tangents);
+        tangents.clear();
+        tangents.extend(entry.operands().iter().map(|&id| self.tangent(id)));
         let tangents_out = if tangents.iter().all(Option::is_none) {
             vec![None; outputs]
         } else {
-            let output_keys: SmallVec<[ValueKey<Op>; 2]> = (0..outputs)
-                .map(|slot| self.view.key(entry.output(slot)))
-                .collect();
+            let output_keys = &mut self.output_keys;
+            output_keys.clear();
+            output_keys.extend((0..outputs).map(|slot| ValueKey::Derived {
+                operation: Arc::clone(entry.key()),
+                output_slot: slot as u8,
+            }));
             self.emissions.begin(&self.builder, entry.key());
             let mut scope =
                 RuleScope::new(&mut self.builder, operation, ADRuleKind::Jvp, &tangents);
             let inputs = entry.key().inputs();
             let returned =
-                operation.try_jvp_rule(&mut scope, inputs, &output_keys, &tangents, self.ctx);
+                operation.try_jvp_rule(&mut scope, inputs, output_keys, &tangents, self.ctx);
             match (returned, &mut self.missing) {
                 (Ok(returned), _) => scope.finish(outputs, returned)?,
                 (Err(error), None) => return Err(error),
@@ -334,6 +339,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
         for (slot, tangent) in tangents_out.into_iter().enumerate() {
             self.state[entry.output(slot).index()] = State::Done(tangent);
         }
+        self.tangents = tangents;
         Ok(())
     }
 

@@ -147,7 +147,7 @@ impl<Op: GraphOperation> LinearizedGraph<Op> {
 impl<Op: GraphOperation> Emissions<Op> {
     /// What is added to `builder` from here on is emitted by the rule of `key`.
     pub(crate) fn begin(&mut self, builder: &GraphBuilder<Op>, key: &Arc<OperationKey<Op>>) {
-        let first = builder.operations().len();
+        let first = builder.operation_count();
         if self.runs.last().is_some_and(|(last, _)| *last == first) {
             self.runs.pop();
         }

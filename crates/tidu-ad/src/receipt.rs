@@ -62,7 +62,7 @@ impl Receipt {
                 .map(|key| operation_label(key.operation())),
         };
         Self {
-            operations: graph.operations().len(),
+            operations: graph.operation_count(),
             by_operation: by_operation.into_iter().collect(),
             primal_operations: primal.operation_count(),
             depth: depth(linear),

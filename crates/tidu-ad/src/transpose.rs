@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tidu_graph::{
-    Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationNode, OperationRole, Shade,
-    ValueKey, ValueRef, describe_operation,
+    Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationKey, OperationRole, Shade, Step,
+    StepOperand, ValueKey, describe_operation,
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
@@ -57,7 +56,7 @@ pub fn try_linear_transpose<Op: Primitive>(
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
     let mut builder = GraphBuilder::new();
-    builder.reserve(linear.as_graph().operations().len());
+    builder.reserve(linear.as_graph().operation_count());
     builder.set_shade(Shade::Transposed);
     builder.add_parent(Arc::new(linear.as_graph().clone()));
     let seeds: Vec<(Op::InputKey, LocalValueId)> = seed_keys(linear)?
@@ -108,8 +107,8 @@ pub fn try_linear_transpose_with_builder<Op: Primitive>(
 
 /// Is told how a transposition goes.
 pub(crate) trait Observer<Op: Primitive, B> {
-    /// The rule of `node` is about to be called.
-    fn enter(&mut self, _node: &OperationNode<Op>, _builder: &B) {}
+    /// The rule of an operation is about to be called.
+    fn enter(&mut self, _operation: &Arc<OperationKey<Op>>, _builder: &B) {}
 
     /// The rule of an operation returned a symbolic zero for an operand that depends on a tangent.
     fn died(&mut self, _operation: LocalOperationId, _operand: usize) {}
@@ -127,8 +126,8 @@ impl<Op: Primitive, B> Observer<Op, B> for Unobserved {}
 
 /// Attributes what is emitted into a graph to the operation whose rule emits it.
 impl<Op: Primitive> Observer<Op, GraphBuilder<Op>> for Emissions<Op> {
-    fn enter(&mut self, node: &OperationNode<Op>, builder: &GraphBuilder<Op>) {
-        self.begin(builder, node.key());
+    fn enter(&mut self, operation: &Arc<OperationKey<Op>>, builder: &GraphBuilder<Op>) {
+        self.begin(builder, operation);
     }
 }
 
@@ -151,6 +150,7 @@ pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
         graph,
         on_tangent: depends_on_tangent(linear),
         cotangent: vec![None; graph.values().len()],
+        operands: Vec::new(),
         builder,
         ctx,
     };
@@ -159,8 +159,8 @@ pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
             .map_err(|error| error.during(ADRuleKind::Transpose))?;
         pass.accumulate(output, seed)?;
     }
-    for (id, node) in graph.operations().iter().enumerate().rev() {
-        pass.transpose(id, node, observer)?;
+    for (id, step) in graph.steps().enumerate().rev() {
+        pass.transpose(id, step, observer)?;
     }
     let inputs = linear.tangent_inputs().iter();
     Ok(inputs.map(|(_, id)| pass.cotangent[*id]).collect())
@@ -173,6 +173,8 @@ struct Transposer<'a, Op: Primitive, B> {
     /// By local value: what has been added up so far. A cotangent belongs to an occurrence, not to
     /// a structure: two equal operations each have their own.
     cotangent: Vec<Option<LocalValueId>>,
+    /// Those that a rule is given, here to use their memory again.
+    operands: Vec<PrimitiveValue<Op>>,
     builder: &'a mut B,
     ctx: &'a mut Op::ADContext,
 }
@@ -210,43 +212,35 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     fn transpose(
         &mut self,
         id: LocalOperationId,
-        node: &OperationNode<Op>,
+        step: Step<'_, Op>,
         observer: &mut impl Observer<Op, B>,
     ) -> ADRuleResult<()> {
-        let cotangents: SmallVec<[Option<LocalValueId>; 2]> =
-            node.outputs.iter().map(|&id| self.cotangent[id]).collect();
+        let cotangents = &self.cotangent[step.results()];
         if cotangents.iter().all(Option::is_none) {
             return Ok(());
         }
-        self.check_linear(node)?;
-        observer.enter(node, self.builder);
-        let operands: SmallVec<[PrimitiveValue<Op>; 4]> =
-            node.inputs.iter().map(|input| self.by_key(input)).collect();
-        let mut scope = RuleScope::new(
-            self.builder,
-            &node.operation,
-            ADRuleKind::Transpose,
-            &cotangents,
-        );
-        let returned = node.operation.try_linear_transpose_rule(
-            &mut scope,
-            &cotangents,
-            &operands,
-            &node.role,
-            self.ctx,
-        );
+        self.check_linear(step)?;
+        observer.enter(step.key, self.builder);
+        let (operation, keys) = (step.key.operation(), step.key.inputs());
+        let operands = &mut self.operands;
+        operands.clear();
+        operands.extend(keys.iter().cloned().map(PrimitiveValue::External));
+        let mut scope = RuleScope::new(self.builder, operation, ADRuleKind::Transpose, cotangents);
+        let role = step.key.role();
+        let returned =
+            operation.try_linear_transpose_rule(&mut scope, cotangents, operands, role, self.ctx);
         let returned = match returned {
-            Ok(returned) => scope.finish(node.inputs.len(), returned)?,
+            Ok(returned) => scope.finish(keys.len(), returned)?,
             Err(error) => {
                 observer.failed(error.during(ADRuleKind::Transpose))?;
                 let any = cotangents.iter().copied().flatten().next();
-                vec![any; node.inputs.len()]
+                vec![any; keys.len()]
             }
         };
-        for (operand, cotangent) in returned.into_iter().enumerate() {
-            if let ValueRef::Local(value) = node.inputs[operand] {
+        for (at, (operand, cotangent)) in step.operands().zip(returned).enumerate() {
+            if let StepOperand::Local(value) = operand {
                 if cotangent.is_none() && self.on_tangent[value] {
-                    observer.died(id, operand);
+                    observer.died(id, at);
                 }
                 self.accumulate(value, cotangent)?;
             }
@@ -255,35 +249,28 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     }
 
     /// Fails if an operand that depends on a tangent is not marked active.
-    fn check_linear(&self, node: &OperationNode<Op>) -> ADRuleResult<()> {
+    fn check_linear(&self, step: Step<'_, Op>) -> ADRuleResult<()> {
         let not_linear = |reason: String| {
             Err(ADRuleError::NotLinear {
-                op: describe_operation(&node.operation),
-                value: node.outputs[0],
+                op: describe_operation(step.key.operation()),
+                value: step.results().start,
                 reason,
             })
         };
-        if node.role == OperationRole::Primary {
+        if *step.key.role() == OperationRole::Primary {
             return not_linear("it has the role of a primal operation".into());
         }
-        match inactive_tangents(node, &self.on_tangent)[..] {
+        match inactive_tangents(step, &self.on_tangent)[..] {
             [] => Ok(()),
             [operand, ..] => {
-                let place = match node.inputs[operand] {
-                    ValueRef::Local(id) => format!("operand {operand}, %{id},"),
-                    ValueRef::External(_) => format!("operand {operand}"),
+                let place = match step.operands().nth(operand) {
+                    Some(StepOperand::Local(id)) => format!("operand {operand}, %{id},"),
+                    _ => format!("operand {operand}"),
                 };
                 not_linear(format!(
                     "{place} depends on a tangent but is not marked active"
                 ))
             }
-        }
-    }
-
-    fn by_key(&self, operand: &ValueRef<Op>) -> PrimitiveValue<Op> {
-        match operand {
-            ValueRef::Local(id) => PrimitiveValue::External(self.graph.values()[*id].key.clone()),
-            external @ ValueRef::External(_) => external.clone(),
         }
     }
 }

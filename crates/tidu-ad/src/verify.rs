@@ -4,7 +4,7 @@ use std::fmt;
 
 use tidu_graph::text::operation_label;
 use tidu_graph::{
-    Finding, GraphOperation, LocalOperationId, OperationNode, OperationRole, Report, ValueRef,
+    Finding, GraphOperation, LocalOperationId, OperationRole, Report, Step, StepOperand,
     verify_structure,
 };
 
@@ -69,8 +69,8 @@ pub fn verify_linear<Op: Primitive>(linear: &LinearizedGraph<Op>) -> Report {
     let graph = linear.as_graph();
     let mut report = verify_structure(graph);
     let depends = depends_on_tangent(linear);
-    for (id, node) in graph.operations().iter().enumerate() {
-        check_operation(id, node, &depends, &mut report);
+    for (id, step) in graph.steps().enumerate() {
+        check_operation(id, step, &depends, &mut report);
     }
     for finding in &mut report.findings {
         finding.note = finding.operation.and_then(|id| emitter(linear, id));
@@ -134,9 +134,9 @@ pub(crate) fn depends_on_tangent<Op: GraphOperation>(linear: &LinearizedGraph<Op
     for &(_, id) in linear.tangent_inputs() {
         depends[id] = true;
     }
-    for node in graph.operations() {
-        if node.inputs.iter().any(|input| is_tangent(input, &depends)) {
-            node.outputs.iter().for_each(|&id| depends[id] = true);
+    for step in graph.steps() {
+        if step.operands().any(|operand| is_tangent(operand, &depends)) {
+            depends[step.results()].fill(true);
         }
     }
     depends
@@ -145,30 +145,30 @@ pub(crate) fn depends_on_tangent<Op: GraphOperation>(linear: &LinearizedGraph<Op
 /// The operands that depend on a tangent but are not marked active; the reason for which an
 /// operation cannot be transposed.
 pub(crate) fn inactive_tangents<Op: GraphOperation>(
-    node: &OperationNode<Op>,
+    step: Step<'_, Op>,
     depends: &[bool],
 ) -> Vec<usize> {
-    let active_mask: &[bool] = match &node.role {
+    let active_mask: &[bool] = match step.key.role() {
         OperationRole::Primary => &[],
         OperationRole::Linearized { active_mask } => active_mask,
     };
-    let operands = node.inputs.iter().enumerate();
+    let operands = step.operands().enumerate();
     operands
-        .filter(|(operand, input)| {
-            is_tangent(input, depends) && active_mask.get(*operand) != Some(&true)
+        .filter(|(at, operand)| {
+            is_tangent(*operand, depends) && active_mask.get(*at) != Some(&true)
         })
-        .map(|(operand, _)| operand)
+        .map(|(at, _)| at)
         .collect()
 }
 
 fn check_operation<Op: Primitive>(
     id: LocalOperationId,
-    node: &OperationNode<Op>,
+    step: Step<'_, Op>,
     depends: &[bool],
     report: &mut Report,
 ) {
-    let inactive = inactive_tangents(node, depends);
-    let OperationRole::Linearized { active_mask } = &node.role else {
+    let inactive = inactive_tangents(step, depends);
+    let OperationRole::Linearized { active_mask } = step.key.role() else {
         if !inactive.is_empty() {
             report.push(
                 "primal-role",
@@ -187,7 +187,7 @@ fn check_operation<Op: Primitive>(
             "mark it active if the operation is linear in it; use primal values as coefficients",
         );
     }
-    let linearity = node.operation.linearity();
+    let linearity = step.key.operation().linearity();
     let flags = active_mask.iter().enumerate();
     let active: Vec<usize> = flags
         .filter(|(_, active)| **active)
@@ -202,8 +202,8 @@ fn check_operation<Op: Primitive>(
         );
     }
     let constant = |operand: &usize| {
-        let input = node.inputs.get(*operand);
-        input.is_some_and(|input| !is_tangent(input, depends))
+        let operand = step.operands().nth(*operand);
+        operand.is_some_and(|operand| !is_tangent(operand, depends))
     };
     let constants: Vec<usize> = active.into_iter().filter(constant).collect();
     if linearity != Linearity::Undeclared && !constants.is_empty() {
@@ -237,15 +237,15 @@ fn list_operands(operands: &[usize]) -> impl fmt::Display {
     }
 }
 
-fn is_tangent<Op: GraphOperation>(operand: &ValueRef<Op>, depends: &[bool]) -> bool {
-    matches!(operand, ValueRef::Local(id) if depends[*id])
+fn is_tangent<Op: GraphOperation>(operand: StepOperand<'_, Op>, depends: &[bool]) -> bool {
+    matches!(operand, StepOperand::Local(id) if depends[id])
 }
 
 fn is_declared<Op: Primitive>(linear: &LinearizedGraph<Op>, value: usize) -> bool {
     let graph = linear.as_graph();
     match graph.values()[value].producer {
         Some((operation, _)) => {
-            graph.operations()[operation].operation.linearity() != Linearity::Undeclared
+            graph.step(operation).key.operation().linearity() != Linearity::Undeclared
         }
         None => true,
     }

@@ -64,6 +64,16 @@ pub enum EagerError {
         /// The number of values.
         found: usize,
     },
+    /// An operation of several results, or of none, where one is wanted.
+    #[error(
+        "{operation} has {results} results where one is wanted: `Tape::apply` returns all of them"
+    )]
+    NotOneResult {
+        /// The operation.
+        operation: String,
+        /// How many it has.
+        results: usize,
+    },
     /// A value comes with a trace that did not produce it.
     #[error("{key} ({place}) is not a value that its trace produces")]
     KeyNotInTrace {
@@ -104,7 +114,7 @@ pub enum EagerError {
     /// Going backward a second time through a call.
     #[error(
         "going backward through {operation} a second time: its residuals were freed the first time, \
-         use `keep` to go back again"
+         use `backward_keeping` the first time"
     )]
     Freed {
         /// The operation.

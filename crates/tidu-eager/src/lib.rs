@@ -3,8 +3,9 @@
 //! This crate is a layer of [tidu](https://docs.rs/tidu). It is for authors of runtimes that compute
 //! at once (tensor libraries, simulators): the runtime computes, tells a [`Recorder`] what it
 //! computed, and later asks [`try_backward`] for gradients, which it computes itself through a
-//! [`BackwardExecutor`]. Who has no runtime yet takes a [`Tape`], which computes itself. The crate holds
-//! no derivative rule; those come from `tidu-ad`.
+//! [`BackwardExecutor`]. Who has no runtime yet takes a [`Tape`], which computes itself. It is not for
+//! those who know their computation before it runs: `tidu-ad` derives that once, for all points. The
+//! crate holds no derivative rule; those come from `tidu-ad`.
 //!
 //! # The pieces
 //!
@@ -20,39 +21,35 @@
 //!
 //! # Example
 //!
-//! Recording a negation, with the scalar primitives of `tidu-scalar`:
+//! f(x, y) = x·eʸ at (2, 0), on a tape, with the scalar primitives of `tidu-scalar`:
 //!
 //! ```
-//! use std::collections::HashMap;
-//! use std::sync::Arc;
-//! use tidu_eager::{EagerInput, RecordedGraph, Recorder};
-//! use tidu_graph::ValueKey;
+//! use tidu_eager::Tape;
 //! use tidu_scalar::{ScalarKey, ScalarOp};
 //!
-//! let mut names = 0;
-//! let mut recorder = Recorder::new(|| {
-//!     names += 1;
-//!     ScalarKey::fresh(names)
-//! });
-//! let x = EagerInput {
-//!     key: ValueKey::Input(ScalarKey::from("x")),
-//!     trace: None,
-//!     requires_grad: true,
-//!     data: Arc::new(3.0),
-//! };
-//! let keys = recorder.fresh_input_keys::<ScalarOp>(1);
-//! let call = RecordedGraph::from_primitive(ScalarOp::Neg, keys);
-//! let y = recorder.record_graph(call, &[x], &[Arc::new(-3.0)], HashMap::new());
-//! assert!(y[0].trace.is_some());
+//! let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+//! let (x, y) = (tape.leaf(2.0), tape.leaf(0.0));
+//! let exp_y = tape.apply_one(ScalarOp::Exp, &[&y])?;
+//! let f = tape.apply_one(ScalarOp::Mul, &[&x, &exp_y])?;
+//! assert_eq!(*f.value(), 2.0);
+//! assert_eq!(tape.backward(&[(&f, 1.0)], &[&x, &y])?, [Some(1.0), Some(2.0)]);
+//! # Ok::<(), tidu_eager::EagerError>(())
 //! ```
 //!
-//! Going backward takes an executor; the tutorial *Eager reverse mode* writes one.
+//! How a runtime that computes by itself is recorded, [`EvalExecutor`] shows.
 //!
 //! # Guarantees
 //!
 //! Linear time and constant stack for recording, going backward and dropping, however long the
 //! trace; every sum of cotangents in a fixed order.
 
+#![cfg_attr(
+    book,
+    doc = "# In the book
+
+[Tape](../book/tape.html), [Eager reverse mode](../book/tutorials/eager-reverse-mode.html), a tutorial with a runtime
+of one's own."
+)]
 #![warn(clippy::unwrap_used)]
 
 mod backward;

@@ -4,9 +4,10 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::error::{GraphError, describe_operation};
-use crate::graph::{Content, Graph, LocalValueId, OperationNode, ValueNode, ValueRef};
-use crate::key::{OperationKey, ValueKey};
+use crate::graph::{Content, Graph, LocalValueId, OperationNode, StepOperand, ValueNode, ValueRef};
+use crate::key::{OperationKey, ValueKey, check_counts};
 use crate::picture::Shade;
+use crate::role::Roles;
 use crate::{GraphOperation, OperationRole, ShortList};
 
 /// The largest number of results of an operation: a key numbers output slots with a byte.
@@ -51,27 +52,22 @@ pub const MAX_OUTPUTS: usize = 256;
 /// ```
 pub struct GraphBuilder<Op: GraphOperation> {
     content: Content<Op>,
+    roles: Roles,
 }
 
 impl<Op: GraphOperation> GraphBuilder<Op> {
     /// An empty graph to add to.
     pub fn new() -> Self {
         Self {
-            content: Content {
-                values: Vec::new(),
-                operations: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                parents: Vec::new(),
-                shade: Shade::Primal,
-            },
+            content: Content::with_capacity(0, 0, 0),
+            roles: Roles::default(),
         }
     }
 
     /// Makes room for so many more operations of one result each.
     pub fn reserve(&mut self, operations: usize) {
         self.content.values.reserve(operations);
-        self.content.operations.reserve(operations);
+        self.content.steps.reserve(operations);
     }
 
     /// Adds an input. Two inputs of one name are two occurrences of one value.
@@ -113,21 +109,21 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         inputs: Vec<ValueRef<Op>>,
         role: OperationRole,
     ) -> Result<Vec<LocalValueId>, GraphError> {
-        let output_count = operation.output_count();
-        let input_keys = self.operand_keys(&operation, &inputs)?;
-        let key = Arc::new(OperationKey::from_list(
-            operation,
-            output_count,
-            input_keys,
-            role,
-        )?);
-        let outputs = self.push_results(&key, output_count);
-        self.content.operations.push(OperationNode::new(
-            key,
-            inputs.into(),
-            outputs.iter().copied().collect(),
-        ));
-        Ok(outputs)
+        let outputs = operation.output_count();
+        self.check_operands(&operation, &inputs)?;
+        check_counts(&operation, outputs, inputs.len())?;
+        let content = &mut self.content;
+        let operands = ShortList::map(inputs, |operand| {
+            content.steps.push_operand(&operand);
+            match operand {
+                ValueRef::Local(id) => content.values[id].key.clone(),
+                ValueRef::External(key) => key,
+            }
+        });
+        let role = self.roles.share(role);
+        let birthplace = Some(content.birthplace());
+        let key = OperationKey::new_unchecked(operation, operands, role, birthplace);
+        Ok(content.push(key, outputs).collect())
     }
 
     /// Adds the operations of a graph, applied to `arguments` in place of its inputs, and returns what
@@ -167,15 +163,15 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
             let value = here[id].clone();
             value.expect("a graph is in topological order")
         };
-        for node in graph.operations() {
-            let operands = node.inputs.iter().map(|operand| match operand {
-                ValueRef::Local(id) => known(&here, *id),
-                external @ ValueRef::External(_) => external.clone(),
+        for step in graph.steps() {
+            let operands = step.operands().map(|operand| match operand {
+                StepOperand::Local(id) => known(&here, id),
+                StepOperand::External(key) => ValueRef::External(key.clone()),
             });
             let operands = operands.collect();
-            let results =
-                self.try_add_operation(node.operation.clone(), operands, node.role.clone())?;
-            for (&id, result) in node.outputs.iter().zip(results) {
+            let (operation, role) = (step.key.operation(), step.key.role());
+            let results = self.try_add_operation(operation.clone(), operands, role.clone())?;
+            for (id, result) in step.results().zip(results) {
                 here[id] = Some(ValueRef::Local(result));
             }
         }
@@ -252,8 +248,17 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     }
 
     /// The operations that were added so far.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph when called for the first time since something was added.
     pub fn operations(&self) -> &[OperationNode<Op>] {
-        &self.content.operations
+        self.content.steps.nodes()
+    }
+
+    /// How many operations were added so far.
+    pub fn operation_count(&self) -> usize {
+        self.content.steps.len()
     }
 
     /// The inputs that were added so far.
@@ -276,43 +281,24 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         Graph::new(self.content)
     }
 
-    fn operand_keys(
-        &self,
-        operation: &Op,
-        inputs: &[ValueRef<Op>],
-    ) -> Result<ShortList<ValueKey<Op>>, GraphError> {
+    /// Fails for operands that do not exist.
+    fn check_operands(&self, operation: &Op, inputs: &[ValueRef<Op>]) -> Result<(), GraphError> {
         let available = self.content.values.len();
-        let keys = inputs
-            .iter()
-            .enumerate()
-            .map(|(operand, input)| match input {
-                ValueRef::External(key) => Ok(key.clone()),
-                ValueRef::Local(id) => match self.content.values.get(*id) {
-                    Some(node) => Ok(node.key.clone()),
-                    None => Err(GraphError::UnknownLocal {
+        for (operand, input) in inputs.iter().enumerate() {
+            match input {
+                ValueRef::Local(id) if *id >= available => {
+                    return Err(GraphError::UnknownLocal {
                         operation: describe_operation(operation),
                         operand,
                         id: *id,
                         available,
-                    }),
-                },
-            });
-        keys.collect()
-    }
-
-    fn push_results(&mut self, key: &Arc<OperationKey<Op>>, count: usize) -> Vec<LocalValueId> {
-        let operation_id = self.content.operations.len();
-        let first = self.content.values.len();
-        for slot in 0..count {
-            self.content.values.push(ValueNode {
-                key: ValueKey::Derived {
-                    operation: Arc::clone(key),
-                    output_slot: slot as u8,
-                },
-                producer: Some((operation_id, slot)),
-            });
+                    });
+                }
+                ValueRef::Local(_) => {}
+                ValueRef::External(key) => key.check_slot()?,
+            }
         }
-        (first..first + count).collect()
+        Ok(())
     }
 }
 
@@ -320,7 +306,7 @@ impl<Op: GraphOperation> Debug for GraphBuilder<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphBuilder")
             .field("values", &self.content.values.len())
-            .field("operations", &self.content.operations.len())
+            .field("operations", &self.operation_count())
             .finish_non_exhaustive()
     }
 }

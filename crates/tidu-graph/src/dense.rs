@@ -1,14 +1,14 @@
 //! A closed computation by positions: what remains of a graph once nothing refers to it by key.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::error::{GraphError, describe_operation};
-use crate::graph::{Content, Graph, OperationNode, ValueNode, ValueRef};
-use crate::key::{OperationKey, ValueKey};
-use crate::picture::Shade;
-use crate::{GraphOperation, MAX_OUTPUTS, OperationRole, ShortList};
+use crate::graph::{Content, Graph, ValueNode, ValueRef};
+use crate::key::{Birthplace, OperationKey, ValueKey};
+use crate::role::SharedRole;
+use crate::{GraphOperation, MAX_OUTPUTS, ShortList};
 
 /// The index of a value in a [`DenseGraph`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,11 +79,13 @@ impl<Op: GraphOperation> Clone for DenseNode<'_, Op> {
 }
 
 impl DenseId {
+    #[inline]
     pub(crate) fn new(index: usize) -> Self {
         Self(to_u32(index))
     }
 
     /// The position, to index vectors with.
+    #[inline]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -103,18 +105,21 @@ impl DenseRange {
     /// # Panics
     ///
     /// For the results of an operation that has none.
+    #[inline]
     pub fn start(self) -> DenseId {
         assert!(self.first < self.end, "the operation has no results");
         DenseId(self.first)
     }
 
     /// How many there are.
+    #[inline]
     #[allow(clippy::len_without_is_empty, reason = "this is no collection")]
     pub fn len(self) -> usize {
         (self.end - self.first) as usize
     }
 
     /// The value of an output slot, if there is such a slot.
+    #[inline]
     pub fn get(self, slot: usize) -> Option<DenseId> {
         (slot < self.len()).then(|| DenseId(self.first + slot as u32))
     }
@@ -125,6 +130,7 @@ impl DenseRange {
     }
 
     /// Their positions, to index vectors with.
+    #[inline]
     pub fn indices(self) -> Range<usize> {
         self.first as usize..self.end as usize
     }
@@ -144,6 +150,18 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             nodes: Vec::with_capacity(operations),
             operands: Vec::with_capacity(operands),
             outputs: Vec::new(),
+        }
+    }
+
+    /// A graph of so many inputs and nothing else, in the memory of this one.
+    fn emptied(mut self, inputs: usize) -> Self {
+        self.nodes.clear();
+        self.operands.clear();
+        self.outputs.clear();
+        Self {
+            inputs: to_u32(inputs),
+            values: to_u32(inputs),
+            ..self
         }
     }
 
@@ -173,6 +191,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     }
 
     /// [`push`](Self::push), of an operation that came from a graph already.
+    #[inline]
     pub(crate) fn push_unchecked(
         &mut self,
         operation: Op,
@@ -189,6 +208,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     }
 
     /// Numbers values.
+    #[inline]
     pub(crate) fn push_results(&mut self, count: usize) -> DenseRange {
         let first = self.values;
         self.values = to_u32(first as usize + count);
@@ -260,6 +280,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// # Panics
     ///
     /// Where there are not so many.
+    #[inline]
     pub fn node(&self, index: usize) -> DenseNode<'_, Op> {
         let node = &self.nodes[index];
         let (end, last) = match self.nodes.get(index + 1) {
@@ -306,7 +327,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     pub fn needed_for(&self, outputs: &[DenseId]) -> Self {
         let producers = self.producers();
         let producer = |value| producers.of(value).expect("an input needs nothing");
-        extract(self, outputs, producer)
+        let room = Self::with_capacity(0, self.operation_count(), self.operand_count());
+        extract(self, outputs, producer, room)
     }
 
     /// Adds another graph's operations, applied to these values, and returns what its outputs are here.
@@ -342,7 +364,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     }
 
     /// The same as a closed [`Graph`] with inputs of these names and operations that are all
-    /// [`Primary`](OperationRole::Primary).
+    /// [`Primary`](crate::OperationRole::Primary).
     ///
     /// # Panics
     ///
@@ -353,41 +375,29 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// Linear in the graph.
     pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Graph<Op> {
         assert_eq!(inputs.len(), self.input_count(), "one name an input");
-        let mut content = Content {
-            values: Vec::with_capacity(self.value_count()),
-            operations: Vec::with_capacity(self.operation_count()),
-            inputs: (0..inputs.len()).collect(),
-            outputs: self.outputs.iter().map(|id| id.index()).collect(),
-            parents: Vec::new(),
-            shade: Shade::Primal,
-        };
+        let (values, operations) = (self.value_count(), self.operation_count());
+        let mut content = Content::with_capacity(values, operations, self.operand_count());
+        content.inputs = (0..inputs.len()).collect();
+        content.outputs = self.outputs.iter().map(|id| id.index()).collect();
         content.values.extend(inputs.iter().map(|key| ValueNode {
             key: ValueKey::Input(key.clone()),
             producer: None,
         }));
-        for (index, node) in self.nodes().enumerate() {
-            let operands = node.operands.iter();
-            let keys = operands.map(|id| content.values[id.index()].key.clone());
-            let key = Arc::new(primary_key(node.operation, keys.collect()));
-            let results = 0..node.results.len();
-            content.values.extend(results.map(|slot| ValueNode {
-                key: ValueKey::Derived {
-                    operation: Arc::clone(&key),
-                    output_slot: slot as u8,
-                },
-                producer: Some((index, slot)),
-            }));
-            let operands = node.operands.iter().map(|id| ValueRef::Local(id.index()));
-            content.operations.push(OperationNode::new(
-                key,
-                operands.collect(),
-                node.results.indices().collect(),
-            ));
+        for node in self.nodes() {
+            let operands = node.operands.iter().map(|id| {
+                content.steps.push_operand(&ValueRef::Local(id.index()));
+                content.values[id.index()].key.clone()
+            });
+            let operands = operands.collect();
+            let birthplace = Some(content.birthplace());
+            let key = primary_key(node.operation, operands, birthplace);
+            content.push(key, node.results.len());
         }
         Graph::new(content)
     }
 
     /// Adds an operation of another graph, whose values are `here` in this one.
+    #[inline]
     fn push_mapped(&mut self, node: DenseNode<'_, Op>, here: &[DenseId]) -> DenseRange {
         self.nodes.push(Node {
             operation: node.operation.clone(),
@@ -397,6 +407,18 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         let operands = node.operands.iter().map(|operand| here[operand.index()]);
         self.operands.extend(operands);
         self.push_results(node.results.len())
+    }
+}
+
+impl<'a, Op: GraphOperation> From<&'a DenseGraph<Op>> for Cow<'a, DenseGraph<Op>> {
+    fn from(graph: &'a DenseGraph<Op>) -> Self {
+        Cow::Borrowed(graph)
+    }
+}
+
+impl<Op: GraphOperation> From<DenseGraph<Op>> for Cow<'_, DenseGraph<Op>> {
+    fn from(graph: DenseGraph<Op>) -> Self {
+        Cow::Owned(graph)
     }
 }
 
@@ -416,10 +438,10 @@ pub(crate) fn counted_outputs<Op: GraphOperation>(operation: &Op) -> Result<usiz
 pub(crate) fn primary_key<Op: GraphOperation>(
     operation: &Op,
     operands: ShortList<ValueKey<Op>>,
+    birthplace: Option<Birthplace>,
 ) -> OperationKey<Op> {
-    let outputs = operation.output_count();
-    OperationKey::from_list(operation.clone(), outputs, operands, OperationRole::Primary)
-        .expect("a dense graph holds well-formed operations only")
+    let role = SharedRole::PRIMARY;
+    OperationKey::new_unchecked(operation.clone(), operands, role, birthplace)
 }
 
 /// By value of a dense graph: which operation makes it.
@@ -438,14 +460,15 @@ impl Producers {
     }
 }
 
-/// What `outputs` need of a graph, given which operation makes a value that is no input.
+/// What `outputs` need of a graph, given which operation makes a value that is no input, in the memory of
+/// another graph, whose content goes.
 pub(crate) fn extract<Op: GraphOperation>(
     from: &DenseGraph<Op>,
     outputs: &[DenseId],
     producer: impl Fn(DenseId) -> usize,
+    room: DenseGraph<Op>,
 ) -> DenseGraph<Op> {
-    let (operations, operands) = (from.operation_count(), from.operand_count());
-    let mut graph = DenseGraph::with_capacity(from.input_count(), operations, operands);
+    let mut graph = room.emptied(from.input_count());
     // By value: what it is in the new graph, once it is there.
     let mut here = vec![ABSENT; from.value_count()];
     for input in from.inputs() {
@@ -474,9 +497,17 @@ pub(crate) fn extract<Op: GraphOperation>(
         }
     }
     graph.outputs = outputs.iter().map(|id| here[id.index()]).collect();
-    graph.nodes.shrink_to_fit();
-    graph.operands.shrink_to_fit();
+    shrink(&mut graph.nodes);
+    shrink(&mut graph.operands);
     graph
+}
+
+/// Gives memory back if much of it is not used. What is cut off a large allocation is taken from the system
+/// anew when something of the old size is allocated next, which costs more than a little room does.
+fn shrink<T>(items: &mut Vec<T>) {
+    if items.capacity() > items.len() / 2 * 3 {
+        items.shrink_to_fit();
+    }
 }
 
 /// No value of a graph.
@@ -509,6 +540,7 @@ impl<Op: GraphOperation> Debug for DenseGraph<Op> {
 }
 
 /// As many values as do not fit do not fit into memory either.
+#[inline]
 pub(crate) fn to_u32(index: usize) -> u32 {
     u32::try_from(index).expect("a graph holds fewer than 2^32 values and operands")
 }

@@ -1,14 +1,17 @@
 //! A graph: values in topological order, and the operations that make them.
 
 use std::fmt::{self, Debug};
-use std::ops::Deref;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::ops::{Deref, Range};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashSet;
 
-use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
+use crate::dense::to_u32;
+use crate::key::{Birthplace, FixedState, OperationKey, ValueKey};
 use crate::picture::Shade;
-use crate::{GraphOperation, ShortList};
+use crate::{GraphOperation, OperationSpec, ShortList};
 
 /// The index of a value in its graph: says *which occurrence*, where a key says *what*.
 pub type LocalValueId = usize;
@@ -26,6 +29,12 @@ pub enum ValueRef<Op: GraphOperation> {
     External(ValueKey<Op>),
 }
 
+impl<Op: GraphOperation> From<ValueKey<Op>> for ValueRef<Op> {
+    fn from(key: ValueKey<Op>) -> Self {
+        ValueRef::External(key)
+    }
+}
+
 /// A value of a graph.
 #[derive(Clone, Debug)]
 pub struct ValueNode<Op: GraphOperation> {
@@ -38,7 +47,8 @@ pub struct ValueNode<Op: GraphOperation> {
 /// An operation of a graph.
 ///
 /// Reads like a structure with the fields `operation`, `role`, `inputs` and `outputs`; the first two
-/// live in the shared key, so that a graph stores them once.
+/// live in the shared key, so that a graph stores them once. A graph makes these when someone asks for
+/// them; [`Step`] says the same without.
 #[derive(Clone)]
 pub struct OperationNode<Op: GraphOperation> {
     /// What it is applied to.
@@ -96,12 +106,251 @@ pub struct Graph<Op: GraphOperation> {
 }
 
 pub(crate) struct Content<Op: GraphOperation> {
+    /// Tells keys that were made for this graph from others.
+    pub number: NonZeroU32,
     pub values: Vec<ValueNode<Op>>,
-    pub operations: Vec<OperationNode<Op>>,
+    pub steps: Steps<Op>,
     pub inputs: Vec<LocalValueId>,
     pub outputs: Vec<LocalValueId>,
     pub parents: Vec<Arc<Graph<Op>>>,
     pub shade: Shade,
+}
+
+/// The operations of a graph, in the form in which passes read them.
+pub(crate) struct Steps<Op: GraphOperation> {
+    entries: Vec<Entry<Op>>,
+    operands: Vec<Place>,
+    /// The graphs that made keys of external operands, as far as there are few.
+    neighbours: Vec<NonZeroU32>,
+    /// The same for readers who want structures, once one has asked.
+    nodes: OnceLock<Vec<OperationNode<Op>>>,
+}
+
+struct Entry<Op: GraphOperation> {
+    key: Arc<OperationKey<Op>>,
+    first_operand: u32,
+    first_result: u32,
+}
+
+/// Where an operand is: a local id; or, marked with `EXTERNAL`, what is known of the birthplace of its key,
+/// so that whoever looks for the operand need not look into its key.
+#[derive(Clone, Copy, Debug)]
+struct Place(u32);
+
+impl Place {
+    const EXTERNAL: u32 = 1 << 31;
+    /// An external operand of which no more is known.
+    const UNKNOWN: Self = Self(u32::MAX);
+    /// The number of a neighbour stands above the operation's.
+    const NEIGHBOUR: u32 = 28;
+    /// So many neighbours have numbers.
+    const NEIGHBOURS: usize = 7;
+
+    fn born(neighbour: usize, operation: u32) -> Self {
+        match operation >> Self::NEIGHBOUR {
+            0 => Self(Self::EXTERNAL | (neighbour as u32) << Self::NEIGHBOUR | operation),
+            _ => Self::UNKNOWN,
+        }
+    }
+
+    fn local(self) -> Option<LocalValueId> {
+        (self.0 & Self::EXTERNAL == 0).then_some(self.0 as LocalValueId)
+    }
+
+    fn birthplace(self, neighbours: &[NonZeroU32]) -> Option<Birthplace> {
+        let neighbour = (self.0 & !Self::EXTERNAL) >> Self::NEIGHBOUR;
+        Some(Birthplace {
+            graph: *neighbours.get(neighbour as usize)?,
+            operation: self.0 & ((1 << Self::NEIGHBOUR) - 1),
+        })
+    }
+}
+
+/// An operation of a graph, as passes read it.
+pub struct Step<'a, Op: GraphOperation> {
+    /// What is computed of which values, in which role.
+    pub key: &'a Arc<OperationKey<Op>>,
+    operands: &'a [Place],
+    neighbours: &'a [NonZeroU32],
+    first_result: u32,
+}
+
+/// An operand of a [`Step`]: like a [`ValueRef`], borrowed.
+#[derive(Debug)]
+pub enum StepOperand<'a, Op: GraphOperation> {
+    /// A value of the same graph.
+    Local(LocalValueId),
+    /// A value of another graph.
+    External(&'a ValueKey<Op>),
+}
+
+impl<'a, Op: GraphOperation> Step<'a, Op> {
+    /// The operands, in order.
+    #[inline]
+    pub fn operands(
+        &self,
+    ) -> impl ExactSizeIterator<Item = StepOperand<'a, Op>> + DoubleEndedIterator + use<'a, Op>
+    {
+        let operands = self.operands.iter().zip(self.key.inputs());
+        operands.map(|(place, key)| match place.local() {
+            None => StepOperand::External(key),
+            Some(local) => StepOperand::Local(local),
+        })
+    }
+
+    /// By operand: where its key was made, if it is external and that is known.
+    #[inline]
+    pub(crate) fn birthplaces(&self) -> impl Iterator<Item = Option<Birthplace>> + use<'a, Op> {
+        let neighbours = self.neighbours;
+        let places = self.operands.iter();
+        places.map(|place| place.birthplace(neighbours))
+    }
+
+    /// The local values that it makes, by output slot: they follow one another.
+    #[inline]
+    pub fn results(&self) -> Range<LocalValueId> {
+        let first = self.first_result();
+        first..first + self.key.operation().output_count()
+    }
+
+    #[inline]
+    pub(crate) fn first_result(&self) -> LocalValueId {
+        self.first_result as LocalValueId
+    }
+}
+
+impl<Op: GraphOperation> Debug for Step<'_, Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step")
+            .field("key", &self.key)
+            .field("results", &self.results())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Op: GraphOperation> Copy for Step<'_, Op> {}
+
+impl<Op: GraphOperation> Clone for Step<'_, Op> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Op: GraphOperation> Copy for StepOperand<'_, Op> {}
+
+impl<Op: GraphOperation> Clone for StepOperand<'_, Op> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Op: GraphOperation> Steps<Op> {
+    pub fn with_capacity(operations: usize, operands: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(operations),
+            operands: Vec::with_capacity(operands),
+            neighbours: Vec::new(),
+            nodes: OnceLock::new(),
+        }
+    }
+
+    /// What only a reader of structures sees, be it wrong.
+    #[cfg(test)]
+    pub fn of_nodes(nodes: Vec<OperationNode<Op>>) -> Self {
+        Self {
+            nodes: OnceLock::from(nodes),
+            ..Self::with_capacity(0, 0)
+        }
+    }
+
+    pub fn reserve(&mut self, operations: usize) {
+        self.entries.reserve(operations);
+        self.operands.reserve(operations);
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Notes the next operand of the operation that will be [pushed](Self::push) next.
+    #[inline]
+    pub fn push_operand(&mut self, operand: &ValueRef<Op>) {
+        let place = match operand {
+            ValueRef::Local(id) => {
+                assert!(
+                    *id < Place::EXTERNAL as usize,
+                    "a graph holds fewer than 2^31 values"
+                );
+                Place(*id as u32)
+            }
+            ValueRef::External(key) => self.place_of(key),
+        };
+        self.operands.push(place);
+    }
+
+    fn place_of(&mut self, key: &ValueKey<Op>) -> Place {
+        let ValueKey::Derived { operation, .. } = key else {
+            return Place::UNKNOWN;
+        };
+        let Some(born) = operation.birthplace() else {
+            return Place::UNKNOWN;
+        };
+        let known = self
+            .neighbours
+            .iter()
+            .position(|known| *known == born.graph);
+        match known {
+            Some(neighbour) => Place::born(neighbour, born.operation),
+            None if self.neighbours.len() == Place::NEIGHBOURS => Place::UNKNOWN,
+            None => {
+                self.neighbours.push(born.graph);
+                Place::born(self.neighbours.len() - 1, born.operation)
+            }
+        }
+    }
+
+    /// Adds an operation whose operands have been pushed and whose results are numbered from here.
+    #[inline]
+    pub fn push(&mut self, key: Arc<OperationKey<Op>>, first_result: LocalValueId) {
+        let first_operand = self.operands.len() - key.inputs().len();
+        self.entries.push(Entry {
+            key,
+            first_operand: to_u32(first_operand),
+            first_result: to_u32(first_result),
+        });
+        self.nodes.take();
+    }
+
+    #[inline]
+    pub fn get(&self, id: LocalOperationId) -> Step<'_, Op> {
+        let entry = &self.entries[id];
+        let first = entry.first_operand as usize;
+        Step {
+            key: &entry.key,
+            operands: &self.operands[first..first + entry.key.inputs().len()],
+            neighbours: &self.neighbours,
+            first_result: entry.first_result,
+        }
+    }
+
+    pub fn key(&self, id: LocalOperationId) -> Option<&Arc<OperationKey<Op>>> {
+        self.entries.get(id).map(|entry| &entry.key)
+    }
+
+    pub fn nodes(&self) -> &[OperationNode<Op>] {
+        self.nodes.get_or_init(|| {
+            let steps = (0..self.len()).map(|id| self.get(id));
+            let nodes = steps.map(|step| {
+                let operands = step.operands().map(|operand| match operand {
+                    StepOperand::Local(id) => ValueRef::Local(id),
+                    StepOperand::External(key) => ValueRef::External(key.clone()),
+                });
+                let key = Arc::clone(step.key);
+                OperationNode::new(key, operands.collect(), step.results().collect())
+            });
+            nodes.collect()
+        })
+    }
 }
 
 impl<Op: GraphOperation> Graph<Op> {
@@ -122,8 +371,32 @@ impl<Op: GraphOperation> Graph<Op> {
     }
 
     /// All operations, indexed by [`LocalOperationId`].
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph when first called: passes use [`steps`](Self::steps).
     pub fn operations(&self) -> &[OperationNode<Op>] {
-        &self.content.operations
+        self.content.steps.nodes()
+    }
+
+    /// How many operations there are.
+    pub fn operation_count(&self) -> usize {
+        self.content.steps.len()
+    }
+
+    /// An operation, as passes read it.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not so many.
+    #[inline]
+    pub fn step(&self, id: LocalOperationId) -> Step<'_, Op> {
+        self.content.steps.get(id)
+    }
+
+    /// All operations, as passes read them.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = Step<'_, Op>> + DoubleEndedIterator {
+        (0..self.operation_count()).map(|id| self.step(id))
     }
 
     /// The inputs, in the order in which they were added.
@@ -144,6 +417,16 @@ impl<Op: GraphOperation> Graph<Op> {
     /// What the graph is for, as pictures show it.
     pub fn shade(&self) -> Shade {
         self.content.shade
+    }
+
+    /// What tells keys that were made for this graph from others.
+    pub(crate) fn number(&self) -> NonZeroU32 {
+        self.content.number
+    }
+
+    /// The key of an operation, if there are so many.
+    pub(crate) fn operation_key(&self, id: LocalOperationId) -> Option<&Arc<OperationKey<Op>>> {
+        self.content.steps.key(id)
     }
 
     /// What tells shared content apart. Only compared, never shown.
@@ -198,7 +481,7 @@ impl<Op: GraphOperation> Debug for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Graph")
             .field("values", &self.values().len())
-            .field("operations", &self.operations().len())
+            .field("operations", &self.operation_count())
             .field("inputs", &self.inputs().len())
             .field("outputs", &self.outputs().len())
             .field("parents", &self.parents().len())
@@ -219,4 +502,55 @@ impl<Op: GraphOperation> Drop for Content<Op> {
             }
         }
     }
+}
+
+impl<Op: GraphOperation> Content<Op> {
+    /// An empty graph with a number of its own.
+    pub fn with_capacity(values: usize, operations: usize, operands: usize) -> Self {
+        Self {
+            number: next_number(),
+            values: Vec::with_capacity(values),
+            steps: Steps::with_capacity(operations, operands),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            parents: Vec::new(),
+            shade: Shade::Primal,
+        }
+    }
+
+    /// Where the key of the next operation is made.
+    #[inline]
+    pub fn birthplace(&self) -> Birthplace {
+        Birthplace {
+            graph: self.number,
+            operation: to_u32(self.steps.len()),
+        }
+    }
+
+    /// Adds an operation whose operands have been pushed, and so many values for its results.
+    #[inline]
+    pub fn push(&mut self, key: OperationKey<Op>, results: usize) -> Range<LocalValueId> {
+        let key = Arc::new(key);
+        let first = self.values.len();
+        let operation = self.steps.len();
+        for slot in 0..results {
+            self.values.push(ValueNode {
+                key: ValueKey::Derived {
+                    operation: Arc::clone(&key),
+                    output_slot: slot as u8,
+                },
+                producer: Some((operation, slot)),
+            });
+        }
+        self.steps.push(key, first);
+        first..first + results
+    }
+}
+
+/// A number that no graph has, as far as there are numbers: whoever finds something by one must see
+/// whether it is what was looked for.
+fn next_number() -> NonZeroU32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN)
 }

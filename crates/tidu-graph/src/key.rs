@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Debug};
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use crate::error::{GraphError, describe_operation};
-use crate::{GraphOperation, MAX_OUTPUTS, OperationRole, ShortList};
+use crate::role::SharedRole;
+use crate::{GraphOperation, MAX_OUTPUTS, OperationRole, OperationSpec, ShortList};
 
 /// Says what a value is, across graphs: an input of some name, or a result of an operation on
 /// values that are described the same way.
@@ -38,16 +40,16 @@ pub struct OperationKey<Op: GraphOperation> {
     spec: OperationSpec<Op>,
     inputs: ShortList<ValueKey<Op>>,
     fingerprint: u64,
+    birthplace: Option<Birthplace>,
 }
 
-/// An operation and the role in which it is applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OperationSpec<Op: GraphOperation> {
-    /// What is computed.
-    pub operation: Op,
-    /// The part it plays.
-    pub role: OperationRole,
+/// The operation of a graph for which a key was made. No part of what the key says; it serves to find the
+/// operation without a search.
+#[derive(Clone, Copy)]
+pub(crate) struct Birthplace {
+    /// The number of the builder, which its graph has too.
+    pub graph: NonZeroU32,
+    pub operation: u32,
 }
 
 impl<Op: GraphOperation> OperationKey<Op> {
@@ -77,38 +79,25 @@ impl<Op: GraphOperation> OperationKey<Op> {
         role: OperationRole,
     ) -> Result<Self, GraphError> {
         let outputs = operation.output_count();
-        Self::from_list(operation, outputs, inputs.into(), role)
+        check_counts(&operation, outputs, inputs.len())?;
+        inputs.iter().try_for_each(ValueKey::check_slot)?;
+        let role = SharedRole::new(role);
+        Ok(Self::new_unchecked(operation, inputs.into(), role, None))
     }
 
-    /// `outputs` is what the operation's `output_count` says: each is asked once.
-    pub(crate) fn from_list(
+    /// The key of an operation that was checked already.
+    pub(crate) fn new_unchecked(
         operation: Op,
-        outputs: usize,
         inputs: ShortList<ValueKey<Op>>,
-        role: OperationRole,
-    ) -> Result<Self, GraphError> {
-        let expected = operation.input_count();
-        if inputs.len() != expected {
-            return Err(GraphError::WrongArity {
-                operation: describe_operation(&operation),
-                expected,
-                found: inputs.len(),
-            });
-        }
-        if outputs > MAX_OUTPUTS {
-            return Err(GraphError::TooManyOutputs {
-                operation: describe_operation(&operation),
-                found: outputs,
-                limit: MAX_OUTPUTS,
-            });
-        }
-        inputs.iter().try_for_each(ValueKey::check_slot)?;
-        let fingerprint = fingerprint(&operation, &inputs, &role);
-        Ok(Self {
-            spec: OperationSpec { operation, role },
+        role: SharedRole,
+        birthplace: Option<Birthplace>,
+    ) -> Self {
+        Self {
+            fingerprint: fingerprint(&operation, &inputs, &role),
+            spec: OperationSpec::new(operation, role),
             inputs,
-            fingerprint,
-        })
+            birthplace,
+        }
     }
 
     /// What is computed.
@@ -137,6 +126,35 @@ impl<Op: GraphOperation> OperationKey<Op> {
     pub(crate) fn spec(&self) -> &OperationSpec<Op> {
         &self.spec
     }
+
+    /// Where the key was made, if that was in a graph's builder.
+    pub(crate) fn birthplace(&self) -> Option<Birthplace> {
+        self.birthplace
+    }
+}
+
+/// Fails for an operation that is not applied to as many operands as it takes, or has too many results.
+pub(crate) fn check_counts<Op: GraphOperation>(
+    operation: &Op,
+    outputs: usize,
+    operands: usize,
+) -> Result<(), GraphError> {
+    let expected = operation.input_count();
+    if operands != expected {
+        return Err(GraphError::WrongArity {
+            operation: describe_operation(operation),
+            expected,
+            found: operands,
+        });
+    }
+    if outputs > MAX_OUTPUTS {
+        return Err(GraphError::TooManyOutputs {
+            operation: describe_operation(operation),
+            found: outputs,
+            limit: MAX_OUTPUTS,
+        });
+    }
+    Ok(())
 }
 
 impl<Op: GraphOperation> ValueKey<Op> {
@@ -238,6 +256,7 @@ impl<Op: GraphOperation> Clone for OperationKey<Op> {
             spec: self.spec.clone(),
             inputs: self.inputs.clone(),
             fingerprint: self.fingerprint,
+            birthplace: None,
         }
     }
 }
@@ -285,21 +304,23 @@ impl<Op: GraphOperation> Debug for ValueKey<Op> {
 /// write recurses as deep as the computation is long.
 impl<Op: GraphOperation> Drop for OperationKey<Op> {
     fn drop(&mut self) {
-        let mut orphans: Vec<ValueKey<Op>> = Vec::new();
-        orphans.extend(self.inputs.take().filter(ValueKey::is_derived));
+        let mut orphans: Vec<Arc<OperationKey<Op>>> = Vec::new();
+        self.abandon_operands(&mut orphans);
         while let Some(orphan) = orphans.pop() {
-            if let ValueKey::Derived { operation, .. } = orphan
-                && let Some(mut last) = Arc::into_inner(operation)
-            {
-                orphans.extend(last.inputs.take().filter(ValueKey::is_derived));
+            if let Some(mut last) = Arc::into_inner(orphan) {
+                last.abandon_operands(&mut orphans);
             }
         }
     }
 }
 
-impl<Op: GraphOperation> ValueKey<Op> {
-    fn is_derived(&self) -> bool {
-        matches!(self, ValueKey::Derived { .. })
+impl<Op: GraphOperation> OperationKey<Op> {
+    fn abandon_operands(&mut self, orphans: &mut Vec<Arc<Self>>) {
+        self.inputs.take().for_each(|operand| {
+            if let ValueKey::Derived { operation, .. } = operand {
+                orphans.push(operation);
+            }
+        });
     }
 }
 

@@ -77,18 +77,26 @@
 //! - What a caller can get wrong is a [`GraphError`] from a `try_` form; the short forms panic with
 //!   the same text.
 
+#![cfg_attr(
+    book,
+    doc = "# In the book
+
+[Vocabulary](../book/vocabulary.html), [Reading and reviewing graphs](../book/text-form.html)."
+)]
 #![warn(clippy::unwrap_used)]
 
 mod builder;
 mod dense;
 mod error;
 mod graph;
+mod hanging;
 mod interner;
 mod key;
 mod materialize;
 mod operation;
 mod picture;
 mod program;
+mod role;
 mod short_list;
 mod simplify;
 mod table;
@@ -100,10 +108,11 @@ pub use builder::{GraphBuilder, MAX_OUTPUTS};
 pub use dense::{DenseGraph, DenseId, DenseNode, DenseRange, Producers};
 pub use error::{GraphError, describe_operation};
 pub use graph::{
-    Graph, LocalOperationId, LocalValueId, OperationNode, ValueNode, ValueRef, with_parents,
+    Graph, LocalOperationId, LocalValueId, OperationNode, Step, StepOperand, ValueNode, ValueRef,
+    with_parents,
 };
 pub use interner::{ValueKeyId, ValueKeyInterner};
-pub use key::{OperationKey, OperationSpec, ValueKey};
+pub use key::{OperationKey, ValueKey};
 pub use materialize::{
     MaterializedGraph, MaterializedLists, MaterializedOperation, MaterializedValue,
     materialize_merge, try_materialize_merge,
@@ -111,6 +120,7 @@ pub use materialize::{
 pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::{Picture, Shade};
 pub use program::{CompiledProgram, Instruction, Operands, Workspace, compile};
+pub use role::{OperationSpec, Part};
 pub use short_list::ShortList;
 pub use simplify::{
     AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,

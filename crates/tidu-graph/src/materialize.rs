@@ -9,10 +9,10 @@ use hashbrown::HashMap;
 use crate::builder::unwrap_or_panic;
 use crate::dense::{DenseGraph, DenseId};
 use crate::error::{GraphError, describe_operation};
-use crate::key::{FixedState, OperationKey, OperationSpec, ValueKey};
+use crate::key::{FixedState, OperationKey, ValueKey};
 use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
 use crate::view::ResolvedView;
-use crate::{GraphOperation, ShortList};
+use crate::{GraphOperation, OperationSpec, ShortList};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 ///

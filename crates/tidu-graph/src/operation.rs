@@ -118,13 +118,16 @@ pub trait EvaluableGraphOperation: GraphOperation {
     ///
     /// The default calls `eval`. An operation on small operands does better to push its results: a
     /// program then allocates nothing for it.
+    #[inline(always)]
     fn eval_into(
         &self,
         ctx: &mut Self::Context,
         inputs: &[&Self::Operand],
         outputs: &mut Vec<Self::Operand>,
     ) {
-        outputs.extend(self.eval(ctx, inputs));
+        for result in self.eval(ctx, inputs) {
+            outputs.push(result);
+        }
     }
 
     /// The result of an operation of one result, for programs: like [`eval`](Self::eval), but without a

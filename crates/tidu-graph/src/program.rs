@@ -6,7 +6,7 @@ use std::ops::Index;
 use smallvec::SmallVec;
 
 use crate::builder::unwrap_or_panic;
-use crate::dense::{DenseGraph, DenseId, to_u32};
+use crate::dense::{DenseGraph, DenseId, DenseNode, to_u32};
 use crate::error::{GraphError, describe_operation};
 use crate::materialize::MaterializedGraph;
 use crate::{EvaluableGraphOperation, GraphOperation};
@@ -28,8 +28,7 @@ pub struct CompiledProgram<Op: GraphOperation> {
     pub output_slots: Vec<usize>,
     /// The number of slots: inputs, and as many registers as are ever in use at once.
     pub n_slots: usize,
-    /// The operand and result slots of one instruction after the other. An operand that is read for the
-    /// last time is marked with `LAST`.
+    /// The operand and result slots of instructions that have no room for them.
     slots: Vec<u32>,
     /// By output: whether the operand can leave its register, because no later output needs it.
     output_moves: Vec<bool>,
@@ -41,9 +40,23 @@ pub struct CompiledProgram<Op: GraphOperation> {
 pub struct Instruction<Op: GraphOperation> {
     /// What is computed.
     pub operation: Op,
-    first_slot: u32,
-    operands: u32,
-    results: u32,
+    slots: Slots,
+}
+
+/// Where an instruction reads and writes. An operand that is read for the last time is marked with
+/// `LAST`.
+#[derive(Clone, Copy, Debug)]
+enum Slots {
+    /// Those of one operand and one result.
+    One([u32; 2]),
+    /// Those of two operands and one result.
+    Two([u32; 3]),
+    /// In the program's list.
+    Many {
+        first: u32,
+        operands: u32,
+        results: u32,
+    },
 }
 
 /// A result that nothing uses goes into no register.
@@ -69,26 +82,18 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// Linear in the graph.
     pub fn compile(&self) -> CompiledProgram<Op> {
         let mut registers = Registers::new(self);
-        let mut slots = Vec::with_capacity(self.operand_count() + self.value_count());
+        let mut listed = Vec::new();
         let mut instructions = Vec::with_capacity(self.operation_count());
         for (index, node) in self.nodes().enumerate() {
-            let first_slot = slots.len();
-            let operands = node.operands.iter();
-            slots.extend(operands.map(|value| registers.slot[value.index()]));
-            // Released registers are free for the results of the same instruction: results are stored
-            // after the operands have been dropped.
-            registers.release_last_uses(node.operands, index, &mut slots[first_slot..]);
-            slots.extend(node.results.iter().map(|value| registers.allocate(value)));
             instructions.push(Instruction {
                 operation: node.operation.clone(),
-                first_slot: to_u32(first_slot),
-                operands: node.operands.len() as u32,
-                results: node.results.len() as u32,
+                slots: registers.slots_of(index, node, &mut listed),
             });
         }
+        listed.shrink_to_fit();
         let outputs = self.outputs().iter();
         let output_slots: Vec<usize> = outputs
-            .map(|value| registers.slot[value.index()] as usize)
+            .map(|value| registers.slot(*value) as usize)
             .collect();
         let inputs = self.input_count();
         CompiledProgram {
@@ -97,30 +102,45 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             output_moves: last_occurrences(&output_slots, inputs, registers.count),
             output_slots,
             n_slots: registers.count,
-            slots,
+            slots: listed,
+        }
+    }
+}
+
+impl Slots {
+    /// Those of the operands, and those of the results.
+    fn split<'a>(&'a self, listed: &'a [u32]) -> (&'a [u32], &'a [u32]) {
+        match self {
+            Self::One(slots) => slots.split_at(1),
+            Self::Two(slots) => slots.split_at(2),
+            &Self::Many {
+                first,
+                operands,
+                results,
+            } => listed[first as usize..][..(operands + results) as usize]
+                .split_at(operands as usize),
         }
     }
 }
 
 impl<Op: GraphOperation> CompiledProgram<Op> {
     /// The slots that an instruction reads.
-    pub fn operand_slots(
-        &self,
-        instruction: &Instruction<Op>,
-    ) -> impl ExactSizeIterator<Item = usize> + '_ {
-        let slots = &self.slots[instruction.first_slot as usize..];
-        let slots = slots[..instruction.operands as usize].iter();
-        slots.map(|&slot| (slot & !LAST) as usize)
+    pub fn operand_slots<'a>(
+        &'a self,
+        instruction: &'a Instruction<Op>,
+    ) -> impl ExactSizeIterator<Item = usize> + 'a {
+        let (operands, _) = instruction.slots.split(&self.slots);
+        operands.iter().map(|&slot| (slot & !LAST) as usize)
     }
 
     /// The slots that an instruction writes; `None` for a result that nothing uses.
-    pub fn result_slots(
-        &self,
-        instruction: &Instruction<Op>,
-    ) -> impl ExactSizeIterator<Item = Option<usize>> + '_ {
-        let slots = &self.slots[(instruction.first_slot + instruction.operands) as usize..];
-        let slots = slots[..instruction.results as usize].iter();
-        slots.map(|&slot| (slot != UNUSED).then_some(slot as usize))
+    pub fn result_slots<'a>(
+        &'a self,
+        instruction: &'a Instruction<Op>,
+    ) -> impl ExactSizeIterator<Item = Option<usize>> + 'a {
+        let (_, results) = instruction.slots.split(&self.slots);
+        let results = results.iter();
+        results.map(|&slot| (slot != UNUSED).then_some(slot as usize))
     }
 }
 
@@ -187,43 +207,27 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, GraphError> {
         let Workspace { registers, results } = workspace;
-        let mut slots = &self.slots[..];
-        for (position, instruction) in self.instructions.iter().enumerate() {
-            let (operand_slots, after) = slots.split_at(instruction.operands as usize);
-            let (result_slots, after) = after.split_at(instruction.results as usize);
-            slots = after;
-            let mut operands = Operands {
-                inputs,
-                registers,
-                slots: operand_slots,
-            };
-            if let &[slot] = result_slots
-                && let Some(result) = instruction.operation.eval_one(ctx, &mut operands)
-            {
-                release(registers, operand_slots, inputs.len());
-                store(registers, slot, inputs.len(), result);
-                continue;
-            }
+        let mut machine = Machine {
+            inputs,
+            registers,
+            results,
+            ctx,
+        };
+        for instruction in &self.instructions {
             let operation = &instruction.operation;
-            match operands.len() {
-                1 => operation.eval_into(ctx, &[&operands[0]], results),
-                2 => operation.eval_into(ctx, &[&operands[0], &operands[1]], results),
-                _ => operation.eval_into(ctx, &operands.all(), results),
-            }
-            if results.len() != result_slots.len() {
-                return Err(GraphError::WrongResultCount {
-                    operation: describe_operation(&instruction.operation),
-                    instruction: position,
-                    expected: result_slots.len(),
-                    found: results.len(),
-                });
-            }
-            release(registers, operand_slots, inputs.len());
-            for &slot in result_slots.iter().rev() {
-                let result = results.pop().expect("they were counted");
-                store(registers, slot, inputs.len(), result);
+            let done = match &instruction.slots {
+                &Slots::One([operand, result]) => machine.run_small(operation, [operand], result),
+                &Slots::Two([a, b, result]) => machine.run_small(operation, [a, b], result),
+                many @ Slots::Many { .. } => {
+                    let (operands, results) = many.split(&self.slots);
+                    machine.run(operation, operands, results)
+                }
+            };
+            if let Err(count) = done {
+                return Err(self.wrong_results(instruction, count));
             }
         }
+        let registers = machine.registers;
         let outputs = self.output_slots.iter().zip(&self.output_moves);
         let outputs = outputs.map(|(&slot, &moves)| match slot.checked_sub(inputs.len()) {
             None => inputs[slot].clone(),
@@ -232,23 +236,119 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         });
         Ok(outputs.collect())
     }
-}
 
-/// Drops the operands that an instruction was the last to use.
-#[inline]
-fn release<T>(registers: &mut [Option<T>], slots: &[u32], inputs: usize) {
-    // A number in a register that is not read again is in nobody's way.
-    if std::mem::needs_drop::<T>() {
-        for &slot in slots.iter().filter(|&&slot| slot & LAST != 0) {
-            registers[(slot & !LAST) as usize - inputs] = None;
+    #[cold]
+    fn wrong_results(&self, instruction: &Instruction<Op>, count: WrongCount) -> GraphError {
+        let mut instructions = self.instructions.iter();
+        let position = instructions.position(|known| std::ptr::eq(known, instruction));
+        GraphError::WrongResultCount {
+            operation: describe_operation(&instruction.operation),
+            instruction: position.expect("the instruction is one of the program's"),
+            expected: count.expected,
+            found: count.found,
         }
     }
 }
 
-#[inline]
-fn store<T>(registers: &mut [Option<T>], slot: u32, inputs: usize, result: T) {
-    if slot != UNUSED {
-        registers[slot as usize - inputs] = Some(result);
+/// What instructions work on.
+struct Machine<'a, 'i, Op: EvaluableGraphOperation> {
+    inputs: &'a [&'i Op::Operand],
+    registers: &'a mut [Option<Op::Operand>],
+    /// Those of the operation that is being run.
+    results: &'a mut Vec<Op::Operand>,
+    ctx: &'a mut Op::Context,
+}
+
+/// An operation did not return as many results as it has.
+#[derive(Clone, Copy)]
+struct WrongCount {
+    expected: usize,
+    found: usize,
+}
+
+impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
+    /// Runs an operation of few operands and one result. How many they are is known where this is
+    /// compiled, and lets the compiler see through much of what an operation does with its operands: where
+    /// it sees all, the vector of a returned result is gone.
+    #[inline(always)]
+    fn run_small<const N: usize>(
+        &mut self,
+        operation: &Op,
+        slots: [u32; N],
+        result: u32,
+    ) -> Result<(), WrongCount> {
+        let mut operands = Operands {
+            inputs: self.inputs,
+            registers: self.registers,
+            slots: &slots,
+        };
+        let value = match operation.eval_one(self.ctx, &mut operands) {
+            Some(value) => value,
+            None => {
+                let operands: [&Op::Operand; N] = std::array::from_fn(|at| &operands[at]);
+                operation.eval_into(self.ctx, &operands, self.results);
+                self.count_results(1)?;
+                self.results.pop().expect("they were counted")
+            }
+        };
+        self.release(&slots);
+        self.store(result, value);
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        operation: &Op,
+        slots: &[u32],
+        result_slots: &[u32],
+    ) -> Result<(), WrongCount> {
+        let mut operands = Operands {
+            inputs: self.inputs,
+            registers: self.registers,
+            slots,
+        };
+        if let &[result] = result_slots
+            && let Some(value) = operation.eval_one(self.ctx, &mut operands)
+        {
+            self.release(slots);
+            self.store(result, value);
+            return Ok(());
+        }
+        operation.eval_into(self.ctx, &operands.all(), self.results);
+        self.count_results(result_slots.len())?;
+        self.release(slots);
+        for &slot in result_slots.iter().rev() {
+            let value = self.results.pop().expect("they were counted");
+            self.store(slot, value);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn count_results(&self, expected: usize) -> Result<(), WrongCount> {
+        let found = self.results.len();
+        if found == expected {
+            return Ok(());
+        }
+        Err(WrongCount { expected, found })
+    }
+
+    /// Drops the operands that an instruction was the last to use.
+    #[inline]
+    fn release(&mut self, slots: &[u32]) {
+        // A number in a register that is not read again is in nobody's way.
+        if std::mem::needs_drop::<Op::Operand>() {
+            for &slot in slots.iter().filter(|&&slot| slot & LAST != 0) {
+                self.registers[(slot & !LAST) as usize - self.inputs.len()] = None;
+            }
+        }
+    }
+
+    #[inline]
+    fn store(&mut self, slot: u32, value: Op::Operand) {
+        if slot != UNUSED {
+            self.registers[slot as usize - self.inputs.len()] = Some(value);
+        }
     }
 }
 
@@ -355,12 +455,18 @@ impl<Op: GraphOperation> Debug for CompiledProgram<Op> {
 
 /// Chooses slots so that a register is used again once its value is dead.
 struct Registers {
-    /// By value: the slot that holds it, or will.
-    slot: Vec<u32>,
-    /// By value: the last operation that reads it, or `NEVER` for what is not read, or `KEPT`.
-    last_use: Vec<u32>,
+    values: Vec<Held>,
     free: Vec<u32>,
     count: usize,
+}
+
+/// What is known of a value while slots are chosen.
+#[derive(Clone, Copy)]
+struct Held {
+    /// The slot that holds it, or will.
+    slot: u32,
+    /// The last operation that reads it, or `NEVER` for what is not read, or `KEPT`.
+    last_use: u32,
 }
 
 const NEVER: u32 = u32::MAX;
@@ -369,32 +475,78 @@ const KEPT: u32 = u32::MAX - 1;
 
 impl Registers {
     fn new<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
-        let mut last_use = vec![NEVER; graph.value_count()];
+        let unread = Held {
+            slot: UNUSED,
+            last_use: NEVER,
+        };
+        let mut values = vec![unread; graph.value_count()];
         for (index, node) in graph.nodes().enumerate() {
             for value in node.operands {
-                last_use[value.index()] = to_u32(index);
+                values[value.index()].last_use = to_u32(index);
             }
         }
-        let mut slot = vec![UNUSED; graph.value_count()];
-        for (value, index) in graph.inputs().zip(0..) {
-            slot[value.index()] = index;
-            last_use[value.index()] = KEPT;
+        for (value, slot) in graph.inputs().zip(0..) {
+            values[value.index()] = Held {
+                slot,
+                last_use: KEPT,
+            };
         }
         for value in graph.outputs() {
-            last_use[value.index()] = KEPT;
+            values[value.index()].last_use = KEPT;
         }
         Self {
-            slot,
-            last_use,
+            values,
             free: Vec::new(),
             count: graph.input_count(),
         }
     }
 
+    fn slot(&self, value: DenseId) -> u32 {
+        self.values[value.index()].slot
+    }
+
+    /// The slots of an operation, which go into the list where there are too many.
+    fn slots_of<Op: GraphOperation>(
+        &mut self,
+        operation: usize,
+        node: DenseNode<'_, Op>,
+        listed: &mut Vec<u32>,
+    ) -> Slots {
+        match (node.operands, node.results.len()) {
+            (&[a], 1) => {
+                let [a] = self.read(operation, [a]);
+                Slots::One([a, self.allocate(node.results.start())])
+            }
+            (&[a, b], 1) => {
+                let [a, b] = self.read(operation, [a, b]);
+                Slots::Two([a, b, self.allocate(node.results.start())])
+            }
+            (_, results) => {
+                let first = listed.len();
+                listed.extend(node.operands.iter().map(|value| self.slot(*value)));
+                self.release_last_uses(node.operands, operation, &mut listed[first..]);
+                listed.extend(node.results.iter().map(|value| self.allocate(value)));
+                Slots::Many {
+                    first: to_u32(first),
+                    operands: to_u32(node.operands.len()),
+                    results: to_u32(results),
+                }
+            }
+        }
+    }
+
+    /// The slots of operands. Released registers are free for the results of the same operation: results
+    /// are stored after the operands have been dropped.
+    fn read<const N: usize>(&mut self, operation: usize, values: [DenseId; N]) -> [u32; N] {
+        let mut slots = values.map(|value| self.slot(value));
+        self.release_last_uses(&values, operation, &mut slots);
+        slots
+    }
+
     /// Marks the slots of operands that are not read after `operation`, each where it stands last.
     fn release_last_uses(&mut self, values: &[DenseId], operation: usize, slots: &mut [u32]) {
         for (value, slot) in values.iter().zip(slots).rev() {
-            let last_use = &mut self.last_use[value.index()];
+            let last_use = &mut self.values[value.index()].last_use;
             if *last_use == operation as u32 {
                 *last_use = KEPT;
                 self.free.push(*slot);
@@ -404,18 +556,17 @@ impl Registers {
     }
 
     fn allocate(&mut self, value: DenseId) -> u32 {
-        let value = value.index();
-        if self.last_use[value] == NEVER {
+        let held = &mut self.values[value.index()];
+        if held.last_use == NEVER {
             return UNUSED;
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
+        held.slot = self.free.pop().unwrap_or_else(|| {
             self.count += 1;
             let slot = u32::try_from(self.count - 1).ok();
             let slot = slot.filter(|slot| slot & LAST == 0);
             slot.expect("a program has fewer than 2^31 slots")
         });
-        self.slot[value] = slot;
-        slot
+        held.slot
     }
 }
 

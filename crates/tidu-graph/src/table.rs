@@ -4,13 +4,16 @@
 //! Invariant: the operands of an operation are in the table before it. Equality inside the table is
 //! therefore one level deep: same operation, same role, same operand ids.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
 
 use crate::error::{GraphError, describe_operation};
-use crate::key::{FixedState, OperationKey, ValueKey, hash_one};
+use crate::graph::{Graph, StepOperand};
+use crate::hanging::{Hanging, NONE, Place};
+use crate::key::{Birthplace, FixedState, OperationKey, ValueKey, hash_one};
 use crate::{GraphOperation, OperationRole};
 
 /// A dense id of a distinct value in one table.
@@ -43,10 +46,12 @@ impl OperationId {
     }
 }
 
-/// Ids are 32 bits wide; four thousand million distinct values do not fit into memory with their
-/// keys, so the limit cannot be met.
+/// Ids are 31 bits wide; two thousand million distinct values do not fit into memory with their keys, so the
+/// limit cannot be met.
 fn to_u32(index: usize) -> u32 {
-    u32::try_from(index).expect("a table holds fewer than 2^32 values")
+    let index = u32::try_from(index).ok();
+    let index = index.filter(|index| index & INPUT == 0);
+    index.expect("a table holds fewer than 2^31 values and operands")
 }
 
 /// How a value comes about.
@@ -95,7 +100,12 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
     operands: Vec<ValueId>,
     /// Indices into `inputs`, with the value.
     inputs_by_hash: HashTable<(u32, ValueId)>,
-    operations_by_fingerprint: HashTable<OperationId>,
+    /// Finds an operation by structure.
+    hanging: Hanging,
+    /// Find an operation by its very description: the graphs that were added, by their numbers, and
+    /// descriptions from elsewhere.
+    graphs: HashMap<NonZeroU32, AddedGraph<Op>, FixedState>,
+    by_fingerprint: HashTable<OperationId>,
     /// Found once, a twin is never walked again: without this, interning the keys of a graph that
     /// was built a second time, one after the other, would walk each one's whole history.
     twins: Twins,
@@ -106,16 +116,27 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
 /// A value says no more than where it comes from; keys are made when they are asked for, so that
 /// a table does not hold a counted reference for each of its values.
 #[derive(Clone, Copy)]
-enum Value {
-    /// An index into `inputs`.
-    Input(u32),
-    Output(OperationId),
+struct Value {
+    /// An operation, or an index into the inputs that is marked with `INPUT`.
+    origin: u32,
+    /// The operation that was last hung from it.
+    last: u32,
 }
+
+/// Marks the index of an input.
+const INPUT: u32 = 1 << 31;
 
 struct Operation<Op: GraphOperation> {
     key: Arc<OperationKey<Op>>,
-    first_operand: usize,
+    first_operand: u32,
     first_output: ValueId,
+}
+
+/// A graph whose operations are in the table.
+struct AddedGraph<Op: GraphOperation> {
+    graph: Graph<Op>,
+    /// By operation of the graph, as far as it has been added.
+    ids: Vec<OperationId>,
 }
 
 type OperandIds = SmallVec<[ValueId; 4]>;
@@ -144,7 +165,9 @@ impl<Op: GraphOperation> ValueTable<Op> {
             operations: Vec::new(),
             operands: Vec::new(),
             inputs_by_hash: HashTable::new(),
-            operations_by_fingerprint: HashTable::new(),
+            hanging: Hanging::with_capacity(0),
+            graphs: HashMap::default(),
+            by_fingerprint: HashTable::new(),
             twins: Twins::default(),
             kept: Vec::new(),
         }
@@ -156,10 +179,52 @@ impl<Op: GraphOperation> ValueTable<Op> {
         table.values.reserve(operations);
         table.operations.reserve(operations);
         table.operands.reserve(operations);
-        table.operations_by_fingerprint.reserve(operations, |_| {
-            unreachable!("an empty table has nothing to move")
-        });
+        table.hanging.reserve(operations);
         table
+    }
+
+    /// Adds all values of a graph, and what they refer to; by local id, the ids of the former.
+    pub fn add_graph(&mut self, graph: &Graph<Op>) -> Vec<ValueId> {
+        // Overwritten before it is read, since a graph is in topological order.
+        let mut here = vec![ValueId(0); graph.values().len()];
+        for &input in graph.inputs() {
+            let ValueKey::Input(key) = &graph.values()[input].key else {
+                unreachable!("a graph input has an input key");
+            };
+            here[input] = self.intern_input(key);
+        }
+        let mut added = AddedGraph {
+            graph: graph.clone(),
+            ids: Vec::with_capacity(graph.operation_count()),
+        };
+        let mut operands = Vec::new();
+        for step in graph.steps() {
+            operands.clear();
+            for (operand, birthplace) in step.operands().zip(step.birthplaces()) {
+                operands.push(match operand {
+                    StepOperand::Local(local) => here[local],
+                    StepOperand::External(key) => match self.find_born(key, birthplace) {
+                        Some(known) => known,
+                        None => self
+                            .intern(key)
+                            .expect("a builder admits well-formed operands only"),
+                    },
+                });
+            }
+            let outputs = step.key.operation().output_count();
+            let id = match self.find_structure(step.key, &operands) {
+                Ok(known) => known,
+                Err(place) => self.push(step.key, &operands, outputs, place),
+            };
+            added.ids.push(id);
+            let first = self.operations[id.index()].first_output.0;
+            let here = &mut here[step.first_result()..][..outputs];
+            for (here, output) in here.iter_mut().zip(first..) {
+                *here = ValueId(output);
+            }
+        }
+        self.graphs.insert(graph.number(), added);
+        here
     }
 
     pub fn value_count(&self) -> usize {
@@ -187,38 +252,40 @@ impl<Op: GraphOperation> ValueTable<Op> {
 
     /// The key of a value, in the first description that was seen of its structure.
     pub fn key(&self, id: ValueId) -> ValueKey<Op> {
-        match self.values[id.index()] {
-            Value::Input(index) => ValueKey::Input(self.inputs[index as usize].clone()),
-            Value::Output(operation) => ValueKey::Derived {
+        match self.origin(id) {
+            ValueOrigin::Input => {
+                let index = self.values[id.index()].origin & !INPUT;
+                ValueKey::Input(self.inputs[index as usize].clone())
+            }
+            ValueOrigin::Output { operation, slot } => ValueKey::Derived {
                 operation: Arc::clone(self.operation(operation).key),
-                output_slot: self.slot(id, operation) as u8,
+                output_slot: slot as u8,
             },
         }
     }
 
+    #[inline]
     pub fn origin(&self, id: ValueId) -> ValueOrigin {
-        match self.values[id.index()] {
-            Value::Input(_) => ValueOrigin::Input,
-            Value::Output(operation) => ValueOrigin::Output {
-                operation,
-                slot: self.slot(id, operation),
-            },
+        let origin = self.values[id.index()].origin;
+        if origin & INPUT != 0 {
+            return ValueOrigin::Input;
         }
-    }
-
-    fn slot(&self, id: ValueId, operation: OperationId) -> usize {
-        id.index() - self.operations[operation.index()].first_output.index()
+        let first = self.operations[origin as usize].first_output;
+        ValueOrigin::Output {
+            operation: OperationId(origin),
+            slot: id.index() - first.index(),
+        }
     }
 
     pub fn operation(&self, id: OperationId) -> TableOperation<'_, Op> {
         let entry = &self.operations[id.index()];
         let end = match self.operations.get(id.index() + 1) {
-            Some(next) => next.first_operand,
+            Some(next) => next.first_operand as usize,
             None => self.operands.len(),
         };
         TableOperation {
             key: &entry.key,
-            operands: &self.operands[entry.first_operand..end],
+            operands: &self.operands[entry.first_operand as usize..end],
             first_output: entry.first_output,
         }
     }
@@ -254,7 +321,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
                 let found = match self.operands_of(next, known, &mut pending) {
                     Operands::Pending => continue,
                     Operands::Unknown => None,
-                    Operands::Known(ids) => self.find_structure(next, &ids),
+                    Operands::Known(ids) => self.find_structure(next, &ids).ok(),
                 };
                 verdicts.insert(Arc::as_ptr(next).addr(), found);
             }
@@ -314,38 +381,73 @@ impl<Op: GraphOperation> ValueTable<Op> {
                 hash_one(&inputs[*index as usize])
             });
         self.inputs.push(input.clone());
-        self.values.push(Value::Input(index));
+        self.push_value(INPUT | index);
         id
     }
 
-    /// The id of an operation whose operands are in the table, which is added if it is new.
-    pub fn intern_operation(
+    /// The id of a description from elsewhere whose operands are in the table, which is added if its
+    /// structure is new.
+    fn intern_operation(&mut self, key: &Arc<OperationKey<Op>>, operands: &[ValueId]) {
+        match self.find_structure(key, operands) {
+            Ok(known) => {
+                let address = Arc::as_ptr(key).addr();
+                if self.twins.insert(address, known).is_none() {
+                    self.kept.push(Arc::clone(key));
+                }
+            }
+            Err(place) => {
+                let outputs = key.operation().output_count();
+                let id = self.push(key, operands, outputs, place);
+                let operations = &self.operations;
+                self.by_fingerprint
+                    .insert_unique(key.fingerprint(), id, |id| {
+                        operations[id.index()].key.fingerprint()
+                    });
+            }
+        }
+    }
+
+    /// Adds an operation that is not there.
+    fn push(
         &mut self,
         key: &Arc<OperationKey<Op>>,
         operands: &[ValueId],
+        outputs: usize,
+        place: Place,
     ) -> OperationId {
-        if let Some(known) = self.find_structure(key, operands) {
-            if !Arc::ptr_eq(self.operation(known).key, key) {
-                self.remember_twin(key, known);
-            }
-            return known;
-        }
         let id = OperationId::new(self.operations.len());
-        let operations = &self.operations;
-        self.operations_by_fingerprint
-            .insert_unique(key.fingerprint(), id, |id| {
-                operations[id.index()].key.fingerprint()
-            });
         self.operations.push(Operation {
             key: Arc::clone(key),
-            first_operand: self.operands.len(),
+            first_operand: to_u32(self.operands.len()),
             first_output: ValueId::new(self.values.len()),
         });
         self.operands.extend_from_slice(operands);
-        let outputs = key.operation().output_count();
-        let values = std::iter::repeat_n(Value::Output(id), outputs);
-        self.values.extend(values);
+        let youngest = self.youngest(operands);
+        let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
+        let operations = &self.operations;
+        self.hanging.put(id.0, place, last, |id| {
+            operations[id as usize].key.fingerprint()
+        });
+        for _ in 0..outputs {
+            self.push_value(id.0);
+        }
         id
+    }
+
+    /// The operand that an operation hangs from: the youngest; or, if that is an input, which may be an
+    /// operand of many, the youngest result.
+    fn youngest(&self, operands: &[ValueId]) -> Option<ValueId> {
+        let is_result = |id: &ValueId| self.values[id.index()].origin & INPUT == 0;
+        let youngest = operands.iter().max()?;
+        if is_result(youngest) {
+            return Some(*youngest);
+        }
+        let results = operands.iter().filter(|id| is_result(id));
+        results.max().or(Some(youngest)).copied()
+    }
+
+    fn push_value(&mut self, origin: u32) {
+        self.values.push(Value { origin, last: NONE });
     }
 
     fn find_input(&self, input: &Op::InputKey) -> Option<ValueId> {
@@ -354,27 +456,48 @@ impl<Op: GraphOperation> ValueTable<Op> {
         found.map(|(_, id)| *id)
     }
 
-    /// Most keys that are not here fail this, without a walk.
-    fn has_fingerprint(&self, fingerprint: u64) -> bool {
-        let same = |id: &OperationId| self.operations[id.index()].key.fingerprint() == fingerprint;
-        let found = self.operations_by_fingerprint.find(fingerprint, same);
-        found.is_some()
+    /// Finds a value by where its key was made, without a look into the key, whose slot must be right.
+    fn find_born(&self, key: &ValueKey<Op>, birthplace: Option<Birthplace>) -> Option<ValueId> {
+        let ValueKey::Derived {
+            operation,
+            output_slot,
+        } = key
+        else {
+            return None;
+        };
+        let id = self.find_made(operation, birthplace?)?;
+        let first = self.operations[id.index()].first_output;
+        Some(ValueId(first.0 + u32::from(*output_slot)))
     }
 
-    fn remember_twin(&mut self, key: &Arc<OperationKey<Op>>, id: OperationId) {
-        let address = Arc::as_ptr(key).addr();
-        if self.twins.insert(address, id).is_none() {
-            self.kept.push(Arc::clone(key));
-        }
+    fn find_made(
+        &self,
+        key: &Arc<OperationKey<Op>>,
+        birthplace: Birthplace,
+    ) -> Option<OperationId> {
+        let added = self.graphs.get(&birthplace.graph)?;
+        added.find(birthplace.operation as usize, key)
     }
 
     /// Finds an operation whose very description was seen before.
     fn find_seen(&self, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
+        if let Some(birthplace) = key.birthplace()
+            && let Some(id) = self.find_made(key, birthplace)
+        {
+            return Some(id);
+        }
         let same = |id: &OperationId| Arc::ptr_eq(&self.operations[id.index()].key, key);
-        let found = self.operations_by_fingerprint.find(key.fingerprint(), same);
+        let found = self.by_fingerprint.find(key.fingerprint(), same);
         found
             .or_else(|| self.twins.get(&Arc::as_ptr(key).addr()))
             .copied()
+    }
+
+    /// Whether a key cannot be here, found out without a walk. Most that are not fail this.
+    fn is_strange(&self, key: &OperationKey<Op>) -> bool {
+        let same =
+            |id: &OperationId| self.operations[id.index()].key.fingerprint() == key.fingerprint();
+        self.graphs.is_empty() && self.by_fingerprint.find(key.fingerprint(), same).is_none()
     }
 
     /// What is known of a description without looking at its operands.
@@ -385,25 +508,26 @@ impl<Op: GraphOperation> ValueTable<Op> {
     ) -> Option<Option<OperationId>> {
         let seen = self.find_seen(key).map(Some);
         seen.or_else(|| verdicts.get(&Arc::as_ptr(key).addr()).copied())
-            .or_else(|| (!self.has_fingerprint(key.fingerprint())).then_some(None))
+            .or_else(|| self.is_strange(key).then_some(None))
     }
 
-    /// Finds an operation by structure, one level deep.
+    /// Finds an operation by structure, one level deep; or where to put it.
     fn find_structure(
         &self,
         key: &Arc<OperationKey<Op>>,
         operands: &[ValueId],
-    ) -> Option<OperationId> {
-        let same = |id: &OperationId| {
-            let known = self.operation(*id);
-            Arc::ptr_eq(known.key, key)
-                || (known.key.fingerprint() == key.fingerprint()
-                    && known.key.spec() == key.spec()
-                    && known.operands == operands)
+    ) -> Result<OperationId, Place> {
+        let is_same = |id: u32| {
+            let known = self.operation(OperationId(id));
+            known.operands == operands
+                && (Arc::ptr_eq(known.key, key)
+                    || (known.key.fingerprint() == key.fingerprint()
+                        && known.key.spec() == key.spec()))
         };
-        self.operations_by_fingerprint
-            .find(key.fingerprint(), same)
-            .copied()
+        let youngest = self.youngest(operands);
+        let last = youngest.map(|youngest| self.values[youngest.index()].last);
+        let found = self.hanging.find(last, is_same, || key.fingerprint());
+        found.map(OperationId)
     }
 
     /// The ids of an operation's operands, as far as `known` tells: it is `None` for what must be
@@ -444,6 +568,14 @@ impl<Op: GraphOperation> ValueTable<Op> {
         } else {
             Operands::Known(ids)
         }
+    }
+}
+
+impl<Op: GraphOperation> AddedGraph<Op> {
+    /// Where an operation is, if the graph made it in this place.
+    fn find(&self, place: usize, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
+        let made = self.graph.operation_key(place)?;
+        Arc::ptr_eq(made, key).then(|| self.ids[place])
     }
 }
 

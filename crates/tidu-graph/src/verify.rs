@@ -282,9 +282,8 @@ mod tests {
 
     use super::*;
     use crate::builder::GraphBuilder;
-    use crate::graph::Content;
+    use crate::graph::{Content, Steps};
     use crate::key::OperationKey;
-    use crate::picture::Shade;
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Neg;
@@ -310,14 +309,11 @@ mod tests {
         let key = OperationKey::new(Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
         let operation = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
         let graph = builder.build();
-        Graph::new(Content {
-            values: graph.values().to_vec(),
-            operations: vec![operation],
-            inputs: vec![x],
-            outputs: Vec::new(),
-            parents: Vec::new(),
-            shade: Shade::Primal,
-        })
+        let mut content = Content::with_capacity(0, 0, 0);
+        content.values = graph.values().to_vec();
+        content.steps = Steps::of_nodes(vec![operation]);
+        content.inputs = vec![x];
+        Graph::new(content)
     }
 
     #[test]

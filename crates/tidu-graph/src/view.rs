@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, ValueRef, with_parents};
+use crate::graph::{Graph, with_parents};
 use crate::key::ValueKey;
 use crate::table::{OperationId, TableOperation, ValueId, ValueOrigin, ValueTable};
 use crate::{GraphOperation, OperationRole};
@@ -52,7 +52,7 @@ pub enum ValueDef<Op: GraphOperation> {
 /// Linear in the number of values of all graphs, in time and memory.
 pub fn resolve<Op: GraphOperation>(roots: Vec<Arc<Graph<Op>>>) -> ResolvedView<Op> {
     let graphs = with_parents(roots.iter().map(|root| &**root));
-    let operations = graphs.iter().map(|graph| graph.operations().len()).sum();
+    let operations = graphs.iter().map(|graph| graph.operation_count()).sum();
     let mut view = ResolvedView {
         table: ValueTable::with_capacity(operations),
         defined: Vec::new(),
@@ -164,33 +164,9 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     }
 
     fn add(&mut self, graph: &Graph<Op>) {
-        let mut ids: Vec<Option<ValueId>> = vec![None; graph.values().len()];
-        for &input in graph.inputs() {
-            let ValueKey::Input(key) = &graph.values()[input].key else {
-                unreachable!("a graph input has an input key");
-            };
-            ids[input] = Some(self.table.intern_input(key));
-        }
-        let mut operands = Vec::new();
-        for node in graph.operations() {
-            operands.clear();
-            operands.extend(node.inputs.iter().map(|operand| {
-                match operand {
-                    ValueRef::Local(local) => ids[*local].expect("a graph is in topological order"),
-                    ValueRef::External(key) => self
-                        .table
-                        .intern(key)
-                        .expect("a builder admits well-formed operands only"),
-                }
-            }));
-            let operation = self.table.intern_operation(node.key(), &operands);
-            let entry = self.table.operation(operation);
-            for (slot, &local) in node.outputs.iter().enumerate() {
-                ids[local] = Some(entry.output(slot));
-            }
-        }
+        let ids = self.table.add_graph(graph);
         self.defined.resize(self.table.value_count(), false);
-        for id in ids.into_iter().flatten() {
+        for id in ids {
             self.defined[id.index()] = true;
         }
     }

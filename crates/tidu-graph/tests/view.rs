@@ -370,3 +370,61 @@ fn debug_of_views_and_flat_graphs_is_their_sizes() {
         "MaterializedOperation { operation: Sin, role: Primary, inputs: [0], outputs: [2] }"
     );
 }
+
+/// f(x), and both results of a pair made of it.
+fn pair_of(input: u32) -> Graph<Block> {
+    let mut builder = GraphBuilder::new();
+    let x = builder.add_input(input);
+    let inner = apply(&mut builder, Block::new("f", 1, 1), &[x]);
+    let pair = apply(&mut builder, Block::new("pair", 1, 2), &inner);
+    builder.set_outputs(pair);
+    builder.build()
+}
+
+#[test]
+fn operands_from_many_graphs_are_found() {
+    // More graphs than an operand notes the number of.
+    let graphs = || (0..12).map(|input| shared(pair_of(input)));
+    let here: Vec<_> = graphs().collect();
+    // Those of graphs that are not in the view are found by structure.
+    for source in [here.clone(), graphs().collect()] {
+        let mut builder = GraphBuilder::new();
+        let operands = source.iter().map(|graph| output_keys(graph).remove(1));
+        let operands = operands.map(ValueRef::External).collect();
+        let all = Block::new("all", 12, 1);
+        builder.add_operation(all, operands, OperationRole::Primary);
+        let mut roots = here.clone();
+        roots.push(shared(builder.build()));
+        let view = resolve(roots);
+        assert_eq!(view.operation_count(), 2 * 12 + 1);
+        let last = view.operation_ids().next_back().unwrap();
+        let expected: Vec<_> = here
+            .iter()
+            .map(|graph| view.find(&output_keys(graph)[1]).unwrap())
+            .collect();
+        assert_eq!(view.operation(last).operands(), expected);
+    }
+}
+
+#[test]
+fn a_graph_may_name_its_own_values_by_key() {
+    let mut builder = GraphBuilder::new();
+    let x = builder.add_input(0);
+    let pair = apply(&mut builder, Block::new("pair", 1, 2), &[x]);
+    let second = builder.global_key(pair[1]).clone();
+    let neg = Block::new("neg", 1, 1);
+    let by_key = vec![ValueRef::External(second.clone())];
+    builder.add_operation(neg.clone(), by_key, OperationRole::Primary);
+    let by_id = apply(&mut builder, neg, &pair[1..]);
+    let by_id = builder.global_key(by_id[0]).clone();
+    let view = resolve(vec![shared(builder.build())]);
+    assert_eq!(view.operation_count(), 2);
+    let Some(ValueOrigin::Output { operation, .. }) = view.find(&by_id).map(|id| view.origin(id))
+    else {
+        panic!("the value is there");
+    };
+    assert_eq!(
+        view.operation(operation).operands(),
+        [view.find(&second).unwrap()]
+    );
+}

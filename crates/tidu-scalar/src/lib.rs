@@ -35,6 +35,13 @@
 //! # Ok::<(), tidu_eager::EagerError>(())
 //! ```
 
+#![cfg_attr(
+    book,
+    doc = "# In the book
+
+[A ten-minute start](../book/start.html), [Scalar primitives](../book/scalar.html), with the accuracy and the
+edges of each; [Scalar programs](../book/scalar-programs.html)."
+)]
 #![warn(clippy::unwrap_used)]
 
 mod closures;

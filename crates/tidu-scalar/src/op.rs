@@ -265,13 +265,18 @@ impl EvaluableGraphOperation for ScalarOp {
         Some(Self::constant(*value))
     }
 
-    #[inline]
+    // Once for each number of operands, which the compiler then knows.
+    #[inline(always)]
     fn eval_one(&self, _: &mut (), x: &mut Operands<'_, f64>) -> Option<f64> {
         Some(match self {
             Self::Add => x[0] + x[1],
             Self::Sub => x[0] - x[1],
             Self::Mul => x[0] * x[1],
             Self::Div => x[0] / x[1],
+            Self::Neg => -x[0],
+            Self::Sin => x[0].sin(),
+            Self::Cos => x[0].cos(),
+            Self::Exp => x[0].exp(),
             _ => match (self.definition()?.eval, x.len()) {
                 (Eval::Constant, 0) => self.number(),
                 (Eval::Unary(f), 1) => f(x[0]),

@@ -612,7 +612,7 @@ fn what_is_said_when_something_is_wrong() {
         "{count}"
     );
     let pair = Var::try_apply(ScalarOp::SinCos, &[constant]).expect_err("two results");
-    assert!(matches!(pair, EagerError::WrongValueCount { .. }), "{pair}");
+    assert!(matches!(pair, EagerError::NotOneResult { .. }), "{pair}");
     assert_eq!(
         Var::try_apply(ScalarOp::Neg, &[constant])
             .expect("fine")

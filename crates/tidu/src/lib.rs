@@ -6,7 +6,8 @@
 //!
 //! It is for authors of numerical crates: tensor libraries, simulators, optimisers, probabilistic
 //! programs. If you only want gradients of functions on real numbers, the primitives in [`scalar`]
-//! are ready to use.
+//! are ready to use. It is not an array library and not a neural network library, and it does not
+//! differentiate Rust code as such: only what is built of, or recorded from, an operation set.
 //!
 //! # Map
 //!
@@ -20,6 +21,9 @@
 //! | `laws` | `tidu-ad` | a kit that checks the rules of an operation set, behind the feature `laws` |
 //!
 //! This crate holds no code of its own; each layer can be used alone.
+//!
+//! Features, both off unless asked for: `laws`, for the tests of an operation set, and `rayon`, for
+//! batches of scalar programs on many threads.
 //!
 //! # Example
 //!
@@ -43,6 +47,14 @@
 //! let second = second.compile().call_named(&[("x", 3.0), ("y", 0.0)]);
 //! assert_eq!(second.unwrap(), [3.0]);
 //! ```
+
+#![cfg_attr(
+    book,
+    doc = "# The book
+
+Begin with [what it is, and when not to use it](../book/index.html), or with [ten minutes](../book/start.html) at the
+keyboard. [Questions and answers](../book/questions.html) take up what usually goes wrong."
+)]
 
 #[cfg(feature = "laws")]
 pub use tidu_ad::laws;
@@ -69,12 +81,36 @@ mod readme {}
 mod introduction {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/start.md")]
+mod start {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/vocabulary.md")]
 mod vocabulary {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/functions.md")]
 mod functions {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/higher-order.md")]
+mod higher_order {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/types.md")]
+mod types {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/questions.md")]
+mod questions {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/design.md")]
+mod design {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating.md")]
+mod migrating {}
 
 #[cfg(all(doctest, feature = "laws"))]
 #[doc = include_str!("../../../docs/laws.md")]

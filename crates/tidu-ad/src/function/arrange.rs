@@ -103,7 +103,7 @@ impl<Op: GraphOperation> Function<Op> {
         let outputs = dense.inline(self.as_dense(), arguments);
         dense.set_outputs(outputs);
         let names = Arc::clone(&self.content.output_names);
-        Self::settle(&dense, input_keys, names, None)
+        Self::settle(dense, input_keys, names, None)
     }
 
     fn unknown_output(&self, name: String) -> FunctionError {

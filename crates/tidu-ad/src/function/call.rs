@@ -45,7 +45,7 @@ impl<Op: GraphOperation> Function<Op> {
         let outputs = from.outputs().iter().map(|id| here[id.index()]);
         dense.set_outputs(outputs.collect());
         let names = Arc::clone(&self.content.output_names);
-        let replaced = Self::settle(&dense, self.input_keys(), names, None)?;
+        let replaced = Self::settle(dense, self.input_keys(), names, None)?;
         Ok(replaced.typed_like(self))
     }
 }

@@ -236,7 +236,7 @@ impl<Op: Primitive> Function<Op> {
         let outputs = dense.push(operation, &inputs)?.iter().collect();
         dense.set_outputs(outputs);
         let names = Arc::clone(&self.content.output_names);
-        let called = Self::settle(&dense, self.input_keys(), names, None)?;
+        let called = Self::settle(dense, self.input_keys(), names, None)?;
         Ok(called.typed_like(self))
     }
 

@@ -62,8 +62,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let dense = function.as_dense();
         let inputs = dense.input_count() + more_inputs;
         // A derivative is about three times the function.
-        let (operations, operands) = (dense.operation_count(), dense.operand_count());
-        let mut graph = DenseGraph::with_capacity(inputs, 4 * operations, 4 * operands);
+        let [operations, operands] =
+            [dense.operation_count(), dense.operand_count()].map(|count| count / 2 * 7);
+        let mut graph = DenseGraph::with_capacity(inputs, operations, operands);
         let mut here: Vec<DenseId> = graph.inputs().take(dense.input_count()).collect();
         graph.inline_into(dense, &mut here);
         Self {
@@ -257,7 +258,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         self.graph.set_outputs(values);
         let (graph, level) = (self.graph, self.level);
         drop((self.here, self.operations));
-        Function::settle(&graph, input_keys, names, level)
+        Function::settle(graph, input_keys, names, level)
     }
 
     /// Where the derivative of an operation is, by the operands that are active.

@@ -158,7 +158,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             }));
         }
         dense.set_outputs(outputs);
-        let series = Function::settle(&dense, keys, names, self.level)?;
+        let series = Function::settle(dense, keys, names, self.level)?;
         Ok(series.typed_like(&jvp))
     }
 

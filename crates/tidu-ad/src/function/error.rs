@@ -54,6 +54,16 @@ pub enum FunctionError {
         /// The name.
         name: String,
     },
+    /// A call with the wrong number of values.
+    #[error("the function takes {expected} inputs, found {found}; its inputs are {known}")]
+    WrongInputCount {
+        /// The number of inputs.
+        expected: usize,
+        /// The number of values.
+        found: usize,
+        /// The names that there are.
+        known: String,
+    },
     /// An input that is named twice.
     #[error("input {name} is named twice")]
     RepeatedInput {
@@ -80,8 +90,8 @@ pub enum FunctionError {
     },
     /// The operation set has no unit for a value.
     #[error(
-        "the operation set has no one like {value}, which may not be a single number: \
-         use `vjp` or `jvp`, which leave the seed to you"
+        "the operation set has no number one like {value}, which may not be a single number: \
+         use `vjp` or `jvp`, which leave the seed to you, or implement `Primitive::one_like`"
     )]
     NoUnit {
         /// The name of the value.

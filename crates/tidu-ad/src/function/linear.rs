@@ -278,7 +278,7 @@ fn split<Op: Primitive>(
     if jvp.types.is_some() {
         note_residuals(jvp, &residuals, &linear_keys, ctx)?;
     }
-    let linear = Function::settle(&linear, linear_keys, &jvp.output_names()[outputs..], None)?;
+    let linear = Function::settle(linear, linear_keys, &jvp.output_names()[outputs..], None)?;
     Ok(Linearization {
         primal: Function::new(primal, primal_keys.to_vec(), names.into()).typed_in(ctx),
         linear: linear.typed_in(ctx),

@@ -14,6 +14,7 @@ mod simplify;
 mod stage;
 mod types;
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
@@ -139,7 +140,7 @@ impl<Op: GraphOperation> Function<Op> {
         let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         error::check_distinct::<Op>(inputs)?;
         let dense = MaterializedGraph::from_keys(&keys)?.closed_over(inputs)?;
-        Self::settle(&dense, inputs.to_vec(), names, None)
+        Self::settle(dense, inputs.to_vec(), names, None)
     }
 
     /// Whether this is a clone of the other, or the other way round.
@@ -190,12 +191,12 @@ impl<Op: GraphOperation> Function<Op> {
         let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         let flat = try_materialize_merge(&resolve(graphs), &keys)?;
         error::check_distinct::<Op>(inputs)?;
-        Self::settle(&flat.closed_over(inputs)?, inputs.to_vec(), names, level)
+        Self::settle(flat.closed_over(inputs)?, inputs.to_vec(), names, level)
     }
 
     /// The one way by which a function comes about. No two of `input_keys` may be the same.
-    fn settle(
-        dense: &DenseGraph<Op>,
+    fn settle<'a>(
+        dense: impl Into<Cow<'a, DenseGraph<Op>>>,
         input_keys: Vec<Op::InputKey>,
         output_names: impl Into<Arc<[String]>>,
         level: Option<Exactness>,

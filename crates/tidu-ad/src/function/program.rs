@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation};
 
-use super::select::positions_of;
+use super::select::{list, positions_of};
 use super::types::InputTypes;
 use super::{Function, FunctionError};
 
@@ -55,8 +55,8 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
     ///
     /// # Errors
     ///
-    /// [`FunctionError::Graph`] for the wrong number of inputs, and for an operation whose `eval`
-    /// returns the wrong number of results; [`FunctionError::WrongType`] where the function has types.
+    /// [`FunctionError::WrongInputCount`]; [`FunctionError::WrongType`] where the function has types;
+    /// [`FunctionError::Graph`] for an operation whose `eval` returns the wrong number of results.
     pub fn call(&self, inputs: &[Op::Operand]) -> Result<Vec<Op::Operand>, FunctionError>
     where
         Op::Context: Default,
@@ -108,6 +108,13 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, FunctionError> {
+        if inputs.len() != self.input_names.len() {
+            return Err(FunctionError::WrongInputCount {
+                expected: self.input_names.len(),
+                found: inputs.len(),
+                known: list(&self.input_names),
+            });
+        }
         if let Some(types) = &self.types {
             types.check(&self.input_names, inputs)?;
         }

@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use smallvec::SmallVec;
 use tidu_graph::{
     GraphError, LocalValueId, MAX_OUTPUTS, OperationRole, ValueKey, describe_operation,
 };
@@ -21,7 +20,7 @@ pub(crate) struct RuleScope<'a, Op, B> {
     /// Whose rule it is, for messages.
     primitive: &'a dyn Debug,
     rule: ADRuleKind,
-    known: IdSet,
+    known: IdSet<'a>,
     error: Option<ADRuleError>,
     emits: PhantomData<Op>,
 }
@@ -34,13 +33,13 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
         builder: &'a mut B,
         primitive: &'a dyn Debug,
         rule: ADRuleKind,
-        given: &[Option<LocalValueId>],
+        given: &'a [Option<LocalValueId>],
     ) -> Self {
         Self {
             builder,
             primitive,
             rule,
-            known: IdSet::new(given.iter().copied().flatten()),
+            known: IdSet::new(given),
             error: None,
             emits: PhantomData,
         }
@@ -196,7 +195,8 @@ pub(crate) fn emit_sum<Op: Primitive>(
     terms: [LocalValueId; 2],
 ) -> ADRuleResult<LocalValueId> {
     let add = checked_add::<Op>()?;
-    let mut scope = RuleScope::new(builder, &add, ADRuleKind::Transpose, &terms.map(Some));
+    let given = terms.map(Some);
+    let mut scope = RuleScope::new(builder, &add, ADRuleKind::Transpose, &given);
     let role = OperationRole::Linearized {
         active_mask: vec![true, true],
     };
@@ -207,9 +207,10 @@ pub(crate) fn emit_sum<Op: Primitive>(
 
 /// The local ids that a rule may use: those that it was given, and those that were made for it, which
 /// builders nearly always number upwards. The rest goes into a set.
-struct IdSet {
-    /// Ascending if they are many.
-    given: SmallVec<[LocalValueId; 4]>,
+struct IdSet<'a> {
+    given: &'a [Option<LocalValueId>],
+    /// The same, ascending, if they are many.
+    sorted: Vec<Option<LocalValueId>>,
     made: Range<LocalValueId>,
     others: Option<HashSet<LocalValueId>>,
 }
@@ -217,15 +218,16 @@ struct IdSet {
 /// So many are looked through from first to last.
 const FEW: usize = 8;
 
-impl IdSet {
-    fn new(ids: impl Iterator<Item = LocalValueId>) -> Self {
-        let mut given: SmallVec<[LocalValueId; 4]> = SmallVec::new();
-        ids.for_each(|id| given.push(id));
+impl<'a> IdSet<'a> {
+    fn new(given: &'a [Option<LocalValueId>]) -> Self {
+        let mut sorted = Vec::new();
         if given.len() > FEW {
-            given.sort_unstable();
+            sorted.extend_from_slice(given);
+            sorted.sort_unstable();
         }
         Self {
             given,
+            sorted,
             made: 0..0,
             others: None,
         }
@@ -244,8 +246,8 @@ impl IdSet {
     fn contains(&self, id: LocalValueId) -> bool {
         self.made.contains(&id)
             || match self.given.len() {
-                ..=FEW => self.given.contains(&id),
-                _ => self.given.binary_search(&id).is_ok(),
+                ..=FEW => self.given.contains(&Some(id)),
+                _ => self.sorted.binary_search(&Some(id)).is_ok(),
             }
             || self.others.as_ref().is_some_and(|set| set.contains(&id))
     }

@@ -265,8 +265,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ///
     /// # Errors
     ///
-    /// As for [`apply`](Self::apply); [`EagerError::WrongValueCount`] for an operation that does not have
-    /// one result.
+    /// As for [`apply`](Self::apply); [`EagerError::NotOneResult`] for an operation that does not have one
+    /// result.
     #[track_caller]
     #[allow(
         clippy::needless_pass_by_value,
@@ -393,8 +393,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         self.check_arity(operation, operands)?;
         let outputs = operation.output_count();
         if single && outputs != 1 {
-            let operation = describe_operation(operation);
-            return Err(wrong_count(operation, Side::Outputs, 1, outputs));
+            return Err(not_one_result(operation, outputs));
         }
         self.evaluate(operation, operands);
         self.check_results(|| describe_operation(operation), outputs)?;
@@ -561,11 +560,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     #[cold]
     fn result_fault(&self, operation: &Op, single: bool) -> EagerError {
         let expected = operation.output_count();
-        let operation = describe_operation(operation);
-        match single && expected != 1 {
-            true => wrong_count(operation, Side::Outputs, 1, expected),
-            false => wrong_count(operation, Side::Outputs, expected, self.results.len()),
+        if single && expected != 1 {
+            return not_one_result(operation, expected);
         }
+        let operation = describe_operation(operation);
+        wrong_count(operation, Side::Outputs, expected, self.results.len())
     }
 
     #[track_caller]
@@ -756,6 +755,11 @@ fn values_of<'a, Op: GraphOperation>(
     operands: &'a [&Var<Op>],
 ) -> impl Iterator<Item = &'a Op::Operand> {
     operands.iter().map(|var| &var.value)
+}
+
+fn not_one_result<Op: GraphOperation>(operation: &Op, results: usize) -> EagerError {
+    let operation = describe_operation(operation);
+    EagerError::NotOneResult { operation, results }
 }
 
 /// What functions are looked up by: clones share what they compute.

@@ -13,12 +13,9 @@ fn wrong_calls() {
     let x = tape.leaf(2.0);
     let y = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
     let constant = Scalar::constant(3.0);
-    let arity = |side, expected, found| EagerError::WrongValueCount {
-        primitive: match side {
-            Side::Inputs => "Add".into(),
-            Side::Outputs => "SinCos".into(),
-        },
-        side,
+    let arity = |expected, found| EagerError::WrongValueCount {
+        primitive: "Add".into(),
+        side: Side::Inputs,
         expected,
         found,
     };
@@ -26,23 +23,26 @@ fn wrong_calls() {
     let cases = [
         (
             tape.apply(ScalarOp::Add, &[&x]).map(drop),
-            arity(Side::Inputs, 2, 1),
+            arity(2, 1),
             "2 inputs, found 1",
         ),
         (
             tape.apply_one(ScalarOp::Add, &[]).map(drop),
-            arity(Side::Inputs, 2, 0),
+            arity(2, 0),
             "found 0",
         ),
         (
             tape.apply(ScalarOp::Add, &[&x, &x, &x]).map(drop),
-            arity(Side::Inputs, 2, 3),
+            arity(2, 3),
             "found 3",
         ),
         (
             tape.apply_one(ScalarOp::SinCos, &[&x]).map(drop),
-            arity(Side::Outputs, 1, 2),
-            "found 2",
+            EagerError::NotOneResult {
+                operation: "SinCos".into(),
+                results: 2,
+            },
+            "SinCos has 2 results where one is wanted: `Tape::apply` returns all of them",
         ),
         (
             tape.apply(ScalarOp::Add, &[&x, &foreign]).map(drop),

@@ -2,6 +2,7 @@
 
 mod terms;
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 
 pub use terms::{Term, Terms};
@@ -99,8 +100,11 @@ impl<Op: GraphOperation> Rewrite<Op> {
 /// # Complexity
 ///
 /// Linear in the graph, with constant stack.
-pub fn merge<Op: GraphOperation>(graph: &DenseGraph<Op>) -> DenseGraph<Op> {
-    match Terms::of(graph, None).rebuild(graph) {
+///
+/// A graph that is given away gives its memory to the result.
+pub fn merge<'a, Op: GraphOperation>(graph: impl Into<Cow<'a, DenseGraph<Op>>>) -> DenseGraph<Op> {
+    let graph = graph.into();
+    match Terms::of(&graph, None).rebuild(graph) {
         Ok(merged) => merged,
         Err(error) => unreachable!("without rules, no rule can go wrong: {error}"),
     }
@@ -121,11 +125,14 @@ pub fn merge<Op: GraphOperation>(graph: &DenseGraph<Op>) -> DenseGraph<Op> {
 /// # Complexity
 ///
 /// Linear in the graph, with constant stack.
-pub fn try_simplify<Op: GraphOperation>(
-    graph: &DenseGraph<Op>,
+///
+/// A graph that is given away gives its memory to the result.
+pub fn try_simplify<'a, Op: GraphOperation>(
+    graph: impl Into<Cow<'a, DenseGraph<Op>>>,
     level: Exactness,
 ) -> Result<DenseGraph<Op>, GraphError> {
-    Terms::of(graph, Some(level)).rebuild(graph)
+    let graph = graph.into();
+    Terms::of(&graph, Some(level)).rebuild(graph)
 }
 
 /// [`try_simplify`], and what it did, in order, told of inputs of these names.
@@ -145,7 +152,7 @@ pub fn try_simplify_logged<Op: GraphOperation>(
     level: Exactness,
 ) -> Result<(DenseGraph<Op>, Vec<AppliedRewrite<Op>>), GraphError> {
     let mut terms = Terms::of(graph, Some(level)).logged();
-    let simplified = terms.rebuild(graph)?;
+    let simplified = terms.rebuild(graph.into())?;
     Ok((simplified, terms.take_log(inputs)))
 }
 

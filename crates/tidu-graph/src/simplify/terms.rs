@@ -1,9 +1,9 @@
 //! The graph that a simplification makes: equal terms are one term, whatever they were before.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::{AppliedRewrite, Exactness, Rewrite};
@@ -12,6 +12,7 @@ use crate::dense::{
     DenseGraph, DenseId, DenseRange, counted_outputs, extract, primary_key, to_u32,
 };
 use crate::error::{GraphError, describe_operation};
+use crate::hanging::{Hanging, NONE, Place};
 use crate::key::ValueKey;
 
 /// A value of a graph that is being simplified. Equal terms compute the same.
@@ -21,7 +22,7 @@ pub type Term = DenseId;
 pub struct Terms<Op: GraphOperation> {
     graph: DenseGraph<Op>,
     values: Vec<Value>,
-    index: Index,
+    hanging: Hanging,
     /// `None` to merge only.
     level: Option<Exactness>,
     /// What is left for the operation that is being simplified.
@@ -56,7 +57,7 @@ struct Value {
     producer: u32,
     /// How many operands and outputs it is of what was made, and of what is still to come.
     uses: u32,
-    /// The operation that was last hung from it, or `NONE`. See [`Index`].
+    /// The operation that was last hung from it, or `NONE`. See [`Hanging`].
     last: u32,
     is_constant: bool,
 }
@@ -67,23 +68,6 @@ enum Results {
     /// Constants, of an operation of several results.
     Folded(SmallVec<[Term; 2]>),
 }
-
-/// Where the operations of a graph are, by what they apply to what.
-///
-/// Each hangs from the youngest of its operands: work that belongs together lies together in memory, and
-/// is found without a hash. Past a few, and where there are no operands, a table takes the rest, so that a
-/// look-up is O(1) however many operations share an operand.
-struct Index {
-    /// By operation: the one that was hung from the same term before it.
-    before: Vec<u32>,
-    rest: HashTable<u32>,
-}
-
-/// So many operations hang from a term.
-const HANGING: usize = 8;
-
-/// No operation.
-const NONE: u32 = u32::MAX;
 
 /// For rules.
 impl<Op: GraphOperation> Terms<Op> {
@@ -165,7 +149,7 @@ impl<Op: GraphOperation> Terms<Op> {
         Self {
             graph: DenseGraph::with_capacity(inputs, operations, operands),
             values,
-            index: Index::new(operations),
+            hanging: Hanging::with_capacity(operations),
             level,
             steps: 0,
             loosest: Exactness::Exact,
@@ -186,7 +170,23 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     /// Puts all of a graph in and takes out what its outputs need now.
-    pub(super) fn rebuild(&mut self, graph: &DenseGraph<Op>) -> Result<DenseGraph<Op>, GraphError> {
+    pub(super) fn rebuild(
+        &mut self,
+        graph: Cow<'_, DenseGraph<Op>>,
+    ) -> Result<DenseGraph<Op>, GraphError> {
+        let outputs = self.put_all(&graph)?;
+        let (operations, operands) = (self.graph.operation_count(), self.graph.operand_count());
+        let room = match graph {
+            Cow::Owned(graph) => graph,
+            Cow::Borrowed(_) => DenseGraph::with_capacity(0, operations, operands),
+        };
+        let values = &self.values;
+        let producer = |term: Term| values[term.index()].producer as usize;
+        Ok(extract(&self.graph, &outputs, producer, room))
+    }
+
+    /// Puts all of a graph in and says which terms its outputs are.
+    fn put_all(&mut self, graph: &DenseGraph<Op>) -> Result<Vec<Term>, GraphError> {
         let uses = count_uses(graph);
         let mut term_of: Vec<Term> = Vec::with_capacity(graph.value_count());
         term_of.extend(self.graph.inputs());
@@ -212,13 +212,8 @@ impl<Op: GraphOperation> Terms<Op> {
                 self.values[result.index()].uses += uses[value];
             }
         }
-        drop(uses);
         let outputs = graph.outputs().iter();
-        let outputs: Vec<Term> = outputs.map(|value| term_of[value.index()]).collect();
-        drop(term_of);
-        let values = &self.values;
-        let producer = |term: Term| values[term.index()].producer as usize;
-        Ok(extract(&self.graph, &outputs, producer))
+        Ok(outputs.map(|value| term_of[value.index()]).collect())
     }
 
     /// What was done, with keys.
@@ -232,7 +227,7 @@ impl<Op: GraphOperation> Terms<Op> {
                 equation: step.equation,
                 exactness: step.exactness,
                 before: ValueKey::Derived {
-                    operation: Arc::new(primary_key(&step.operation, operands.collect())),
+                    operation: Arc::new(primary_key(&step.operation, operands.collect(), None)),
                     output_slot: step.slot as u8,
                 },
                 after: key_of(step.after),
@@ -369,7 +364,7 @@ impl<Op: GraphOperation> Terms<Op> {
                 for operand in operands {
                     self.values[operand.index()].uses += 1;
                 }
-                self.put(node as u32, place);
+                self.put(node as u32, operands, place);
                 Results::Range(results)
             }
         }
@@ -414,69 +409,31 @@ impl Results {
     }
 }
 
-/// Where an operation belongs that is not there yet.
-#[derive(Clone, Copy)]
-enum Place {
-    /// It hangs from a term.
-    On(Term),
-    /// It is in the table, by this hash.
-    Table(u64),
-}
-
-impl Index {
-    fn new(operations: usize) -> Self {
-        Self {
-            before: Vec::with_capacity(operations),
-            rest: HashTable::new(),
-        }
-    }
-}
-
-/// For the index.
+/// For finding what is equal.
 impl<Op: GraphOperation> Terms<Op> {
     /// The operation that applies this to that, or where to put it.
     fn find(&self, operation: &Op, operands: &[Term], commutes: bool) -> Result<u32, Place> {
-        let same = |&node: &u32| {
+        let is_same = |node: u32| {
             let known = self.graph.node(node as usize);
             (known.operands == operands
                 || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
                 && known.operation == operation
         };
-        if let Some(&youngest) = operands.iter().max() {
-            let mut node = self.values[youngest.index()].last;
-            let mut hanging = 0;
-            while node != NONE {
-                if same(&node) {
-                    return Ok(node);
-                }
-                hanging += 1;
-                node = self.index.before[node as usize];
-            }
-            if hanging < HANGING {
-                return Err(Place::On(youngest));
-            }
-        }
-        let hash = hash(operation, operands, commutes);
-        let found = self.index.rest.find(hash, same);
-        found.copied().ok_or(Place::Table(hash))
+        let youngest = operands.iter().max();
+        let last = youngest.map(|youngest| self.values[youngest.index()].last);
+        let hash = || hash(operation, operands, commutes);
+        self.hanging.find(last, is_same, hash)
     }
 
-    fn put(&mut self, node: u32, place: Place) {
-        match place {
-            Place::On(term) => {
-                let last = &mut self.values[term.index()].last;
-                self.index.before.push(std::mem::replace(last, node));
-            }
-            Place::Table(hash_value) => {
-                self.index.before.push(NONE);
-                let graph = &self.graph;
-                self.index.rest.insert_unique(hash_value, node, |&node| {
-                    let node = graph.node(node as usize);
-                    let commutes = node.operands.len() == 2 && node.operation.commutes();
-                    hash(node.operation, node.operands, commutes)
-                });
-            }
-        }
+    fn put(&mut self, node: u32, operands: &[Term], place: Place) {
+        let youngest = operands.iter().max();
+        let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
+        let graph = &self.graph;
+        self.hanging.put(node, place, last, |node| {
+            let node = graph.node(node as usize);
+            let commutes = node.operands.len() == 2 && node.operation.commutes();
+            hash(node.operation, node.operands, commutes)
+        });
     }
 }
 

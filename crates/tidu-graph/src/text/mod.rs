@@ -19,7 +19,8 @@
 //!
 //! ```text
 //! listing     = header "{" { item } "}"                 one item a line, "//" starts a comment line
-//! header      = "graph" | "linear" | "recorded" | "flat"  as the reader expects
+//! header      = "graph" | "linear" | "recorded"         as the reader expects
+//!             | "flat" | "function"
 //! item        = external | input | operation | output
 //! external    = ( "external" | "residual" ) ( "@" key | names "=" application )
 //! input       = "input" local "=" key

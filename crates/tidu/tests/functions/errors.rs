@@ -158,7 +158,14 @@ fn calls_are_checked() {
     let program = x_exp_y().compile();
     for inputs in [&[][..], &[1.0], &[1.0; 3]] {
         let found = inputs.len();
-        let error = FunctionError::Graph(GraphError::WrongInputCount { expected: 2, found });
+        let known = "x, y".into();
+        let error = FunctionError::WrongInputCount {
+            expected: 2,
+            found,
+            known,
+        };
+        let text = format!("the function takes 2 inputs, found {found}; its inputs are x, y");
+        assert_eq!(error.to_string(), text);
         assert_eq!(program.call(inputs).unwrap_err(), error);
         let inputs: Vec<&f64> = inputs.iter().collect();
         assert_eq!(program.call_in(&mut (), &inputs).unwrap_err(), error);

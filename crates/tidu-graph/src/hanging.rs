@@ -1,0 +1,94 @@
+//! Finding an operation by what it applies to what, without a hash.
+
+use hashbrown::HashTable;
+
+/// Where operations are, by what they apply to what.
+///
+/// Each hangs from the youngest of its operands: work that belongs together lies together in memory, and
+/// is found without a hash. Past a few, and where there are no operands, a table takes the rest, so that a
+/// look-up is O(1) however many operations share an operand. Which operation was last hung from a value
+/// is kept by whoever keeps the values.
+pub(crate) struct Hanging {
+    /// By operation: the one that was hung from the same value before it.
+    before: Vec<u32>,
+    rest: HashTable<u32>,
+}
+
+/// Where an operation belongs that is not there yet.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// It hangs from the youngest of its operands.
+    Hanging,
+    /// It is in the table, by this hash.
+    Table(u64),
+}
+
+/// No operation.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// So many operations hang from a value.
+const MOST: usize = 8;
+
+impl Hanging {
+    pub fn with_capacity(operations: usize) -> Self {
+        Self {
+            before: Vec::with_capacity(operations),
+            rest: HashTable::new(),
+        }
+    }
+
+    pub fn reserve(&mut self, operations: usize) {
+        self.before.reserve(operations);
+    }
+
+    /// The operation for which `is_same` holds, or where to put it.
+    ///
+    /// `last` is the one that was last hung from the youngest operand, or `NONE`; nothing, if there are no
+    /// operands.
+    #[inline]
+    pub fn find(
+        &self,
+        last: Option<u32>,
+        is_same: impl Fn(u32) -> bool,
+        hash: impl FnOnce() -> u64,
+    ) -> Result<u32, Place> {
+        if let Some(mut operation) = last {
+            let mut hanging = 0;
+            while operation != NONE {
+                if is_same(operation) {
+                    return Ok(operation);
+                }
+                hanging += 1;
+                operation = self.before[operation as usize];
+            }
+            if hanging < MOST {
+                return Err(Place::Hanging);
+            }
+        }
+        let hash = hash();
+        let found = self.rest.find(hash, |&operation| is_same(operation));
+        found.copied().ok_or(Place::Table(hash))
+    }
+
+    /// Puts the next operation into its place. `last` is that of the youngest operand, if there is one.
+    #[inline]
+    pub fn put(
+        &mut self,
+        operation: u32,
+        place: Place,
+        last: Option<&mut u32>,
+        hash: impl Fn(u32) -> u64,
+    ) {
+        match (place, last) {
+            (Place::Hanging, Some(last)) => {
+                self.before.push(std::mem::replace(last, operation));
+            }
+            (Place::Hanging, None) => unreachable!("what has no operands is in the table"),
+            (Place::Table(hash_value), _) => {
+                self.before.push(NONE);
+                let rehash = |&operation: &u32| hash(operation);
+                self.rest.insert_unique(hash_value, operation, rehash);
+            }
+        }
+    }
+}
