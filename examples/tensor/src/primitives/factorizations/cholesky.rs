@@ -1,15 +1,14 @@
 //! The Cholesky factorization.
 
-use num_complex::Complex64;
 use tidu::ValueType;
 use tidu::rules::Times;
 
 use super::solves::TriangularSolve;
-use super::{half_upper, hermitian_part, square, values};
+use super::{evaluated, half_upper, hermitian_part, square};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
-use crate::shape::{COMPLEX, ShapeError};
+use crate::shape::ShapeError;
 use crate::tensor::Tensor;
 
 /// y = L, lower triangular with a real, positive diagonal, of H = L·Lᴴ, where H = ½·(x + xᴴ) is positive definite
@@ -34,10 +33,7 @@ impl Definition for Cholesky {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        vec![match x.kind() {
-            COMPLEX => x.fresh(values::cholesky::<Complex64>(x.array(0))),
-            _ => x.fresh(values::cholesky::<f64>(x.array(0))),
-        }]
+        evaluated!(cholesky, x)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {

@@ -1,16 +1,14 @@
 //! The determinant, by its logarithm.
 
-use ndarray::arr0;
-use num_complex::Complex64;
 use tidu::ValueType;
 
 use super::solves::Solve;
-use super::{imaginary, square, unit, values};
+use super::{evaluated, imaginary, square, unit};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
 use crate::op::TensorOp;
-use crate::shape::{COMPLEX, REAL, ShapeError};
+use crate::shape::{REAL, ShapeError};
 use crate::tensor::Tensor;
 use tidu::rules::{Term, Times};
 
@@ -40,22 +38,7 @@ impl Definition for LogDeterminant {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        match x.kind() {
-            COMPLEX => {
-                let (sign, log) = values::log_determinant::<Complex64>(x.array(0));
-                vec![
-                    x.fresh(arr0(sign).into_dyn()),
-                    x.fresh(arr0(log).into_dyn()),
-                ]
-            }
-            _ => {
-                let (sign, log) = values::log_determinant::<f64>(x.array(0));
-                vec![
-                    x.fresh(arr0(sign).into_dyn()),
-                    x.fresh(arr0(log).into_dyn()),
-                ]
-            }
-        }
+        evaluated!(log_determinant, x)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {

@@ -1,23 +1,23 @@
 //! Eigenvalues and eigenvectors of Hermitian matrices.
 
-use num_complex::Complex64;
 use tidu::ValueType;
 
-use super::{diagonal, hermitian_part, inverse_gaps, square, turning, values};
+use super::{diagonal, evaluated, hermitian_part, inverse_gaps, square, turning};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
-use crate::shape::{COMPLEX, REAL, ShapeError};
+use crate::shape::{REAL, ShapeError};
 use crate::tensor::Tensor;
 
 /// (w, V) of H = V·diag(w)·Vᴴ, where H = ½·(x + xᴴ), Vᴴ·V = 1, and w ascends
 ///
 /// ẇ = diag M, V̇ = V·(F∘M - i·diag(θ)), with M = Vᴴ·Ḣ·V, and F_ij = 1/(w_j - w_i) but 0 on the diagonal.
 ///
-/// Of each eigenvector, the first of the largest components (those that differ from the largest one by less than
-/// 10⁻⁶ of it) is real and positive; θ, which is 0 for real matrices, keeps it real. So the derivative is that of
-/// what is evaluated, also for functions on which signs and phases have an influence; no derivative sees that
-/// another component becomes the largest. For functions on which they have none, it is that of any other choice.
+/// Of each eigenvector, the leading component, which is the first that is at least 0.45 times as large as the
+/// largest one, is real and positive; θ, which is 0 for real matrices, keeps it real. So the derivative is that of
+/// what is evaluated, also of functions on which signs and phases have an influence; where another component
+/// becomes the leading one, the vector jumps, and the derivative does not see it. For functions on which signs and
+/// phases have no influence, it is that of any other choice.
 ///
 /// The matrix is read through its Hermitian part, as by the Cholesky factorization. Edges: eigenvectors of equal
 /// eigenvalues are some orthonormal basis of what they span; their derivatives are ±∞ or NaN, and so are second
@@ -44,16 +44,7 @@ impl Definition for Eigh {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        match x.kind() {
-            COMPLEX => {
-                let (w, v) = values::eigh::<Complex64>(x.array(0));
-                vec![x.fresh(w), x.fresh(v)]
-            }
-            _ => {
-                let (w, v) = values::eigh::<f64>(x.array(0));
-                vec![x.fresh(w), x.fresh(v)]
-            }
-        }
+        evaluated!(eigh, x)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {

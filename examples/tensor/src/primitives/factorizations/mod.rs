@@ -2,7 +2,8 @@
 //!
 //! Where a factorization is not unique, its definition says which one is meant, so that each is a function of
 //! the matrix, and its rule is the derivative of that function. No evaluation panics: where there is no
-//! factorization, every element of every result is NaN; so it is if an element of the matrix is not finite.
+//! factorization, every element of every result is NaN; so it is if an element of the matrix is not finite. Rules
+//! are formulas of linear operations, of which the transposes are made; only those are said here.
 
 pub(crate) mod cholesky;
 pub(crate) mod determinant;
@@ -23,7 +24,21 @@ use crate::primitives::indexing::OneHot;
 use crate::primitives::reductions::{ArgMax, Axes, Max};
 use crate::shape::{ShapeError, number_kind};
 use crate::tensor::Tensor;
-use values::NEARLY;
+use values::LARGE;
+
+/// What a function of [`values`] makes of operands, with real or with complex numbers.
+macro_rules! evaluated {
+    ($function:ident, $x:ident $(, $parameter:expr)?) => {
+        match $x.kind() {
+            crate::shape::COMPLEX => {
+                super::values::$function::<num_complex::Complex64>($x $(, $parameter)?)
+            }
+            _ => super::values::$function::<f64>($x $(, $parameter)?),
+        }
+    };
+}
+
+use evaluated;
 
 /// The numbers of rows and columns of an operand that must be a matrix of numbers.
 fn matrix(operand: usize, x: &[&ValueType]) -> Result<[usize; 2], ShapeError> {
@@ -98,7 +113,7 @@ fn imaginary<'a>(at: &Point<'a>, x: Tangent<'a>) -> Tangent<'a> {
 fn leading(rows: usize, v: Fixed<'_>) -> Fixed<'_> {
     let size = v.then(TensorOp::StopGradient).then(TensorOp::Abs);
     let largest = size.then(Max(Axes::kept(&[0])).into());
-    let is_large = size.with(TensorOp::GreaterEqual, NEARLY * largest);
+    let is_large = size.with(TensorOp::GreaterEqual, LARGE * largest);
     is_large
         .then(ArgMax(0).into())
         .then(OneHot(rows).into())

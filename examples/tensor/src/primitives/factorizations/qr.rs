@@ -1,15 +1,14 @@
 //! The QR factorization.
 
-use num_complex::Complex64;
 use tidu::ValueType;
 use tidu::rules::Times;
 
 use super::solves::TriangularSolve;
-use super::{half_upper, matrix, values};
+use super::{evaluated, half_upper, matrix};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
-use crate::shape::{COMPLEX, ShapeError};
+use crate::shape::ShapeError;
 use crate::tensor::Tensor;
 
 /// (Q, R) of x = Q·R, where x has at least as many rows as columns, Qᴴ·Q = 1, and R is upper triangular
@@ -47,16 +46,7 @@ impl Definition for Qr {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        match x.kind() {
-            COMPLEX => {
-                let factors = values::qr::<Complex64>(x.array(0));
-                factors.map(|factor| x.fresh(factor)).to_vec()
-            }
-            _ => {
-                let factors = values::qr::<f64>(x.array(0));
-                factors.map(|factor| x.fresh(factor)).to_vec()
-            }
-        }
+        evaluated!(qr, x)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {

@@ -2,16 +2,15 @@
 
 use std::fmt;
 
-use num_complex::Complex64;
 use tidu::rules::Times;
 use tidu::{Linearity, ValueType};
 
-use super::{matrix, square, values, weights};
+use super::{evaluated, matrix, square, weights};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
 use crate::op::TensorOp;
-use crate::shape::{COMPLEX, ShapeError, number_kind};
+use crate::shape::{ShapeError, number_kind};
 use crate::tensor::Tensor;
 
 /// y = T⁻¹·x₁, or T⁻ᴴ·x₁ if `adjoint`, where T is a triangle of x₀
@@ -19,7 +18,7 @@ use crate::tensor::Tensor;
 /// ẏ = T⁻¹·(ẋ₁ - Ṫ·y), and the same with adjoints; x̄₁ = T⁻ᴴ·ȳ. Linear in x₁.
 ///
 /// Nothing outside of the triangle is read, and the derivative there is 0; if `unit`, this is so on the diagonal
-/// too. Edges: NaN everywhere for a 0 on the diagonal.
+/// too. Edges: NaN everywhere for a 0 on the diagonal; infinities and NaN spread as arithmetic has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TriangularSolve {
     /// Whether T is the lower triangle, not the upper one.
@@ -90,30 +89,16 @@ impl Definition for TriangularSolve {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        vec![match x.kind() {
-            COMPLEX => x.fresh(values::triangular_solve::<Complex64>(
-                *self,
-                &x.complex(0),
-                &x.complex(1),
-            )),
-            _ => x.fresh(values::triangular_solve::<f64>(
-                *self,
-                x.array(0),
-                x.array(1),
-            )),
-        }]
+        evaluated!(triangular_solve, x, *self)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
-        if dx[0].is_zero() {
-            return vec![change(at, self.adjoint, dx)];
-        }
-        let is_read = weights(at, at.dims(0)[0], |i, j| f64::from(self.reads(i, j)));
-        vec![change(
-            at,
-            self.adjoint,
-            &[dx[0].where_not_zero(is_read), dx[1]],
-        )]
+        let is_read = |i, j| f64::from(self.reads(i, j));
+        let dt = match dx[0].is_zero() {
+            true => dx[0],
+            false => dx[0].where_not_zero(weights(at, at.dims(0)[0], is_read)),
+        };
+        vec![change(at, self.adjoint, dt, dx[1])]
     }
 
     fn linearity(&self) -> Linearity {
@@ -129,7 +114,7 @@ impl Definition for TriangularSolve {
 ///
 /// ẏ = x₀⁻¹·(ẋ₁ - ẋ₀·y), and the same with adjoints; x̄₁ = x₀⁻ᴴ·ȳ. Linear in x₁.
 ///
-/// By LU factorization with exchange of rows. Edges: NaN everywhere if a pivot is 0. Rounding makes pivots small
+/// By LU factorization with exchange of rows. Edges: NaN everywhere if a pivot is 0 or x₀ is not finite. Rounding makes pivots small
 /// rather than 0 for most singular matrices; what comes out is then large, and means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Solve {
@@ -155,18 +140,11 @@ impl Definition for Solve {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        vec![match x.kind() {
-            COMPLEX => x.fresh(values::solve::<Complex64>(
-                self.adjoint,
-                &x.complex(0),
-                &x.complex(1),
-            )),
-            _ => x.fresh(values::solve::<f64>(self.adjoint, x.array(0), x.array(1))),
-        }]
+        evaluated!(solve, x, self.adjoint)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
-        vec![change(at, self.adjoint, dx)]
+        vec![change(at, self.adjoint, dx[0], dx[1])]
     }
 
     fn linearity(&self) -> Linearity {
@@ -194,10 +172,10 @@ fn type_of_solution(x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
     }
 }
 
-/// A⁻¹·(Ḃ - Ȧ·y), or A⁻ᴴ·(Ḃ - Ȧᴴ·y), from Ȧ and Ḃ.
-fn change<'a>(at: &Point<'a>, is_adjoint: bool, dx: &[Tangent<'a>]) -> Tangent<'a> {
-    let da = if is_adjoint { dx[0].h() } else { dx[0] };
-    at.x[0].with(at.op.clone(), dx[1] - da.matmul(at.y[0]))
+/// ẏ = A⁻¹·(Ḃ - Ȧ·y), or A⁻ᴴ·(Ḃ - Ȧᴴ·y)
+fn change<'a>(at: &Point<'a>, is_adjoint: bool, da: Tangent<'a>, db: Tangent<'a>) -> Tangent<'a> {
+    let da = if is_adjoint { da.h() } else { da };
+    at.x[0].with(at.op.clone(), db - da.matmul(at.y[0]))
 }
 
 /// The cotangent of the right side.

@@ -1,15 +1,14 @@
 //! The singular value decomposition.
 
-use num_complex::Complex64;
 use tidu::ValueType;
 use tidu::rules::Term;
 
-use super::{diagonal, imaginary, matrix, off_diagonal_inverse, turning, values};
+use super::{diagonal, evaluated, imaginary, matrix, off_diagonal_inverse, turning};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
 use crate::op::TensorOp;
-use crate::shape::{COMPLEX, REAL, ShapeError};
+use crate::shape::{REAL, ShapeError};
 use crate::tensor::Tensor;
 
 /// (U, s, Vᴴ) of x = U·diag(s)·Vᴴ, where Uᴴ·U = Vᴴ·V = 1, and s ≥ 0 descends, as long as the shorter side of x
@@ -22,8 +21,8 @@ use crate::tensor::Tensor;
 ///
 /// of which the last terms of U̇ and V̇ are there if x has more rows, or more columns, than singular values.
 ///
-/// Of each left singular vector, the first of the largest components is real and positive, as of the eigenvectors
-/// of [`Eigh`](super::eigh::Eigh); θ, which is 0 for real matrices, keeps it real.
+/// Of each left singular vector, the leading component is real and positive, as of the eigenvectors of
+/// [`Eigh`](super::eigh::Eigh); θ, which is 0 for real matrices, keeps it real.
 ///
 /// Edges: for equal singular values, what is said there of equal eigenvalues. At s = 0, ṡ is that of one side, and
 /// terms with S⁻¹ are ±∞ or NaN.
@@ -53,16 +52,7 @@ impl Definition for Svd {
     }
 
     fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
-        match x.kind() {
-            COMPLEX => {
-                let (u, s, vh) = values::svd::<Complex64>(x.array(0));
-                vec![x.fresh(u), x.fresh(s), x.fresh(vh)]
-            }
-            _ => {
-                let (u, s, vh) = values::svd::<f64>(x.array(0));
-                vec![x.fresh(u), x.fresh(s), x.fresh(vh)]
-            }
-        }
+        evaluated!(svd, x)
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {

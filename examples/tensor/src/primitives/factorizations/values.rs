@@ -4,39 +4,55 @@ use faer::linalg::solvers::Solve;
 use faer::traits::ComplexField;
 use faer::traits::math_utils::{abs, conj, from_real, is_finite, nan, real, zero};
 use faer::{Mat, MatRef, Side};
-use ndarray::{Array1, Array2, ArrayD, IxDyn, LinalgScalar};
+use ndarray::{Array1, Array2, ArrayD, IxDyn, LinalgScalar, arr0};
 use num_complex::Complex64;
 
 use super::solves::TriangularSolve;
-use crate::tensor::{Element, Shared};
+use crate::context::Args;
+use crate::tensor::{Element, Shared, Tensor};
 
-/// Components of a vector that are this near to the largest one count as equally large, so that rounding does not
-/// decide between them.
-pub(super) const NEARLY: f64 = 1.0 - 1e-6;
+/// How large a component of a vector must be beside the largest one to be its leading component. The largest one
+/// itself would not do: vectors of matrices with a symmetry often have several, and rounding would choose. This is a
+/// number that such vectors have no reason to meet.
+pub(super) const LARGE: f64 = 0.45;
 
 /// Real and complex numbers.
-pub(super) trait Number: Element + LinalgScalar + ComplexField<Real = f64> {}
+pub(super) trait Number: Element + LinalgScalar + ComplexField<Real = f64> {
+    /// The elements of an operand as such numbers.
+    fn of(x: &Args<'_, '_>, at: usize) -> Shared<Self>;
+}
 
-impl Number for f64 {}
-impl Number for Complex64 {}
+impl Number for f64 {
+    fn of(x: &Args<'_, '_>, at: usize) -> Shared<Self> {
+        x.reals(at)
+    }
+}
+
+impl Number for Complex64 {
+    fn of(x: &Args<'_, '_>, at: usize) -> Shared<Self> {
+        x.complex(at)
+    }
+}
 
 /// L of ½·(A + Aᴴ) = L·Lᴴ.
-pub(super) fn cholesky<T: Number>(a: &Shared<T>) -> ArrayD<T> {
-    let found = usable(hermitian(a)).and_then(|a| a.llt(Side::Lower).ok());
+pub(super) fn cholesky<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
+    let a = T::of(x, 0);
+    let found = usable(hermitian(&a)).and_then(|a| a.llt(Side::Lower).ok());
     let Some(found) = found else {
-        return nans(a.shape());
+        return vec![x.fresh(nans::<T>(a.shape()))];
     };
     let mut l = array(found.L());
     // Of complex numbers, rounding leaves something imaginary.
     (0..a.shape()[0]).for_each(|i| l[[i, i]] = from_real(&real(&l[[i, i]])));
-    l
+    vec![x.fresh(l)]
 }
 
 /// Q and R of A = Q·R.
-pub(super) fn qr<T: Number>(a: &Shared<T>) -> [ArrayD<T>; 2] {
+pub(super) fn qr<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
+    let a = T::of(x, 0);
     let [m, n] = [a.shape()[0], a.shape()[1]];
-    let Some(found) = usable(matrix(a)).map(|a| a.qr()) else {
-        return [nans(&[m, n]), nans(&[n, n])];
+    let Some(found) = usable(matrix(&a)).map(|a| a.qr()) else {
+        return vec![x.fresh(nans::<T>(&[m, n])), x.fresh(nans::<T>(&[n, n]))];
     };
     let (q, r) = (found.compute_thin_Q(), found.thin_R());
     let phases: Vec<T> = (0..n).map(|j| phase(&r[(j, j)])).collect();
@@ -46,29 +62,32 @@ pub(super) fn qr<T: Number>(a: &Shared<T>) -> [ArrayD<T>; 2] {
         std::cmp::Ordering::Equal => from_real(&abs(&r[(i, i)])),
         std::cmp::Ordering::Greater => zero(),
     });
-    [q.into_dyn(), r.into_dyn()]
+    vec![x.fresh(q.into_dyn()), x.fresh(r.into_dyn())]
 }
 
 /// The eigenvalues and eigenvectors of ½·(A + Aᴴ).
-pub(super) fn eigh<T: Number>(a: &Shared<T>) -> (ArrayD<f64>, ArrayD<T>) {
+pub(super) fn eigh<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
+    let a = T::of(x, 0);
     let n = a.shape()[0];
-    let found = usable(hermitian(a)).and_then(|a| a.self_adjoint_eigen(Side::Lower).ok());
+    let found = usable(hermitian(&a)).and_then(|a| a.self_adjoint_eigen(Side::Lower).ok());
     let Some(found) = found else {
-        return (nans(&[n]), nans(&[n, n]));
+        return vec![x.fresh(nans::<f64>(&[n])), x.fresh(nans::<T>(&[n, n]))];
     };
     let values = found.S().column_vector();
     let values = Array1::from_shape_fn(n, |i| real(&values[i]));
     let leading = leading(found.U());
     let vectors = turned(found.U(), &leading, true);
-    (values.into_dyn(), vectors.into_dyn())
+    vec![x.fresh(values.into_dyn()), x.fresh(vectors.into_dyn())]
 }
 
 /// U, s and Vᴴ of A = U·diag(s)·Vᴴ.
-pub(super) fn svd<T: Number>(a: &Shared<T>) -> (ArrayD<T>, ArrayD<f64>, ArrayD<T>) {
+pub(super) fn svd<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
+    let a = T::of(x, 0);
     let [m, n] = [a.shape()[0], a.shape()[1]];
     let k = m.min(n);
-    let Some(found) = usable(matrix(a)).and_then(|a| a.thin_svd().ok()) else {
-        return (nans(&[m, k]), nans(&[k]), nans(&[k, n]));
+    let Some(found) = usable(matrix(&a)).and_then(|a| a.thin_svd().ok()) else {
+        let (u, vh) = (nans::<T>(&[m, k]), nans::<T>(&[k, n]));
+        return vec![x.fresh(u), x.fresh(nans::<f64>(&[k])), x.fresh(vh)];
     };
     let values = found.S().column_vector();
     let values = Array1::from_shape_fn(k, |i| real(&values[i]));
@@ -76,49 +95,60 @@ pub(super) fn svd<T: Number>(a: &Shared<T>) -> (ArrayD<T>, ArrayD<f64>, ArrayD<T
     let u = turned(found.U(), &leading, true);
     let v = turned(found.V(), &leading, false);
     let vh = v.t().mapv(|v| conj(&v));
-    (u.into_dyn(), values.into_dyn(), vh.into_dyn())
+    let values = x.fresh(values.into_dyn());
+    vec![x.fresh(u.into_dyn()), values, x.fresh(vh.into_dyn())]
 }
 
 /// T⁻¹·B or T⁻ᴴ·B.
 pub(super) fn triangular_solve<T: Number>(
+    x: &mut Args<'_, '_>,
     op: TriangularSolve,
-    t: &Shared<T>,
-    b: &Shared<T>,
-) -> ArrayD<T> {
+) -> Vec<Tensor> {
+    let (t, b) = (T::of(x, 0), T::of(x, 1));
     let is_singular = !op.unit && (0..t.shape()[0]).any(|i| t[[i, i]] == zero());
     if is_singular {
-        return nans(b.shape());
+        return vec![x.fresh(nans::<T>(b.shape()))];
     }
     let t = match op.adjoint {
-        true => adjoint(t),
-        false => matrix(t),
+        true => adjoint(&t),
+        false => matrix(&t),
     };
-    let mut x = matrix(b);
+    let mut y = matrix(&b);
     match (op.lower != op.adjoint, op.unit) {
-        (true, false) => t.solve_lower_triangular_in_place(&mut x),
-        (false, false) => t.solve_upper_triangular_in_place(&mut x),
-        (true, true) => t.solve_unit_lower_triangular_in_place(&mut x),
-        (false, true) => t.solve_unit_upper_triangular_in_place(&mut x),
+        (true, false) => t.solve_lower_triangular_in_place(&mut y),
+        (false, false) => t.solve_upper_triangular_in_place(&mut y),
+        (true, true) => t.solve_unit_lower_triangular_in_place(&mut y),
+        (false, true) => t.solve_unit_upper_triangular_in_place(&mut y),
     }
-    array(x.as_ref())
+    vec![x.fresh(array(y.as_ref()))]
 }
 
 /// A⁻¹·B or A⁻ᴴ·B.
-pub(super) fn solve<T: Number>(is_adjoint: bool, a: &Shared<T>, b: &Shared<T>) -> ArrayD<T> {
+pub(super) fn solve<T: Number>(x: &mut Args<'_, '_>, is_adjoint: bool) -> Vec<Tensor> {
+    let (a, b) = (T::of(x, 0), T::of(x, 1));
     let a = match is_adjoint {
-        true => adjoint(a),
-        false => matrix(a),
+        true => adjoint(&a),
+        false => matrix(&a),
     };
     let found = usable(a).map(|a| a.partial_piv_lu());
     let is_regular = |u: MatRef<'_, T>| (0..u.nrows()).all(|i| u[(i, i)] != zero());
-    match found.filter(|found| is_regular(found.U())) {
-        Some(found) => array(found.solve(matrix(b)).as_ref()),
+    let y = match found.filter(|found| is_regular(found.U())) {
+        Some(found) => array(found.solve(matrix(&b)).as_ref()),
         None => nans(b.shape()),
-    }
+    };
+    vec![x.fresh(y)]
 }
 
 /// det A / |det A| and ln |det A|.
-pub(super) fn log_determinant<T: Number>(a: &Shared<T>) -> (T, f64) {
+pub(super) fn log_determinant<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
+    let (sign, log) = sign_and_log::<T>(&T::of(x, 0));
+    vec![
+        x.fresh(arr0(sign).into_dyn()),
+        x.fresh(arr0(log).into_dyn()),
+    ]
+}
+
+fn sign_and_log<T: Number>(a: &Shared<T>) -> (T, f64) {
     if a.is_empty() {
         return (from_real(&1.0), 0.0);
     }
@@ -149,11 +179,11 @@ fn is_odd(permutation: &[usize]) -> bool {
     exchanges % 2 == 1
 }
 
-/// Of each column, the component that is made real and positive: the first of the largest ones.
+/// Of each column, the component that is made real and positive: the first large one.
 fn leading<T: Number>(v: MatRef<'_, T>) -> Vec<T> {
     let columns = v.col_iter().map(|column| {
         let largest = column.iter().map(|x| abs(x)).fold(0.0, f64::max);
-        let mut large = column.iter().filter(|x| abs(*x) >= NEARLY * largest);
+        let mut large = column.iter().filter(|x| abs(*x) >= LARGE * largest);
         large.next().map_or(zero(), |x| *x)
     });
     columns.collect()
