@@ -61,10 +61,16 @@ fn eliminate(conductivities: &[f64], heat: &[f64]) -> Vec<f64> {
 /// The gradient of ½·|u - measured|² by the adjoint method, by hand: with A·λ = u - measured, the slope by the
 /// conductivity of a cell is -λ'·u' there.
 fn adjoint_gradient(knots: &[f64], measured: &[f64]) -> Vec<f64> {
-    let conductivities = hats().dot(&Array1::from_iter(knots.iter().copied())).mapv(f64::exp);
+    let conductivities = hats()
+        .dot(&Array1::from_iter(knots.iter().copied()))
+        .mapv(f64::exp);
     let conductivities = conductivities.to_vec();
     let u = eliminate(&conductivities, &[1.0; CELLS - 1]);
-    let misses: Vec<f64> = u.iter().zip(measured).map(|(u, measured)| u - measured).collect();
+    let misses: Vec<f64> = u
+        .iter()
+        .zip(measured)
+        .map(|(u, measured)| u - measured)
+        .collect();
     let lambda = eliminate(&conductivities, &misses);
     let [u, lambda] = [u, lambda].map(|values| differences().dot(&Array1::from(values)));
     let by_logarithm = -lambda * u * Array1::from(conductivities);
@@ -89,7 +95,10 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
     // The gradient of the misfit, by the rules and by hand.
     let misfit = function(knot_types, |[knots]| {
-        [(temperatures(&knots) - Expr::from(measured.clone())).square().sum_all() * 0.5]
+        [(temperatures(&knots) - Expr::from(measured.clone()))
+            .square()
+            .sum_all()
+            * 0.5]
     })?;
     let start = [0.0; KNOTS];
     let slope = numbers(&misfit.grad("knots")?.compile().call(&[start.into()])?[0]);
@@ -107,12 +116,18 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     for step in 0..8 {
         let (u, matrix) = jacobian.call(&[knots.into()])?;
         let misses = Var::from(u[0].clone()) - Var::from(measured.clone());
-        worst = knots.iter().zip(truth).fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()));
+        worst = knots
+            .iter()
+            .zip(truth)
+            .fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()));
         let misfit = misses.square().sum_all().item().unwrap_or(f64::NAN).sqrt();
         println!("{step:>4} {misfit:>11.1e} {worst:>11.1e}");
         // Gauss and Newton: the least squares of misses, taken for linear.
         let matrix = constant::<Var<'_>>(matrix);
-        let change = matrix.t().matmul(&matrix).solve(&matrix.t().matmul(&misses));
+        let change = matrix
+            .t()
+            .matmul(&matrix)
+            .solve(&matrix.t().matmul(&misses));
         for (knot, change) in knots.iter_mut().zip(numbers(change.value())) {
             *knot -= change;
         }

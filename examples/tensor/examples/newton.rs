@@ -55,11 +55,18 @@ impl Problem {
         self.call(&self.curvature, &[weights, v])
     }
 
-    fn call(&self, program: &FunctionProgram<TensorOp>, at: &[&Vector]) -> Result<Vector, Box<dyn Error>> {
+    fn call(
+        &self,
+        program: &FunctionProgram<TensorOp>,
+        at: &[&Vector],
+    ) -> Result<Vector, Box<dyn Error>> {
         let at: Vec<Tensor> = at.iter().map(|&numbers| numbers.clone().into()).collect();
         let inputs: Vec<&Tensor> = self.data.iter().chain(&at).collect();
         let results = program.call_in(&mut Context::default(), &inputs)?;
-        Ok(results[0].array().ok_or("a result of real numbers")?.to_owned())
+        Ok(results[0]
+            .array()
+            .ok_or("a result of real numbers")?
+            .to_owned())
     }
 }
 
@@ -124,7 +131,10 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         if step % 20 == 0 || step == passes {
             println!("{step:>4} {:>12.1e}", norm(&gradient));
         }
-        assert!(norm(&gradient) > 1e-4, "as many passes over the data do not suffice");
+        assert!(
+            norm(&gradient) > 1e-4,
+            "as many passes over the data do not suffice"
+        );
         slow.scaled_add(-1.0, &gradient);
     }
     Ok(())

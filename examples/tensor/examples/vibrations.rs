@@ -7,8 +7,8 @@
 use std::error::Error;
 
 use ndarray::{Array, Array1, Array2, Axis};
-use tidu_testkit::Random;
 use tidu_tensor::{Jacobian, Tensor, Value, Var, function, types};
+use tidu_testkit::Random;
 
 /// The energy of atoms at these places, a row each.
 fn energy<V: Value>(places: &V) -> V {
@@ -43,14 +43,25 @@ fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
         let gradient = Array1::from_iter(gradient[0].elements::<f64>().unwrap_or_default());
         let (squares, modes) = Var::from(Tensor::from(matrix)).eigh();
         let squares: Vec<f64> = squares.value().elements().unwrap_or_default();
-        let modes = modes.value().array::<f64>().ok_or("modes of real numbers")?;
+        let modes = modes
+            .value()
+            .array::<f64>()
+            .ok_or("modes of real numbers")?;
         let force = gradient.fold(0.0, |worst: f64, slope| worst.max(slope.abs()));
         if force < 1e-12 {
             let energy = program.call(&point)?[0].item().unwrap_or(f64::NAN);
-            return Ok(Cluster { energy, force, squares });
+            return Ok(Cluster {
+                energy,
+                force,
+                squares,
+            });
         }
         // Newton's step, among the directions in which the energy curves.
-        for (mode, &curvature) in squares.iter().enumerate().filter(|(_, curvature)| curvature.abs() > 1e-3) {
+        for (mode, &curvature) in squares
+            .iter()
+            .enumerate()
+            .filter(|(_, curvature)| curvature.abs() > 1e-3)
+        {
             let direction = Array1::from_iter(modes.index_axis(Axis(1), mode).iter().copied());
             let length = gradient.dot(&direction) / curvature.abs();
             places.scaled_add(-length, &direction.into_shape_with_order(places.dim())?);
@@ -67,7 +78,10 @@ fn spectrum(squares: &[f64]) -> Vec<(f64, usize)> {
             _ => found.push((square, 1)),
         }
     }
-    found.into_iter().map(|(square, count)| (square.max(0.0).sqrt(), count)).collect()
+    found
+        .into_iter()
+        .map(|(square, count)| (square.max(0.0).sqrt(), count))
+        .collect()
 }
 
 /// An atom, and twelve around it: the corners of an icosahedron.
@@ -88,7 +102,12 @@ fn icosahedron() -> Array2<f64> {
 pub fn main() -> Result<(), Box<dyn Error>> {
     // Atoms that all touch each other: bonds are springs of this strength, without tension.
     let stiffness = 72.0 / 2.0_f64.cbrt();
-    let corners = [[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]];
+    let corners = [
+        [1.0, 1.0, 1.0],
+        [1.0, -1.0, -1.0],
+        [-1.0, 1.0, -1.0],
+        [-1.0, -1.0, 1.0],
+    ];
     // ω² in units of the stiffness: the pair; the triangle, whose last mode is its breath; the tetrahedron.
     let springs: [(&str, &[(f64, usize)]); 3] = [
         ("pair", &[(2.0, 1)]),
@@ -102,7 +121,10 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         let places = Array::from_shape_fn([count, 3], |(atom, axis)| 0.4 * corners[atom][axis]);
         let cluster = relax(shaken(places))?;
         let pairs = (count * (count - 1) / 2) as f64;
-        assert!((cluster.energy + pairs).abs() < 1e-12, "each pair has energy -1");
+        assert!(
+            (cluster.energy + pairs).abs() < 1e-12,
+            "each pair has energy -1"
+        );
         let at_rest = if count == 2 { 5 } else { 6 };
         show(name, &cluster, at_rest);
         let found = spectrum(&cluster.squares[at_rest..]);
@@ -115,9 +137,15 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
     let cluster = relax(shaken(icosahedron()))?;
     show("icosahedron", &cluster, 6);
-    assert!((cluster.energy + 44.326_801).abs() < 1e-6, "as in the Cambridge Cluster Database");
+    assert!(
+        (cluster.energy + 44.326_801).abs() < 1e-6,
+        "as in the Cambridge Cluster Database"
+    );
     // What a table of characters gives for the symmetry of an icosahedron.
-    let mut modes: Vec<usize> = spectrum(&cluster.squares[6..]).iter().map(|mode| mode.1).collect();
+    let mut modes: Vec<usize> = spectrum(&cluster.squares[6..])
+        .iter()
+        .map(|mode| mode.1)
+        .collect();
     modes.sort_unstable();
     assert_eq!(modes, [1, 3, 3, 3, 4, 4, 5, 5, 5]);
     Ok(())
@@ -131,7 +159,11 @@ fn show(name: &str, cluster: &Cluster, at_rest: usize) {
     let modes = spectrum(others).into_iter();
     let modes = modes.map(|(frequency, count)| format!("{frequency:.4}×{count}"));
     let modes: Vec<String> = modes.collect();
-    println!("{name:<12} {:>10.6}   0×{at_rest} {}", cluster.energy, modes.join(" "));
+    println!(
+        "{name:<12} {:>10.6}   0×{at_rest} {}",
+        cluster.energy,
+        modes.join(" ")
+    );
 }
 
 #[test]

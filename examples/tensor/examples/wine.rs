@@ -43,11 +43,20 @@ fn learn(name: &'static str, sizes: &[usize], wines: &Wines) -> Result<History, 
     };
     let parts = [&wines.train, &wines.test];
     let [of_train, of_test] = parts.map(|part| (quality(part.len()), part.all()));
-    let (of_train, of_test) = ((of_train.0?.compile(), of_train.1), (of_test.0?.compile(), of_test.1));
+    let (of_train, of_test) = (
+        (of_train.0?.compile(), of_train.1),
+        (of_test.0?.compile(), of_test.1),
+    );
 
     let bar = ProgressBar::new(EPOCHS as u64).with_prefix(name);
-    bar.set_style(ProgressStyle::with_template("{prefix:>19} {wide_bar} {pos}/{len} {msg}")?);
-    let mut history = History { train: Vec::new(), test: Vec::new(), accuracy: 0.0 };
+    bar.set_style(ProgressStyle::with_template(
+        "{prefix:>19} {wide_bar} {pos}/{len} {msg}",
+    )?);
+    let mut history = History {
+        train: Vec::new(),
+        test: Vec::new(),
+        accuracy: 0.0,
+    };
     let mut order: Vec<usize> = (0..wines.train.len()).collect();
     let mut random = Random(3);
     for _ in 0..EPOCHS {
@@ -93,10 +102,17 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let shares = (0..CLASSES as i64).map(|class| wines.test.share(class));
     let most_common = shares.fold(0.0, f64::max);
     println!("                       loss: train   test   accuracy: test");
-    println!("{:<22} {:>36.1}%", "the most common class", 100.0 * most_common);
+    println!(
+        "{:<22} {:>36.1}%",
+        "the most common class",
+        100.0 * most_common
+    );
     for (name, history) in [("logistic regression", &logistic), ("network", &network)] {
         let [train, test] = [&history.train, &history.test].map(|loss| loss[EPOCHS - 1]);
-        println!("{name:<22} {train:>11.3} {test:>6.3} {:>17.1}%", 100.0 * history.accuracy);
+        println!(
+            "{name:<22} {train:>11.3} {test:>6.3} {:>17.1}%",
+            100.0 * history.accuracy
+        );
     }
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pictures/wine.svg");
@@ -110,14 +126,29 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn draw(logistic: &History, network: &History, path: &Path) -> Result<(), Box<dyn Error>> {
-    let line = |name, values, color, is_dashed| Line { name, values, color, is_dashed };
+    let line = |name, values, color, is_dashed| Line {
+        name,
+        values,
+        color,
+        is_dashed,
+    };
     let chart = Chart {
         title: "How good is a wine?",
         x: "epoch",
         y: "mean cross-entropy",
         lines: &[
-            line("logistic regression, train", &logistic.train, chart::BLUE, false),
-            line("logistic regression, test", &logistic.test, chart::BLUE, true),
+            line(
+                "logistic regression, train",
+                &logistic.train,
+                chart::BLUE,
+                false,
+            ),
+            line(
+                "logistic regression, test",
+                &logistic.test,
+                chart::BLUE,
+                true,
+            ),
             line("network, train", &network.train, chart::ORANGE, false),
             line("network, test", &network.test, chart::ORANGE, true),
         ],

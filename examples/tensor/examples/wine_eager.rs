@@ -46,7 +46,9 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let mut bytes = Vec::new();
     println!("step     loss   bytes on the tape");
     for at in 0..300 {
-        let batch: Vec<usize> = (0..BATCH).map(|row| (at * BATCH + row) % wines.train.len()).collect();
+        let batch: Vec<usize> = (0..BATCH)
+            .map(|row| (at * BATCH + row) % wines.train.len())
+            .collect();
         let batch = wines.train.choose(&batch);
         let loss = step(&tape, &batch, &mut parameters)?;
         bytes.push(tape.with(|tape| tape.memory()));
@@ -62,12 +64,18 @@ pub fn main() -> Result<(), Box<dyn Error>> {
             println!("{at:>4} {loss:>8.4} {:>10}", bytes[at]);
         }
     }
-    assert!(bytes.iter().all(|&then| then == bytes[0]), "each step takes the memory of the first");
+    assert!(
+        bytes.iter().all(|&then| then == bytes[0]),
+        "each step takes the memory of the first"
+    );
 
     let [x, y] = wines.test.all().map(Var::from);
     let constants: Vec<Var<'_>> = parameters.into_iter().map(Var::from).collect();
     let right = accuracy(&x, &y, &constants).item().unwrap_or(0.0);
-    println!("{:.1}% of the wines to test with are told right", 100.0 * right);
+    println!(
+        "{:.1}% of the wines to test with are told right",
+        100.0 * right
+    );
     assert!(right > 0.5);
     Ok(())
 }
@@ -76,7 +84,9 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
     let [a, b] = [a, b].map(|tensor| tensor.elements::<f64>().unwrap_or_default());
     assert_eq!(a.len(), b.len());
-    a.iter().zip(&b).fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()))
+    a.iter()
+        .zip(&b)
+        .fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()))
 }
 
 #[test]

@@ -93,5 +93,10 @@ fn basis_vector(dims: &[usize], at: usize) -> Tensor {
 
 fn real_numbers(tensor: &Tensor) -> Vec<f64> {
     let numbers = tensor.elements::<f64>();
-    numbers.unwrap_or_else(|| panic!("a derivative of {}, not of real numbers", tensor.value_type()))
+    numbers.unwrap_or_else(|| {
+        panic!(
+            "a derivative of {}, not of real numbers",
+            tensor.value_type()
+        )
+    })
 }

@@ -21,7 +21,9 @@ fn reviewed(
     let split = function.linearize(wrt).unwrap();
     let tangents: Vec<String> = wrt.iter().map(|name| format!("d0.{name}")).collect();
     let transposed = split.linear.transpose(tangents).unwrap();
-    [split.primal, split.linear, transposed].map(|function| function.to_string()).join("\n")
+    [split.primal, split.linear, transposed]
+        .map(|function| function.to_string())
+        .join("\n")
 }
 
 #[test]
@@ -37,7 +39,12 @@ fn logistic_regression_backward_is_two_products() {
     });
     let draw = |random: &mut tidu::laws::Random| {
         let mut real = |dims: &[usize]| tensor(random, Kind::Real, dims, -1.5, 1.5);
-        vec![real(&[5, 2]), Tensor::from([0, 2, 1, 1, 0]), real(&[2, 3]), real(&[3])]
+        vec![
+            real(&[5, 2]),
+            Tensor::from([0, 2, 1, 1, 0]),
+            real(&[2, 3]),
+            real(&[3]),
+        ]
     };
     assert_snapshot!(reviewed(&loss.unwrap(), &["w", "b"], draw), @r#"
     function {

@@ -36,10 +36,22 @@ impl Chart<'_> {
         let area = SVGBackend::new(path, (760, 460)).into_drawing_area();
         area.fill(&WHITE)?;
         let font = |size| ("sans-serif", size).into_font().color(&INK);
-        let values = || self.lines.iter().flat_map(|line| line.values.iter().copied());
-        let [bottom, top] = [values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max)];
+        let values = || {
+            self.lines
+                .iter()
+                .flat_map(|line| line.values.iter().copied())
+        };
+        let [bottom, top] = [
+            values().fold(f64::MAX, f64::min),
+            values().fold(f64::MIN, f64::max),
+        ];
         let room = 0.05 * (top - bottom);
-        let length = self.lines.iter().map(|line| line.values.len()).max().unwrap_or(0);
+        let length = self
+            .lines
+            .iter()
+            .map(|line| line.values.len())
+            .max()
+            .unwrap_or(0);
         let mut chart = ChartBuilder::on(&area)
             .caption(self.title, font(22))
             .margin(16)

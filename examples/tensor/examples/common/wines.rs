@@ -40,7 +40,11 @@ impl Wines {
         for (row, &mark) in data.records.outer_iter().zip(&data.targets) {
             let row: [f64; MEASUREMENTS] = std::array::from_fn(|at| row[at]);
             if seen.insert((row.map(f64::to_bits), mark)) {
-                let part = if seen.len() % 5 == 0 { &mut test } else { &mut train };
+                let part = if seen.len() % 5 == 0 {
+                    &mut test
+                } else {
+                    &mut train
+                };
                 part.rows.push(row);
                 part.classes.push(mark.clamp(5, 7) as i64 - 5);
             }
@@ -105,7 +109,10 @@ pub fn start(sizes: &[usize]) -> Vec<Tensor> {
         let scale = (3.0 / size[0] as f64).sqrt();
         let weights = (0..size[0] * size[1]).map(|_| scale * random.unit());
         let weights = Tensor::new([size[0], size[1]], weights.collect());
-        [weights.expect("as many numbers"), Tensor::full(&[size[1]], 0.0)]
+        [
+            weights.expect("as many numbers"),
+            Tensor::full(&[size[1]], 0.0),
+        ]
     });
     layers.collect()
 }
@@ -137,6 +144,10 @@ pub fn on_wines<Outputs: IntoIterator<Item = Expr>>(
         ("wines", types::real([count, MEASUREMENTS])),
         ("classes", types::index([count])),
     ];
-    inputs.extend(NAMES.into_iter().zip(parameters.iter().map(Tensor::value_type)));
+    inputs.extend(
+        NAMES
+            .into_iter()
+            .zip(parameters.iter().map(Tensor::value_type)),
+    );
     function_of(&inputs, |given| body(&given[0], &given[1], &given[2..]))
 }
