@@ -14,14 +14,16 @@ pub fn train(rows: usize) -> Measurement {
     measure(rows, 1, || black_box(model.step()).expect("shapes fit"))
 }
 
-struct Model {
+/// The network.
+pub struct Model {
     examples: Tensor,
     labels: Tensor,
     parameters: [Var; 4],
 }
 
 impl Model {
-    fn new(network: &Network) -> Result<Self> {
+    /// On the processor.
+    pub fn new(network: &Network) -> Result<Self> {
         let on = &Device::Cpu;
         let matrix = |numbers: &[f64], rows, columns| Var::from_slice(numbers, (rows, columns), on);
         let labels: Vec<u32> = network.labels.iter().map(|&label| label as u32).collect();
@@ -37,8 +39,8 @@ impl Model {
         })
     }
 
-    /// The loss, and the parameters one step on.
-    fn step(&mut self) -> Result<f64> {
+    /// The loss; the parameters are one step on.
+    pub fn step(&mut self) -> Result<f64> {
         let [first, shift, second, end] = &self.parameters;
         let hidden = self.examples.matmul(first)?.broadcast_add(shift)?.tanh()?;
         let scores = hidden.matmul(second)?.broadcast_add(end)?;
@@ -50,5 +52,25 @@ impl Model {
             }
         }
         loss.to_scalar()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Model;
+    use crate::network::Network;
+    use crate::tensors::{Compiled, Recorded};
+
+    #[test]
+    fn all_libraries_train_the_same_network() {
+        let network = Network::new(32);
+        let mut candle = Model::new(&network).expect("shapes fit");
+        let (mut compiled, mut recorded) = (Compiled::new(&network), Recorded::new(&network));
+        for _ in 0..3 {
+            let expected = candle.step().expect("shapes fit");
+            for found in [compiled.step(), recorded.step()] {
+                assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+            }
+        }
     }
 }

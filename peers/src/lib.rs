@@ -11,3 +11,4 @@ pub mod clock;
 pub mod float;
 pub mod network;
 pub mod ours;
+pub mod tensors;

@@ -3,7 +3,7 @@
 
 use std::ops::Index;
 
-use ndarray::{ArrayD, ArrayViewD, IxDyn, Zip};
+use ndarray::{ArrayD, Zip};
 use num_complex::Complex64;
 use tidu::graph::Operands;
 
@@ -201,9 +201,9 @@ impl<'a, 'o> Args<'a, 'o> {
     )]
     pub fn choose<T: Element>(&mut self, x: Shared<T>, y: Shared<T>) -> Tensor {
         let dims = self.broadcast_dims();
-        let result = Zip::from(stretch(self.array::<f64>(0), &dims))
-            .and(stretch(&x, &dims))
-            .and(stretch(&y, &dims))
+        let result = Zip::from(&whole(self.array::<f64>(0), &dims))
+            .and(&whole(&x, &dims))
+            .and(&whole(&y, &dims))
             .map_collect(|&condition, &x, &y| if condition != 0.0 { x } else { y });
         self.fresh(result)
     }
@@ -232,24 +232,40 @@ impl Index<usize> for Args<'_, '_> {
     }
 }
 
-/// Elements as those of a larger shape.
-pub(crate) fn stretch<'a, T: Element>(array: &'a Shared<T>, dims: &[usize]) -> ArrayViewD<'a, T> {
-    let view = array.broadcast(IxDyn(dims));
-    view.unwrap_or_else(|| panic!("{:?} does not stretch to {dims:?}", array.shape()))
+/// Elements as those of a larger shape, in memory of their own: axis by axis from the last, in whole blocks.
+/// (A view of the larger shape would take a step of an index of many axes for each short row.)
+pub(crate) fn repeated<T: Element>(array: &Shared<T>, dims: &[usize]) -> ArrayD<T> {
+    let missing = dims.len() - array.ndim();
+    let mut elements: Vec<T> = array.iter().copied().collect();
+    let mut block = 1;
+    for (axis, &count) in dims.iter().enumerate().rev() {
+        let found = axis.checked_sub(missing).map_or(1, |at| array.shape()[at]);
+        if found != count {
+            let mut more = Vec::with_capacity(elements.len() * count);
+            for block in elements.chunks_exact(block.max(1)) {
+                (0..count).for_each(|_| more.extend_from_slice(block));
+            }
+            elements = more;
+        }
+        block *= count;
+    }
+    let result = ArrayD::from_shape_vec(dims, elements);
+    result.unwrap_or_else(|error| panic!("{:?} to {dims:?}: {error}", array.shape()))
 }
 
 fn write_over<T: Element, U: Element>(x: &mut ArrayD<T>, y: &Shared<U>, f: impl Fn(T, U) -> T) {
-    match y.len() {
-        1 => {
-            let y = y.iter().next().copied();
-            y.into_iter().for_each(|y| x.mapv_inplace(|x| f(x, y)));
-        }
-        _ => {
-            let y = stretch(y, x.shape()).into_dimensionality::<IxDyn>();
-            y.into_iter()
-                .for_each(|y| Zip::from(&mut *x).and(&y).for_each(|x, &y| *x = f(*x, y)));
-        }
+    if let (1, Some(&y)) = (y.len(), y.first()) {
+        return x.mapv_inplace(|x| f(x, y));
     }
+    let rows_end_with_y = x.shape().ends_with(y.shape()) && !y.is_empty();
+    if let (true, Some(y), Some(x)) = (rows_end_with_y, y.as_slice(), x.as_slice_mut()) {
+        for x in x.chunks_exact_mut(y.len()) {
+            x.iter_mut().zip(y).for_each(|(x, &y)| *x = f(*x, y));
+        }
+        return;
+    }
+    let y = repeated(y, x.shape());
+    Zip::from(x).and(&y).for_each(|x, &y| *x = f(*x, y));
 }
 
 fn zipped<T: Element, U: Element, V: Element>(
@@ -258,26 +274,21 @@ fn zipped<T: Element, U: Element, V: Element>(
     dims: &[usize],
     f: impl Fn(T, U) -> V,
 ) -> ArrayD<V> {
-    match (
-        x.shape() == dims && y.len() == 1,
-        y.shape() == dims && x.len() == 1,
-    ) {
-        (true, _) => {
-            let y = y.iter().copied().next();
-            y.map_or_else(
-                || unreachable!("it has one element"),
-                |y| x.mapv(|x| f(x, y)),
-            )
-        }
-        (_, true) => {
-            let x = x.iter().copied().next();
-            x.map_or_else(
-                || unreachable!("it has one element"),
-                |x| y.mapv(|y| f(x, y)),
-            )
-        }
-        _ => Zip::from(stretch(x, dims))
-            .and(stretch(y, dims))
+    let [x_is_whole, y_is_whole] = [x.shape() == dims, y.shape() == dims];
+    let [x_is_one, y_is_one] = [x.len() == 1, y.len() == 1];
+    match (x.first(), y.first()) {
+        (_, Some(&y)) if x_is_whole && y_is_one => x.mapv(|x| f(x, y)),
+        (Some(&x), _) if y_is_whole && x_is_one => y.mapv(|y| f(x, y)),
+        _ => Zip::from(&whole(x, dims))
+            .and(&whole(y, dims))
             .map_collect(|&x, &y| f(x, y)),
+    }
+}
+
+/// Elements as those of a larger shape, copied only where they are not.
+fn whole<T: Element>(array: &Shared<T>, dims: &[usize]) -> Shared<T> {
+    match array.shape() == dims {
+        true => array.clone(),
+        false => repeated(array, dims).into_shared(),
     }
 }

@@ -44,17 +44,49 @@ pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
     inputs: [(&str, ValueType); N],
     body: impl FnOnce([Expr; N]) -> Outputs,
 ) -> Result<Function<TensorOp>, ModelError> {
-    let outputs = body(
-        inputs
-            .clone()
-            .map(|(name, value_type)| Expr::input(name, value_type)),
-    );
-    let named = outputs.into_iter().enumerate();
+    function_of(&inputs, |expressions| {
+        body(std::array::from_fn(|at| expressions[at].clone()))
+    })
+}
+
+/// [`function`] of as many inputs as there happen to be.
+///
+/// # Errors
+///
+/// Those of [`function`].
+///
+/// # Example
+///
+/// ```
+/// use tidu_tensor::{Tensor, Value, function_of, types};
+///
+/// let names = ["a", "b", "c"];
+/// let inputs = names.map(|name| (name, types::real([2])));
+/// let sum = function_of(&inputs, |terms| {
+///     terms.iter().cloned().reduce(|sum, term| sum + term)
+/// })?;
+/// let ones = vec![Tensor::full(&[2], 1.0); 3];
+/// assert_eq!(sum.compile().call(&ones)?, [Tensor::full(&[2], 3.0)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn function_of<Outputs: IntoIterator<Item = Expr>>(
+    inputs: &[(&str, ValueType)],
+    body: impl FnOnce(&[Expr]) -> Outputs,
+) -> Result<Function<TensorOp>, ModelError> {
+    let expressions = inputs.iter().cloned();
+    let expressions: Vec<Expr> = expressions
+        .map(|(name, value_type)| Expr::input(name, value_type))
+        .collect();
+    let named = body(&expressions).into_iter().enumerate();
     let named = named.map(|(at, output)| Ok((output.known?.key, format!("out{at}"))));
     let named = named.collect::<Result<_, ModelError>>()?;
-    let keys = inputs.each_ref().map(|(name, _)| ScalarKey::from(*name));
+    let keys: Vec<_> = inputs
+        .iter()
+        .map(|(name, _)| ScalarKey::from(*name))
+        .collect();
     let function = Function::from_keys(&keys, named)?;
-    Ok(function.with_types(inputs.map(|(_, value_type)| value_type))?)
+    let types = inputs.iter().map(|(_, value_type)| value_type.clone());
+    Ok(function.with_types(types)?)
 }
 
 /// What can be wrong with a model.

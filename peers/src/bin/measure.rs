@@ -3,7 +3,7 @@
 use std::process::exit;
 
 use tidu_peers::clock::Measurement;
-use tidu_peers::{ancestor, candle, float, ours};
+use tidu_peers::{ancestor, candle, float, ours, tensors};
 use tidu_testkit::{Workload, chain, wide};
 
 fn main() {
@@ -38,6 +38,8 @@ fn run(words: &[&str]) -> Option<Measurement> {
     }
     if workload == "network" {
         return match (library, stage) {
+            ("tidu", "train") => Some(tensors::train(size)),
+            ("tidu", "train-eager") => Some(tensors::train_eager(size)),
             ("candle", "train" | "train-eager") => Some(candle::train(size)),
             _ => None,
         };

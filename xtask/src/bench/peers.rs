@@ -77,6 +77,18 @@ const ROWS: &[Row] = &[
         sizes: &[10_000],
         peers: &[("casadi", 10_000), ("echidna", 10_000), ("jax", 10_000)],
     },
+    Row {
+        stage: "train",
+        workloads: &["network"],
+        sizes: &[32, 1_024],
+        peers: &[("candle", 1_024), ("torch", 1_024)],
+    },
+    Row {
+        stage: "train-eager",
+        workloads: &["network"],
+        sizes: &[32, 1_024],
+        peers: &[("candle", 1_024), ("torch", 1_024)],
+    },
 ];
 
 const OURS: &str = "tidu";

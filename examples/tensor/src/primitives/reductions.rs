@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ndarray::LinalgScalar;
-use ndarray::{Array2, ArrayD, ArrayView1, Axis};
+use ndarray::{Array2, ArrayD, ArrayView1, ArrayViewD, Axis};
 use num_complex::Complex64;
 use tidu::rules::{Term, Times};
 use tidu::{Linearity, ValueType};
@@ -114,7 +114,7 @@ impl Axes {
         let mut sum: Option<ArrayD<T>> = None;
         for axis in axes {
             let from = sum.as_ref().map_or(x.view(), |sum| sum.view());
-            let mut next = from.sum_axis(Axis(axis));
+            let mut next = sum_axis(&from, axis);
             if self.keep {
                 next.insert_axis_inplace(Axis(axis));
             }
@@ -122,6 +122,31 @@ impl Axes {
         }
         sum.unwrap_or_else(|| x.to_owned())
     }
+}
+
+/// Σ x over an axis; where elements stand in rows, without an index of all axes.
+fn sum_axis<T: Element + LinalgScalar>(x: &ArrayViewD<'_, T>, axis: usize) -> ArrayD<T> {
+    let (count, block) = (x.shape()[axis], x.shape()[axis + 1..].iter().product());
+    let elements = match x.as_slice() {
+        Some(elements) if !elements.is_empty() => elements.chunks_exact(count * block),
+        _ => return x.sum_axis(Axis(axis)),
+    };
+    let sums = match block {
+        1 => elements.map(|line| ArrayView1::from(line).sum()).collect(),
+        _ => {
+            let mut sums = vec![T::zero(); x.len() / count];
+            for (sums, blocks) in sums.chunks_exact_mut(block).zip(elements) {
+                for block in blocks.chunks_exact(block) {
+                    sums.iter_mut()
+                        .zip(block)
+                        .for_each(|(sum, &x)| *sum = *sum + x);
+                }
+            }
+            sums
+        }
+    };
+    let dims = without(x.shape(), &[axis], false);
+    ArrayD::from_shape_vec(dims, sums).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// y = max x over axes, of real numbers; NaN if one is

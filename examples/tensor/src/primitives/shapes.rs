@@ -7,7 +7,7 @@ use ndarray::{ArrayD, Axis, IxDyn, Slice as Part, SliceInfoElem, concatenate};
 use num_complex::Complex64;
 use tidu::{Linearity, ValueType};
 
-use crate::context::{Args, stretch};
+use crate::context::{Args, repeated};
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
 use crate::op::TensorOp;
@@ -154,10 +154,7 @@ impl Definition for BroadcastTo {
         if x[0].dims() == self.0 {
             return vec![x[0].clone()];
         }
-        vec![for_any!(x[0].clone(), array => {
-            let repeated = stretch(&array, &self.0).to_owned();
-            x.fresh(repeated)
-        })]
+        vec![for_any!(x[0].clone(), array => x.fresh(repeated(&array, &self.0)))]
     }
 
     fn linearity(&self) -> Linearity {

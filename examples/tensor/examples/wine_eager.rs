@@ -1,0 +1,95 @@
+//! Learning on a tape: the network of `wine`, with the numbers of its compiled program at every step, in memory
+//! that does not grow.
+
+#[path = "common/wines.rs"]
+mod wines;
+
+use std::error::Error;
+
+use tidu::eager::EagerError;
+use tidu_tensor::model::{descend, descent};
+use tidu_tensor::{Context, Tape, Tensor, Var};
+
+use wines::{CLASSES, MEASUREMENTS, NAMES, Wines, accuracy, loss, on_wines, start};
+
+const BATCH: usize = 64;
+const RATE: f64 = 0.1;
+
+/// The loss of some wines; the parameters are one step on.
+fn step(tape: &Tape, wines: &[Tensor; 2], parameters: &mut [Tensor]) -> Result<f64, EagerError> {
+    let [x, y] = wines.each_ref().map(|tensor| Var::from(tensor.clone()));
+    let (loss, gradients) = tape.scope(|| {
+        let vars: Vec<Var<'_>> = parameters.iter().map(|p| tape.var(p.clone())).collect();
+        let loss = loss(&x, &y, &vars);
+        let gradients = loss.backward()?;
+        let gradients = vars.iter().map(|var| Ok(gradients.get(var)?.cloned()));
+        let gradients: Result<Vec<_>, EagerError> = gradients.collect();
+        Ok::<_, EagerError>((loss.item(), gradients?))
+    })??;
+    for (parameter, gradient) in parameters.iter_mut().zip(&gradients) {
+        if let Some(gradient) = gradient {
+            descend(parameter, gradient, RATE);
+        }
+    }
+    Ok(loss.unwrap_or(f64::NAN))
+}
+
+/// Public for the test that runs it.
+pub fn main() -> Result<(), Box<dyn Error>> {
+    let wines = Wines::load();
+    let mut parameters = start(&[MEASUREMENTS, 32, CLASSES]);
+    let mut of_program = parameters.clone();
+    let on_batch = on_wines(BATCH, &parameters, |x, y, p| [loss(x, y, p)])?;
+    let program = descent(&on_batch, &NAMES, RATE)?.compile();
+
+    let tape = Tape::new();
+    let mut bytes = Vec::new();
+    println!("step     loss   bytes on the tape");
+    for at in 0..300 {
+        let batch: Vec<usize> = (0..BATCH)
+            .map(|row| (at * BATCH + row) % wines.train.len())
+            .collect();
+        let batch = wines.train.choose(&batch);
+        let loss = step(&tape, &batch, &mut parameters)?;
+        bytes.push(tape.with(|tape| tape.memory()));
+
+        let inputs: Vec<&Tensor> = batch.iter().chain(&of_program).collect();
+        let mut results = program.call_in(&mut Context::default(), &inputs)?;
+        of_program = results.split_off(1);
+        assert!((loss - results[0].item().unwrap_or(f64::NAN)).abs() < 1e-12);
+        for (found, expected) in parameters.iter().zip(&of_program) {
+            assert!(distance(found, expected) < 1e-12);
+        }
+        if at % 60 == 0 || at == 299 {
+            println!("{at:>4} {loss:>8.4} {:>10}", bytes[at]);
+        }
+    }
+    assert!(
+        bytes.iter().all(|&then| then == bytes[0]),
+        "each step takes the memory of the first"
+    );
+
+    let [x, y] = wines.test.all().map(Var::from);
+    let constants: Vec<Var<'_>> = parameters.into_iter().map(Var::from).collect();
+    let right = accuracy(&x, &y, &constants).item().unwrap_or(0.0);
+    println!(
+        "{:.1}% of the wines to test with are told right",
+        100.0 * right
+    );
+    assert!(right > 0.5);
+    Ok(())
+}
+
+/// The largest difference of two elements in one place.
+fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    let [a, b] = [a, b].map(|tensor| tensor.elements::<f64>().unwrap_or_default());
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(&b)
+        .fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()))
+}
+
+#[test]
+fn example_runs() -> Result<(), Box<dyn Error>> {
+    main()
+}
