@@ -40,6 +40,10 @@ use crate::tensor::Tensor;
 /// ));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "they are written where they are used"
+)]
 pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
     inputs: [(&str, ValueType); N],
     body: impl FnOnce([Expr; N]) -> Outputs,
