@@ -10,6 +10,8 @@
 //! | `notation.rs` | what rules are written with |
 //! | `rules.rs`, `op.rs` | the traits of tidu, from the definitions |
 //! | `context.rs` | operands that are evaluated, and written over |
+//! | `model.rs` | what models that learn are made of |
+//! | `jacobian.rs` | Jacobians and Hessians of functions of tensors |
 //! | `front.rs`, `expr.rs`, `var.rs` | methods and operators; functions; variables on a tape |
 
 #![warn(clippy::unwrap_used)]
@@ -43,3 +45,9 @@ pub use primitives::shapes::{BroadcastTo, Concatenate, Pad, Permute, Reshape, Sl
 pub use shape::ShapeError;
 pub use tensor::{Element, Shared, Tensor};
 pub use var::{Gradients, Tape, Var};
+
+// A page of the book, compiled here since the facade knows nothing of tensors.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tensors.md")]
+mod page_of_the_book {}
