@@ -10,7 +10,8 @@ use tidu::graph::Operands;
 use crate::shape::{COMPLEX, REAL, broadcast};
 use crate::tensor::{Element, Shared, Tensor};
 
-/// What evaluation counts.
+/// What evaluation counts: the memory of results. Operands that are stretched for as long as an operation runs are
+/// not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// How many results were given memory of their own.
