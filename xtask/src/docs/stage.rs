@@ -8,11 +8,30 @@ use super::check::{Target, normalized, target_of};
 use super::page::Page;
 use crate::files;
 
-/// Pages of the repository that stand in the book although they are not in its folder, with their titles.
-pub const OUTSIDE: &[(&str, &str)] = &[
-    ("ARCHITECTURE.md", "Architecture"),
-    ("CONTRIBUTING.md", "Contributing"),
-    ("CHANGELOG.md", "Changelog"),
+/// A page of the repository that stands in the book although it is not in its folder.
+pub struct Outside {
+    pub page: &'static str,
+    /// Where it stands in the book.
+    place: &'static str,
+    title: &'static str,
+}
+
+impl Outside {
+    const fn new(page: &'static str, place: &'static str, title: &'static str) -> Self {
+        Self { page, place, title }
+    }
+}
+
+/// All of them. (mdBook has ideas of its own about a `README.md`, so the place of one has another name.)
+pub const OUTSIDE: &[Outside] = &[
+    Outside::new(
+        "examples/tensor/README.md",
+        "tensor-set.md",
+        "The tensor set",
+    ),
+    Outside::new("ARCHITECTURE.md", "ARCHITECTURE.md", "Architecture"),
+    Outside::new("CONTRIBUTING.md", "CONTRIBUTING.md", "Contributing"),
+    Outside::new("CHANGELOG.md", "CHANGELOG.md", "Changelog"),
 ];
 
 /// Where the book has the files of the repository that are no pages.
@@ -32,7 +51,7 @@ pub fn stage(root: &Path) -> Result<Stage, String> {
         pages: Vec::new(),
         copies: BTreeSet::new(),
     };
-    let outside = OUTSIDE.iter().map(|(page, _)| root.join(page));
+    let outside = OUTSIDE.iter().map(|outside| root.join(outside.page));
     let docs = files::below(&root.join("docs"), |_| true)?;
     for path in docs.into_iter().chain(outside) {
         let from = path.strip_prefix(root).unwrap_or(&path).to_owned();
@@ -54,17 +73,19 @@ pub fn stage(root: &Path) -> Result<Stage, String> {
 
 fn summary_of_outside() -> String {
     let lines = OUTSIDE.iter();
-    let lines = lines.map(|(page, title)| format!("- [{title}]({page})\n"));
+    let lines = lines.map(|Outside { place, title, .. }| format!("- [{title}]({place})\n"));
     format!("\n# The repository\n\n{}", lines.collect::<String>())
 }
 
 /// Where a file of the repository stands in the book.
 fn place_of(root: &Path, path: &Path) -> PathBuf {
-    let is_page = |(page, _): &(&str, &str)| path == Path::new(page);
+    let is_this = |outside: &&Outside| path == Path::new(outside.page);
+    if let Some(outside) = OUTSIDE.iter().find(is_this) {
+        return outside.place.into();
+    }
     match path.strip_prefix("docs") {
         Ok(page) if page == Path::new("") => "index.html".into(),
         Ok(page) => page.to_owned(),
-        Err(_) if OUTSIDE.iter().any(is_page) => path.to_owned(),
         // Of a folder, its head is shown.
         Err(_) if root.join(path).is_dir() => Path::new(FILES).join(path).join("Cargo.toml"),
         Err(_) => Path::new(FILES).join(path),
@@ -150,5 +171,9 @@ mod tests {
         let (text, copies) = relinked("ARCHITECTURE.md", "[a](docs/laws.md) [b](xtask)");
         assert_eq!(text, "[a](laws.md) [b](files/xtask/Cargo.toml)");
         assert_eq!(copies, ["xtask/Cargo.toml -> files/xtask/Cargo.toml"]);
+        let (text, _) = relinked("docs/types.md", "[a](../examples/tensor/README.md#memory)");
+        assert_eq!(text, "[a](tensor-set.md#memory)");
+        let (text, _) = relinked("examples/tensor/README.md", "[a](../../docs/laws.md)");
+        assert_eq!(text, "[a](laws.md)");
     }
 }
