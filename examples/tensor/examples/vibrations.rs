@@ -31,13 +31,16 @@ struct Cluster {
     squares: Vec<f64>,
 }
 
+/// After so many steps, Newton's method has found the place or will not.
+const STEPS: usize = 100;
+
 /// Lets atoms come to rest near some places.
 fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
     let inputs = [("places", types::real([places.nrows(), 3]))];
     let energy = function(inputs, |[places]| [energy(&places)])?;
     let (program, hessian) = (energy.compile(), Jacobian::new(&energy.grad(0)?, "places")?);
     let mut places = places;
-    loop {
+    for _ in 0..STEPS {
         let point = [Tensor::from(places.clone())];
         let (gradient, matrix) = hessian.call(&point)?;
         let gradient = Array1::from_iter(gradient[0].elements::<f64>().unwrap_or_default());
@@ -67,6 +70,7 @@ fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
             places.scaled_add(-length, &direction.into_shape_with_order(places.dim())?);
         }
     }
+    Err(format!("the atoms did not come to rest in {STEPS} steps").into())
 }
 
 /// Frequencies, and how many modes have each.
