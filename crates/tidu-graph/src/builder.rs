@@ -325,3 +325,51 @@ pub(crate) fn unwrap_or_panic<T>(result: Result<T, GraphError>) -> T {
         Err(error) => panic!("{error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Graphs that have one number, as after four billion of them.
+
+    use super::*;
+    use crate::{materialize_merge, resolve};
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Unary(&'static str);
+
+    impl GraphOperation for Unary {
+        type Operand = f64;
+        type Context = ();
+        type InputKey = &'static str;
+
+        fn input_count(&self) -> usize {
+            1
+        }
+
+        fn output_count(&self) -> usize {
+            1
+        }
+    }
+
+    #[test]
+    fn a_number_that_two_graphs_have_misleads_nobody() {
+        let mut sin = GraphBuilder::new();
+        let mut cos = GraphBuilder::new();
+        cos.content.number = sin.content.number;
+        let keys = [(&mut sin, "sin"), (&mut cos, "cos")].map(|(builder, name)| {
+            let x = ValueRef::Local(builder.add_input("x"));
+            let y = builder.add_operation(Unary(name), vec![x], OperationRole::Primary);
+            builder.global_key(y[0]).clone()
+        });
+        let mut last = GraphBuilder::new();
+        let results = keys.clone().map(|key| {
+            let operand = vec![ValueRef::External(key)];
+            let y = last.add_operation(Unary("neg"), operand, OperationRole::Primary);
+            last.global_key(y[0]).clone()
+        });
+        let graphs = [sin.build(), cos.build(), last.build()];
+        let view = resolve(graphs.map(Arc::new).to_vec());
+        // Taken for one another, they would be one operation, and so would what is applied to them.
+        let flat = materialize_merge(&view, &results);
+        assert_eq!(flat.as_dense().operation_count(), 4);
+    }
+}
