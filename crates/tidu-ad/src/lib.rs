@@ -90,6 +90,7 @@ mod function;
 pub mod laws;
 mod linearize;
 mod linearized_graph;
+mod masks;
 mod operation_derivative;
 mod receipt;
 pub mod rules;
@@ -102,7 +103,7 @@ pub use function::{
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
-pub use operation_derivative::{OperationJvp, OperationVjp};
+pub use operation_derivative::{OperandMask, OperationJvp, OperationVjp, Seed};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, InferTypes, MissingRule, Primitive,

@@ -8,22 +8,54 @@ use tidu_graph::{
 
 use crate::function::{Function, FunctionError};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::rules::{ADKey, ADRuleError, ADRuleKind, Primitive, RuleScope, note_same_type};
-use crate::transpose::try_linear_transpose_with_builder;
+use crate::masks::{Cotangent, Mask, Masks};
+use crate::rules::{
+    ADKey, ADRuleError, ADRuleKind, Primitive, PrimitiveValue, RuleScope, note_mask_type,
+    note_same_type,
+};
+use crate::transpose::{Unobserved, transpose_masked};
 use crate::verify::verified;
 
 /// The VJP of an operation y = f(x), at any x: (x, y, ȳ) ↦ x̄.
 ///
 /// Results are given rather than computed again, so that what the function takes is what has to be
 /// kept from going forward: the residuals.
+///
+/// A cotangent may have a mask, which says where it is zero for certain ([`Masking`](crate::rules::Masking)).
 #[derive(Clone, Debug)]
 pub struct OperationVjp<Op: Primitive> {
-    /// Inputs: all operands, all results, then the cotangents of the seeded results. Outputs: those
-    /// cotangents of active operands that are not symbolic zeros.
+    /// Inputs: all operands, all results, then the cotangents of the seeded results, then the masks of
+    /// those that have one. Outputs: those cotangents of active operands that are not symbolic zeros, and
+    /// masks of them.
     pub function: Function<Op>,
     /// By operand: which output of the function is its cotangent; `None` for a symbolic zero, and for
     /// an operand that is not active.
     pub cotangents: Vec<Option<usize>>,
+    /// By operand: the mask of its cotangent, if it has one.
+    pub masks: Vec<Option<OperandMask>>,
+}
+
+/// The mask of an operand's cotangent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperandMask {
+    /// Which output of the function it is.
+    pub output: usize,
+    /// Whether the cotangent has been kept by it.
+    pub is_kept: bool,
+}
+
+/// What is known beforehand of the cotangent of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Seed {
+    /// It is zero: there is none.
+    Zero,
+    /// It may be anything.
+    Full,
+    /// It has a mask, by which it has been kept or not.
+    Masked {
+        /// Whether it has been.
+        is_kept: bool,
+    },
 }
 
 /// The JVP of an operation y = f(x), at any x: (x, y, ẋ) ↦ ẏ.
@@ -66,7 +98,7 @@ impl<Op: Primitive> OperationJvp<Op> {
 }
 
 impl<Op: Primitive> OperationVjp<Op> {
-    /// Derives the VJP by operands that are `active`, from cotangents of results that are `seeded`. Any
+    /// Derives the VJP by operands that are `active`, from cotangents of results as `seeds` tells. Any
     /// `name` will do: inputs are named after it, as those of [`OperationJvp::derive`].
     ///
     /// # Errors
@@ -76,11 +108,23 @@ impl<Op: Primitive> OperationVjp<Op> {
         operation: &Op,
         name: &Op::InputKey,
         active: &[bool],
-        seeded: &[bool],
+        seeds: &[Seed],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
         let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
-        linearization.vjp(seeded, Some(Exactness::Exact), ctx)
+        linearization.vjp(seeds, Some(Exactness::Exact), ctx)
+    }
+}
+
+impl Seed {
+    /// Whether there is a cotangent.
+    pub const fn is_there(self) -> bool {
+        !matches!(self, Self::Zero)
+    }
+
+    /// Whether it has a mask.
+    pub const fn is_masked(self) -> bool {
+        matches!(self, Self::Masked { .. })
     }
 }
 
@@ -130,41 +174,92 @@ impl<Op: Primitive> OperationLinearization<Op> {
         })
     }
 
-    /// The VJP from cotangents of results that are `seeded`, as simple as a level permits.
+    /// The VJP from cotangents of results as `seeds` tells, as simple as a level permits.
     pub fn vjp(
         &self,
-        seeded: &[bool],
+        seeds: &[Seed],
         level: Option<Exactness>,
         ctx: &mut Op::ADContext,
     ) -> Result<OperationVjp<Op>, FunctionError> {
         let mut glue = GraphBuilder::new();
         glue.add_parent(Arc::new(self.linear.as_graph().clone()));
-        let mut inputs = self.keys.clone();
-        let mut seeds = Vec::new();
-        for (output, tangent) in self.linear.tangent_outputs().iter().enumerate() {
-            let key = self.name.cotangent_of(output);
-            let seed = seeded[output].then(|| glue.add_input(key.clone()));
-            if seeded[output] {
-                inputs.push(key);
-            }
-            if tangent.is_some() {
-                seeds.push(seed);
-            }
-        }
-        let found = try_linear_transpose_with_builder(&self.linear, &mut glue, &seeds, ctx)?;
+        let mut masks = Masks::new();
+        let (inputs, cotangents) = self.seeds(seeds, &mut glue, &mut masks, ctx)?;
+        let tangents = self.linear.tangent_outputs().iter().zip(cotangents);
+        let live = tangents.filter_map(|(tangent, seed)| tangent.map(|_| seed));
+        let live: Vec<Option<Cotangent>> = live.collect();
+        let (linear, seeds) = (&self.linear, &live[..]);
+        let unobserved = &mut Unobserved;
+        let found = transpose_masked(linear, &mut glue, seeds, &mut masks, ctx, unobserved)?;
         let mut found = found.into_iter();
+        let by_operand = self.active.iter();
+        let by_operand = by_operand.map(|active| active.then(|| found.next().flatten()).flatten());
+        let by_operand: Vec<Option<Cotangent>> = by_operand.collect();
         let mut outputs = Vec::new();
-        let cotangents = self.active.iter().enumerate().map(|(operand, active)| {
-            let id = active.then(|| found.next().flatten()).flatten()?;
-            outputs.push((glue.global_key(id).clone(), format!("ct.{operand}")));
-            Some(outputs.len() - 1)
+        let mut output = |key: ValueKey<Op>, name: String| {
+            outputs.push((key, name));
+            outputs.len() - 1
+        };
+        let cotangents = by_operand.iter().enumerate().map(|(operand, cotangent)| {
+            let key = glue.global_key(cotangent.as_ref()?.value).clone();
+            Some(output(key, format!("ct.{operand}")))
         });
         let cotangents = cotangents.collect();
+        let mut operand_masks = Vec::with_capacity(by_operand.len());
+        for (operand, cotangent) in by_operand.iter().enumerate() {
+            operand_masks.push(match cotangent.and_then(|cotangent| cotangent.mask) {
+                Some(Mask { id, is_kept }) => {
+                    let key = match masks.value(id, &mut glue, ctx)? {
+                        PrimitiveValue::Local(id) => glue.global_key(id).clone(),
+                        PrimitiveValue::External(key) => key,
+                    };
+                    let output = output(key, format!("mask.{operand}"));
+                    Some(OperandMask { output, is_kept })
+                }
+                None => None,
+            });
+        }
         let graphs = vec![Arc::new(glue.build())];
         Ok(OperationVjp {
             function: Function::close(graphs, &inputs, outputs, level)?,
             cotangents,
+            masks: operand_masks,
         })
+    }
+
+    /// The inputs of a VJP, and the cotangents of results, of which some have masks.
+    fn seeds(
+        &self,
+        seeds: &[Seed],
+        glue: &mut GraphBuilder<Op>,
+        masks: &mut Masks<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> Result<(Vec<Op::InputKey>, Vec<Option<Cotangent>>), FunctionError> {
+        let mut inputs = self.keys.clone();
+        let mut cotangents = Vec::with_capacity(seeds.len());
+        for (result, seed) in seeds.iter().enumerate() {
+            let cotangent = seed.is_there().then(|| {
+                let key = self.name.cotangent_of(result);
+                inputs.push(key.clone());
+                let value = glue.add_input(key);
+                Cotangent { value, mask: None }
+            });
+            cotangents.push(cotangent);
+        }
+        for (result, (seed, cotangent)) in seeds.iter().zip(&mut cotangents).enumerate() {
+            let (Seed::Masked { is_kept }, Some(cotangent)) = (*seed, cotangent) else {
+                continue;
+            };
+            let key = self.name.residual_of(self.keys.len() + result);
+            inputs.push(key.clone());
+            let value = glue.add_input(key);
+            let of = self.active.len() + result;
+            let of = ValueKey::Input(self.keys[of].clone());
+            note_mask_type(glue.global_key(value), &of, ctx)?;
+            let id = masks.given(value);
+            cotangent.mask = Some(Mask { id, is_kept });
+        }
+        Ok((inputs, cotangents))
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidu_graph::{
     Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationKey, OperationRole, Shade, Step,
     StepOperand, ValueKey, describe_operation,
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
+use crate::masks::{Cotangent, Mask, Masks};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleScope, emit_sum, note_same_type,
@@ -120,7 +122,7 @@ pub(crate) trait Observer<Op: Primitive, B> {
     }
 }
 
-struct Unobserved;
+pub(crate) struct Unobserved;
 
 impl<Op: Primitive, B> Observer<Op, B> for Unobserved {}
 
@@ -131,7 +133,7 @@ impl<Op: Primitive> Observer<Op, GraphBuilder<Op>> for Emissions<Op> {
     }
 }
 
-/// The one walk behind all transpositions.
+/// Transposes with seeds of which nothing is known.
 pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
     linear: &LinearizedGraph<Op>,
     builder: &mut B,
@@ -139,11 +141,33 @@ pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
     ctx: &mut Op::ADContext,
     observer: &mut impl Observer<Op, B>,
 ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+    let mut masks = Masks::new();
+    let seeds = cotangent_seeds
+        .iter()
+        .map(|seed| seed.map(|value| Cotangent { value, mask: None }));
+    let seeds: Vec<_> = seeds.collect();
+    let found = transpose_masked(linear, builder, &seeds, &mut masks, ctx, observer)?;
+    let kept = found.into_iter().map(|found| match found {
+        Some(cotangent) => Ok(Some(masks.kept(cotangent, builder, ctx)?.value)),
+        None => Ok(None),
+    });
+    kept.collect()
+}
+
+/// The one walk behind all transpositions.
+pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
+    linear: &LinearizedGraph<Op>,
+    builder: &mut B,
+    seeds: &[Option<Cotangent>],
+    masks: &mut Masks<Op>,
+    ctx: &mut Op::ADContext,
+    observer: &mut impl Observer<Op, B>,
+) -> ADRuleResult<Vec<Option<Cotangent>>> {
     let graph = linear.as_graph();
-    if cotangent_seeds.len() != graph.outputs().len() {
+    if seeds.len() != graph.outputs().len() {
         return Err(ADRuleError::WrongSeedCount {
             expected: graph.outputs().len(),
-            found: cotangent_seeds.len(),
+            found: seeds.len(),
         });
     }
     let mut pass = Transposer {
@@ -151,10 +175,11 @@ pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
         on_tangent: depends_on_tangent(linear),
         cotangent: vec![None; graph.values().len()],
         operands: Vec::new(),
+        masks,
         builder,
         ctx,
     };
-    for (&output, &seed) in graph.outputs().iter().zip(cotangent_seeds) {
+    for (&output, &seed) in graph.outputs().iter().zip(seeds) {
         pass.note_seed(output, seed)
             .map_err(|error| error.during(ADRuleKind::Transpose))?;
         pass.accumulate(output, seed)?;
@@ -172,17 +197,18 @@ struct Transposer<'a, Op: Primitive, B> {
     on_tangent: Vec<bool>,
     /// By local value: what has been added up so far. A cotangent belongs to an occurrence, not to
     /// a structure: two equal operations each have their own.
-    cotangent: Vec<Option<LocalValueId>>,
+    cotangent: Vec<Option<Cotangent>>,
     /// Those that a rule is given, here to use their memory again.
     operands: Vec<PrimitiveValue<Op>>,
+    masks: &'a mut Masks<Op>,
     builder: &'a mut B,
     ctx: &'a mut Op::ADContext,
 }
 
 impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     /// Tells the context that a seed is of the type of its output.
-    fn note_seed(&mut self, output: LocalValueId, seed: Option<LocalValueId>) -> ADRuleResult<()> {
-        match seed.and_then(|seed| self.builder.key_of(seed)) {
+    fn note_seed(&mut self, output: LocalValueId, seed: Option<Cotangent>) -> ADRuleResult<()> {
+        match seed.and_then(|seed| self.builder.key_of(seed.value)) {
             Some(seed) => note_same_type(&seed, &self.graph.values()[output].key, self.ctx),
             None => Ok(()),
         }
@@ -192,7 +218,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     fn accumulate(
         &mut self,
         value: LocalValueId,
-        cotangent: Option<LocalValueId>,
+        cotangent: Option<Cotangent>,
     ) -> ADRuleResult<()> {
         if !self.on_tangent[value] {
             return Ok(());
@@ -202,7 +228,11 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         };
         let sum = match self.cotangent[value] {
             None => new,
-            Some(so_far) => emit_sum(self.builder, [so_far, new])?,
+            Some(so_far) => {
+                let (terms, mask) = self.masks.join([so_far, new], self.builder, self.ctx)?;
+                let value = emit_sum(self.builder, terms)?;
+                Cotangent { value, mask }
+            }
         };
         self.cotangent[value] = Some(sum);
         Ok(())
@@ -215,12 +245,15 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         step: Step<'_, Op>,
         observer: &mut impl Observer<Op, B>,
     ) -> ADRuleResult<()> {
-        let cotangents = &self.cotangent[step.results()];
-        if cotangents.iter().all(Option::is_none) {
+        if self.cotangent[step.results()].iter().all(Option::is_none) {
             return Ok(());
         }
         self.check_linear(step)?;
         observer.enter(step.key, self.builder);
+        let masks = self.pass_masks(step)?;
+        let cotangents = self.cotangent[step.results()].iter();
+        let cotangents = cotangents.map(|cotangent| cotangent.map(|cotangent| cotangent.value));
+        let cotangents = &SmallVec::<[_; 2]>::from_iter(cotangents)[..];
         let (operation, keys) = (step.key.operation(), step.key.inputs());
         let operands = &mut self.operands;
         operands.clear();
@@ -242,10 +275,29 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
                 if cotangent.is_none() && self.on_tangent[value] {
                     observer.died(id, at);
                 }
+                let mask = masks.get(at).copied().flatten();
+                let cotangent = cotangent.map(|value| Cotangent { value, mask });
                 self.accumulate(value, cotangent)?;
             }
         }
         Ok(())
+    }
+
+    /// By operand: the mask of its cotangent. Empty if there are none, as wherever nothing is selected.
+    fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Vec<Option<Mask>>> {
+        let OperationRole::Linearized { active_mask } = step.key.role() else {
+            return Ok(Vec::new());
+        };
+        let cotangents = &mut self.cotangent[step.results()];
+        let arrive = cotangents
+            .iter()
+            .flatten()
+            .any(|cotangent| cotangent.mask.is_some());
+        if !arrive && !self.masks.chooses(step.key.operation(), active_mask) {
+            return Ok(Vec::new());
+        }
+        self.masks
+            .pass(step.key, active_mask, cotangents, self.builder, self.ctx)
     }
 
     /// Fails if an operand that depends on a tangent is not marked active.

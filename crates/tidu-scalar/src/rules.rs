@@ -1,5 +1,6 @@
 //! The two rules of every primitive, from what its definition says.
 
+use tidu_ad::rules::{MaskFlow, Masking};
 use tidu_ad::{
     ADRuleError, ADRuleKind, ADRuleResult, Composite, Linearity, Primitive, PrimitiveBuilder,
     PrimitiveValue,
@@ -7,7 +8,7 @@ use tidu_ad::{
 use tidu_graph::{LocalValueId, OperationRole, ValueKey};
 
 use crate::definition::{Meaning, Primal};
-use crate::notation::Work;
+use crate::notation::{Coefficient, Notation, Times, Work};
 use crate::op::ScalarOp;
 
 /// No primitive has more: those of a rule stand on the stack.
@@ -57,6 +58,42 @@ impl Primitive for ScalarOp {
             Self::Composite(function) => Some(function),
             _ => None,
         }
+    }
+
+    fn masking() -> Option<Masking<Self>> {
+        Some(Masking {
+            keep_if: Self::KeepIf,
+            either: Self::Max,
+        })
+    }
+
+    /// Numbers have one element: a cotangent that is zero for certain stays so.
+    fn mask_flow(&self, operand: usize) -> MaskFlow {
+        match self {
+            Self::Select | Self::KeepIf if operand > 0 => MaskFlow::Chosen,
+            _ => MaskFlow::Kept,
+        }
+    }
+
+    fn mask_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        mask: Option<&PrimitiveValue<Self>>,
+        inputs: &[PrimitiveValue<Self>],
+        operand: usize,
+        ctx: &mut (),
+    ) -> ADRuleResult<PrimitiveValue<Self>> {
+        let work = &Work::new(b, ctx);
+        let condition = work.operand(&inputs[0]);
+        let taken = match operand {
+            1 => condition.with(Self::Ne, work.number(0.0)),
+            _ => condition.is(0.0),
+        };
+        let taken = match mask {
+            Some(mask) => work.operand(mask).keep_if(taken),
+            None => taken,
+        };
+        Ok(taken.into_value())
     }
 
     fn linearity(&self) -> Linearity {

@@ -15,6 +15,7 @@ mod functions {
     mod missing_rules;
     mod modes;
     mod orders;
+    mod selection;
     mod series;
     mod shapes;
     mod simplify;

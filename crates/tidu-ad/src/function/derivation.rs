@@ -8,6 +8,7 @@
 //! [`Stage`](super::stage::Stage).
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
@@ -16,8 +17,9 @@ use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 use super::missing::{Mode, explain};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError};
-use crate::operation_derivative::{OperationJvp, OperationLinearization, OperationVjp};
-use crate::rules::{ADKey, Primitive, checked_add};
+use crate::masks::chooses;
+use crate::operation_derivative::{OperationJvp, OperationLinearization, OperationVjp, Seed};
+use crate::rules::{ADKey, Masking, Primitive, checked_add};
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
@@ -42,6 +44,8 @@ pub(super) struct Activity {
     active: Vec<bool>,
     /// By operation: where its derivative is, or `NOT_ACTIVE`.
     derivative: Vec<u32>,
+    /// Whether some operation chooses what it hands a cotangent on to.
+    has_selection: bool,
 }
 
 const NOT_ACTIVE: u32 = u32::MAX;
@@ -151,7 +155,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let mut activity = Activity {
             active: vec![false; dense.value_count()],
             derivative: Vec::with_capacity(dense.operation_count()),
+            has_selection: false,
         };
+        let has_masks = Op::masking().is_some();
         for &input in self.wrt {
             activity.active[input] = true;
         }
@@ -167,6 +173,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             activity.derivative.push(at as u32);
             let live = &self.operations.derived[at].live;
             activity.active[node.results.indices()].copy_from_slice(live);
+            activity.has_selection |= has_masks && chooses(node.operation, &active);
         }
         Ok(activity)
     }
@@ -178,45 +185,49 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         seeds: &[(usize, DenseId)],
     ) -> Result<Linear, FunctionError> {
         let dense = self.function.as_dense();
-        let mut pass = Cotangents {
-            active: &activity.active,
-            so_far: vec![None; dense.value_count()],
-        };
+        let mut pass = Cotangents::new(activity, dense.value_count());
         for &(output, seed) in seeds {
-            pass.accumulate(&mut self.graph, dense.outputs()[output], seed)?;
+            pass.accumulate(&mut self.graph, dense.outputs()[output], seed, None)?;
         }
-        let mut seeded = Vec::new();
+        let mut seeds = Vec::new();
         for (index, &at) in activity.derivative.iter().enumerate().rev() {
             if at == NOT_ACTIVE {
                 continue;
             }
             let node = dense.node(index);
-            let cotangents = &pass.so_far[node.results.indices()];
-            seeded.clear();
-            seeded.extend(cotangents.iter().map(Option::is_some));
-            if !seeded.contains(&true) {
+            pass.seeds(node.results.indices(), &mut seeds);
+            if !seeds.iter().any(|seed| seed.is_there()) {
                 continue;
             }
             let at = at as usize;
-            let vjp = self.operations.vjp(at, &seeded, self.level, self.ctx);
+            let vjp = self.operations.vjp(at, &seeds, self.level, self.ctx);
             let vjp = vjp.map_err(|error| self.locate(error))?;
             let vjp = &self.operations.derived[at].vjps[vjp].1;
             let arguments = &mut self.arguments;
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
             arguments.extend(given.map(|id| self.here[id.index()]));
-            arguments.extend(cotangents.iter().flatten());
+            arguments.extend(pass.so_far[node.results.indices()].iter().flatten());
+            arguments.extend(pass.masks_of(node.results.indices()));
             let function = vjp.function.as_dense();
             self.graph.inline_into(function, arguments);
             // From the last to the first, as in the transpose of what the rule emits.
-            for (operand, output) in node.operands.iter().zip(&vjp.cotangents).rev() {
-                if let Some(at) = output {
-                    let new = arguments[function.outputs()[*at].index()];
-                    pass.accumulate(&mut self.graph, *operand, new)?;
+            for (place, operand) in node.operands.iter().enumerate().rev() {
+                if let Some(at) = vjp.cotangents[place] {
+                    let output = |at: usize| arguments[function.outputs()[at].index()];
+                    let mask = vjp.masks[place].map(|mask| Mask {
+                        value: output(mask.output),
+                        is_kept: mask.is_kept,
+                    });
+                    pass.accumulate(&mut self.graph, *operand, output(at), mask)?;
                 }
             }
         }
-        Ok(self.wrt.iter().map(|&input| pass.so_far[input]).collect())
+        let mut found = Vec::with_capacity(self.wrt.len());
+        for &input in self.wrt {
+            found.push(pass.kept(&mut self.graph, input)?);
+        }
+        Ok(found)
     }
 
     /// A value, or the zero of the space of an input of the function.
@@ -288,28 +299,132 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 }
 
 /// The cotangents of a reverse pass.
-struct Cotangents<'a> {
+struct Cotangents<'a, Op> {
     active: &'a [bool],
     so_far: Linear,
+    /// By value; empty where nothing is selected.
+    masks: Vec<Option<Mask>>,
+    masking: Option<Masking<Op>>,
 }
 
-impl Cotangents<'_> {
+/// Where a cotangent may be other than zero.
+#[derive(Clone, Copy)]
+struct Mask {
+    value: DenseId,
+    /// Whether the cotangent is in fact zero elsewhere.
+    is_kept: bool,
+}
+
+impl<'a, Op: Primitive> Cotangents<'a, Op> {
+    fn new(activity: &'a Activity, values: usize) -> Self {
+        let masking = Op::masking().filter(|_| activity.has_selection);
+        let masked = if masking.is_some() { values } else { 0 };
+        Self {
+            active: &activity.active,
+            so_far: vec![None; values],
+            masks: vec![None; masked],
+            masking,
+        }
+    }
+
+    /// What is known of the cotangents of some values.
+    fn seeds(&self, values: Range<usize>, seeds: &mut Vec<Seed>) {
+        seeds.clear();
+        seeds.extend(
+            values.map(|value| match (self.so_far[value], self.mask(value)) {
+                (None, _) => Seed::Zero,
+                (Some(_), None) => Seed::Full,
+                (Some(_), Some(Mask { is_kept, .. })) => Seed::Masked { is_kept },
+            }),
+        );
+    }
+
+    fn masks_of(&self, values: Range<usize>) -> impl Iterator<Item = DenseId> {
+        values.filter_map(|value| self.mask(value).map(|mask| mask.value))
+    }
+
+    fn mask(&self, value: usize) -> Option<Mask> {
+        self.masks.get(value).copied().flatten()
+    }
+
     /// The one door by which a cotangent reaches a value, be it a seed or a result of a VJP.
-    fn accumulate<Op: Primitive>(
+    fn accumulate(
         &mut self,
         graph: &mut DenseGraph<Op>,
-        value: DenseId,
+        to: DenseId,
         new: DenseId,
+        mask: Option<Mask>,
     ) -> Result<(), FunctionError> {
-        if !self.active[value.index()] {
+        let value = to.index();
+        if !self.active[value] {
             return Ok(());
         }
-        let so_far = &mut self.so_far[value.index()];
-        *so_far = Some(match *so_far {
-            None => new,
-            Some(so_far) => graph.push(checked_add()?, &[so_far, new])?.start(),
-        });
+        let Some(so_far) = self.so_far[value] else {
+            self.so_far[value] = Some(new);
+            self.set_mask(value, mask);
+            return Ok(());
+        };
+        let (terms, mask) = match (self.mask(value), mask) {
+            (None, None) => ([so_far, new], None),
+            (known, mask) => self.join([(so_far, known), (new, mask)], graph)?,
+        };
+        self.so_far[value] = Some(graph.push(checked_add()?, &terms)?.start());
+        self.set_mask(value, mask);
         Ok(())
+    }
+
+    /// The terms of a sum, and its mask. Where they have different masks, each is kept by its own first.
+    fn join(
+        &self,
+        terms: [(DenseId, Option<Mask>); 2],
+        graph: &mut DenseGraph<Op>,
+    ) -> Result<([DenseId; 2], Option<Mask>), FunctionError> {
+        let [(x, of_x), (y, of_y)] = terms;
+        if let (Some(of_x), Some(of_y)) = (of_x, of_y)
+            && of_x.value == of_y.value
+        {
+            let is_kept = of_x.is_kept && of_y.is_kept;
+            return Ok(([x, y], Some(Mask { is_kept, ..of_x })));
+        }
+        let terms = [self.keep(graph, x, of_x)?, self.keep(graph, y, of_y)?];
+        let (Some(of_x), Some(of_y), Some(masking)) = (of_x, of_y, &self.masking) else {
+            return Ok((terms, None));
+        };
+        let either = graph.push(masking.either.clone(), &[of_x.value, of_y.value])?;
+        let mask = Mask {
+            value: either.start(),
+            is_kept: true,
+        };
+        Ok((terms, Some(mask)))
+    }
+
+    /// The cotangent of an input, zero where it has to be.
+    fn kept(
+        &self,
+        graph: &mut DenseGraph<Op>,
+        value: usize,
+    ) -> Result<Option<DenseId>, FunctionError> {
+        let kept = self.so_far[value].map(|found| self.keep(graph, found, self.mask(value)));
+        kept.transpose()
+    }
+
+    fn keep(
+        &self,
+        graph: &mut DenseGraph<Op>,
+        cotangent: DenseId,
+        mask: Option<Mask>,
+    ) -> Result<DenseId, FunctionError> {
+        let (Some(mask), Some(masking)) = (mask.filter(|mask| !mask.is_kept), &self.masking) else {
+            return Ok(cotangent);
+        };
+        let operands = [mask.value, cotangent];
+        Ok(graph.push(masking.keep_if.clone(), &operands)?.start())
+    }
+
+    fn set_mask(&mut self, value: usize, mask: Option<Mask>) {
+        if let Some(place) = self.masks.get_mut(value) {
+            *place = mask;
+        }
     }
 }
 
@@ -326,21 +441,21 @@ struct Derived<Op: Primitive> {
     /// By result: whether it has a tangent.
     live: Vec<bool>,
     jvp: Option<OperationJvp<Op>>,
-    /// Each with the results that it takes to be seeded.
-    vjps: Vec<(Vec<bool>, OperationVjp<Op>)>,
+    /// Each with what it takes to be known of the cotangents of results.
+    vjps: Vec<(Vec<Seed>, OperationVjp<Op>)>,
     /// Where in `vjps` each is, for operations of many results.
-    by_seeds: HashMap<Vec<bool>, usize, FixedState>,
+    by_seeds: HashMap<Vec<Seed>, usize, FixedState>,
 }
 
 /// So many VJPs are looked through one by one, which takes less time than a hash.
 const FEW: usize = 4;
 
 impl<Op: Primitive> Derived<Op> {
-    fn find_vjp(&self, seeded: &[bool]) -> Option<usize> {
+    fn find_vjp(&self, seeds: &[Seed]) -> Option<usize> {
         if self.vjps.len() <= FEW {
-            self.vjps.iter().position(|(known, _)| known == seeded)
+            self.vjps.iter().position(|(known, _)| known == seeds)
         } else {
-            self.by_seeds.get(seeded).copied()
+            self.by_seeds.get(seeds).copied()
         }
     }
 }
@@ -397,22 +512,22 @@ impl<Op: Primitive> Operations<Op> {
         Ok(())
     }
 
-    /// The position of a VJP for some seeded results, made if it is not there.
+    /// The position of a VJP for what is known of the cotangents of results, made if it is not there.
     fn vjp(
         &mut self,
         at: usize,
-        seeded: &[bool],
+        seeds: &[Seed],
         level: Option<Exactness>,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
         let derived = &mut self.derived[at];
-        if let Some(found) = derived.find_vjp(seeded) {
+        if let Some(found) = derived.find_vjp(seeds) {
             return Ok(found);
         }
-        let made = derived.linearization.vjp(seeded, level, ctx)?;
+        let made = derived.linearization.vjp(seeds, level, ctx)?;
         let at = derived.vjps.len();
-        derived.vjps.push((seeded.to_vec(), made));
-        derived.by_seeds.insert(seeded.to_vec(), at);
+        derived.vjps.push((seeds.to_vec(), made));
+        derived.by_seeds.insert(seeds.to_vec(), at);
         Ok(at)
     }
 }

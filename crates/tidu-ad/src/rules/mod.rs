@@ -7,12 +7,14 @@
 //! | [`PrimitiveValue`] | what those operations are applied to |
 //! | [`ADKey`] | how inputs for tangents and cotangents are named |
 //! | [`Work`], [`Fixed`], [`Tangent`] | notation: rules as formulas |
+//! | [`MaskFlow`], [`Masking`] | what selections do to cotangents |
 //! | [`TypeTable`] | an AD context for rules that ask for shapes |
 //! | [`ADRuleError`] | what can go wrong, and where |
 
 mod builder;
 mod error;
 mod key;
+mod mask;
 mod missing;
 mod notation;
 mod primitive;
@@ -22,6 +24,7 @@ mod value_type;
 pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
 pub use error::{ADRuleError, ADRuleKind, ADRuleResult, RuntimeError};
 pub use key::{ADKey, DiffPassId};
+pub use mask::{MaskFlow, Masking};
 pub use missing::MissingRule;
 pub use notation::{Arithmetic, Fixed, Tangent, Term, Times, Work};
 pub use primitive::Primitive;
@@ -29,5 +32,5 @@ pub use value_type::{InferTypes, TypeError, TypeTable, ValueType};
 
 pub(crate) use key::FIRST_RESERVED_PASS;
 pub(crate) use missing::{MissingRules, listed};
-pub(crate) use primitive::note_same_type;
+pub(crate) use primitive::{note_mask_type, note_same_type};
 pub(crate) use scope::{RuleScope, checked_add, emit_sum};

@@ -291,10 +291,15 @@ impl<'a, Op: Primitive> Work<'a, Op> {
 impl<'a, Op: Primitive> Fixed<'a, Op> {
     /// As an operand of an emitted operation.
     pub fn into_operand(self) -> RuleOperand<Op> {
-        RuleOperand::Fixed(match self.value {
+        RuleOperand::Fixed(self.into_value())
+    }
+
+    /// As what [`Primitive::mask_rule`] returns.
+    pub fn into_value(self) -> PrimitiveValue<Op> {
+        match self.value {
             FixedValue::External(key) => PrimitiveValue::External(key.clone()),
             FixedValue::Local(id) => PrimitiveValue::Local(id),
-        })
+        }
     }
 }
 

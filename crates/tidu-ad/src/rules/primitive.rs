@@ -4,7 +4,10 @@ use std::fmt::Debug;
 
 use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey, describe_operation};
 
-use super::{ADKey, ADRuleError, ADRuleResult, PrimitiveBuilder, PrimitiveValue, ValueType};
+use super::{
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, MaskFlow, Masking, PrimitiveBuilder,
+    PrimitiveValue, ValueType,
+};
 use crate::function::Composite;
 use crate::verify::Linearity;
 
@@ -216,6 +219,48 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         Linearity::Undeclared
     }
 
+    /// The operations that keep cotangents from what a selection did not take.
+    ///
+    /// The default, `None`, says that there are none: then 0·∞ is NaN there, as everywhere.
+    fn masking() -> Option<Masking<Self>> {
+        None
+    }
+
+    /// What this operation lets through, from the cotangents of its results to that of an operand, of the
+    /// knowledge where these are zero for certain. It is asked of operations, and of the linear operations
+    /// that their derivatives consist of. The default says: nothing.
+    fn mask_flow(&self, _operand: usize) -> MaskFlow {
+        MaskFlow::Lost
+    }
+
+    /// Emits the mask of an operand's cotangent: 1 where it may be anything, 0 where it is zero for certain.
+    ///
+    /// `mask` is that of the result's cotangent; without one, nothing is known of that. `inputs` names every
+    /// operand, of which the rule may use those that are not active. It is called where
+    /// [`mask_flow`](Self::mask_flow) says [`MaskFlow::Mapped`], with a mask, or [`MaskFlow::Chosen`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_jvp_rule`](Self::try_jvp_rule). The default is one: no rule, no such flow.
+    fn mask_rule(
+        &self,
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _mask: Option<&PrimitiveValue<Self>>,
+        _inputs: &[PrimitiveValue<Self>],
+        _operand: usize,
+        _ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<PrimitiveValue<Self>> {
+        Err(ADRuleError::unsupported(
+            format!("the mask of {}", describe_operation(self)),
+            ADRuleKind::Transpose,
+        ))
+    }
+
+    /// The type of the mask of a value of some type, for operation sets whose rules ask for types.
+    fn mask_type(value_type: &ValueType) -> ValueType {
+        value_type.clone()
+    }
+
     /// Emits the linear map of tangents of this operation at a point.
     ///
     /// `primal_inputs` and `primal_outputs` name the operation's operands and results, to be used
@@ -314,8 +359,26 @@ pub(crate) fn note_same_type<Op: Primitive>(
     like: &ValueKey<Op>,
     ctx: &mut Op::ADContext,
 ) -> ADRuleResult<()> {
+    note_type_like(key, like, ValueType::clone, ctx)
+}
+
+/// Tells the context that a value is of the type of the masks of another, if it knows that.
+pub(crate) fn note_mask_type<Op: Primitive>(
+    key: &ValueKey<Op>,
+    of: &ValueKey<Op>,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<()> {
+    note_type_like(key, of, Op::mask_type, ctx)
+}
+
+fn note_type_like<Op: Primitive>(
+    key: &ValueKey<Op>,
+    like: &ValueKey<Op>,
+    to: impl FnOnce(&ValueType) -> ValueType,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<()> {
     match Op::type_of(like, ctx) {
-        Ok(Some(value_type)) => Op::note_type(key, &value_type, ctx),
+        Ok(Some(value_type)) => Op::note_type(key, &to(&value_type), ctx),
         Ok(None) => Ok(()),
         Err(ADRuleError::Type { source, .. }) if source.is_unknown() => Ok(()),
         Err(error) => Err(error),

@@ -70,7 +70,8 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
         Ok(returned)
     }
 
-    fn try_emit(
+    /// Emits an operation, if it is one that the rule may.
+    pub fn try_emit(
         &mut self,
         op: Op,
         inputs: Vec<PrimitiveValue<Op>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Wrt,
+    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Seed, Wrt,
 };
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
@@ -470,7 +470,12 @@ fn vjp_of_operation<Op: Primitive>(
     ctx: &mut Op::ADContext,
 ) -> Result<OperationVjp<Op>, FunctionError> {
     let mut own = context_of_operation::<Op>(types, name)?;
-    OperationVjp::derive(operation, name, active, seeded, own.as_mut().unwrap_or(ctx))
+    let seeds = seeded.iter().map(|seeded| match seeded {
+        true => Seed::Full,
+        false => Seed::Zero,
+    });
+    let seeds: Vec<Seed> = seeds.collect();
+    OperationVjp::derive(operation, name, active, &seeds, own.as_mut().unwrap_or(ctx))
 }
 
 /// The JVP of an operation on operands of some types.

@@ -1,0 +1,360 @@
+//! Where cotangents are zero for certain: the masks of one transposition.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tidu_graph::{LocalValueId, OperationKey, OperationRole};
+
+use crate::rules::{
+    ADRuleError, ADRuleKind, ADRuleResult, MaskFlow, Masking, Primitive, PrimitiveBuilder,
+    PrimitiveValue, RuleOperand, RuleScope,
+};
+
+/// A cotangent, and where it is zero for certain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cotangent {
+    pub value: LocalValueId,
+    pub mask: Option<Mask>,
+}
+
+/// Where a cotangent may be other than zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mask {
+    pub id: MaskId,
+    /// Whether the cotangent is in fact zero elsewhere. After a product with a coefficient it need not be:
+    /// that may be a NaN.
+    pub is_kept: bool,
+}
+
+/// A mask of a transposition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MaskId(u32);
+
+/// The masks of one transposition. Most are never needed as values, so they are made when they are.
+pub(crate) struct Masks<Op: Primitive> {
+    masking: Option<Masking<Op>>,
+    nodes: Vec<Node<Op>>,
+    unions: HashMap<[MaskId; 2], MaskId, FixedState>,
+}
+
+struct Node<Op: Primitive> {
+    origin: Origin<Op>,
+    made: Option<PrimitiveValue<Op>>,
+}
+
+#[derive(Clone)]
+enum Origin<Op: Primitive> {
+    Given,
+    /// What an operation makes of a mask, or of none, for one of its operands.
+    Rule {
+        operation: Arc<OperationKey<Op>>,
+        operand: usize,
+        of: Option<MaskId>,
+    },
+    Either([MaskId; 2]),
+}
+
+impl<Op: Primitive> Masks<Op> {
+    pub fn new() -> Self {
+        Self {
+            masking: Op::masking(),
+            nodes: Vec::new(),
+            unions: HashMap::default(),
+        }
+    }
+
+    /// A mask that the caller has.
+    pub fn given(&mut self, value: LocalValueId) -> MaskId {
+        self.add(Origin::Given, Some(PrimitiveValue::Local(value)))
+    }
+
+    /// Whether an operation makes masks of its own for some of its active operands.
+    pub fn chooses(&self, operation: &Op, active: &[bool]) -> bool {
+        self.masking.is_some() && chooses(operation, active)
+    }
+
+    /// The cotangents of an operation's results as they may be handed to its rule, and the masks of those
+    /// of its operands.
+    pub fn pass(
+        &mut self,
+        operation: &Arc<OperationKey<Op>>,
+        active: &[bool],
+        cotangents: &mut [Option<Cotangent>],
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<Vec<Option<Mask>>> {
+        let op = operation.operation();
+        let mut arriving = self.meet(cotangents, builder, ctx)?;
+        let flows = active.iter().enumerate();
+        let flows = flows.map(|(operand, active)| active.then(|| op.mask_flow(operand)));
+        let flows: Vec<Option<MaskFlow>> = flows.collect();
+        if flows.contains(&Some(MaskFlow::Lost)) {
+            for cotangent in cotangents.iter_mut().flatten() {
+                *cotangent = self.kept(*cotangent, builder, ctx)?;
+            }
+            arriving = arriving.map(|mask| Mask {
+                is_kept: true,
+                ..mask
+            });
+        }
+        let has_coefficients = active.contains(&false);
+        let through = |mask: Mask, id: MaskId| Mask {
+            id,
+            is_kept: mask.is_kept && !has_coefficients,
+        };
+        let mut masks = Vec::with_capacity(flows.len());
+        for (operand, flow) in flows.into_iter().enumerate() {
+            let of = arriving.map(|mask| mask.id);
+            masks.push(match (flow, arriving) {
+                (Some(MaskFlow::Kept), Some(mask)) => Some(through(mask, mask.id)),
+                (Some(MaskFlow::Mapped), Some(mask)) => {
+                    let mapped = self.mapped(operation, operand, mask.id, builder, ctx)?;
+                    Some(through(mask, mapped))
+                }
+                (Some(MaskFlow::Chosen), _) => {
+                    let operation = Arc::clone(operation);
+                    let origin = Origin::Rule {
+                        operation,
+                        operand,
+                        of,
+                    };
+                    Some(Mask {
+                        id: self.add(origin, None),
+                        is_kept: arriving.is_none_or(|mask| mask.is_kept),
+                    })
+                }
+                _ => None,
+            });
+        }
+        Ok(masks)
+    }
+
+    /// The mask of a sum, and its terms as they may be added.
+    pub fn join(
+        &mut self,
+        terms: [Cotangent; 2],
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<([LocalValueId; 2], Option<Mask>)> {
+        let mut terms = terms.map(Some);
+        let mask = self.meet(&mut terms, builder, ctx)?;
+        let [Some(x), Some(y)] = terms else {
+            unreachable!("two terms were given");
+        };
+        Ok(([x.value, y.value], mask))
+    }
+
+    /// A cotangent that is zero where its mask says so.
+    pub fn kept(
+        &mut self,
+        cotangent: Cotangent,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<Cotangent> {
+        let (Some(mask), Some(masking)) = (cotangent.mask, &self.masking) else {
+            return Ok(cotangent);
+        };
+        if mask.is_kept {
+            return Ok(cotangent);
+        }
+        let keep_if = masking.keep_if.clone();
+        let operands = [
+            RuleOperand::Fixed(self.value(mask.id, builder, ctx)?),
+            RuleOperand::Active(cotangent.value),
+        ];
+        Ok(Cotangent {
+            value: emit(&keep_if, operands, builder)?,
+            mask: Some(Mask {
+                is_kept: true,
+                ..mask
+            }),
+        })
+    }
+
+    /// The value of a mask.
+    pub fn value(
+        &mut self,
+        mask: MaskId,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<PrimitiveValue<Op>> {
+        let mut stack = vec![mask];
+        while let Some(&next) = stack.last() {
+            if self.made(next).is_none() {
+                let origin = self.nodes[next.0 as usize].origin.clone();
+                let before = stack.len();
+                stack.extend(
+                    origin
+                        .sources()
+                        .filter(|&source| self.made(source).is_none()),
+                );
+                if stack.len() > before {
+                    continue;
+                }
+                let value = self.make(origin, builder, ctx)?;
+                self.nodes[next.0 as usize].made = Some(value);
+            }
+            stack.pop();
+        }
+        let made = self.made(mask).cloned();
+        Ok(made.expect("it was made just now, after all that it is made of"))
+    }
+
+    /// The mask that cotangents have in common. Where they have different ones, each is kept by its own:
+    /// what is none of one's business may be a NaN in the other.
+    fn meet(
+        &mut self,
+        cotangents: &mut [Option<Cotangent>],
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<Option<Mask>> {
+        let mut masks = cotangents.iter().flatten().map(|cotangent| cotangent.mask);
+        let first = masks.next().flatten();
+        let ids = |mask: Option<Mask>| mask.map(|mask| mask.id);
+        if masks.clone().all(|mask| ids(mask) == ids(first)) {
+            let is_kept = |mask: Option<Mask>| mask.is_some_and(|mask| mask.is_kept);
+            let all_are_kept = is_kept(first) && masks.all(is_kept);
+            return Ok(first.map(|mask| Mask {
+                is_kept: all_are_kept,
+                ..mask
+            }));
+        }
+        let mut union = first.map(|mask| mask.id);
+        for mask in masks {
+            union = match (union, mask) {
+                (Some(union), Some(mask)) => Some(self.either([union, mask.id])),
+                _ => None,
+            };
+        }
+        for cotangent in cotangents.iter_mut().flatten() {
+            *cotangent = self.kept(*cotangent, builder, ctx)?;
+        }
+        Ok(union.map(|id| Mask { id, is_kept: true }))
+    }
+
+    fn either(&mut self, [x, y]: [MaskId; 2]) -> MaskId {
+        if x == y {
+            return x;
+        }
+        let pair = [x.min(y), x.max(y)];
+        match self.unions.get(&pair) {
+            Some(&known) => known,
+            None => {
+                let union = self.add(Origin::Either(pair), None);
+                self.unions.insert(pair, union);
+                union
+            }
+        }
+    }
+
+    /// A mask in another shape; the same, if that is what the rule returns.
+    fn mapped(
+        &mut self,
+        operation: &Arc<OperationKey<Op>>,
+        operand: usize,
+        mask: MaskId,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<MaskId> {
+        let from = self.value(mask, builder, ctx)?;
+        let origin = Origin::Rule {
+            operation: Arc::clone(operation),
+            operand,
+            of: Some(mask),
+        };
+        let to = self.make(origin.clone(), builder, ctx)?;
+        if from == to {
+            return Ok(mask);
+        }
+        Ok(self.add(origin, Some(to)))
+    }
+
+    /// A mask whose sources have been made.
+    fn make(
+        &self,
+        origin: Origin<Op>,
+        builder: &mut impl PrimitiveBuilder<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<PrimitiveValue<Op>> {
+        let source = |mask: MaskId| self.made(mask).expect("sources are made before");
+        match origin {
+            Origin::Given => unreachable!("what was given is there"),
+            Origin::Either(masks) => {
+                let masking = self.masking.as_ref();
+                let either = &masking
+                    .expect("without operations there are no masks")
+                    .either;
+                let terms = masks.map(|mask| RuleOperand::Fixed(source(mask).clone()));
+                emit(either, terms, builder).map(PrimitiveValue::Local)
+            }
+            Origin::Rule {
+                operation,
+                operand,
+                of,
+            } => {
+                let mask = of.map(source);
+                let op = operation.operation();
+                let inputs = operation.inputs().iter().cloned();
+                let inputs: Vec<_> = inputs.map(PrimitiveValue::External).collect();
+                let given = [mask.and_then(local)];
+                let mut scope = RuleScope::new(builder, op, ADRuleKind::Transpose, &given);
+                let made = op.mask_rule(&mut scope, mask, &inputs, operand, ctx);
+                let made = made.map_err(|error| error.during(ADRuleKind::Transpose))?;
+                scope.finish(1, vec![local(&made)])?;
+                Ok(made)
+            }
+        }
+    }
+
+    fn made(&self, mask: MaskId) -> Option<&PrimitiveValue<Op>> {
+        self.nodes[mask.0 as usize].made.as_ref()
+    }
+
+    fn add(&mut self, origin: Origin<Op>, made: Option<PrimitiveValue<Op>>) -> MaskId {
+        // Memory runs out before `u32` does.
+        let id = MaskId(self.nodes.len() as u32);
+        self.nodes.push(Node { origin, made });
+        id
+    }
+}
+
+impl<Op: Primitive> Origin<Op> {
+    fn sources(&self) -> impl Iterator<Item = MaskId> + use<Op> {
+        let sources = match self {
+            Self::Given => [None, None],
+            Self::Rule { of, .. } => [*of, None],
+            Self::Either(masks) => masks.map(Some),
+        };
+        sources.into_iter().flatten()
+    }
+}
+
+/// Whether an operation makes masks of its own for some of its active operands.
+pub(crate) fn chooses<Op: Primitive>(operation: &Op, active: &[bool]) -> bool {
+    let mut active = active.iter().enumerate();
+    active.any(|(operand, active)| *active && operation.mask_flow(operand) == MaskFlow::Chosen)
+}
+
+/// Emits an operation of the set's own choice, checked as those of rules are.
+fn emit<Op: Primitive, const N: usize>(
+    op: &Op,
+    operands: [RuleOperand<Op>; N],
+    builder: &mut impl PrimitiveBuilder<Op>,
+) -> ADRuleResult<LocalValueId> {
+    let (inputs, role): (Vec<_>, OperationRole) = RuleOperand::split(operands);
+    let given: Vec<Option<LocalValueId>> = inputs.iter().map(local).collect();
+    let mut scope = RuleScope::new(builder, op, ADRuleKind::Transpose, &given);
+    let results = scope.try_emit(op.clone(), inputs, role)?;
+    results
+        .first()
+        .copied()
+        .ok_or_else(|| ADRuleError::unsupported(format!("{op:?}"), ADRuleKind::Transpose))
+}
+
+fn local<Op: Primitive>(value: &PrimitiveValue<Op>) -> Option<LocalValueId> {
+    match value {
+        PrimitiveValue::Local(id) => Some(*id),
+        PrimitiveValue::External(_) => None,
+    }
+}
