@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use tidu_graph::{LocalValueId, OperationKey, OperationRole};
+use tidu_graph::{GraphError, LocalValueId, OperationKey, OperationRole, ValueKey};
 
 use crate::rules::{
     ADRuleError, ADRuleKind, ADRuleResult, MaskFlow, Masking, Primitive, PrimitiveBuilder,
@@ -69,13 +69,13 @@ impl<Op: Primitive> Masks<Op> {
         self.add(Origin::Given, Some(PrimitiveValue::Local(value)))
     }
 
-    /// Whether an operation makes masks of its own for some of its active operands.
-    pub fn chooses(&self, operation: &Op, active: &[bool]) -> bool {
-        self.masking.is_some() && chooses(operation, active)
+    /// Whether an operation makes masks of its own.
+    pub fn come_from(&self, operation: &Op) -> bool {
+        self.masking.is_some() && operation.selects()
     }
 
-    /// The cotangents of an operation's results as they may be handed to its rule, and the masks of those
-    /// of its operands.
+    /// The masks of the cotangents of an operation's operands. Those of its results are made such that they
+    /// may be handed to its rule.
     pub fn pass(
         &mut self,
         operation: &Arc<OperationKey<Op>>,
@@ -85,11 +85,20 @@ impl<Op: Primitive> Masks<Op> {
         ctx: &mut Op::ADContext,
     ) -> ADRuleResult<Vec<Option<Mask>>> {
         let op = operation.operation();
+        let inputs = operands(operation);
+        let mut flows = Vec::with_capacity(active.len());
+        for (operand, &active) in active.iter().enumerate() {
+            flows.push(if active {
+                op.mask_flow(&inputs, operand, ctx)?
+            } else {
+                MaskFlow::Kept
+            });
+        }
         let mut arriving = self.meet(cotangents, builder, ctx)?;
-        let flows = active.iter().enumerate();
-        let flows = flows.map(|(operand, active)| active.then(|| op.mask_flow(operand)));
-        let flows: Vec<Option<MaskFlow>> = flows.collect();
-        if flows.contains(&Some(MaskFlow::Lost)) {
+        if flows
+            .iter()
+            .any(|flow| matches!(flow, MaskFlow::Lost | MaskFlow::Summed))
+        {
             for cotangent in cotangents.iter_mut().flatten() {
                 *cotangent = self.kept(*cotangent, builder, ctx)?;
             }
@@ -98,34 +107,31 @@ impl<Op: Primitive> Masks<Op> {
                 ..mask
             });
         }
-        let has_coefficients = active.contains(&false);
-        let through = |mask: Mask, id: MaskId| Mask {
-            id,
-            is_kept: mask.is_kept && !has_coefficients,
-        };
+        // A coefficient may be a NaN; what an operation selects by is none.
+        let keeps = op.selects() || !active.contains(&false);
+        let is_kept = keeps && arriving.is_none_or(|mask| mask.is_kept);
+        let arriving = arriving.map(|mask| mask.id);
         let mut masks = Vec::with_capacity(flows.len());
         for (operand, flow) in flows.into_iter().enumerate() {
-            let of = arriving.map(|mask| mask.id);
-            masks.push(match (flow, arriving) {
-                (Some(MaskFlow::Kept), Some(mask)) => Some(through(mask, mask.id)),
-                (Some(MaskFlow::Mapped), Some(mask)) => {
-                    let mapped = self.mapped(operation, operand, mask.id, builder, ctx)?;
-                    Some(through(mask, mapped))
+            let id = match (flow, arriving) {
+                _ if !active[operand] => None,
+                (MaskFlow::Lost, _) => None,
+                (MaskFlow::Kept, arriving) => arriving,
+                (MaskFlow::Moved | MaskFlow::Summed, Some(mask)) if !op.selects() => {
+                    Some(self.mapped(operation, operand, mask, builder, ctx)?)
                 }
-                (Some(MaskFlow::Chosen), _) => {
+                (MaskFlow::Moved | MaskFlow::Summed, of) if op.selects() => {
                     let operation = Arc::clone(operation);
                     let origin = Origin::Rule {
                         operation,
                         operand,
                         of,
                     };
-                    Some(Mask {
-                        id: self.add(origin, None),
-                        is_kept: arriving.is_none_or(|mask| mask.is_kept),
-                    })
+                    Some(self.add(origin, None))
                 }
-                _ => None,
-            });
+                (MaskFlow::Moved | MaskFlow::Summed, _) => None,
+            };
+            masks.push(id.map(|id| Mask { id, is_kept }));
         }
         Ok(masks)
     }
@@ -295,10 +301,10 @@ impl<Op: Primitive> Masks<Op> {
             } => {
                 let mask = of.map(source);
                 let op = operation.operation();
-                let inputs = operation.inputs().iter().cloned();
-                let inputs: Vec<_> = inputs.map(PrimitiveValue::External).collect();
+                let inputs = operands(&operation);
                 let given = [mask.and_then(local)];
-                let mut scope = RuleScope::new(builder, op, ADRuleKind::Transpose, &given);
+                let mut unmarked = Unmarked(builder);
+                let mut scope = RuleScope::new(&mut unmarked, op, ADRuleKind::Transpose, &given);
                 let made = op.mask_rule(&mut scope, mask, &inputs, operand, ctx);
                 let made = made.map_err(|error| error.during(ADRuleKind::Transpose))?;
                 scope.finish(1, vec![local(&made)])?;
@@ -330,10 +336,42 @@ impl<Op: Primitive> Origin<Op> {
     }
 }
 
-/// Whether an operation makes masks of its own for some of its active operands.
-pub(crate) fn chooses<Op: Primitive>(operation: &Op, active: &[bool]) -> bool {
-    let mut active = active.iter().enumerate();
-    active.any(|(operand, active)| *active && operation.mask_flow(operand) == MaskFlow::Chosen)
+/// Takes what the rule of a mask emits for work on coefficients, also where it is written like the transpose
+/// of a tangent.
+struct Unmarked<'a, B>(&'a mut B);
+
+impl<Op: Primitive, B: PrimitiveBuilder<Op>> PrimitiveBuilder<Op> for Unmarked<'_, B> {
+    fn add_primitive(
+        &mut self,
+        op: Op,
+        inputs: Vec<PrimitiveValue<Op>>,
+        _role: OperationRole,
+    ) -> Vec<LocalValueId> {
+        let active_mask = vec![false; inputs.len()];
+        let role = OperationRole::Linearized { active_mask };
+        self.0.add_primitive(op, inputs, role)
+    }
+
+    fn try_add_primitive(
+        &mut self,
+        op: Op,
+        inputs: Vec<PrimitiveValue<Op>>,
+        _role: OperationRole,
+    ) -> Result<Vec<LocalValueId>, GraphError> {
+        let active_mask = vec![false; inputs.len()];
+        let role = OperationRole::Linearized { active_mask };
+        self.0.try_add_primitive(op, inputs, role)
+    }
+
+    fn key_of(&self, id: LocalValueId) -> Option<ValueKey<Op>> {
+        self.0.key_of(id)
+    }
+}
+
+/// The operands of an operation, as rules are given them.
+fn operands<Op: Primitive>(operation: &OperationKey<Op>) -> Vec<PrimitiveValue<Op>> {
+    let inputs = operation.inputs().iter().cloned();
+    inputs.map(PrimitiveValue::External).collect()
 }
 
 /// Emits an operation of the set's own choice, checked as those of rules are.

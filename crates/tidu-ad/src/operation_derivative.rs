@@ -153,6 +153,14 @@ impl<Op: Primitive> OperationLinearization<Op> {
         tangents.map(Option::is_some)
     }
 
+    /// Whether masks come from it ([`Primitive::selects`]).
+    pub fn selects(&self) -> bool {
+        self.linear
+            .as_graph()
+            .steps()
+            .any(|step| step.key.operation().selects())
+    }
+
     /// The JVP, as simple as a level permits.
     pub fn jvp(&self, level: Option<Exactness>) -> Result<OperationJvp<Op>, FunctionError> {
         let graph = self.linear.as_graph();

@@ -293,7 +293,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             .iter()
             .flatten()
             .any(|cotangent| cotangent.mask.is_some());
-        if !arrive && !self.masks.chooses(step.key.operation(), active_mask) {
+        if !arrive && !self.masks.come_from(step.key.operation()) {
             return Ok(Vec::new());
         }
         self.masks

@@ -67,12 +67,22 @@ impl Primitive for ScalarOp {
         })
     }
 
+    fn selects(&self) -> bool {
+        matches!(self, Self::Select | Self::KeepIf)
+    }
+
     /// Numbers have one element: a cotangent that is zero for certain stays so.
-    fn mask_flow(&self, operand: usize) -> MaskFlow {
-        match self {
-            Self::Select | Self::KeepIf if operand > 0 => MaskFlow::Chosen,
-            _ => MaskFlow::Kept,
-        }
+    fn mask_flow(
+        &self,
+        _inputs: &[PrimitiveValue<Self>],
+        _operand: usize,
+        _ctx: &mut (),
+    ) -> ADRuleResult<MaskFlow> {
+        Ok(if self.selects() {
+            MaskFlow::Moved
+        } else {
+            MaskFlow::Kept
+        })
     }
 
     fn mask_rule(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tidu::rules::MaskFlow;
 use tidu::{Linearity, ValueType};
 
 use crate::context::Args;
@@ -53,6 +54,22 @@ pub(crate) trait Definition {
     /// are active, only the types are known.
     fn transpose<'a>(&self, at: &Point<'a>, _i: usize, _ct: Tangent<'a>) -> Tangent<'a> {
         at.work.zero()
+    }
+
+    /// Whether it leaves elements of operands out ([`Primitive::selects`](tidu::Primitive::selects)).
+    fn selects(&self) -> bool {
+        false
+    }
+
+    /// What it lets through of masks of cotangents, to that of an operand, where it is linear; from the types
+    /// of the operands.
+    fn mask_flow(&self, _x: &[ValueType], _i: usize) -> MaskFlow {
+        MaskFlow::Lost
+    }
+
+    /// The mask of the cotangent of an operand, from that of the result: where a sum of positive numbers goes.
+    fn mask<'a>(&self, at: &Point<'a>, i: usize, mask: Tangent<'a>) -> Tangent<'a> {
+        self.transpose(at, i, mask)
     }
 
     /// Whether operands are stretched to one shape, and real ones become complex where they meet complex
@@ -107,6 +124,7 @@ pub(crate) struct Pointwise {
     jvp: Option<PointwiseJvp>,
     linearity: Linearity,
     transpose: PointwiseTranspose,
+    selects: bool,
     commutes: bool,
 }
 
@@ -164,6 +182,7 @@ impl Pointwise {
             jvp: None,
             linearity: Linearity::Never,
             transpose: |_, _, ct| ct,
+            selects: false,
             commutes: false,
         }
     }
@@ -172,6 +191,12 @@ impl Pointwise {
     pub const fn linear(mut self, linearity: Linearity, transpose: PointwiseTranspose) -> Self {
         self.linearity = linearity;
         self.transpose = transpose;
+        self
+    }
+
+    /// Linear, and zero or not as operand 0 says.
+    pub const fn selecting(mut self) -> Self {
+        self.selects = true;
         self
     }
 
@@ -220,6 +245,27 @@ impl Definition for Pointwise {
 
     fn transpose<'a>(&self, at: &Point<'a>, i: usize, ct: Tangent<'a>) -> Tangent<'a> {
         (self.transpose)(&at.x, i, ct)
+    }
+
+    fn selects(&self) -> bool {
+        self.selects
+    }
+
+    fn mask_flow(&self, x: &[ValueType], i: usize) -> MaskFlow {
+        let dims = broadcast(x.iter().map(ValueType::dims)).unwrap_or_default();
+        match x[i].dims() == dims {
+            false => MaskFlow::Summed,
+            true if self.selects => MaskFlow::Moved,
+            true => MaskFlow::Kept,
+        }
+    }
+
+    fn mask<'a>(&self, at: &Point<'a>, i: usize, mask: Tangent<'a>) -> Tangent<'a> {
+        if self.selects {
+            self.transpose(at, i, mask)
+        } else {
+            mask
+        }
     }
 
     fn broadcasts(&self) -> bool {

@@ -1,10 +1,10 @@
 //! The two rules of every primitive, from what its definition says.
 
 use tidu::graph::{LocalValueId, OperationRole, ValueKey};
-use tidu::rules::Term;
+use tidu::rules::{MaskFlow, Masking, Term};
 use tidu::{
     ADRuleError, ADRuleKind, ADRuleResult, Composite, Linearity, Primitive, PrimitiveBuilder,
-    PrimitiveValue, TypeTable, ValueType,
+    PrimitiveValue, TypeError, TypeTable, ValueType,
 };
 
 use crate::definition::{Definition, Point};
@@ -82,6 +82,80 @@ impl Primitive for TensorOp {
             Self::Composite(function) => Some(function),
             _ => None,
         }
+    }
+
+    fn masking() -> Option<Masking<Self>> {
+        Some(Masking {
+            keep_if: Self::KeepIf,
+            either: Self::Maximum,
+        })
+    }
+
+    fn selects(&self) -> bool {
+        match self.meaning() {
+            Meaning::Defined(definition) => definition.selects(),
+            Meaning::Composite(_) => false,
+        }
+    }
+
+    fn mask_flow(
+        &self,
+        inputs: &[PrimitiveValue<Self>],
+        operand: usize,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<MaskFlow> {
+        let Meaning::Defined(definition) = self.meaning() else {
+            return Ok(MaskFlow::Lost);
+        };
+        let known = inputs.iter().map(|input| match input {
+            PrimitiveValue::External(key) => Ok(types.of(key)?.clone()),
+            PrimitiveValue::Local(_) => Err(TypeError::Untracked.into()),
+        });
+        let known: Vec<ValueType> = known.collect::<ADRuleResult<_>>()?;
+        Ok(definition.mask_flow(&known, operand))
+    }
+
+    fn mask_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        mask: Option<&PrimitiveValue<Self>>,
+        inputs: &[PrimitiveValue<Self>],
+        operand: usize,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<PrimitiveValue<Self>> {
+        let untracked = || ADRuleError::from(TypeError::Untracked);
+        let Meaning::Defined(definition) = self.meaning() else {
+            return Err(ADRuleError::unsupported(
+                format!("{self:?}"),
+                ADRuleKind::Transpose,
+            ));
+        };
+        let work = &Work::new(b, types);
+        let x = inputs.iter().map(|input| work.operand(input)).collect();
+        let at = point(self, work, x, Vec::new())?;
+        let result = result_types(definition, &at.types).into_iter().next();
+        let from = Self::mask_type(&result.ok_or_else(untracked)?);
+        let ones = Full::new(&from, 1.0)
+            .map(Self::Full)
+            .ok_or_else(untracked)?;
+        let mask = match mask {
+            Some(PrimitiveValue::Local(id)) => work.tangent(Some(*id)),
+            Some(PrimitiveValue::External(_)) => return Err(untracked()),
+            None => work.linear(ones, []),
+        };
+        let found = definition.mask(&at, operand, mask);
+        let to = Self::mask_type(&at.types[operand]);
+        let found = if definition.broadcasts() {
+            found.gathered_to(&from, &to)
+        } else {
+            found
+        };
+        let id = found.id().ok_or_else(untracked)?;
+        Ok(PrimitiveValue::Local(id))
+    }
+
+    fn mask_type(value_type: &ValueType) -> ValueType {
+        ValueType::new(REAL, value_type.dims().iter().copied())
     }
 
     fn linearity(&self) -> Linearity {

@@ -17,7 +17,6 @@ use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 use super::missing::{Mode, explain};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError};
-use crate::masks::chooses;
 use crate::operation_derivative::{OperationJvp, OperationLinearization, OperationVjp, Seed};
 use crate::rules::{ADKey, Masking, Primitive, checked_add};
 
@@ -173,7 +172,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             activity.derivative.push(at as u32);
             let live = &self.operations.derived[at].live;
             activity.active[node.results.indices()].copy_from_slice(live);
-            activity.has_selection |= has_masks && chooses(node.operation, &active);
+            activity.has_selection |= has_masks && self.operations.derived[at].selects;
         }
         Ok(activity)
     }
@@ -438,6 +437,7 @@ struct Derived<Op: Primitive> {
     operation: Op,
     active: Vec<bool>,
     linearization: OperationLinearization<Op>,
+    selects: bool,
     /// By result: whether it has a tangent.
     live: Vec<bool>,
     jvp: Option<OperationJvp<Op>>,
@@ -490,6 +490,7 @@ impl<Op: Primitive> Operations<Op> {
             operation: operation.clone(),
             active: active.to_vec(),
             live: linearization.live().collect(),
+            selects: linearization.selects(),
             linearization,
             jvp: None,
             vjps: Vec::new(),

@@ -1,17 +1,18 @@
 //! What selections do to cotangents: where these are zero for certain.
 
-/// How it is known, going backward, that a cotangent is zero where a selection did not take a value.
+/// How cotangents are kept from what a selection did not take.
 ///
-/// A cotangent that a selection sends to what it did not take is zero, whatever the rules behind it say
-/// there: 0·∞ must not become NaN. So a cotangent may have a **mask**, a value of the same shape that is
-/// 1 where the cotangent may be anything, and 0 where it is zero for certain. Masks come from operations
-/// that choose ([`MaskFlow::Chosen`]); a transposition carries them on, and keeps cotangents by them
-/// before they leave the region of a selection. What is not below a selection has no mask and costs nothing.
+/// A cotangent that goes back to what was not taken is zero, whatever the rules behind it say there: 0·∞
+/// must not become NaN. So a cotangent may have a **mask**, real numbers of the same shape, 0 where it is
+/// zero for certain and positive where it may be anything. Operations that
+/// [select](super::Primitive::selects) make masks; a transposition carries them on, and sets to zero what
+/// they leave out before it could get anywhere else. What is not below a selection has no mask, and costs
+/// nothing.
 #[derive(Clone, Debug)]
 pub struct Masking<Op> {
     /// (m, x) ↦ x where m is not 0, and 0 elsewhere; linear in x.
     pub keep_if: Op,
-    /// (m, n) ↦ 1 where m or n is 1, and 0 elsewhere.
+    /// (m, n) ↦ a positive number where m or n is one, and 0 elsewhere.
     pub either: Op,
 }
 
@@ -21,14 +22,15 @@ pub struct Masking<Op> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaskFlow {
-    /// Nothing: any element of the operand may depend on any of the result.
+    /// Nothing: an element of the operand may depend on any of the results.
     Lost,
-    /// All: an element of the operand has an influence on the same element of the results only, which are
-    /// of the same shape. So it is with numbers.
+    /// All: an element of the operand has an influence on the same element of the results only, and all
+    /// are of one shape. So it is with numbers.
     Kept,
-    /// All, in another shape: [`mask_rule`](super::Primitive::mask_rule) says how.
-    Mapped,
-    /// More than arrived: the operation itself leaves elements out, or the whole operand, as
-    /// [`mask_rule`](super::Primitive::mask_rule) says. Of one result.
-    Chosen,
+    /// What [`mask_rule`](super::Primitive::mask_rule) says; each element of the operand has an influence
+    /// on one of the results at most.
+    Moved,
+    /// What [`mask_rule`](super::Primitive::mask_rule) says; the cotangent of an element of the operand may
+    /// be a sum over elements of the results.
+    Summed,
 }

@@ -226,18 +226,35 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         None
     }
 
-    /// What this operation lets through, from the cotangents of its results to that of an operand, of the
-    /// knowledge where these are zero for certain. It is asked of operations, and of the linear operations
-    /// that their derivatives consist of. The default says: nothing.
-    fn mask_flow(&self, _operand: usize) -> MaskFlow {
-        MaskFlow::Lost
+    /// Whether this operation leaves elements of operands out, or whole operands, so that their cotangents
+    /// are zero for certain, and [`mask_rule`](Self::mask_rule) says where.
+    fn selects(&self) -> bool {
+        false
     }
 
-    /// Emits the mask of an operand's cotangent: 1 where it may be anything, 0 where it is zero for certain.
+    /// What this operation lets through of masks, from the cotangents of its results to that of an operand.
+    /// It is asked of the linear operations that derivatives consist of. The default says: nothing.
     ///
-    /// `mask` is that of the result's cotangent; without one, nothing is known of that. `inputs` names every
-    /// operand, of which the rule may use those that are not active. It is called where
-    /// [`mask_flow`](Self::mask_flow) says [`MaskFlow::Mapped`], with a mask, or [`MaskFlow::Chosen`].
+    /// `inputs` names every operand, for rules that ask for types.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_jvp_rule`](Self::try_jvp_rule).
+    fn mask_flow(
+        &self,
+        _inputs: &[PrimitiveValue<Self>],
+        _operand: usize,
+        _ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<MaskFlow> {
+        Ok(MaskFlow::Lost)
+    }
+
+    /// Emits the mask of an operand's cotangent ([`Masking`]).
+    ///
+    /// `mask` is that of the result's cotangent; there may be none if the operation
+    /// [selects](Self::selects). `inputs` names every operand, of which the rule may use those that are not
+    /// active. It is called where [`mask_flow`](Self::mask_flow) says [`MaskFlow::Moved`] or
+    /// [`MaskFlow::Summed`].
     ///
     /// # Errors
     ///

@@ -226,6 +226,7 @@ pub(crate) static SELECT: Pointwise = Pointwise::new(
     1 => ct.where_not_zero(x[0]),
     _ => ct.where_not_zero(x[0].equals(0.0)),
 })
+.selecting()
 .on(Conditional);
 
 /// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0
@@ -239,6 +240,7 @@ pub(crate) static KEEP_IF: Pointwise = Pointwise::step("keep_if", 2, |args| matc
 .linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
     ct.where_not_zero(x[0])
 })
+.selecting()
 .on(Conditional);
 
 /// y = xᶜ, for a real number c

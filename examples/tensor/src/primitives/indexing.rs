@@ -5,7 +5,7 @@ use std::ops::Add;
 
 use ndarray::{Array, ArrayD, Axis, IxDyn};
 use num_complex::Complex64;
-use tidu::rules::Times;
+use tidu::rules::{MaskFlow, Times};
 use tidu::{Linearity, ValueType};
 
 use crate::context::Args;
@@ -73,6 +73,14 @@ impl Definition for Gather {
 
     fn linearity(&self) -> Linearity {
         Linearity::In(&[&[true, false]])
+    }
+
+    fn selects(&self) -> bool {
+        true
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Summed
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
@@ -150,6 +158,10 @@ impl Definition for ScatterAdd {
 
     fn linearity(&self) -> Linearity {
         Linearity::In(&[&[true, false]])
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {

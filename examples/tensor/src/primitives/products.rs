@@ -4,6 +4,7 @@ use std::fmt;
 
 use ndarray::{Array2, ArrayD, Axis, CowArray, Ix3, LinalgScalar};
 use num_complex::Complex64;
+use tidu::rules::MaskFlow;
 use tidu::{Linearity, ValueType};
 
 use crate::context::Args;
@@ -194,6 +195,24 @@ impl Definition for Einsum {
 
     fn linearity(&self) -> Linearity {
         Linearity::Each
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Summed
+    }
+
+    /// Whatever the other operand is: summed over the labels that this one does not have, and repeated along
+    /// those that only this one has.
+    fn mask<'a>(&self, at: &Point<'a>, i: usize, mask: Tangent<'a>) -> Tangent<'a> {
+        let labels = if i == 0 { &self.left } else { &self.right };
+        let is_here = |place: &usize| labels.contains(&self.out[*place]);
+        let (kept, summed): (Vec<usize>, Vec<usize>) = (0..self.out.len()).partition(is_here);
+        let rank_of = |label: &char| kept.iter().position(|&place| self.out[place] == *label);
+        let order = labels.iter().filter_map(rank_of);
+        let sizes = labels.iter().zip(at.dims(i));
+        let sizes = sizes.map(|(label, &size)| rank_of(label).map_or(1, |_| size));
+        let ordered = mask.sum(&summed).permute(order);
+        ordered.reshape(sizes).broadcast_to(at.dims(i))
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, i: usize, ct: Tangent<'a>) -> Tangent<'a> {

@@ -5,6 +5,7 @@ use std::fmt;
 use ndarray::LinalgScalar;
 use ndarray::{Array2, ArrayD, ArrayView1, ArrayViewD, Axis};
 use num_complex::Complex64;
+use tidu::rules::MaskFlow;
 use tidu::rules::{Term, Times};
 use tidu::{Linearity, ValueType};
 
@@ -99,6 +100,10 @@ impl Definition for Axes {
 
     fn linearity(&self) -> Linearity {
         Linearity::Joint
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {

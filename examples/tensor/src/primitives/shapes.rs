@@ -5,6 +5,7 @@ use std::fmt;
 
 use ndarray::{ArrayD, Axis, IxDyn, Slice as Part, SliceInfoElem, concatenate};
 use num_complex::Complex64;
+use tidu::rules::MaskFlow;
 use tidu::{Linearity, ValueType};
 
 use crate::context::{Args, repeated};
@@ -79,6 +80,10 @@ impl Definition for Reshape {
         Linearity::Joint
     }
 
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
+    }
+
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
         ct.reshape(at.dims(0).iter().copied())
     }
@@ -116,6 +121,10 @@ impl Definition for Permute {
 
     fn linearity(&self) -> Linearity {
         Linearity::Joint
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
     }
 
     fn transpose<'a>(&self, _: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
@@ -159,6 +168,10 @@ impl Definition for BroadcastTo {
 
     fn linearity(&self) -> Linearity {
         Linearity::Joint
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Summed
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
@@ -263,6 +276,14 @@ impl Definition for Slice {
         Linearity::Joint
     }
 
+    fn selects(&self) -> bool {
+        true
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
+    }
+
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
         let (windows, dims) = (self.0.clone(), at.dims(0).to_vec());
         ct.pad(Pad { windows, dims })
@@ -312,6 +333,10 @@ impl Definition for Pad {
 
     fn linearity(&self) -> Linearity {
         Linearity::Joint
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
     }
 
     fn transpose<'a>(&self, _: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
@@ -394,6 +419,10 @@ impl Definition for Concatenate {
         }
         let places = (0..self.count).map(|i| dx[i].pad(self.place(at, i)));
         vec![places.fold(at.work.zero(), |sum, part| sum + part)]
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Moved
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, i: usize, ct: Tangent<'a>) -> Tangent<'a> {
