@@ -9,7 +9,7 @@ use tidu_graph::{EvaluableGraphOperation, describe_operation};
 use super::backward::{freed, run};
 use super::engine::Evaluate;
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Template};
+use super::template::{Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -57,6 +57,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let past = self.storage.set_aside();
         let mut moving = Moving {
             by_value: vec![None; past.values as usize],
+            used: self.used_values(&past, outputs),
             values: Vec::new(),
             results: Vec::new(),
         };
@@ -84,12 +85,30 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .map(|output| moving.by_value[output.index() as usize].clone())
             .collect())
     }
+
+    /// By value: whether a call uses it, or it is one of `outputs`. Empty where every value may be used,
+    /// or none is hidden from callers.
+    fn used_values(&self, past: &Storage<Op>, outputs: &[&Var<Op>]) -> Vec<bool> {
+        // The body of a segment may have captured anything.
+        let any_hidden = self.templates.iter().any(|template| template.hides());
+        if !any_hidden || !past.segments.is_empty() {
+            return Vec::new();
+        }
+        let mut used = vec![false; past.values as usize];
+        let outputs = outputs.iter().map(|output| output.index());
+        for value in past.operands.iter().copied().chain(outputs) {
+            used[value as usize] = true;
+        }
+        used
+    }
 }
 
 /// One pass forward.
 struct Moving<Op: Primitive> {
     /// The tangents of all values.
     by_value: Vec<Option<Op::Operand>>,
+    /// By value: whether its tangent may be asked for. Empty if any may.
+    used: Vec<bool>,
     /// Of the call at hand.
     values: Vec<Op::Operand>,
     results: Vec<Op::Operand>,
@@ -149,17 +168,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         let Kind::Call(id) = node.kind() else {
             unreachable!("a call");
         };
-        let derived = match template.find_jvp(&moving) {
+        let reach = self.reach(template, at.values);
+        let derived = match template.find_jvp(&moving, reach) {
             Some(_) => None,
             None => {
                 let template = Arc::make_mut(&mut Arc::make_mut(&mut tape.templates)[id]);
-                let derived = template.derive_jvp(&moving, &tape.name, &mut tape.ad_ctx);
+                let derived = template.derive_jvp(&moving, reach, &tape.name, &mut tape.ad_ctx);
                 derived.map_err(|error| error.applied_at(location))?;
                 Some(Arc::clone(&tape.templates[id]))
             }
         };
         let template = derived.as_deref().unwrap_or(template);
-        let jvp = template.find_jvp(&moving);
+        let jvp = template.find_jvp(&moving, reach);
         let jvp = template.jvp(jvp.expect("it was found or derived"));
         let origin = (template, location);
         let (values, results) = (&mut self.values, &mut self.results);
@@ -170,6 +190,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
             }
         }
         Ok(())
+    }
+
+    /// Whether tangents of hidden results are needed too, of a call whose results start at `first`.
+    fn reach(&self, template: &Template<Op>, first: u32) -> Reach {
+        let hidden = first + template.visible..first + template.outputs;
+        let used = |value| self.used.get(value as usize).copied().unwrap_or(true);
+        if template.hides() && hidden.into_iter().any(used) {
+            Reach::All
+        } else {
+            Reach::Visible
+        }
     }
 
     /// Runs a segment again, recording, and goes forward over what it recorded.
