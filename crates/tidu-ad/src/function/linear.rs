@@ -97,8 +97,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// let split = f.within(&mut ()).pullback("x")?;
     /// assert_eq!(split.primal.output_names(), ["out0", "r0"]);
     /// assert_eq!(split.pullback.to_string(), "function {
-    ///     input %0 = r0.ct0.0
-    ///     input %1 = ct0.0
+    ///     input %0 = r0.ct0.d0.x
+    ///     input %1 = ct0.d0.x
     ///     %2 = mul %0, %1
     ///     output %2 -> ct.x
     /// }");

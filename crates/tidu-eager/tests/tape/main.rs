@@ -14,6 +14,7 @@ mod modes;
 mod orders;
 mod own;
 mod program;
+mod replaced;
 mod rules;
 mod scale;
 #[path = "../support/mod.rs"]
