@@ -138,6 +138,31 @@ pub enum EagerError {
         /// What was to be done.
         what: &'static str,
     },
+    /// Something that cannot be done inside a hook.
+    #[error("cannot {what} inside a hook, which is called on the way back")]
+    InHook {
+        /// What was to be done.
+        what: &'static str,
+    },
+    /// Differentiating through a recorded gradient that a hook replaced by a value of its own: how that value
+    /// depends on the gradient, nobody has said.
+    #[error(
+        "the hook added at {location} replaced a recorded gradient by a value whose derivative is not known: \
+         use `hook_recorded`, which records what takes the gradient's place"
+    )]
+    ReplacedGradient {
+        /// Where the hook was added.
+        location: &'static Location<'static>,
+    },
+    /// A segment that computed something else when it ran again.
+    #[error(
+        "result {position} of a segment is not what it was the first time: the body runs again on the way \
+         back and must compute the same, so what changes (random numbers, say) must be among its operands"
+    )]
+    SegmentChanged {
+        /// The result.
+        position: usize,
+    },
     /// A function of what was recorded needs something that the tape does not remember.
     #[error("the tape does not remember {what}; see `Tape::keep_structure`")]
     StructureNotKept {

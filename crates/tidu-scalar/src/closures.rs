@@ -1,5 +1,6 @@
 //! Derivatives of closures.
 
+use tidu_ad::Mode;
 use tidu_eager::{EagerError, Side};
 
 use crate::var::{Tape, Var};
@@ -104,9 +105,20 @@ pub fn hessian(
 
 /// The Jacobian of a function of several results at a point: a row of derivatives for each result.
 ///
+/// Forward, an input at a time, where there are no more inputs than results that depend on them, in reverse, a
+/// result at a time, otherwise. [`jacobian_in`] goes the way that one says. Both give the same but for
+/// rounding, unless a function inside has a JVP and a VJP that differ, or `f` hooks a variable: hooks change
+/// what goes backward, so a Jacobian with hooks is made in reverse. So it is where forward mode cannot be
+/// derived, as with a VJP alone that is not linear.
+///
 /// # Errors
 ///
 /// As for [`grad`].
+///
+/// # Complexity
+///
+/// As many passes over what `f` computes as there are inputs, or results that depend on them, whichever are
+/// fewer.
 ///
 /// ```
 /// let jacobian = tidu_scalar::jacobian(|x| vec![x[0] + x[1], x[0] * x[1]], &[3.0, 5.0])?;
@@ -118,6 +130,27 @@ pub fn jacobian(
     x: &[f64],
 ) -> Result<Vec<Vec<f64>>, EagerError> {
     Tape::new().jacobian(f, x)
+}
+
+/// [`jacobian`], forward or in reverse.
+///
+/// # Errors
+///
+/// As for [`grad`].
+///
+/// ```
+/// use tidu_ad::Mode;
+///
+/// let jacobian = tidu_scalar::jacobian_in(Mode::Reverse, |x| vec![x[0] * x[0], x[0].exp()], &[0.0])?;
+/// assert_eq!(jacobian, [[0.0], [1.0]]);
+/// # Ok::<(), tidu_eager::EagerError>(())
+/// ```
+pub fn jacobian_in(
+    mode: Mode,
+    f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
+    x: &[f64],
+) -> Result<Vec<Vec<f64>>, EagerError> {
+    Tape::new().jacobian_in(mode, f, x)
 }
 
 /// Derivatives of closures, on the memory of the tape and with what it has derived before. Each forgets
@@ -220,7 +253,8 @@ impl Tape {
         slopes.map(|slope| self.gradient_of(slope, &x)).collect()
     }
 
-    /// The Jacobian of a function of several results at a point: a row of derivatives for each result.
+    /// The Jacobian of a function of several results at a point: a row of derivatives for each result. See
+    /// [`jacobian`].
     ///
     /// # Errors
     ///
@@ -232,8 +266,55 @@ impl Tape {
     ) -> Result<Vec<Vec<f64>>, EagerError> {
         self.clear();
         let x = self.vars_of(x);
-        let results = f(&x).into_iter();
-        results.map(|y| self.gradient_of(y, &x)).collect()
+        let results = f(&x);
+        let rows = results.iter().filter(|y| y.requires_grad()).count();
+        if x.len() > rows || self.with(|tape| tape.has_hooks()) {
+            return self.by_rows(&results, &x);
+        }
+        match self.by_columns(&results, &x) {
+            // What has no forward mode may have a reverse mode.
+            Err(error @ (EagerError::Derive { .. } | EagerError::ResidualNotKept { .. })) => {
+                self.by_rows(&results, &x).map_err(|_| error)
+            }
+            found => found,
+        }
+    }
+
+    /// [`jacobian`](Self::jacobian), forward or in reverse.
+    ///
+    /// # Errors
+    ///
+    /// As for [`grad`].
+    pub fn jacobian_in(
+        &mut self,
+        mode: Mode,
+        f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
+        x: &[f64],
+    ) -> Result<Vec<Vec<f64>>, EagerError> {
+        self.clear();
+        let x = self.vars_of(x);
+        let results = f(&x);
+        match mode {
+            Mode::Forward => self.by_columns(&results, &x),
+            Mode::Reverse => self.by_rows(&results, &x),
+        }
+    }
+
+    /// The derivatives of `y` by `x`, by one pass backward for each of `y`.
+    fn by_rows(&self, y: &[Var<'_>], x: &[Var<'_>]) -> Result<Vec<Vec<f64>>, EagerError> {
+        y.iter().map(|&y| self.gradient_of(y, x)).collect()
+    }
+
+    /// The derivatives of `y` by `x`, by one pass forward for each of `x`.
+    fn by_columns(&self, y: &[Var<'_>], x: &[Var<'_>]) -> Result<Vec<Vec<f64>>, EagerError> {
+        let mut rows = vec![Vec::with_capacity(x.len()); y.len()];
+        for input in x {
+            let column = self.slopes(y, std::slice::from_ref(input), &[1.0])?;
+            for (row, entry) in rows.iter_mut().zip(column) {
+                row.push(entry);
+            }
+        }
+        Ok(rows)
     }
 
     /// Numbers, 0 where nothing depends on a variable, also if `y` is a constant.

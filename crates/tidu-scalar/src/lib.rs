@@ -58,7 +58,7 @@ mod rules;
 mod simplify;
 mod var;
 
-pub use closures::{derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad};
+pub use closures::{derivative, grad, hessian, hvp, jacobian, jacobian_in, jvp, value_and_grad};
 pub use expr::{Expr, function};
 pub use key::ScalarKey;
 pub use op::{Constant, ScalarOp};

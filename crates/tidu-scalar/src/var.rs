@@ -170,7 +170,7 @@ impl Tape {
         let operands: Vec<&EagerVar<ScalarOp>> = operands.iter().map(|var| &var.var).collect();
         let mut tape = self.tape.borrow_mut();
         let results = tape.checkpoint(&operands, move |tape, operands| {
-            Ok(lend(tape, operands, &body))
+            Ok(lend(tape, operands, |operands| body(operands)))
         })?;
         Ok(results.into_iter().map(|var| self.here(var)).collect())
     }
@@ -191,7 +191,7 @@ impl Tape {
         let state: Vec<&EagerVar<ScalarOp>> = state.iter().map(|var| &var.var).collect();
         let mut tape = self.tape.borrow_mut();
         let results = tape.iterate(steps, &state, move |tape, state, at| {
-            Ok(lend(tape, state, &|state: &[Var<'_>]| step(state, at)))
+            Ok(lend(tape, state, |state| step(state, at)))
         })?;
         Ok(results.into_iter().map(|var| self.here(var)).collect())
     }
@@ -234,7 +234,7 @@ impl Tape {
 fn lend(
     tape: &mut EagerTape<ScalarOp>,
     operands: &[EagerVar<ScalarOp>],
-    body: &impl for<'s> Fn(&[Var<'s>]) -> Vec<Var<'s>>,
+    body: impl for<'s> FnOnce(&[Var<'s>]) -> Vec<Var<'s>>,
 ) -> Vec<EagerVar<ScalarOp>> {
     let moved = std::mem::replace(tape, EagerTape::new(name));
     let lent = Tape {
@@ -317,11 +317,15 @@ impl<'t> Var<'t> {
     }
 
     /// The gradient of this number by each of `wrt`, recorded itself: derivatives of it can be had in
-    /// turn. It is 0 where nothing depends on the variable.
+    /// turn. It is 0 where nothing depends on the variable, and so is the gradient of a gradient that
+    /// depends on nothing: a loop over orders may go on past the last of a polynomial.
     ///
     /// # Errors
     ///
-    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::Derive`].
+    /// [`EagerError::ConstantVar`] for a number that was never on the tape or was cut off
+    /// ([`detach`](Self::detach), [`Tape::no_grad`]); [`EagerError::ForeignVar`], [`EagerError::Derive`];
+    /// [`EagerError::InSegment`] in the body of a [`checkpoint`](Tape::checkpoint);
+    /// [`EagerError::ReplacedGradient`] for a recorded gradient that a [`hook`](Self::hook) replaced.
     ///
     /// # Example
     ///
@@ -343,22 +347,61 @@ impl<'t> Var<'t> {
         let found = eager.backward_recorded(&[(&self.var, seed)], &wrt)?;
         let found = found.into_iter();
         Ok(found
-            .map(|found| tape.here(found.unwrap_or_else(|| EagerVar::constant(0.0))))
+            .map(|found| tape.here(found.unwrap_or_else(|| eager.constant(0.0))))
             .collect())
     }
 
     /// Has `hook` called with the gradient by this variable whenever going backward has found it; what
-    /// it returns, if anything, takes its place.
+    /// it returns, if anything, takes its place. In second derivatives it is called in both passes.
+    ///
+    /// How a number that takes the place of another depends on it, nobody knows, so a recorded
+    /// [`gradient`](Self::gradient) that was replaced by another number cannot be differentiated: second
+    /// derivatives ([`hessian`](crate::hessian), [`hvp`](crate::hvp)) are then
+    /// [`EagerError::ReplacedGradient`]. See [`tidu_eager::Tape::hook`], and
+    /// [`hook_recorded`](Self::hook_recorded), which has no such limit.
     ///
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`] for a constant.
+    #[track_caller]
     pub fn hook(
         &self,
         mut hook: impl FnMut(f64) -> Option<f64> + Send + 'static,
     ) -> Result<(), EagerError> {
         let mut tape = self.tape()?.tape.borrow_mut();
         tape.hook(&self.var, move |gradient| hook(*gradient))
+    }
+
+    /// [`hook`](Self::hook) with a gradient to compute with: where gradients are recorded, so is what takes
+    /// its place, and derivatives go through it. See [`tidu_eager::Tape::hook_recorded`].
+    ///
+    /// # Errors
+    ///
+    /// [`EagerError::ConstantVar`] for a constant.
+    ///
+    /// # Example
+    ///
+    /// A gradient that is clipped softly:
+    ///
+    /// ```
+    /// let tape = tidu_scalar::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let y = x * 1.0;
+    /// y.hook_recorded(|gradient| Some(gradient.tanh()))?;
+    /// let slope = (y * y).gradient(&[x])?[0];
+    /// assert_eq!(slope.value(), 6.0_f64.tanh());
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    #[track_caller]
+    pub fn hook_recorded(
+        &self,
+        mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + Send + 'static,
+    ) -> Result<(), EagerError> {
+        let mut tape = self.tape()?.tape.borrow_mut();
+        tape.hook_recorded(&self.var, move |tape, gradient| {
+            let found = lend(tape, &[*gradient], |given| Vec::from_iter(hook(given[0])));
+            Ok(found.into_iter().next())
+        })
     }
 
     pub(crate) fn eager(&self) -> &EagerVar<ScalarOp> {

@@ -300,6 +300,11 @@ impl<Op: GraphOperation> Composite<Op> {
         &self.content.definition.name
     }
 
+    /// Whether a VJP was given, so that reverse mode is not the transpose of forward mode.
+    pub fn has_vjp(&self) -> bool {
+        self.content.definition.vjp.is_some()
+    }
+
     /// The number of operands: for [`GraphOperation::input_count`].
     pub fn input_count(&self) -> usize {
         let inputs = self.content.definition.value.as_dense().input_count();

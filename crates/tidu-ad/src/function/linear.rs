@@ -24,6 +24,16 @@ pub struct Linearization<Op: GraphOperation> {
     pub linear: Function<Op>,
 }
 
+/// A function at a point, split from what goes backward from there. See [`Derive::pullback`].
+#[derive(Clone, Debug)]
+pub struct Pullback<Op: GraphOperation> {
+    /// x ↦ (f(x), r), where the residuals r are all that going backward needs to know of x. They are
+    /// called `r0`, `r1`, and so on.
+    pub primal: Function<Op>,
+    /// (r, ȳ) ↦ J(x)ᵀ·ȳ
+    pub pullback: Function<Op>,
+}
+
 /// A function some of whose outputs may be symbolic zeros.
 pub(super) struct Partial<Op: GraphOperation> {
     /// With the outputs that are there, in order.
@@ -64,7 +74,44 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             self.function.output_names().len(),
         );
         let jvp = self.again(self.function).jvp(wrt)?;
-        split(&jvp, inputs.len(), outputs, self.ctx)
+        let (primal, linear) = split(&jvp, inputs.len(), outputs, self.ctx)?;
+        Ok(Linearization { primal, linear })
+    }
+
+    /// Splits the VJP: what can be computed from x, once, and what remains to be computed for each ȳ. (JAX:
+    /// `jax.vjp`, which returns the value and such a function.)
+    ///
+    /// The pullback takes the residuals, in the order in which the primal function returns them, then a
+    /// cotangent for each output. It is what [`linearize`](Self::linearize) and
+    /// [`transpose`](Self::transpose) give, unless a function inside has a VJP of its own: this one uses it,
+    /// and that VJP need not be linear.
+    ///
+    /// # Errors
+    ///
+    /// As for [`vjp`](Self::vjp).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["x"], |[x]| [x.sin()])?;
+    /// let split = f.within(&mut ()).pullback("x")?;
+    /// assert_eq!(split.primal.output_names(), ["out0", "r0"]);
+    /// assert_eq!(split.pullback.to_string(), "function {
+    ///     input %0 = r0.ct0.d0.x
+    ///     input %1 = ct0.d0.x
+    ///     %2 = mul %0, %1
+    ///     output %2 -> ct.x
+    /// }");
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn pullback(mut self, wrt: impl Into<Wrt>) -> Result<Pullback<Op>, FunctionError> {
+        let (inputs, outputs) = (
+            self.function.as_dense().input_count(),
+            self.function.output_names().len(),
+        );
+        let vjp = self.again(self.function).vjp(wrt)?;
+        let (primal, pullback) = split(&vjp, inputs, outputs, self.ctx)?;
+        Ok(Pullback { primal, pullback })
     }
 
     /// The transpose of a function y = A·t + 0 that is linear in some of its inputs, t, jointly: the
@@ -220,17 +267,17 @@ impl<Op: Primitive> Partial<Op> {
     }
 }
 
-/// Splits a JVP between what depends on its first `inputs` inputs only, and the rest. The first
-/// `outputs` outputs must be of the former kind.
+/// Splits a JVP, or a VJP, between what depends on its first `inputs` inputs only, and the rest, which
+/// depends on tangents or seeds too. The first `outputs` outputs must be of the former kind.
 fn split<Op: Primitive>(
-    jvp: &Function<Op>,
+    whole: &Function<Op>,
     inputs: usize,
     outputs: usize,
     ctx: &mut Op::ADContext,
-) -> Result<Linearization<Op>, FunctionError> {
-    let keys = jvp.input_keys();
+) -> Result<(Function<Op>, Function<Op>), FunctionError> {
+    let keys = whole.input_keys();
     let (primal_keys, tangent_keys) = keys.split_at(inputs);
-    let dense = jvp.as_dense();
+    let dense = whole.as_dense();
     let tangents = (inputs..keys.len()).collect::<Vec<_>>();
     let depends = depends_on(dense, &tangents);
     let producers = dense.producers();
@@ -273,29 +320,27 @@ fn split<Op: Primitive>(
     let arguments: Vec<DenseId> = arguments.collect();
     let values = primal.inline(&needed, &arguments);
     primal.set_outputs(values);
-    let mut names = jvp.output_names()[..outputs].to_vec();
+    let mut names = whole.output_names()[..outputs].to_vec();
     names.extend((0..residuals.len()).map(|at| format!("r{at}")));
-    if jvp.types.is_some() {
-        note_residuals(jvp, &residuals, &linear_keys, ctx)?;
+    if whole.types.is_some() {
+        note_residuals(whole, &residuals, &linear_keys, ctx)?;
     }
-    let linear = Function::settle(linear, linear_keys, &jvp.output_names()[outputs..], None)?;
-    Ok(Linearization {
-        primal: Function::new(primal, primal_keys.to_vec(), names.into()).typed_in(ctx),
-        linear: linear.typed_in(ctx),
-    })
+    let linear = Function::settle(linear, linear_keys, &whole.output_names()[outputs..], None)?;
+    let primal = Function::new(primal, primal_keys.to_vec(), names.into());
+    Ok((primal.typed_in(ctx), linear.typed_in(ctx)))
 }
 
 /// Tells the context that inputs of a linear function are of the types of the values that they stand for.
 fn note_residuals<Op: Primitive>(
-    jvp: &Function<Op>,
+    whole: &Function<Op>,
     residuals: &[DenseId],
     keys: &[Op::InputKey],
     ctx: &mut Op::ADContext,
 ) -> Result<(), FunctionError> {
-    let of_residuals = jvp
+    let of_residuals = whole
         .as_dense()
         .needed_for(residuals)
-        .to_graph(&jvp.input_keys());
+        .to_graph(&whole.input_keys());
     let values = of_residuals.outputs().iter();
     for (&value, key) in values.zip(keys) {
         let key = ValueKey::Input(key.clone());

@@ -28,7 +28,7 @@ use tidu_graph::{
 pub use composite::{Composite, Rules};
 pub use derive::Derive;
 pub use error::FunctionError;
-pub use linear::Linearization;
+pub use linear::{Linearization, Pullback};
 pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use select::Wrt;

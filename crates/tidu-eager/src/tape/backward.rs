@@ -12,6 +12,7 @@ use super::engine::{Engine, Evaluate, Record};
 use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Flags, Program, Residual, Template, Templates};
+use super::watch::Hook;
 use super::{Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -68,12 +69,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         outputs: &[(&Var<Op>, Var<Op>)],
         wrt: &[&Var<Op>],
     ) -> Result<Vec<Option<Var<Op>>>, EagerError> {
+        self.check_outside("go backward")?;
         for (position, (_, seed)) in outputs.iter().enumerate() {
             if seed.requires_grad() {
                 self.check(seed, || format!("seed {position}"))?;
             }
         }
-        go_back(&mut Record(self), outputs, wrt, true)
+        let found = go_back(&mut Record(self), outputs, wrt, true)?;
+        let found = found.into_iter().map(|gradient| match gradient {
+            Some(gradient) if !gradient.requires_grad() => Some(self.constant(gradient.value)),
+            gradient => gradient,
+        });
+        Ok(found.collect())
     }
 
     /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by everything on the tape, to be asked for by variable. Frees
@@ -119,6 +126,19 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         let checked = self.life.check(var.place);
         checked.map_err(|fault| fault.of(place()))
+    }
+
+    /// [`check`](Self::check) for what is to be differentiated: whether it depends on anything.
+    pub(super) fn depends(
+        &self,
+        var: &Var<Op>,
+        place: impl Fn() -> String,
+    ) -> Result<bool, EagerError> {
+        if self.life.is_own_constant(var.place) {
+            return Ok(false);
+        }
+        self.check(var, place)?;
+        Ok(true)
     }
 }
 
@@ -171,6 +191,7 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     wrt: &[&Var<Op>],
     keep: bool,
 ) -> Result<Vec<Option<E::Value>>, EagerError> {
+    engine.tape().check_outside("go backward")?;
     for (position, input) in wrt.iter().enumerate() {
         engine.tape().check(input, || format!("input {position}"))?;
     }
@@ -191,20 +212,22 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     keep: bool,
     all: bool,
 ) -> Result<[List<E::Value>; 2], EagerError> {
-    for (position, (output, _)) in outputs.iter().enumerate() {
-        engine
-            .tape()
-            .check(output, || format!("output {position}"))?;
-    }
     engine.tape().check_outside("go backward")?;
+    let mut seeds = Vec::with_capacity(outputs.len());
+    for (position, (output, seed)) in outputs.iter().enumerate() {
+        let place = || format!("output {position}");
+        if engine.tape().depends(output, place)? {
+            seeds.push((output.index(), seed));
+        }
+    }
     let paused = std::mem::replace(&mut engine.tape().paused, false);
     let mut past = engine.tape().storage.set_aside();
     let mut pass = Sweep::new(engine, &past, wrt, keep, all);
     // A panic of an operation, a hook or a body must not cost the tape what was set aside.
     let swept = catch_unwind(AssertUnwindSafe(|| {
-        for (output, seed) in outputs {
+        for (output, seed) in seeds {
             let cotangents = &mut pass.cotangents;
-            cotangents.add(output.index(), seed.clone(), None, engine)?;
+            cotangents.add(output, seed.clone(), None, engine)?;
         }
         pass.sweep(&mut past, engine)
     }));
@@ -354,7 +377,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             let after = cursor.values;
             let node = storage.step_back(&mut cursor, &self.templates);
             if self.hooked {
-                self.call_hooks(cursor.values..after, engine);
+                self.call_hooks(cursor.values..after, engine)?;
             }
             self.collect(cursor.values);
             match node.kind() {
@@ -362,6 +385,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 Kind::Leaf => {
                     self.cotangents.take(cursor.values, self.all);
                 }
+                Kind::Replaced => self.replaced(storage, cursor, engine)?,
                 Kind::Segment => self.segment(storage, cursor, engine)?,
             }
         }
@@ -437,16 +461,49 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
 
     /// Calls the hooks of values whose gradients are complete.
     #[cold]
-    fn call_hooks<E: Engine<Op, Value = Value>>(&mut self, values: Range<u32>, engine: &mut E) {
+    fn call_hooks<E: Engine<Op, Value = Value>>(
+        &mut self,
+        values: Range<u32>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
         for value in values {
             let Some(gradient) = &mut self.cotangents.by_value[value as usize] else {
                 continue;
             };
-            let operand = engine.operand(gradient).clone();
-            if let Some(replaced) = engine.tape().call_hooks(value, &operand) {
-                *gradient = engine.constant(replaced);
+            let mut rank = 0;
+            while let Some((mut hook, location)) = engine.tape().take_hook(value, rank) {
+                let called = catch_unwind(AssertUnwindSafe(|| match &mut hook {
+                    Hook::OfVariables(hook) => engine.call_hook(hook, gradient),
+                    Hook::OfOperands(hook) => {
+                        let by = hook(engine.operand(gradient));
+                        Ok(by.map(|by| engine.replaced(gradient, by, location)))
+                    }
+                }));
+                engine.tape().give_hook_back(value, rank, hook);
+                let replaced = called.unwrap_or_else(|panic| resume_unwind(panic))?;
+                if let Some(replaced) = replaced {
+                    *gradient = replaced;
+                }
+                rank += 1;
             }
         }
+        Ok(())
+    }
+
+    /// Fails for a gradient that a hook replaced, if what it depends on is asked for.
+    fn replaced<E: Engine<Op, Value = Value>>(
+        &mut self,
+        storage: &Storage<Op>,
+        at: Cursor,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let cotangent = self.cotangents.take(at.values, self.all);
+        let operand = storage.operands[at.operands] as usize;
+        let is_wanted = self.wanted.is_empty() || self.wanted[operand];
+        if cotangent.is_some() && is_wanted {
+            return Err(engine.tape().replaced_gradient(at.values));
+        }
+        Ok(())
     }
 
     /// Takes the gradients by values from `first` on: whatever could add to them has been gone
@@ -543,7 +600,10 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let first = before.values;
         let results = engine.tape().run_body(&*body, &operands);
         let mut again = engine.tape().storage.set_aside();
-        let outcome = results.and_then(|results| self.inside(&mut again, &results, seeds, engine));
+        let outcome = results.and_then(|results| {
+            engine.tape().check_segment(segment, &results)?;
+            self.inside(&mut again, &results, seeds, engine)
+        });
         let tape = engine.tape();
         if E::RECORDS {
             tape.storage.join(again);
@@ -565,16 +625,6 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         seeds: Vec<Option<Value>>,
         engine: &mut E,
     ) -> Result<(), EagerError> {
-        if results.len() != seeds.len() {
-            let (expected, found) = (seeds.len(), results.len());
-            return Err(wrong_count(
-                "a segment".into(),
-                Side::Outputs,
-                expected,
-                found,
-            ));
-        }
-        engine.tape().check_segment_results(results)?;
         self.hooked = !engine.tape().hooks.is_empty();
         self.templates = Arc::clone(&engine.tape().templates);
         let values = again.values as usize;

@@ -5,8 +5,9 @@ use std::panic::Location;
 use tidu_ad::Primitive;
 use tidu_graph::{EvaluableGraphOperation, describe_operation};
 
+use super::segment::Inside;
 use super::template::Template;
-use super::watch::Watch;
+use super::watch::{HookOfVariables, Watch};
 use super::{Tape, Var};
 use crate::error::EagerError;
 
@@ -20,8 +21,20 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
     /// A value that was kept, whose index on the tape is `index`.
     fn residual(&self, value: Op::Operand, index: impl FnOnce() -> u32) -> Self::Value;
 
-    /// A value that depends on nothing.
-    fn constant(&self, value: Op::Operand) -> Self::Value;
+    /// What takes the place of a gradient, by a hook that was added at `location`.
+    fn replaced(
+        &mut self,
+        gradient: &Self::Value,
+        by: Op::Operand,
+        location: &'static Location<'static>,
+    ) -> Self::Value;
+
+    /// What a hook has take the place of a gradient.
+    fn call_hook(
+        &mut self,
+        hook: &mut HookOfVariables<Op>,
+        gradient: &Self::Value,
+    ) -> Result<Option<Self::Value>, EagerError>;
 
     fn operand<'a>(&self, value: &'a Self::Value) -> &'a Op::Operand;
 
@@ -83,8 +96,24 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         value
     }
 
-    fn constant(&self, value: Op::Operand) -> Op::Operand {
-        value
+    fn replaced(
+        &mut self,
+        _gradient: &Op::Operand,
+        by: Op::Operand,
+        _location: &'static Location<'static>,
+    ) -> Op::Operand {
+        by
+    }
+
+    fn call_hook(
+        &mut self,
+        hook: &mut HookOfVariables<Op>,
+        gradient: &Op::Operand,
+    ) -> Result<Option<Op::Operand>, EagerError> {
+        let gradient = Var::constant(gradient.clone());
+        let run = |tape: &mut Tape<Op>| tape.no_grad(|tape| hook(tape, &gradient));
+        let found = self.0.run_inside(Inside::Hook, run)?;
+        Ok(found.map(|found| found.value))
     }
 
     #[inline]
@@ -134,8 +163,38 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
         }
     }
 
-    fn constant(&self, value: Op::Operand) -> Var<Op> {
-        Var::constant(value)
+    fn replaced(
+        &mut self,
+        gradient: &Var<Op>,
+        by: Op::Operand,
+        location: &'static Location<'static>,
+    ) -> Var<Op> {
+        if is_same::<Op>(gradient.value(), &by) {
+            return gradient.clone();
+        }
+        let tape = &mut *self.0;
+        if !gradient.requires_grad() {
+            return tape.constant(by);
+        }
+        let index = tape.storage.push_replaced(gradient.index());
+        tape.replaced.push((index, location));
+        Var {
+            value: by,
+            place: tape.life.place(index),
+        }
+    }
+
+    fn call_hook(
+        &mut self,
+        hook: &mut HookOfVariables<Op>,
+        gradient: &Var<Op>,
+    ) -> Result<Option<Var<Op>>, EagerError> {
+        let run = |tape: &mut Tape<Op>| hook(tape, gradient);
+        let found = self.0.run_inside(Inside::Hook, run)?;
+        if let Some(found) = found.as_ref().filter(|found| found.requires_grad()) {
+            self.0.check(found, || "what a hook returned".into())?;
+        }
+        Ok(found)
     }
 
     fn operand<'a>(&self, value: &'a Var<Op>) -> &'a Op::Operand {
@@ -169,4 +228,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
     fn tape(&mut self) -> &mut Tape<Op> {
         self.0
     }
+}
+
+/// Whether two operands are the same to the last bit, as far as can be seen.
+fn is_same<Op: EvaluableGraphOperation>(one: &Op::Operand, other: &Op::Operand) -> bool {
+    let one = Op::constant_of(one);
+    one.is_some() && one == Op::constant_of(other)
 }

@@ -58,6 +58,19 @@ impl Life {
         }
     }
 
+    /// The place of a constant that counts as computed on the tape.
+    pub fn constant(&self) -> Place {
+        Place {
+            tape: self.tape,
+            ..Place::NONE
+        }
+    }
+
+    /// Whether a place is that of a constant which counts as computed on the tape.
+    pub fn is_own_constant(&self, place: Place) -> bool {
+        place == self.constant()
+    }
+
     /// The place of a value that is there already.
     pub fn place_at(&self, index: u32) -> Place {
         Place {
@@ -177,7 +190,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     fn cut(&mut self, to: Cursor) {
         self.storage.truncate(to);
-        self.hooks.retain(|(value, _)| *value < to.values);
+        self.hooks.retain(|hooked| hooked.value < to.values);
+        let replaced = self
+            .replaced
+            .partition_point(|(value, _)| *value < to.values);
+        self.replaced.truncate(replaced);
         self.life.cut(to.values);
     }
 }

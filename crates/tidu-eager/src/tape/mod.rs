@@ -27,11 +27,12 @@ pub use life::Mark;
 
 use self::forward::Jvp;
 use self::life::Life;
+use self::segment::Inside;
 use self::storage::Storage;
 use self::structure::Argument;
 use self::template::{Callee, Flags, Residual, Template, Templates};
 use self::types::{Types, are_of_types, types_of};
-use self::watch::{Hook, Watch};
+use self::watch::{Hooked, Watch};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
 use crate::recorder::KeySource;
@@ -82,11 +83,14 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     paused: bool,
     /// Whether something was computed of variables while recording was paused.
     touched: bool,
-    /// Whether the body of a segment is running.
-    in_segment: bool,
+    /// What is running: the body of a segment, or a hook.
+    inside: Option<Inside>,
     watch: Option<Watch<Op>>,
     /// By index of a value, ascending.
-    hooks: Vec<(u32, Hook<Op>)>,
+    hooks: Vec<Hooked<Op>>,
+    /// The recorded gradients that hooks put in the place of others, by index of a value, ascending, and where
+    /// these hooks were added.
+    replaced: Vec<(u32, &'static Location<'static>)>,
     ctx: Op::Context,
     ad_ctx: Op::ADContext,
     /// Where operations put their results.
@@ -123,6 +127,7 @@ pub struct Var<Op: GraphOperation> {
 struct Place {
     /// An index among the tape's values; [`CONSTANT`] for none.
     index: u32,
+    /// 0 for a constant, unless it counts as computed on a tape.
     tape: u32,
     epoch: u32,
 }
@@ -157,9 +162,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             name: keys.fresh_input_key(),
             paused: false,
             touched: false,
-            in_segment: false,
+            inside: None,
             watch: None,
             hooks: Vec::new(),
+            replaced: Vec::new(),
             ctx,
             ad_ctx,
             results: Vec::new(),
@@ -239,6 +245,34 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
     }
 
+    /// A constant that counts as computed on this tape: going backward from it finds no gradient, where from
+    /// a [`Var::constant`], or a value that was cut off, it is an error.
+    ///
+    /// Recorded gradients that depend on nothing are of this kind, and so is what is computed of such
+    /// constants alone. So a loop over orders may go on past the last that a polynomial has.
+    ///
+    /// ```
+    /// # use tidu_eager::{Tape, Var};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+    /// let x = tape.leaf(3.0);
+    /// let mut y = tape.apply_one(ScalarOp::Mul, &[&x, &x])?;
+    /// let mut orders = Vec::new();
+    /// for _ in 0..4 {
+    ///     let slope = tape.backward_recorded(&[(&y, Var::constant(1.0))], &[&x])?.remove(0);
+    ///     y = slope.unwrap_or_else(|| tape.constant(0.0));
+    ///     orders.push(*y.value());
+    /// }
+    /// assert_eq!(orders, [6.0, 2.0, 0.0, 0.0]);
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    pub fn constant(&self, value: Op::Operand) -> Var<Op> {
+        Var {
+            value,
+            place: self.life.constant(),
+        }
+    }
+
     /// The results of an operation.
     ///
     /// # Errors
@@ -258,7 +292,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operands: &[&Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let first = self.run(&operation, operands, false)?;
-        Ok(self.take_results(first, usize::MAX))
+        Ok(self.take_results(first, usize::MAX, operands))
     }
 
     /// The result of an operation that has one.
@@ -283,7 +317,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .pop()
             .expect("the number of results was checked");
         let place = match index {
-            CONSTANT => Place::NONE,
+            CONSTANT => self.constant_place(operands),
             index => self.life.place(index),
         };
         Ok(Var { value, place })
@@ -594,7 +628,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             let results = function.compile().call_in(&mut self.ctx, &values);
             self.results = results.map_err(cannot_run)?;
             self.check_results(describe, graph.outputs().len())?;
-            return Ok(self.take_results(CONSTANT, usize::MAX));
+            return Ok(self.take_results(CONSTANT, usize::MAX, operands));
         }
         let template = self.function_template(function, operands, recomputes)?;
         let known = &self.templates[template as usize];
@@ -614,7 +648,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             &self.results,
         );
         self.annotate(operands);
-        Ok(self.take_results(first, visible))
+        Ok(self.take_results(first, visible, operands))
     }
 
     /// Fails for an operand that is no variable of this tape.
@@ -651,17 +685,32 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(())
     }
 
-    fn take_results(&mut self, first: u32, count: usize) -> Vec<Var<Op>> {
+    fn take_results(&mut self, first: u32, count: usize, operands: &[&Var<Op>]) -> Vec<Var<Op>> {
+        let constant = match first {
+            CONSTANT => self.constant_place(operands),
+            _ => Place::NONE,
+        };
         let life = &self.life;
         let results = self.results.drain(..).take(count).enumerate();
         let results = results.map(|(at, value)| Var {
             value,
             place: match first {
-                CONSTANT => Place::NONE,
+                CONSTANT => constant,
                 first => life.place(first + at as u32),
             },
         });
         results.collect()
+    }
+
+    /// The place of a constant that is computed of `operands`: one of the tape's own, if one of them is.
+    fn constant_place(&self, operands: &[&Var<Op>]) -> Place {
+        let mut operands = operands.iter();
+        let is_own = !self.paused && operands.any(|var| self.life.is_own_constant(var.place));
+        if is_own {
+            self.life.constant()
+        } else {
+            Place::NONE
+        }
     }
 
     #[track_caller]

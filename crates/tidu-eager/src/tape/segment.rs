@@ -16,6 +16,15 @@ pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
     pub body: Option<Arc<Body<Op>>>,
     pub operands: u32,
     pub outputs: u32,
+    /// What it computed, as far as values can be compared.
+    results: Box<[Option<Op>]>,
+}
+
+/// What a tape is in the middle of, so that it can neither be gone through nor cut back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    Segment,
+    Hook,
 }
 
 pub(super) type Body<Op> =
@@ -28,6 +37,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// `body` is given `operands` and returns results; it may also use other variables of the tape. It
     /// must compute the same each time, and can neither go backward nor cut the tape back. (JAX:
     /// `jax.checkpoint`.)
+    ///
+    /// Whether it computed the same is seen from its results, to the last bit, where operands can be held by
+    /// operations ([`EvaluableGraphOperation::constant_of`]): going through it is
+    /// [`EagerError::SegmentChanged`] otherwise. Of other operands nothing can be said, and gradients are
+    /// then those of what ran last.
     ///
     /// # Errors
     ///
@@ -124,7 +138,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let depends = depends || results.iter().any(Var::requires_grad);
         if self.paused || results.is_empty() || !depends {
             self.touched |= depends;
-            return Ok(results);
+            let place = self.constant_place(operands);
+            let results = results.into_iter().map(|result| Var {
+                value: result.value,
+                place,
+            });
+            return Ok(results.collect());
         }
         for operand in operands {
             self.storage.operands.push(operand.index());
@@ -134,6 +153,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             body: Some(body),
             operands: operands.len() as u32,
             outputs: results.len() as u32,
+            results: results
+                .iter()
+                .map(|result| Op::constant_of(result.value()))
+                .collect(),
         });
         let places = (first..).map(|index| self.life.place(index));
         let results = results.into_iter().zip(places);
@@ -145,8 +168,28 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .collect())
     }
 
+    /// Fails for what a body returns, when it runs again, that is not what it returned the first time, or
+    /// not of this tape.
+    pub(super) fn check_segment(
+        &self,
+        segment: &Segment<Op>,
+        results: &[Var<Op>],
+    ) -> Result<(), EagerError> {
+        let (expected, found) = (segment.outputs as usize, results.len());
+        if expected != found {
+            let segment = "a segment".to_owned();
+            return Err(wrong_count(segment, Side::Outputs, expected, found));
+        }
+        for (position, (known, result)) in segment.results.iter().zip(results).enumerate() {
+            if known.is_some() && *known != Op::constant_of(result.value()) {
+                return Err(EagerError::SegmentChanged { position });
+            }
+        }
+        self.check_segment_results(results)
+    }
+
     /// Fails for what a body returns that is not of this tape.
-    pub(super) fn check_segment_results(&self, results: &[Var<Op>]) -> Result<(), EagerError> {
+    fn check_segment_results(&self, results: &[Var<Op>]) -> Result<(), EagerError> {
         let active = results.iter().enumerate();
         for (position, result) in active.filter(|(_, result)| result.requires_grad()) {
             self.check(result, || format!("result {position} of a segment"))?;
@@ -160,18 +203,25 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         body: &Body<Op>,
         operands: &[Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let outside = std::mem::replace(&mut self.in_segment, true);
-        // A panic must not leave the tape inside.
-        let results = catch_unwind(AssertUnwindSafe(|| body(self, operands)));
-        self.in_segment = outside;
-        results.unwrap_or_else(|panic| resume_unwind(panic))
+        self.run_inside(Inside::Segment, |tape| body(tape, operands))
     }
 
-    /// Fails inside a segment, where what came before is out of reach while it runs again.
+    /// Runs what is not to go through the tape, nor to cut it back.
+    pub(super) fn run_inside<T>(&mut self, what: Inside, body: impl FnOnce(&mut Self) -> T) -> T {
+        let outside = self.inside.replace(what);
+        // A panic must not leave the tape inside.
+        let result = catch_unwind(AssertUnwindSafe(|| body(self)));
+        self.inside = outside;
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Fails inside a segment, where what came before is out of reach while it runs again, and inside a hook,
+    /// while it is being gone through.
     pub(super) fn check_outside(&self, what: &'static str) -> Result<(), EagerError> {
-        match self.in_segment {
-            false => Ok(()),
-            true => Err(EagerError::InSegment { what }),
+        match self.inside {
+            None => Ok(()),
+            Some(Inside::Segment) => Err(EagerError::InSegment { what }),
+            Some(Inside::Hook) => Err(EagerError::InHook { what }),
         }
     }
 

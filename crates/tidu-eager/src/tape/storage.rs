@@ -42,12 +42,15 @@ pub(super) struct Node(u32);
 pub(super) enum Kind {
     Leaf,
     Segment,
+    /// A gradient that a hook put in the place of another one.
+    Replaced,
     /// The index of a template.
     Call(usize),
 }
 
 const LEAF: u32 = u32::MAX;
 const SEGMENT: u32 = u32::MAX - 1;
+const REPLACED: u32 = u32::MAX - 2;
 /// Set for a call whose residuals are gone.
 const FREED: u32 = 1 << 31;
 
@@ -140,6 +143,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         self.push_node(SEGMENT, outputs)
     }
 
+    /// Adds what took the place of a value, and returns its index.
+    pub fn push_replaced(&mut self, value: u32) -> u32 {
+        self.operands.push(value);
+        self.push_node(REPLACED, 1)
+    }
+
     /// Adds a call whose operands and residuals are there already, and returns the index of its first
     /// result.
     #[inline]
@@ -175,6 +184,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         let node = self.nodes[cursor.nodes];
         match node.kind() {
             Kind::Leaf => cursor.values -= 1,
+            Kind::Replaced => {
+                cursor.operands -= 1;
+                cursor.values -= 1;
+            }
             Kind::Call(template) => {
                 let template = &templates[template];
                 cursor.operands -= template.active_count as usize;
@@ -196,6 +209,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     pub fn step_on(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) {
         match self.nodes[cursor.nodes].kind() {
             Kind::Leaf => cursor.values += 1,
+            Kind::Replaced => {
+                cursor.operands += 1;
+                cursor.values += 1;
+            }
             Kind::Call(template) => {
                 let template = &templates[template];
                 cursor.operands += template.active_count as usize;
@@ -221,6 +238,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         for node in &self.nodes {
             let (operands, outputs, depends) = match node.kind() {
                 Kind::Leaf => (0, 1, false),
+                Kind::Replaced => (1, 1, marked[self.operands[operand] as usize]),
                 Kind::Segment => {
                     let segment: &Segment<Op> = {
                         segment += 1;
@@ -310,6 +328,7 @@ impl Node {
         match self.0 {
             LEAF => Kind::Leaf,
             SEGMENT => Kind::Segment,
+            REPLACED => Kind::Replaced,
             template => Kind::Call((template & !FREED) as usize),
         }
     }

@@ -5,7 +5,7 @@ use tidu_graph::{
     EvaluableGraphOperation, GraphBuilder, OperationRole, ValueKey, ValueRef, describe_operation,
 };
 
-use super::storage::Kind;
+use super::storage::{Kind, Node};
 use super::template::Callee;
 use super::{Tape, Var};
 use crate::error::EagerError;
@@ -44,7 +44,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// [`EagerError::StructureNotKept`] without [`keep_structure`](Self::keep_structure), for a segment
-    /// ([`checkpoint`](Self::checkpoint)), and for a constant that the operation set cannot hold
+    /// ([`checkpoint`](Self::checkpoint)), for an output that depends on a recorded gradient which a
+    /// [`hook`](Self::hook) replaced, and for a constant that the operation set cannot hold
     /// ([`EvaluableGraphOperation::constant_of`]). [`EagerError::Derive`] for a name that is given twice.
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`].
     ///
@@ -103,6 +104,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 }
                 Kind::Leaf => 1,
                 Kind::Segment => return Err(not_kept("the inside of a segment")),
+                Kind::Replaced => {
+                    // Nothing is known of it, nor of what depends on it.
+                    value += 1;
+                    continue;
+                }
                 Kind::Call(template) => self.templates[template].active.len(),
             };
             let operands = arguments
@@ -112,10 +118,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                     Argument::Value(index) => Ok(values[*index as usize].clone()),
                     Argument::Constant(constant) => constant_in(&mut builder, constant).map(Some),
                 });
-            let operands = operands.collect::<Result<Option<Vec<_>>, _>>()?;
-            let operands = operands.ok_or_else(|| not_kept("what a call was applied to"))?;
+            let operands = operands.collect::<Result<Vec<_>, _>>()?;
+            let operands: Option<Vec<_>> = operands.into_iter().collect();
+            let Some(operands) = operands else {
+                value += self.results_of(*node);
+                continue;
+            };
             let results = match node.kind() {
-                Kind::Leaf | Kind::Segment => operands,
+                Kind::Leaf | Kind::Segment | Kind::Replaced => operands,
                 Kind::Call(template) => {
                     let template = &self.templates[template];
                     let added = match &template.callee {
@@ -136,7 +146,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             let key = match &values[output.index() as usize] {
                 Some(ValueRef::Local(id)) => builder.global_key(*id).clone(),
                 Some(ValueRef::External(key)) => key.clone(),
-                None => return Err(not_kept("an output")),
+                None => return Err(not_kept("how a gradient came about that a hook replaced")),
             };
             Ok((key, format!("out{position}")))
         });
@@ -147,6 +157,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             location: None,
             source: Box::new(source),
         })
+    }
+
+    /// How many values a node has that is no segment.
+    fn results_of(&self, node: Node) -> usize {
+        match node.kind() {
+            Kind::Call(template) => self.templates[template].outputs as usize,
+            Kind::Leaf | Kind::Segment | Kind::Replaced => 1,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Forward mode over a recorded tape.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tidu_graph::{EvaluableGraphOperation, describe_operation};
 use super::backward::{freed, run};
 use super::engine::Evaluate;
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Template};
+use super::template::{Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -46,17 +47,19 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         inputs: &[(&Var<Op>, Op::Operand)],
         outputs: &[&Var<Op>],
     ) -> Result<Vec<Option<Op::Operand>>, EagerError> {
+        self.check_outside("go forward")?;
         for (position, (input, _)) in inputs.iter().enumerate() {
             self.check(input, || format!("input {position}"))?;
         }
         for (position, output) in outputs.iter().enumerate() {
-            self.check(output, || format!("output {position}"))?;
+            self.depends(output, || format!("output {position}"))?;
         }
-        self.check_outside("go forward")?;
         let paused = std::mem::replace(&mut self.paused, false);
         let past = self.storage.set_aside();
         let mut moving = Moving {
             by_value: vec![None; past.values as usize],
+            used: self.used_values(&past, outputs),
+            lost: Vec::new(),
             values: Vec::new(),
             results: Vec::new(),
         };
@@ -79,10 +82,31 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 resume_unwind(panic)
             }
         }
-        let outputs = outputs.iter();
-        Ok(outputs
-            .map(|output| moving.by_value[output.index() as usize].clone())
-            .collect())
+        let outputs = outputs.iter().map(|output| {
+            if let Some(replaced) = moving.lost_by(output.index()) {
+                return Err(self.replaced_gradient(replaced));
+            }
+            let tangent = moving.by_value.get(output.index() as usize);
+            Ok(tangent.cloned().flatten())
+        });
+        outputs.collect()
+    }
+
+    /// By value: whether a call uses it, or it is one of `outputs`. Empty where every value may be used,
+    /// or none is hidden from callers.
+    fn used_values(&self, past: &Storage<Op>, outputs: &[&Var<Op>]) -> Vec<bool> {
+        // The body of a segment may have captured anything.
+        let any_hidden = self.templates.iter().any(|template| template.hides());
+        if !any_hidden || !past.segments.is_empty() {
+            return Vec::new();
+        }
+        let mut used = vec![false; past.values as usize];
+        let outputs = outputs.iter().filter(|output| output.requires_grad());
+        let outputs = outputs.map(|output| output.index());
+        for value in past.operands.iter().copied().chain(outputs) {
+            used[value as usize] = true;
+        }
+        used
     }
 }
 
@@ -90,6 +114,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 struct Moving<Op: Primitive> {
     /// The tangents of all values.
     by_value: Vec<Option<Op::Operand>>,
+    /// By value: whether its tangent may be asked for. Empty if any may.
+    used: Vec<bool>,
+    /// By value: the replaced gradient by which nobody knows how it moves; [`CONSTANT`] for none, as for
+    /// those after the last that has one.
+    lost: Vec<u32>,
     /// Of the call at hand.
     values: Vec<Op::Operand>,
     results: Vec<Op::Operand>,
@@ -104,6 +133,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         for node in &storage.nodes {
             match node.kind() {
                 Kind::Leaf => {}
+                Kind::Replaced => self.replaced(storage.operands[cursor.operands], cursor.values),
                 Kind::Segment => self.segment(storage, cursor, tape)?,
                 Kind::Call(template) => {
                     let template = Arc::clone(&tape.templates[template]);
@@ -124,6 +154,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         tape: &mut Tape<Op>,
     ) -> Result<(), EagerError> {
         let operands = &storage.operands[at.operands..][..template.active_count as usize];
+        if self.lose(operands, at.values..at.values + template.outputs) {
+            return Ok(());
+        }
         let tangent_of = |operand| match template.place_of(operand, operands) {
             CONSTANT => None,
             index => self.by_value[index as usize].as_ref(),
@@ -149,17 +182,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         let Kind::Call(id) = node.kind() else {
             unreachable!("a call");
         };
-        let derived = match template.find_jvp(&moving) {
+        let reach = self.reach(template, at.values);
+        let derived = match template.find_jvp(&moving, reach) {
             Some(_) => None,
             None => {
                 let template = Arc::make_mut(&mut Arc::make_mut(&mut tape.templates)[id]);
-                let derived = template.derive_jvp(&moving, &tape.name, &mut tape.ad_ctx);
+                let derived = template.derive_jvp(&moving, reach, &tape.name, &mut tape.ad_ctx);
                 derived.map_err(|error| error.applied_at(location))?;
                 Some(Arc::clone(&tape.templates[id]))
             }
         };
         let template = derived.as_deref().unwrap_or(template);
-        let jvp = template.find_jvp(&moving);
+        let jvp = template.find_jvp(&moving, reach);
         let jvp = template.jvp(jvp.expect("it was found or derived"));
         let origin = (template, location);
         let (values, results) = (&mut self.values, &mut self.results);
@@ -170,6 +204,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
             }
         }
         Ok(())
+    }
+
+    /// Whether tangents of hidden results are needed too, of a call whose results start at `first`.
+    fn reach(&self, template: &Template<Op>, first: u32) -> Reach {
+        let hidden = first + template.visible..first + template.outputs;
+        let used = |value| self.used.get(value as usize).copied().unwrap_or(true);
+        if template.hides() && hidden.into_iter().any(used) {
+            Reach::All
+        } else {
+            Reach::Visible
+        }
     }
 
     /// Runs a segment again, recording, and goes forward over what it recorded.
@@ -196,16 +241,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         let results = tape.run_body(&*body, &operands);
         let again = tape.storage.set_aside();
         let outcome = results.and_then(|results| {
-            let (expected, found) = (segment.outputs as usize, results.len());
-            if expected != found {
-                let segment = "a segment".to_owned();
-                return Err(wrong_count(segment, Side::Outputs, expected, found));
-            }
-            tape.check_segment_results(&results)?;
+            tape.check_segment(segment, &results)?;
             self.by_value.resize(again.values as usize, None);
             self.walk(&again, tape)?;
             for (value, result) in (at.values..).zip(&results) {
-                if result.requires_grad()
+                if !self.lose(&[result.index()], value..value + 1)
+                    && result.requires_grad()
                     && let Some(tangent) = self.by_value[result.index() as usize].clone()
                 {
                     self.add(value, tangent, tape)?;
@@ -216,7 +257,44 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         // Nothing of it remains, and its indices are given out again.
         tape.restore(before);
         self.by_value.truncate(first as usize);
+        self.lost.truncate(first as usize);
         outcome
+    }
+
+    /// Whatever depends on a gradient that a hook replaced moves in a way that nobody knows, if the one
+    /// in whose place it is moves.
+    fn replaced(&mut self, operand: u32, value: u32) {
+        let moves = self.by_value[operand as usize].is_some();
+        if !self.lose(&[operand], value..value + 1) && moves {
+            self.lose_value(value, value);
+        }
+    }
+
+    /// Whether an operand is lost, and with it the results.
+    fn lose(&mut self, operands: &[u32], results: Range<u32>) -> bool {
+        if self.lost.is_empty() {
+            return false;
+        }
+        let mut operands = operands.iter();
+        let Some(replaced) = operands.find_map(|operand| self.lost_by(*operand)) else {
+            return false;
+        };
+        results.for_each(|result| self.lose_value(result, replaced));
+        true
+    }
+
+    fn lose_value(&mut self, value: u32, replaced: u32) {
+        let value = value as usize;
+        if self.lost.len() <= value {
+            self.lost.resize(value + 1, CONSTANT);
+        }
+        self.lost[value] = replaced;
+    }
+
+    /// The replaced gradient by which a value is lost.
+    fn lost_by(&self, value: u32) -> Option<u32> {
+        let replaced = self.lost.get(value as usize).copied();
+        replaced.filter(|replaced| *replaced != CONSTANT)
     }
 
     /// Adds to the tangent of a value.

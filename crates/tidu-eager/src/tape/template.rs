@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Seed, Wrt,
+    Composite, Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive,
+    Pullback, Seed, Wrt,
 };
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
@@ -35,8 +36,7 @@ pub(super) struct Template<Op: Primitive> {
     /// Where it was applied first.
     pub location: &'static Location<'static>,
     vjps: Vec<Variant<Op>>,
-    /// By operand that moves.
-    jvps: Vec<(Flags, Program<Op>)>,
+    jvps: Vec<Motion<Op>>,
 }
 
 #[derive(Clone)]
@@ -79,6 +79,24 @@ struct Variant<Op> {
     seeded: Flags,
     wanted: Flags,
     vjp: Program<Op>,
+}
+
+/// A JVP for some operands that move.
+#[derive(Clone)]
+struct Motion<Op> {
+    /// By operand.
+    moving: Flags,
+    reach: Reach,
+    jvp: Program<Op>,
+}
+
+/// Whose tangents are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Of the results that a caller is given.
+    Visible,
+    /// Of all results: what a recorded gradient computes of hidden ones moves with them.
+    All,
 }
 
 /// A derivative of one call: instructions that run one after the other, on a list of values to which each
@@ -156,7 +174,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let (wrt, _) = connected(function.as_graph(), &chosen, &all);
         let split = match recomputes || wrt.is_empty() {
             true => None,
-            false => match function.within(ctx).linearize(Wrt::At(wrt.clone())) {
+            false => match pullback(function, &wrt, ctx) {
                 Ok(split) => Some(split),
                 // Where something does not depend on something, the linear map has a zero among its
                 // results, which not every operation set can make. What is derived from the operands
@@ -165,8 +183,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 Err(error) => return Err(cannot_derive(error)),
             },
         };
-        let (extended, linear) = match split {
-            Some(split) => (split.primal, Some(split.linear)),
+        let (extended, pullback) = match split {
+            Some(split) => (split.primal, Some(split.pullback)),
             None => (function.clone(), None),
         };
         let outputs = extended.output_names().len();
@@ -183,22 +201,24 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let mut seeded = Flags::from_elem(true, visible);
         seeded.resize(outputs, false);
         let wanted = Flags::from_elem(true, template.active_count as usize);
-        let vjp = match linear {
+        let vjp = match pullback {
             None => template.vjp_of_function(&seeded, &wanted, ctx)?,
-            Some(linear) => {
-                let hidden = outputs - visible;
-                let tangents = (hidden..hidden + wrt.len()).collect();
-                let transposed = linear.within(ctx).transpose(Wrt::At(tangents));
-                let transposed = transposed.map_err(cannot_derive)?;
+            Some(pullback) => {
                 let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
                 let seeds = (0..visible).map(Source::Seed);
                 let sources = residuals.map(Source::Residual).chain(seeds);
-                let cotangents = chosen.iter().map(|at| wrt.iter().position(|wrt| wrt == at));
-                template.lower(&transposed, sources, visible, cotangents)?
+                let found = ranks(&wrt, template.active.len());
+                let cotangents = chosen.iter().map(|&at| found[at]);
+                template.lower(&pullback, sources, visible, cotangents)?
             }
         };
         template.remember(seeded, vjp);
         Ok(template)
+    }
+
+    /// Whether there are results that a caller is not given.
+    pub fn hides(&self) -> bool {
+        self.visible < self.outputs
     }
 
     /// Where to find the VJP for some seeded results and wanted cotangents, if it is there.
@@ -235,27 +255,29 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 
     /// Where to find the JVP for some operands that move, if it is there.
-    pub fn find_jvp(&self, moving: &[bool]) -> Option<usize> {
-        self.jvps.iter().position(|(known, _)| **known == *moving)
+    pub fn find_jvp(&self, moving: &[bool], reach: Reach) -> Option<usize> {
+        let mut known = self.jvps.iter();
+        known.position(|known| *known.moving == *moving && known.reach == reach)
     }
 
     /// Derives the JVP for some operands that move: from what is kept of a call, then their tangents. Its
-    /// outputs are the tangents of visible results.
+    /// outputs are the tangents of the results that are asked for.
     pub fn derive_jvp(
         &mut self,
         moving: &[bool],
+        reach: Reach,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, EagerError> {
-        let tangents = moving.iter().filter(|moving| **moving).count();
-        let operands = (0..moving.len() as u32).map(Residual::Operand);
-        let tangent_sources = (0..tangents).map(Source::Seed);
-        let program = match &self.callee {
+        let jvp = match &self.callee {
             Callee::Operation(operation) => {
                 let jvp = jvp_of_operation(operation, moving, &self.types, name, ctx);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+                let operands = (0..moving.len() as u32).map(Residual::Operand);
                 let outputs = (0..self.outputs).map(Residual::Output);
                 let sources = operands.chain(outputs).map(Source::Residual);
+                let tangents = moving.iter().filter(|moving| **moving).count();
+                let tangent_sources = (0..tangents).map(Source::Seed);
                 let found = jvp.tangents.iter().copied();
                 self.lower(
                     &jvp.function,
@@ -264,39 +286,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                     found,
                 )?
             }
-            Callee::Function(call) => {
-                let visible: Vec<usize> = (0..self.visible as usize).collect();
-                let moving: Vec<usize> = (0..moving.len()).filter(|&at| moving[at]).collect();
-                let (wrt, outputs) = connected(call.function.as_graph(), &moving, &visible);
-                let ranks = moving.iter().enumerate();
-                let ranks = ranks.filter(|(_, at)| wrt.contains(at));
-                let ranks = ranks.map(|(rank, _)| Source::Seed(rank));
-                let found = visible.iter().map(|at| {
-                    let position = outputs.iter().position(|output| output == at);
-                    position.map(|position| outputs.len() + position)
-                });
-                if wrt.is_empty() {
-                    Program {
-                        instructions: Vec::new(),
-                        outputs: vec![None; visible.len()],
-                    }
-                } else {
-                    let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
-                    let ctx = own.as_mut().unwrap_or(ctx);
-                    let function = call.function.select_at(&outputs);
-                    let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
-                    let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
-                    let sources = operands.map(Source::Residual).chain(ranks);
-                    self.lower(&jvp, sources, tangents, found)?
-                }
-            }
+            Callee::Function(call) => self.jvp_of_function(call, moving, reach, ctx)?,
         };
-        self.jvps.push((moving.into(), program));
+        self.jvps.push(Motion {
+            moving: moving.into(),
+            reach,
+            jvp,
+        });
         Ok(self.jvps.len() - 1)
     }
 
     pub fn jvp(&self, at: usize) -> &Program<Op> {
-        &self.jvps[at].1
+        &self.jvps[at].jvp
     }
 
     /// The index on the tape of an operand of a call, given those of its active operands.
@@ -364,6 +365,43 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         vjp.map_err(|source| self.cannot_derive(source))
     }
 
+    /// The JVP of a function from its operands, of everything that it computes and that a recorded
+    /// gradient may use.
+    fn jvp_of_function(
+        &self,
+        call: &Call<Op>,
+        moving: &[bool],
+        reach: Reach,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Program<Op>, EagerError> {
+        let results = match reach {
+            Reach::Visible => self.visible,
+            Reach::All => self.outputs,
+        };
+        let results: Vec<usize> = (0..results as usize).collect();
+        let moving: Vec<usize> = (0..moving.len()).filter(|&at| moving[at]).collect();
+        let (wrt, outputs) = connected(call.extended(), &moving, &results);
+        if wrt.is_empty() {
+            return Ok(Program {
+                instructions: Vec::new(),
+                outputs: vec![None; results.len()],
+            });
+        }
+        let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
+        let ctx = own.as_mut().unwrap_or(ctx);
+        let function = call.extended.select_at(&outputs);
+        let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
+        let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
+        let operands = (0..self.active.len() as u32).map(Residual::Operand);
+        let ranks = ranks(&moving, self.active.len());
+        let tangents = wrt.iter().filter_map(|&at| ranks[at]).map(Source::Seed);
+        let sources = operands.map(Source::Residual).chain(tangents);
+        let places = self::ranks(&outputs, results.len());
+        let found = places.into_iter();
+        let found = found.map(|place| place.map(|place| outputs.len() + place));
+        self.lower(&jvp, sources, moving.len(), found)
+    }
+
     /// The VJP of a function from its operands alone.
     fn vjp_of_function(
         &self,
@@ -398,14 +436,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let sources = operands.map(Source::Residual);
-        let places = seeds.iter().map(|seed| {
-            let rank = seeded.iter().position(|seeded| seeded == seed);
-            Source::Seed(rank.expect("chosen from among the seeded"))
-        });
-        let cotangents = active
-            .iter()
-            .zip(wanted)
-            .map(|(at, wanted)| wrt.iter().position(|wrt| wrt == at).filter(|_| *wanted));
+        let given = ranks(&seeded, self.outputs as usize);
+        let places = seeds.iter().filter_map(|&at| given[at]).map(Source::Seed);
+        let found = ranks(&wrt, self.active.len());
+        let cotangents = active.iter().map(|&at| found[at]);
         self.lower(&derived, sources.chain(places), seeded.len(), cotangents)
     }
 
@@ -438,9 +472,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         cotangents: impl Iterator<Item = Option<usize>>,
     ) -> Result<Program<Op>, EagerError> {
         let kept = self.residuals.len();
+        let mut operands = vec![None; self.active.len()];
+        let mut outputs = vec![None; self.outputs as usize];
+        for (place, residual) in (0..).zip(&self.residuals) {
+            match *residual {
+                Residual::Operand(at) => operands[at as usize] = Some(place),
+                Residual::Output(at) => outputs[at as usize] = Some(place),
+            }
+        }
         let places = sources.map(|source| match source {
             Source::Seed(at) => Some((kept + at) as u32),
-            Source::Residual(residual) => self.place_of_residual(residual),
+            Source::Residual(Residual::Operand(at)) => operands[at as usize],
+            Source::Residual(Residual::Output(at)) => outputs[at as usize],
         });
         // An input without a place is one that is not kept, because nothing was to use it.
         let program = lower(function, places, kept + seeds, cotangents);
@@ -448,11 +491,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             operation: self.describe(),
             location: Some(self.location),
         })
-    }
-
-    fn place_of_residual(&self, residual: Residual) -> Option<u32> {
-        let place = self.residuals.iter().position(|known| *known == residual);
-        place.map(|place| place as u32)
     }
 
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
@@ -531,6 +569,31 @@ pub(super) fn lower<Op: Primitive>(
     })
 }
 
+/// What a function computes of its operands, and what goes backward from there.
+///
+/// Linearized and transposed, unless there is a VJP to go backward by: the transpose of the JVP beside it is
+/// something else.
+fn pullback<Op: Primitive>(
+    function: &Function<Op>,
+    wrt: &[usize],
+    ctx: &mut Op::ADContext,
+) -> Result<Pullback<Op>, FunctionError> {
+    let wrt = Wrt::At(wrt.to_vec());
+    let nodes = function.as_dense().nodes();
+    let mut composites = nodes.filter_map(|node| node.operation.as_composite());
+    if composites.any(Composite::has_vjp) {
+        return function.within(ctx).pullback(wrt);
+    }
+    let split = function.within(ctx).linearize(wrt)?;
+    let inputs = split.linear.as_dense().input_count();
+    let residuals = split.primal.output_names().len() - function.output_names().len();
+    let tangents = (residuals..inputs).collect();
+    Ok(Pullback {
+        pullback: split.linear.within(ctx).transpose(Wrt::At(tangents))?,
+        primal: split.primal,
+    })
+}
+
 fn cannot_derive(
     operation: String,
     location: &'static Location<'static>,
@@ -541,6 +604,15 @@ fn cannot_derive(
         location: Some(location),
         source: Box::new(source),
     }
+}
+
+/// By position, of so many: the how many-th of some positions it is.
+fn ranks(positions: &[usize], count: usize) -> Vec<Option<usize>> {
+    let mut ranks = vec![None; count];
+    for (rank, &at) in positions.iter().enumerate() {
+        ranks[at] = Some(rank);
+    }
+    ranks
 }
 
 /// Those of some inputs that some of the outputs depend on, and those of these outputs that depend on one

@@ -5,11 +5,28 @@ use std::panic::Location;
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
+use super::segment::Inside;
 use super::{Tape, Var};
 use crate::error::EagerError;
 
-/// What is told of a gradient; what it returns, if anything, takes its place.
-pub(super) type Hook<Op> = Box<dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send>;
+/// What is told of the gradient by a value.
+pub(super) struct Hooked<Op: Primitive + EvaluableGraphOperation> {
+    /// The index of the value.
+    pub value: u32,
+    /// Where it was added.
+    location: &'static Location<'static>,
+    /// `None` while it runs.
+    hook: Option<Hook<Op>>,
+}
+
+/// What it returns, if anything, takes the place of what it is told.
+pub(super) enum Hook<Op: Primitive + EvaluableGraphOperation> {
+    OfOperands(Box<dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send>),
+    OfVariables(Box<HookOfVariables<Op>>),
+}
+
+pub(super) type HookOfVariables<Op> =
+    dyn FnMut(&mut Tape<Op>, &Var<Op>) -> Result<Option<Var<Op>>, EagerError> + Send;
 
 type Operand<Op> = <Op as tidu_graph::GraphOperation>::Operand;
 
@@ -52,23 +69,68 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 
     /// Has `hook` called with the gradient by a variable whenever going backward has found it; what it
-    /// returns, if anything, takes its place. With gradients that are recorded, that is a constant.
-    /// Hooks of one variable are called in the order in which they were added.
+    /// returns, if anything, takes its place. Hooks of one variable are called in the order in which they
+    /// were added, in every pass backward: also in one through the gradients that an earlier one recorded.
+    ///
+    /// How a gradient that takes another's place depends on it, nobody knows. A recorded gradient
+    /// ([`backward_recorded`](Self::backward_recorded)) that depends on variables can therefore be replaced
+    /// and used, but not be differentiated any further: going backward or forward through it is
+    /// [`EagerError::ReplacedGradient`]. One that is replaced by itself, to the last bit, stays what it is,
+    /// where operands can be held by operations ([`EvaluableGraphOperation::constant_of`]); so clipping, where
+    /// it does not clip, changes no derivative. [`hook_recorded`](Self::hook_recorded) has no such limit.
+    ///
+    /// Inside a segment that runs for the first time there are no gradients, and nothing is hooked.
     ///
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`].
+    #[track_caller]
     pub fn hook(
         &mut self,
         var: &Var<Op>,
         hook: impl FnMut(&Op::Operand) -> Option<Op::Operand> + Send + 'static,
     ) -> Result<(), EagerError> {
-        self.check(var, || "the variable to hook".into())?;
-        let after = self
-            .hooks
-            .partition_point(|(value, _)| *value <= var.index());
-        self.hooks.insert(after, (var.index(), Box::new(hook)));
-        Ok(())
+        self.add_hook(var, Hook::OfOperands(Box::new(hook)))
+    }
+
+    /// [`hook`](Self::hook), with the gradient as a variable, and the tape to compute with what takes its
+    /// place. Where gradients are recorded, so is that, and it is differentiated like everything else: the
+    /// hook is a part of the gradient. (PyTorch: a hook, with `create_graph`.)
+    ///
+    /// Where they are not, the variable is a constant and nothing is recorded. A hook can neither go
+    /// backward nor cut the tape back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`hook`](Self::hook).
+    ///
+    /// # Example
+    ///
+    /// y² with the gradient by y = x² doubled: 2·2y·2x = 8x³ by x. The hook acts again when one goes back
+    /// through that, and so it is 8·x² + 2·16·x² the second time.
+    ///
+    /// ```
+    /// # use tidu_eager::{Tape, Var};
+    /// # use tidu_scalar::{ScalarKey, ScalarOp};
+    /// let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+    /// let x = tape.leaf(3.0);
+    /// let y = tape.apply_one(ScalarOp::Mul, &[&x, &x])?;
+    /// tape.hook_recorded(&y, |tape, gradient| {
+    ///     tape.apply_one(ScalarOp::Add, &[gradient, gradient]).map(Some)
+    /// })?;
+    /// let z = tape.apply_one(ScalarOp::Mul, &[&y, &y])?;
+    /// let slope = tape.backward_recorded(&[(&z, Var::constant(1.0))], &[&x])?.remove(0).unwrap();
+    /// assert_eq!(*slope.value(), 216.0);
+    /// assert_eq!(tape.backward(&[(&slope, 1.0)], &[&x])?, [Some(360.0)]);
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    #[track_caller]
+    pub fn hook_recorded(
+        &mut self,
+        var: &Var<Op>,
+        hook: impl FnMut(&mut Self, &Var<Op>) -> Result<Option<Var<Op>>, EagerError> + Send + 'static,
+    ) -> Result<(), EagerError> {
+        self.add_hook(var, Hook::OfVariables(Box::new(hook)))
     }
 
     /// Whether results of operations are looked at, and where they are applied is noted.
@@ -78,18 +140,60 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
     }
 
-    /// Calls the hooks of a value.
-    pub(super) fn call_hooks(&mut self, value: u32, gradient: &Op::Operand) -> Option<Op::Operand> {
-        let first = self.hooks.partition_point(|(hooked, _)| *hooked < value);
-        let mut replaced = None;
-        for (hooked, hook) in &mut self.hooks[first..] {
-            if *hooked != value {
-                break;
-            }
-            let seen = replaced.as_ref().unwrap_or(gradient);
-            replaced = hook(seen).or(replaced);
+    /// Whether a variable of the tape has a hook.
+    pub fn has_hooks(&self) -> bool {
+        !self.hooks.is_empty()
+    }
+
+    #[track_caller]
+    fn add_hook(&mut self, var: &Var<Op>, hook: Hook<Op>) -> Result<(), EagerError> {
+        // A segment that runs for the first time records nothing: its variables are constants until it runs
+        // again.
+        if self.inside == Some(Inside::Segment) && self.paused && !var.requires_grad() {
+            return Ok(());
         }
-        replaced
+        self.check(var, || "the variable to hook".into())?;
+        let value = var.index();
+        let after = self.hooks.partition_point(|hooked| hooked.value <= value);
+        let hooked = Hooked {
+            value,
+            location: Location::caller(),
+            hook: Some(hook),
+        };
+        self.hooks.insert(after, hooked);
+        Ok(())
+    }
+
+    /// The how many-th hook of a value, until it is given back, and where it was added.
+    pub(super) fn take_hook(
+        &mut self,
+        value: u32,
+        rank: usize,
+    ) -> Option<(Hook<Op>, &'static Location<'static>)> {
+        let hooked = self.hooked(value, rank)?;
+        let hook = hooked.hook.take()?;
+        Some((hook, hooked.location))
+    }
+
+    pub(super) fn give_hook_back(&mut self, value: u32, rank: usize, hook: Hook<Op>) {
+        if let Some(hooked) = self.hooked(value, rank) {
+            hooked.hook = Some(hook);
+        }
+    }
+
+    fn hooked(&mut self, value: u32, rank: usize) -> Option<&mut Hooked<Op>> {
+        let first = self.hooks.partition_point(|hooked| hooked.value < value);
+        let hooked = self.hooks.get_mut(first + rank);
+        hooked.filter(|hooked| hooked.value == value)
+    }
+
+    /// Why nothing can be differentiated through a recorded gradient.
+    pub(super) fn replaced_gradient(&self, value: u32) -> EagerError {
+        let found = self.replaced.binary_search_by_key(&value, |(at, _)| *at);
+        let found = found.expect("every replaced gradient is listed");
+        EagerError::ReplacedGradient {
+            location: self.replaced[found].1,
+        }
     }
 }
 

@@ -336,6 +336,77 @@ fn a_body_neither_goes_back_nor_cuts_the_tape() {
     assert_eq!(gradient, [Some(4.0)]);
 }
 
+/// In a body that runs for the first time all are constants, which is not what is wrong.
+#[test]
+fn what_is_said_of_derivatives_inside_a_body() {
+    let mut tape = scalars();
+    let x = tape.leaf(2.0);
+    let seed = Scalar::constant(1.0);
+    type Body = fn(&mut Scalars, &Scalar, Scalar) -> Result<(), EagerError>;
+    let bodies: [(Body, &str); 4] = [
+        (
+            |tape, x, seed| tape.backward_recorded(&[(x, seed)], &[x]).map(drop),
+            "go backward",
+        ),
+        (
+            |tape, x, _| tape.backward(&[(x, 1.0)], &[]).map(drop),
+            "go backward",
+        ),
+        (
+            |tape, x, _| tape.backward_all(&[(x, 1.0)]).map(drop),
+            "go backward",
+        ),
+        (
+            |tape, x, _| tape.tangents(&[(x, 1.0)], &[x]).map(drop),
+            "go forward",
+        ),
+    ];
+    for (body, what) in bodies {
+        let result = tape.checkpoint(&[&x], move |tape, x| {
+            let y = tape.apply_one(ScalarOp::Sin, &[&x[0]])?;
+            body(tape, &y, seed)?;
+            Ok(vec![y])
+        });
+        assert_eq!(result.unwrap_err(), EagerError::InSegment { what });
+    }
+}
+
+#[test]
+fn a_body_that_computes_something_else_the_second_time() {
+    // What is not a number is the same as itself.
+    for (at, first) in [(1, 0.5), (0, f64::NAN)] {
+        for forward in [false, true] {
+            let mut tape = scalars();
+            let x = tape.leaf(first);
+            let times = AtomicUsize::new(0);
+            let results = tape.checkpoint(&[&x], move |tape, x| {
+                let drawn = times.fetch_add(1, Ordering::Relaxed).min(1) * at;
+                let drawn = Scalar::constant(drawn as f64);
+                let y = tape.apply_one(ScalarOp::Mul, &[&x[0], &drawn])?;
+                let sin = tape.apply_one(ScalarOp::Sin, &[&x[0]])?;
+                Ok(vec![sin, y])
+            });
+            let results = results.expect("fine");
+            let found = match forward {
+                false => tape.backward(&[(&results[0], 1.0)], &[&x]),
+                true => tape.tangents(&[(&x, 1.0)], &[&results[0]]),
+            };
+            match at {
+                0 => assert!(found.expect("the same")[0].expect("a path").is_nan()),
+                _ => {
+                    let error = found.unwrap_err();
+                    assert_eq!(error, EagerError::SegmentChanged { position: 1 });
+                    assert!(error.to_string().contains("among its operands"), "{error}");
+                }
+            }
+            // The tape goes on.
+            let z = one(&mut tape, ScalarOp::Neg, &[&x]);
+            let found = tape.backward(&[(&z, 1.0)], &[&x]).expect("fine");
+            assert_eq!(found, [Some(-1.0)]);
+        }
+    }
+}
+
 #[test]
 fn segments_can_be_gone_through_once() {
     let mut tape = scalars();

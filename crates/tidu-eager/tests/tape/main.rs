@@ -7,11 +7,14 @@ mod everything;
 mod forward;
 mod functions;
 mod gradients;
+mod hidden;
 mod hooks;
 mod life;
+mod modes;
 mod orders;
 mod own;
 mod program;
+mod replaced;
 mod rules;
 mod scale;
 #[path = "../support/mod.rs"]

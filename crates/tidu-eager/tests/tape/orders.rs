@@ -1,7 +1,7 @@
 //! Gradients of gradients.
 
 use tidu_ad::Wrt;
-use tidu_eager::Tape;
+use tidu_eager::{EagerError, Tape};
 use tidu_scalar::{ScalarOp, function};
 
 use super::program::{Program, Random, choose};
@@ -52,6 +52,56 @@ fn exp_is_its_own_derivative_four_times() {
     for _ in 0..4 {
         y = derivative(&mut tape, &y, &x);
         assert_near(*y.value(), (-0.7_f64).exp());
+    }
+}
+
+/// The recorded gradient, 0 where there is none.
+fn next_order(tape: &mut Scalars, y: &Scalar, x: &Scalar) -> Scalar {
+    let found = tape.backward_recorded(&[(y, Scalar::constant(1.0))], &[x]);
+    let found = found.expect("no order is the last").remove(0);
+    found.unwrap_or_else(|| tape.constant(0.0))
+}
+
+#[test]
+fn polynomials_have_derivatives_of_every_order() {
+    // Taylor's coefficients of x³ + 2x at 5, each from the one before by a derivative over k.
+    let mut tape = scalars();
+    let x = tape.leaf(5.0);
+    let square = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
+    let cube = one(&mut tape, ScalarOp::Mul, &[&square, &x]);
+    let double = one(&mut tape, ScalarOp::Add, &[&x, &x]);
+    let mut y = one(&mut tape, ScalarOp::Add, &[&cube, &double]);
+    let mut found = vec![*y.value()];
+    for k in 1..=6 {
+        let slope = next_order(&mut tape, &y, &x);
+        y = one(
+            &mut tape,
+            ScalarOp::Div,
+            &[&slope, &Scalar::constant(f64::from(k))],
+        );
+        found.push(*y.value());
+    }
+    assert_eq!(found, [135.0, 77.0, 15.0, 1.0, 0.0, 0.0, 0.0]);
+    // A constant of the tape's own may be differentiated in every way, alone and beside others.
+    assert!(!y.requires_grad());
+    assert_eq!(tape.backward_keeping(&[(&y, 1.0)], &[&x]), Ok(vec![None]));
+    assert_eq!(
+        tape.tangents(&[(&x, 1.0)], &[&y, &double]),
+        Ok(vec![None, Some(2.0)])
+    );
+    let all = tape
+        .backward_all(&[(&y, 1.0), (&double, 3.0)])
+        .expect("fine");
+    assert_eq!(all.get(&x), Ok(Some(&6.0)));
+    assert_eq!(
+        tape.backward(&[(&y, 1.0), (&double, 3.0)], &[&x]),
+        Ok(vec![Some(6.0)])
+    );
+    // What was cut off, or is of another tape, is not of that kind.
+    let cut = tape.no_grad(|tape| one(tape, ScalarOp::Neg, &[&y]));
+    for constant in [y.detach(), cut, scalars().constant(1.0)] {
+        let error = tape.backward(&[(&constant, 1.0)], &[&x]).unwrap_err();
+        assert!(matches!(error, EagerError::ConstantVar { .. }), "{error}");
     }
 }
 
