@@ -52,6 +52,18 @@ const NOT_ACTIVE: u32 = u32::MAX;
 /// By value of the function: its tangent or cotangent, if it has one.
 type Linear = Vec<Option<DenseId>>;
 
+/// A cotangent that has been kept by its mask, and that mask.
+type Masked = (DenseId, Option<DenseId>);
+
+/// The cotangent of an output of the function.
+pub(super) struct SeedAt {
+    /// Its position.
+    pub output: usize,
+    pub cotangent: DenseId,
+    /// By which the cotangent has been kept.
+    pub mask: Option<DenseId>,
+}
+
 impl<'a, Op: Primitive> Derivation<'a, Op> {
     /// Starts from a function, with so many inputs more than it has.
     pub fn new(
@@ -183,10 +195,33 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         activity: &Activity,
         seeds: &[(usize, DenseId)],
     ) -> Result<Linear, FunctionError> {
+        let seeds = seeds.iter().map(|&(output, cotangent)| SeedAt {
+            output,
+            cotangent,
+            mask: None,
+        });
+        let found = self.pull_back_masked(activity, &seeds.collect::<Vec<_>>())?;
+        let found = found.into_iter();
+        Ok(found.map(|found| found.map(|(cotangent, _)| cotangent)).collect())
+    }
+
+    /// The same from cotangents that may have masks, with masks that the results have been kept by.
+    pub fn pull_back_masked(
+        &mut self,
+        activity: &Activity,
+        seeds: &[SeedAt],
+    ) -> Result<Vec<Option<Masked>>, FunctionError> {
         let dense = self.function.as_dense();
-        let mut pass = Cotangents::new(activity, dense.value_count());
-        for &(output, seed) in seeds {
-            pass.accumulate(&mut self.graph, dense.outputs()[output], seed, None)?;
+        let has_masks = activity.has_selection || seeds.iter().any(|seed| seed.mask.is_some());
+        let values = dense.value_count();
+        let mut pass = Cotangents::new(&activity.active, values, has_masks);
+        for seed in seeds {
+            let mask = seed.mask.map(|value| Mask {
+                value,
+                is_kept: true,
+            });
+            let output = dense.outputs()[seed.output];
+            pass.accumulate(&mut self.graph, output, seed.cotangent, mask)?;
         }
         let mut seeds = Vec::new();
         for (index, &at) in activity.derivative.iter().enumerate().rev() {
@@ -315,11 +350,11 @@ struct Mask {
 }
 
 impl<'a, Op: Primitive> Cotangents<'a, Op> {
-    fn new(activity: &'a Activity, values: usize) -> Self {
-        let masking = Op::masking().filter(|_| activity.has_selection);
+    fn new(active: &'a [bool], values: usize, has_masks: bool) -> Self {
+        let masking = Op::masking().filter(|_| has_masks);
         let masked = if masking.is_some() { values } else { 0 };
         Self {
-            active: &activity.active,
+            active,
             so_far: vec![None; values],
             masks: vec![None; masked],
             masking,
@@ -402,9 +437,13 @@ impl<'a, Op: Primitive> Cotangents<'a, Op> {
         &self,
         graph: &mut DenseGraph<Op>,
         value: usize,
-    ) -> Result<Option<DenseId>, FunctionError> {
-        let kept = self.so_far[value].map(|found| self.keep(graph, found, self.mask(value)));
-        kept.transpose()
+    ) -> Result<Option<Masked>, FunctionError> {
+        let Some(found) = self.so_far[value] else {
+            return Ok(None);
+        };
+        let mask = self.mask(value);
+        let kept = self.keep(graph, found, mask)?;
+        Ok(Some((kept, mask.map(|mask| mask.value))))
     }
 
     fn keep(

@@ -19,7 +19,7 @@ pub struct Derive<'a, Op: Primitive> {
     pub(super) ctx: &'a mut Op::ADContext,
     pub(super) level: Option<Exactness>,
     mode: Option<Mode>,
-    in_place: bool,
+    pub(super) in_place: bool,
 }
 
 impl<'a, Op: Primitive> Derive<'a, Op> {

@@ -11,8 +11,11 @@ use super::missing::{Mode, explain};
 use super::{Derive, Function, FunctionError, Wrt};
 use crate::linearize::{free_pass, try_linearize};
 use crate::linearized_graph::LinearizedGraph;
-use crate::rules::{ADKey, ADRuleKind, Primitive, PrimitiveBuilder, RuleScope};
-use crate::transpose::try_linear_transpose_with_builder;
+use crate::masks::{Cotangent, Mask, Masks};
+use crate::rules::{
+    ADKey, ADRuleKind, Primitive, PrimitiveBuilder, PrimitiveValue, RuleScope, note_mask_type,
+};
+use crate::transpose::{Unobserved, transpose_masked, try_linear_transpose_with_builder};
 
 /// A function, a linear map, and a graph that glues to them what a derivative needs besides: seeds,
 /// zeros, transposed operations.
@@ -34,6 +37,9 @@ pub(super) struct Part<Op: Primitive> {
     like: ValueKey<Op>,
     pub name: String,
 }
+
+/// A value, and what it is called.
+pub(super) type Named<Op> = (ValueKey<Op>, String);
 
 /// A number that the operation set supplies.
 #[derive(Clone, Copy)]
@@ -174,6 +180,60 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         let seeds = seeds.into_iter().map(|key| self.glue.add_input(key));
         let seeds: Vec<LocalValueId> = seeds.collect();
         self.cotangents(&seeds, "ct")
+    }
+
+    /// The cotangents of `wrt` for inputs of the derivative as seeds, of which some have a mask, and their
+    /// own masks, by which they have been kept.
+    pub fn masked_cotangents(
+        &mut self,
+        seeds: &[Op::InputKey],
+        masked: &[bool],
+        mask_keys: &[Op::InputKey],
+    ) -> Result<(Vec<Part<Op>>, Vec<Option<Named<Op>>>), FunctionError> {
+        let mut masks = Masks::new();
+        let mut mask_keys = mask_keys.iter();
+        let mut cotangents = Vec::with_capacity(seeds.len());
+        for ((seed, &masked), like) in seeds.iter().zip(masked).zip(&self.outputs) {
+            let value = self.glue.add_input(seed.clone());
+            let key = if masked { mask_keys.next() } else { None };
+            let mask = key.map(|key| self.glue.add_input(key.clone()));
+            if let Some(mask) = mask {
+                note_mask_type(self.glue.global_key(mask), like, self.ctx)?;
+            }
+            let mask = mask.map(|mask| Mask {
+                id: masks.given(mask),
+                is_kept: true,
+            });
+            cotangents.push(Cotangent { value, mask });
+        }
+        let active = self.linear.tangent_outputs().iter().zip(cotangents);
+        let active = active.filter_map(|(tangent, seed)| tangent.map(|_| Some(seed)));
+        let active: Vec<Option<Cotangent>> = active.collect();
+        let (linear, glue, ctx) = (&self.linear, &mut self.glue, &mut *self.ctx);
+        let found = transpose_masked(linear, glue, &active, &mut masks, ctx, &mut Unobserved)?;
+        let mut parts = Vec::with_capacity(found.len());
+        let mut of_parts = Vec::with_capacity(found.len());
+        for (found, &at) in found.into_iter().zip(&self.wrt) {
+            let input = &self.inputs[at];
+            let label = input_label::<Op>(input);
+            let (mut value, mut mask) = (None, None);
+            if let Some(found) = found {
+                let kept = masks.kept(found, &mut self.glue, self.ctx)?;
+                value = Some(self.glue.global_key(kept.value).clone());
+                if let Some(Mask { id, .. }) = kept.mask {
+                    let key = match masks.value(id, &mut self.glue, self.ctx)? {
+                        PrimitiveValue::Local(id) => self.glue.global_key(id).clone(),
+                        PrimitiveValue::External(key) => key,
+                    };
+                    mask = Some((key, format!("mask.{label}")));
+                }
+            }
+            let like = ValueKey::Input(input.clone());
+            let name = format!("ct.{label}");
+            parts.push(Part { value, like, name });
+            of_parts.push(mask);
+        }
+        Ok((parts, of_parts))
     }
 
     /// The derivatives of the only output by `wrt`, in reverse mode.
