@@ -202,7 +202,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         });
         let found = self.pull_back_masked(activity, &seeds.collect::<Vec<_>>())?;
         let found = found.into_iter();
-        Ok(found.map(|found| found.map(|(cotangent, _)| cotangent)).collect())
+        Ok(found
+            .map(|found| found.map(|(cotangent, _)| cotangent))
+            .collect())
     }
 
     /// The same from cotangents that may have masks, with masks that the results have been kept by.

@@ -39,8 +39,7 @@ impl<Op: Primitive> Derive<'_, Op> {
         let masks = masked.iter().filter(|masked| **masked).count();
         let more = fresh_names(function, count + masks);
         let (ctx, level) = (self.ctx, self.level);
-        let mut derivation =
-            Derivation::new(function, wrt, more.len(), Mode::Reverse, level, ctx);
+        let mut derivation = Derivation::new(function, wrt, more.len(), Mode::Reverse, level, ctx);
         let mut next = count..;
         let seeds = masked.iter().enumerate().map(|(output, masked)| {
             let mask = masked.then(|| next.next().map(|at| derivation.new_input(at)));

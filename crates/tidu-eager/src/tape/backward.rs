@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use tidu_ad::Primitive;
+use tidu_ad::rules::Masking;
+use tidu_ad::{Primitive, Seed};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
 
 use super::engine::{Engine, Evaluate, Record};
 use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Program, Residual, Template, Templates};
+use super::template::{Flags, Program, Residual, Seeds, Template, Templates};
 use super::watch::Hook;
 use super::{Tape, Var};
 use crate::Side;
@@ -227,7 +228,7 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let swept = catch_unwind(AssertUnwindSafe(|| {
         for (output, seed) in seeds {
             let cotangents = &mut pass.cotangents;
-            cotangents.add(output, seed.clone(), None, engine)?;
+            cotangents.add(output, seed.clone(), None, None, engine)?;
         }
         pass.sweep(&mut past, engine)
     }));
@@ -254,21 +255,51 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 pub(super) type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
 /// The cotangents of all values, as far as they have been added up.
-struct Cotangents<Value> {
+struct Cotangents<Op, Value> {
     by_value: Vec<Option<Value>>,
     sum: Vec<Value>,
+    /// By value, as far as the last one that has a mask; empty where nothing is selected.
+    masks: Vec<Option<Mask<Value>>>,
+    masking: Option<Masking<Op>>,
+    /// How many masks have been made.
+    made: u32,
 }
 
-impl<Value: Clone> Cotangents<Value> {
+/// A cotangent with its mask.
+type MaskedValue<Value> = (Value, Option<Mask<Value>>);
+
+/// Where a cotangent is not zero for certain; elsewhere it is zero.
+#[derive(Clone)]
+struct Mask<Value> {
+    value: Value,
+    /// By which two that are the same are known.
+    number: u32,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value> {
+    fn new(by_value: Vec<Option<Value>>) -> Self {
+        Self {
+            by_value,
+            sum: Vec::new(),
+            masks: Vec::new(),
+            masking: Op::masking(),
+            made: 0,
+        }
+    }
+
     /// The one door by which a cotangent reaches a value, be it a seed or what a VJP computes.
     #[inline(always)]
-    fn add<Op: Primitive + EvaluableGraphOperation>(
+    fn add(
         &mut self,
         value: u32,
         cotangent: Value,
+        mask: Option<Mask<Value>>,
         from: Option<Origin<'_, Op>>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
+        if mask.is_some() || !self.masks.is_empty() {
+            self.add_mask(value, mask, engine)?;
+        }
         let add = Op::add();
         let place = &mut self.by_value[value as usize];
         let Some(so_far) = place else {
@@ -293,6 +324,112 @@ impl<Value: Clone> Cotangents<Value> {
         Ok(())
     }
 
+    /// Notes the mask of what is about to be added to the cotangent of a value.
+    #[cold]
+    fn add_mask(
+        &mut self,
+        value: u32,
+        mask: Option<Mask<Value>>,
+        engine: &mut impl Engine<Op, Value = Value>,
+    ) -> Result<(), EagerError> {
+        let value = value as usize;
+        let is_first = self.by_value[value].is_none();
+        let known = self.masks.get_mut(value).and_then(Option::take);
+        let mask = match (known, mask) {
+            (_, mask) if is_first => mask,
+            (Some(known), Some(mask)) if known.number == mask.number => Some(mask),
+            (Some(known), Some(mask)) => Some(self.either(known, mask, engine)?),
+            (_, None) | (None, _) => None,
+        };
+        if mask.is_some() {
+            if self.masks.len() <= value {
+                self.masks.resize_with(value + 1, || None);
+            }
+            self.masks[value] = mask;
+        }
+        Ok(())
+    }
+
+    fn either(
+        &mut self,
+        one: Mask<Value>,
+        other: Mask<Value>,
+        engine: &mut impl Engine<Op, Value = Value>,
+    ) -> Result<Mask<Value>, EagerError> {
+        let Some(masking) = &self.masking else {
+            unreachable!("without operations there are no masks");
+        };
+        let either = masking.either.clone();
+        let mut results = Vec::with_capacity(1);
+        engine.apply(&either, &[&one.value, &other.value], &mut results, None)?;
+        let found = results.len();
+        match results.pop().filter(|_| found == 1) {
+            Some(value) => Ok(self.mask(value, engine)),
+            None => {
+                let either = describe_operation(&either);
+                Err(wrong_count(either, Side::Outputs, 1, found))
+            }
+        }
+    }
+
+    /// A new mask. It is a constant: a selection changes in steps.
+    fn mask(&mut self, value: Value, engine: &impl Engine<Op, Value = Value>) -> Mask<Value> {
+        self.made += 1;
+        Mask {
+            value: engine.constant(value),
+            number: self.made,
+        }
+    }
+
+    /// Hands the masks of some cotangents to a VJP, whose list of values this is, and says where in it each
+    /// is.
+    #[inline]
+    fn take_masks(&mut self, of: Range<u32>, list: &mut Vec<Value>) -> Vec<(u32, Mask<Value>)> {
+        let mut given = Vec::new();
+        if self.masks.is_empty() {
+            return given;
+        }
+        for value in of {
+            let mask = self.masks.get_mut(value as usize);
+            if let Some(mask) = mask.and_then(Option::take) {
+                list.push(mask.value.clone());
+                given.push((list.len() as u32 - 1, mask));
+            }
+        }
+        given
+    }
+
+    /// The mask at a place of the list of a VJP: one that is known already, or a new one.
+    #[cold]
+    fn mask_at(
+        &mut self,
+        at: u32,
+        list: &[Value],
+        known: &mut Vec<(u32, Mask<Value>)>,
+        engine: &impl Engine<Op, Value = Value>,
+    ) -> Mask<Value> {
+        if let Some((_, mask)) = known.iter().find(|(place, _)| *place == at) {
+            return mask.clone();
+        }
+        let mask = self.mask(list[at as usize].clone(), engine);
+        known.push((at, mask.clone()));
+        mask
+    }
+
+    /// What is known of the cotangents of some values.
+    fn seeds(&self, values: Range<usize>) -> Seeds {
+        let seeds = values.map(|value| match (&self.by_value[value], self.mask_of(value)) {
+            (None, _) => Seed::Zero,
+            (Some(_), None) => Seed::Full,
+            (Some(_), Some(_)) => Seed::Masked { is_kept: true },
+        });
+        seeds.collect()
+    }
+
+    fn mask_of(&self, value: usize) -> Option<&Mask<Value>> {
+        self.masks.get(value).and_then(Option::as_ref)
+    }
+
     /// The cotangent of a value, which nobody will ask for again unless all are to be had.
     #[inline]
     fn take(&mut self, value: u32, all: bool) -> Option<Value> {
@@ -310,7 +447,7 @@ struct Sweep<Op: Primitive, Value> {
     /// Whether cotangents stay when they have been used.
     all: bool,
     templates: Templates<Op>,
-    cotangents: Cotangents<Value>,
+    cotangents: Cotangents<Op, Value>,
     /// By value: whether it depends on one of the values to differentiate by. Empty if all do.
     wanted: Vec<bool>,
     /// The values to differentiate by that are still to come, with their positions; those that come
@@ -353,10 +490,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             keep,
             all,
             templates,
-            cotangents: Cotangents {
-                by_value,
-                sum: Vec::new(),
-            },
+            cotangents: Cotangents::new(by_value),
             wanted,
             ahead,
             gradients: vec![None; wrt.len()],
@@ -406,7 +540,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let (first, outputs) = (at.values, self.templates[id].outputs);
         let vjp = match outputs {
             1 if self.cotangents.by_value[first as usize].is_none() => return Ok(()),
-            1 if self.wanted.is_empty() => Template::<Op>::WHOLE,
+            1 if self.wanted.is_empty() && self.cotangents.masks.is_empty() => {
+                Template::<Op>::WHOLE
+            }
             _ => match self.choose(id, at, storage, location, engine)? {
                 Some(vjp) => vjp,
                 None => {
@@ -442,6 +578,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             }
         }
         let vjp = template.vjp(vjp);
+        let cotangents = &mut self.cotangents;
+        let mut known = cotangents.take_masks(first..first + outputs, &mut self.values);
         run(
             vjp,
             (template, location),
@@ -449,11 +587,14 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             &mut self.results,
             engine,
         )?;
-        for (&operand, at) in operands.iter().zip(&vjp.outputs) {
+        for (rank, (&operand, at)) in operands.iter().zip(&vjp.outputs).enumerate() {
             if let Some(at) = *at {
                 let cotangent = self.values[at as usize].clone();
+                let mask = vjp.masks.get(rank).copied().flatten();
+                let cotangents = &mut self.cotangents;
+                let mask = mask.map(|at| cotangents.mask_at(at, &self.values, &mut known, engine));
                 let from = Some((template, location));
-                self.cotangents.add(operand, cotangent, from, engine)?;
+                cotangents.add(operand, cotangent, mask, from, engine)?;
             }
         }
         Ok(())
@@ -483,6 +624,10 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 let replaced = called.unwrap_or_else(|panic| resume_unwind(panic))?;
                 if let Some(replaced) = replaced {
                     *gradient = replaced;
+                    // It need not be zero where the other was.
+                    if let Some(mask) = self.cotangents.masks.get_mut(value as usize) {
+                        *mask = None;
+                    }
                 }
                 rank += 1;
             }
@@ -531,19 +676,20 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let template = &self.templates[id];
         let operands = &storage.operands[at.operands..][..template.active_count as usize];
         let first = at.values as usize;
-        let cotangents = &self.cotangents.by_value[first..first + template.outputs as usize];
-        let seeded: Flags = cotangents.iter().map(Option::is_some).collect();
+        let seeds = self
+            .cotangents
+            .seeds(first..first + template.outputs as usize);
         let wanted = operands
             .iter()
             .map(|&operand| self.wanted.is_empty() || self.wanted[operand as usize]);
         let wanted: Flags = wanted.collect();
-        if !seeded.contains(&true) || !wanted.contains(&true) {
+        if !seeds.iter().any(|seed| seed.is_there()) || !wanted.contains(&true) {
             return Ok(None);
         }
-        if let Some(known) = template.find(&seeded, &wanted) {
+        if let Some(known) = template.find(&seeds, &wanted) {
             return Ok(Some(known));
         }
-        let derived = self.derive(id, &seeded, &wanted, engine);
+        let derived = self.derive(id, &seeds, &wanted, engine);
         derived
             .map(Some)
             .map_err(|error| error.applied_at(location))
@@ -554,7 +700,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     fn derive<E: Engine<Op, Value = Value>>(
         &mut self,
         id: usize,
-        seeded: &[bool],
+        seeds: &[Seed],
         wanted: &[bool],
         engine: &mut E,
     ) -> Result<usize, EagerError> {
@@ -563,7 +709,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         self.templates = Templates::default();
         let templates = Arc::make_mut(&mut tape.templates);
         let template = Arc::make_mut(&mut templates[id]);
-        let derived = template.derive_for(seeded, wanted, &tape.name, &mut tape.ad_ctx);
+        let derived = template.derive_for(seeds, wanted, &tape.name, &mut tape.ad_ctx);
         self.templates = Arc::clone(&tape.templates);
         derived
     }
@@ -577,8 +723,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     ) -> Result<(), EagerError> {
         let segment = &mut storage.segments[at.segments];
         let results = at.values..at.values + segment.outputs;
-        let seeds = results.map(|value| self.cotangents.take(value, self.all));
-        let seeds: Vec<Option<Value>> = seeds.collect();
+        let seeds = results.map(|value| {
+            let mask = self.cotangents.masks.get_mut(value as usize);
+            let mask = mask.and_then(Option::take);
+            let seed = self.cotangents.take(value, self.all)?;
+            Some((seed, mask))
+        });
+        let seeds: Vec<Option<MaskedValue<Value>>> = seeds.collect();
         if seeds.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -612,6 +763,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             // Nothing of it remains, and its indices are given out again.
             tape.restore(before);
             self.cotangents.by_value.truncate(first as usize);
+            self.cotangents.masks.truncate(first as usize);
             self.wanted.truncate(first as usize);
         }
         outcome
@@ -622,7 +774,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         &mut self,
         again: &mut Storage<Op>,
         results: &[Var<Op>],
-        seeds: Vec<Option<Value>>,
+        seeds: Vec<Option<MaskedValue<Value>>>,
         engine: &mut E,
     ) -> Result<(), EagerError> {
         self.hooked = !engine.tape().hooks.is_empty();
@@ -634,8 +786,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             again.mark_dependents(&mut self.wanted, &self.templates);
         }
         for (result, seed) in results.iter().zip(seeds) {
-            if let Some(seed) = seed.filter(|_| result.requires_grad()) {
-                self.cotangents.add(result.index(), seed, None, engine)?;
+            if let Some((seed, mask)) = seed.filter(|_| result.requires_grad()) {
+                let cotangents = &mut self.cotangents;
+                cotangents.add(result.index(), seed, mask, None, engine)?;
             }
         }
         self.sweep(again, engine)

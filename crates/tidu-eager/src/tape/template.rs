@@ -66,6 +66,9 @@ impl<Op: Primitive> Call<Op> {
 /// One flag an operand or result.
 pub(super) type Flags = SmallVec<[bool; 4]>;
 
+/// By result, what is known of its cotangent.
+pub(super) type Seeds = SmallVec<[Seed; 4]>;
+
 /// A value that going backward needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Residual {
@@ -76,7 +79,7 @@ pub(super) enum Residual {
 /// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
 #[derive(Clone)]
 struct Variant<Op> {
-    seeded: Flags,
+    seeds: Seeds,
     wanted: Flags,
     vjp: Program<Op>,
 }
@@ -101,13 +104,15 @@ pub(super) enum Reach {
 
 /// A derivative of one call: instructions that run one after the other, on a list of values to which each
 /// appends its results. The list starts with what was kept of the call; then come the cotangents of
-/// seeded results (of a JVP: the tangents of active operands).
+/// seeded results, and the masks of those that have one (of a JVP: the tangents of active operands).
 #[derive(Clone)]
 pub(super) struct Program<Op> {
     pub instructions: Vec<Instruction<Op>>,
     /// Where in the list the results are found; `None` for a symbolic zero. Of a VJP: one an active
     /// operand.
     pub outputs: Vec<Option<u32>>,
+    /// Where the masks are that these have been kept by; empty if none has one.
+    pub masks: Vec<Option<u32>>,
 }
 
 #[derive(Clone)]
@@ -142,11 +147,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let outputs = operation.output_count();
         let callee = Callee::Operation(operation.clone());
         let mut template = Self::new(callee, active, outputs, outputs, types, location);
-        let seeded = Flags::from_elem(true, outputs);
-        let vjp = template.vjp_of_operation(operation, &template.active, &seeded, name, ctx)?;
+        let seeds = Seeds::from_elem(Seed::Full, outputs);
+        let vjp = template.vjp_of_operation(operation, &template.active, &seeds, name, ctx)?;
         template.residuals = residuals_of(&vjp, operation.input_count(), outputs);
-        let lowered = template.lower_operation(&vjp, &seeded)?;
-        template.remember(seeded, lowered);
+        let lowered = template.lower_operation(&vjp, &seeds)?;
+        template.remember(seeds, lowered);
         Ok(template)
     }
 
@@ -198,11 +203,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let callee = Callee::Function(Arc::new(call));
         let mut template = Self::new(callee, active, outputs, visible, types, location);
         template.residuals = residuals;
-        let mut seeded = Flags::from_elem(true, visible);
-        seeded.resize(outputs, false);
+        let mut whole = Seeds::from_elem(Seed::Full, visible);
+        whole.resize(outputs, Seed::Zero);
         let wanted = Flags::from_elem(true, template.active_count as usize);
         let vjp = match pullback {
-            None => template.vjp_of_function(&seeded, &wanted, ctx)?,
+            None => template.vjp_of_function(&whole, &wanted, ctx)?,
             Some(pullback) => {
                 let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
                 let seeds = (0..visible).map(Source::Seed);
@@ -212,7 +217,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 template.lower(&pullback, sources, visible, cotangents)?
             }
         };
-        template.remember(seeded, vjp);
+        template.remember(whole, vjp);
         Ok(template)
     }
 
@@ -221,33 +226,34 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         self.visible < self.outputs
     }
 
-    /// Where to find the VJP for some seeded results and wanted cotangents, if it is there.
-    pub fn find(&self, seeded: &[bool], wanted: &[bool]) -> Option<usize> {
+    /// Where to find the VJP for what is known of the results' cotangents, and for wanted ones, if it is
+    /// there.
+    pub fn find(&self, seeds: &[Seed], wanted: &[bool]) -> Option<usize> {
         let mut known = self.vjps.iter();
-        known.position(|known| *known.seeded == *seeded && *known.wanted == *wanted)
+        known.position(|known| *known.seeds == *seeds && *known.wanted == *wanted)
     }
 
-    /// Derives the VJP for some seeded results and wanted cotangents.
+    /// Derives the VJP for what is known of the results' cotangents, and for wanted ones.
     pub fn derive_for(
         &mut self,
-        seeded: &[bool],
+        seeds: &[Seed],
         wanted: &[bool],
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, EagerError> {
         let vjp = match &self.callee {
-            Callee::Function(_) => self.vjp_of_function(seeded, wanted, ctx)?,
+            Callee::Function(_) => self.vjp_of_function(seeds, wanted, ctx)?,
             Callee::Operation(operation) => {
                 let mut wanted = wanted.iter();
                 let active = self.active.iter();
                 let active = active.map(|active| *active && wanted.next() == Some(&true));
                 let active: Flags = active.collect();
-                let vjp = self.vjp_of_operation(operation, &active, seeded, name, ctx)?;
-                self.lower_operation(&vjp, seeded)?
+                let vjp = self.vjp_of_operation(operation, &active, seeds, name, ctx)?;
+                self.lower_operation(&vjp, seeds)?
             }
         };
         self.vjps.push(Variant {
-            seeded: seeded.into(),
+            seeds: seeds.into(),
             wanted: wanted.into(),
             vjp,
         });
@@ -345,9 +351,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         }
     }
 
-    fn remember(&mut self, seeded: Flags, vjp: Program<Op>) {
+    fn remember(&mut self, seeds: Seeds, vjp: Program<Op>) {
         self.vjps.push(Variant {
-            seeded,
+            seeds,
             wanted: Flags::from_elem(true, self.active_count as usize),
             vjp,
         });
@@ -357,11 +363,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         &self,
         operation: &Op,
         active: &[bool],
-        seeded: &[bool],
+        seeds: &[Seed],
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<OperationVjp<Op>, EagerError> {
-        let vjp = vjp_of_operation(operation, active, seeded, &self.types, name, ctx);
+        let vjp = vjp_of_operation(operation, active, seeds, &self.types, name, ctx);
         vjp.map_err(|source| self.cannot_derive(source))
     }
 
@@ -382,10 +388,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let moving: Vec<usize> = (0..moving.len()).filter(|&at| moving[at]).collect();
         let (wrt, outputs) = connected(call.extended(), &moving, &results);
         if wrt.is_empty() {
-            return Ok(Program {
-                instructions: Vec::new(),
-                outputs: vec![None; results.len()],
-            });
+            return Ok(Program::of_zeros(results.len()));
         }
         let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
         let ctx = own.as_mut().unwrap_or(ctx);
@@ -405,61 +408,85 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     /// The VJP of a function from its operands alone.
     fn vjp_of_function(
         &self,
-        seeded: &[bool],
+        seeds: &[Seed],
         wanted: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Program<Op>, EagerError> {
         let Callee::Function(call) = &self.callee else {
             unreachable!("asked of functions only");
         };
-        let seeded: Vec<usize> = (0..seeded.len()).filter(|&at| seeded[at]).collect();
+        let results_that = |is: fn(Seed) -> bool| -> Vec<usize> {
+            (0..seeds.len()).filter(|&at| is(seeds[at])).collect()
+        };
+        let (seeded, masked) = (results_that(Seed::is_there), results_that(Seed::is_masked));
         let active: Vec<usize> = (0..self.active.len())
             .filter(|&at| self.active[at])
             .collect();
         let wrt = active.iter().zip(wanted).filter(|(_, wanted)| **wanted);
         let wrt: Vec<usize> = wrt.map(|(&at, _)| at).collect();
         // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
-        let (wrt, seeds) = connected(call.extended(), &wrt, &seeded);
-        let (seed_count, count) = (seeds.len(), wrt.len());
+        let (wrt, connected) = connected(call.extended(), &wrt, &seeded);
+        if wrt.is_empty() {
+            return Ok(Program::of_zeros(active.len()));
+        }
         let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
         let ctx = own.as_mut().unwrap_or(ctx);
-        if count == 0 {
-            return Ok(Program {
-                instructions: Vec::new(),
-                outputs: vec![None; active.len()],
-            });
-        }
-        let derived = call.extended.select_at(&seeds).and_then(|function| {
-            let vjp = function.within(ctx).vjp(Wrt::At(wrt.clone()))?;
-            vjp.select_at(&(seed_count..seed_count + count).collect::<Vec<_>>())
+        let derived = call.extended.select_at(&connected).and_then(|function| {
+            let masked = connected.iter().map(|&at| seeds[at].is_masked());
+            let masked: Vec<bool> = masked.collect();
+            function.within(ctx).masked_vjp(&wrt, &masked)
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let sources = operands.map(Source::Residual);
-        let given = ranks(&seeded, self.outputs as usize);
-        let places = seeds.iter().filter_map(|&at| given[at]).map(Source::Seed);
+        // In the list, the masks come after all cotangents.
+        let of_masks = ranks(&masked, seeds.len());
+        let of_masks = connected.iter().filter_map(|&at| of_masks[at]);
+        let of_masks = of_masks.map(|rank| Source::Seed(seeded.len() + rank));
+        let given = ranks(&seeded, seeds.len());
+        let places = connected.iter().filter_map(|&at| given[at]);
+        let places = places.map(Source::Seed).chain(of_masks);
         let found = ranks(&wrt, self.active.len());
         let cotangents = active.iter().map(|&at| found[at]);
-        self.lower(&derived, sources.chain(places), seeded.len(), cotangents)
+        let masks = active.iter().map(|&at| derived.masks[found[at]?]);
+        let outputs = cotangents.chain(masks);
+        let given = seeded.len() + masked.len();
+        let program = self.lower(&derived.function, sources.chain(places), given, outputs)?;
+        Ok(program.with_masks(active.len()))
     }
 
     fn lower_operation(
         &self,
         vjp: &OperationVjp<Op>,
-        seeded: &[bool],
+        seeds: &[Seed],
     ) -> Result<Program<Op>, EagerError> {
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let outputs = (0..self.outputs).map(Residual::Output);
-        let seeds = seeded.iter().filter(|seeded| **seeded).count();
+        let given = seeds.iter().map(|seed| match seed {
+            Seed::Zero => 0,
+            Seed::Full => 1,
+            Seed::Masked { .. } => 2,
+        });
+        let given = given.sum();
         let sources = operands.chain(outputs).map(Source::Residual);
-        let cotangents = vjp.cotangents.iter().zip(&self.active);
-        let cotangents = cotangents.filter(|(_, active)| **active);
-        self.lower(
+        let active = || (0..self.active.len()).filter(|&at| self.active[at]);
+        let cotangents = active().map(|at| vjp.cotangents[at]);
+        let masks = active().map(|at| vjp.masks[at].map(|mask| mask.output));
+        let program = self.lower(
             &vjp.function,
-            sources.chain((0..seeds).map(Source::Seed)),
-            seeds,
-            cotangents.map(|(output, _)| *output),
-        )
+            sources.chain((0..given).map(Source::Seed)),
+            given,
+            cotangents.chain(masks),
+        )?;
+        let mut program = program.with_masks(self.active_count as usize);
+        let keep_if = Op::masking().map(|masking| masking.keep_if);
+        for (rank, at) in active().enumerate() {
+            let is_kept = vjp.masks[at].is_none_or(|mask| mask.is_kept);
+            if let Some(keep_if) = keep_if.as_ref().filter(|_| !is_kept) {
+                program.keep(rank, keep_if, self.residuals.len() + given);
+            }
+        }
+        Ok(program)
     }
 
     /// Turns a function of `sources`, among them so many seeds, into instructions. `cotangents` says, by
@@ -502,18 +529,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
 fn vjp_of_operation<Op: Primitive>(
     operation: &Op,
     active: &[bool],
-    seeded: &[bool],
+    seeds: &[Seed],
     types: &Types,
     name: &Op::InputKey,
     ctx: &mut Op::ADContext,
 ) -> Result<OperationVjp<Op>, FunctionError> {
     let mut own = context_of_operation::<Op>(types, name)?;
-    let seeds = seeded.iter().map(|seeded| match seeded {
-        true => Seed::Full,
-        false => Seed::Zero,
-    });
-    let seeds: Vec<Seed> = seeds.collect();
-    OperationVjp::derive(operation, name, active, &seeds, own.as_mut().unwrap_or(ctx))
+    OperationVjp::derive(operation, name, active, seeds, own.as_mut().unwrap_or(ctx))
 }
 
 /// The JVP of an operation on operands of some types.
@@ -566,7 +588,43 @@ pub(super) fn lower<Op: Primitive>(
     Some(Program {
         instructions,
         outputs: outputs.collect::<Option<_>>()?,
+        masks: Vec::new(),
     })
+}
+
+impl<Op: Clone> Program<Op> {
+    /// Of as many symbolic zeros.
+    fn of_zeros(count: usize) -> Self {
+        Self {
+            instructions: Vec::new(),
+            outputs: vec![None; count],
+            masks: Vec::new(),
+        }
+    }
+
+    /// Takes what comes after so many outputs for masks of them.
+    fn with_masks(mut self, outputs: usize) -> Self {
+        let masks = self.outputs.split_off(outputs);
+        if masks.iter().any(Option::is_some) {
+            self.masks = masks;
+        }
+        self
+    }
+
+    /// Has an output be zero where its mask says so, of a list that starts with so many values.
+    fn keep(&mut self, output: usize, keep_if: &Op, given: usize) {
+        let (Some(cotangent), Some(mask)) = (self.outputs[output], self.masks[output]) else {
+            return;
+        };
+        let made = self.instructions.iter().map(|made| made.results);
+        let next = given as u32 + made.sum::<u32>();
+        self.instructions.push(Instruction {
+            operation: keep_if.clone(),
+            operands: SmallVec::from_slice(&[mask, cotangent]),
+            results: 1,
+        });
+        self.outputs[output] = Some(next);
+    }
 }
 
 /// What a function computes of its operands, and what goes backward from there.

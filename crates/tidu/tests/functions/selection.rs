@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tidu::eager::{EagerError, Tape, Var};
 use tidu::graph::{ValueKey, compile, materialize_merge, resolve};
-use tidu::scalar::{Expr, ScalarOp, function};
+use tidu::scalar::{Expr, ScalarKey, ScalarOp, function};
 use tidu::{Function, Mode, linear_transpose, linearize};
 
 use crate::support::Random;
@@ -181,6 +182,120 @@ fn by_graphs(f: &F, x: &[f64]) -> Vec<f64> {
     cotangents.iter().map(&mut next).collect()
 }
 
+type T = Tape<ScalarOp>;
+type V = Var<ScalarOp>;
+
+fn tape() -> T {
+    Tape::new(|| ScalarKey::fresh(0))
+}
+
+/// The ways to run a function on a tape.
+const ON_TAPE: [(&str, fn(&mut T, &F, &[&V]) -> Result<Vec<V>, EagerError>); 4] = [
+    ("tape", operations_of),
+    ("call", |tape, f, x| tape.apply_function(f, x)),
+    ("checkpoint", |tape, f, x| tape.checkpoint_function(f, x)),
+    ("segment", |tape, f, x| {
+        let f = f.clone();
+        tape.checkpoint(x, move |tape, x| {
+            let x: Vec<&V> = x.iter().collect();
+            operations_of(tape, &f, &x)
+        })
+    }),
+];
+
+/// One operation of a function after the other.
+fn operations_of(tape: &mut T, f: &F, x: &[&V]) -> Result<Vec<V>, EagerError> {
+    let mut values: Vec<V> = x.iter().copied().cloned().collect();
+    for node in f.as_dense().nodes() {
+        let operands: Vec<&V> = node.operands.iter().map(|id| &values[id.index()]).collect();
+        let results = tape.apply(node.operation.clone(), &operands)?;
+        values.extend(results);
+    }
+    let outputs = f.as_dense().outputs().iter();
+    Ok(outputs.map(|id| values[id.index()].clone()).collect())
+}
+
+/// Σ aᵢ·∂ᵢf by recording the gradient, and its gradient; a is not uniform.
+fn second_on_tape(
+    f: &F,
+    x: &[f64],
+    run: fn(&mut T, &F, &[&V]) -> Result<Vec<V>, EagerError>,
+) -> Vec<f64> {
+    let mut tape = tape();
+    let leaves: Vec<V> = x.iter().map(|&x| tape.leaf(x)).collect();
+    let leaves: Vec<&V> = leaves.iter().collect();
+    let y = run(&mut tape, f, &leaves).unwrap().remove(0);
+    let one = Var::constant(1.0);
+    let slopes = tape.backward_recorded(&[(&y, one)], &leaves).unwrap();
+    let seeded: Vec<(&V, f64)> = slopes
+        .iter()
+        .enumerate()
+        .filter_map(|(at, slope)| Some((slope.as_ref()?, weight(at))))
+        .collect();
+    let found = tape.backward(&seeded, &leaves).unwrap();
+    found
+        .into_iter()
+        .map(|found| found.unwrap_or(0.0))
+        .collect()
+}
+
+fn weight(at: usize) -> f64 {
+    1.0 + 2.0 * at as f64
+}
+
+#[test]
+fn tapes_are_right_too() {
+    for case in cases() {
+        let (f, x, name) = (&case.function, &case.at[..], case.name);
+        let rows = gradient(f, Mode::Forward).jacobian(..).unwrap();
+        let rows = rows.compile().call(x).unwrap();
+        let second: Vec<f64> = (0..x.len())
+            .map(|j| {
+                (0..x.len())
+                    .map(|i| weight(i) * rows[i * x.len() + j])
+                    .sum()
+            })
+            .collect();
+        for (way, run) in ON_TAPE {
+            let mut tape = tape();
+            let leaves: Vec<V> = x.iter().map(|&x| tape.leaf(x)).collect();
+            let leaves: Vec<&V> = leaves.iter().collect();
+            let y = run(&mut tape, f, &leaves).unwrap().remove(0);
+            let found = tape.backward(&[(&y, 1.0)], &leaves).unwrap();
+            let found: Vec<f64> = found
+                .into_iter()
+                .map(|found| found.unwrap_or(0.0))
+                .collect();
+            assert!(close(&found, &case.gradient), "{name}, {way}: {found:?}");
+            let found = second_on_tape(f, x, run);
+            assert!(
+                close(&found, &second),
+                "{name}, {way}: {found:?} for {second:?}"
+            );
+        }
+    }
+}
+
+/// What a function that was applied as one does not give to the outside.
+#[test]
+fn a_call_that_is_not_taken() {
+    let quotient = function(["x", "y"], |[x, y]| [&x / &y, x.ln()]).unwrap();
+    for (way, run) in ON_TAPE {
+        let mut tape = tape();
+        let (x, y) = (tape.leaf(-1.0), tape.leaf(0.0));
+        let results = run(&mut tape, &quotient, &[&x, &y]).unwrap();
+        let condition = tape.apply_one(ScalarOp::Gt, &[&y, &x]).unwrap();
+        let chosen = [&results[0], &results[1]].map(|result| {
+            let operands = [&condition, &x, result];
+            tape.apply_one(ScalarOp::Select, &operands).unwrap()
+        });
+        let outputs = [(&chosen[0], 1.0), (&chosen[1], 2.0)];
+        let found = tape.backward(&outputs, &[&x, &y]).unwrap();
+        assert_eq!(found[0], Some(3.0), "{way}");
+        assert_eq!(found[1].unwrap_or(0.0), 0.0, "{way}");
+    }
+}
+
 #[test]
 fn gradients_are_right_in_every_mode() {
     for case in cases() {
@@ -286,13 +401,27 @@ fn random_selections_agree_in_both_modes() {
         });
         let f = f.unwrap();
         let forward = gradient(&f, Mode::Forward).compile().call(&at).unwrap();
+        let on_tape = ON_TAPE.map(|(_, run)| {
+            let mut tape = tape();
+            let leaves: Vec<V> = at.iter().map(|&x| tape.leaf(x)).collect();
+            let leaves: Vec<&V> = leaves.iter().collect();
+            let y = run(&mut tape, &f, &leaves).unwrap().remove(0);
+            match tape.backward(&[(&y, 1.0)], &leaves) {
+                Ok(found) => found
+                    .into_iter()
+                    .map(|found| found.unwrap_or(0.0))
+                    .collect(),
+                // A constant.
+                Err(_) => vec![0.0; 3],
+            }
+        });
         let reverse = [
             gradient(&f, Mode::Reverse).compile().call(&at).unwrap(),
             vjp(&f, &at),
             transposed(&f, &at),
             by_graphs(&f, &at),
         ];
-        for found in reverse {
+        for found in reverse.into_iter().chain(on_tape) {
             for (&x, &y) in found.iter().zip(&forward) {
                 if y.is_finite() {
                     finite += 1;
