@@ -7,6 +7,7 @@ use crate::rules::Primitive;
 use crate::verify::{Linearity, verify_linear};
 
 use super::fault::{Checked, Fault, Verdict};
+use super::masks;
 use super::patterns::patterns;
 use super::probe::{Coordinates, Probe};
 use super::random::Random;
@@ -27,6 +28,9 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
             None | Some(Linearity::Undeclared) => Ok(Verdict::NotApplicable),
             Some(_) => Ok(Verdict::Holds),
         };
+    }
+    if operation.is_some() {
+        masks::check(probe, random)?;
     }
     check_maps("", probe)?;
     let forward = probe.forward(&probe.random_tangents(random))?;

@@ -40,8 +40,9 @@ pub enum Law {
     /// Everything that is emitted, and what is emitted for that, to a given order, has the rules
     /// that it needs, evaluates, and yields values of the right dimensions.
     Closure,
-    /// What [`Primitive::linearity`](crate::Primitive::linearity) declares is true in numbers, and
-    /// roles and active masks of what is emitted are right ([`verify_linear`](crate::verify_linear)).
+    /// What [`Primitive::linearity`](crate::Primitive::linearity) and
+    /// [`Primitive::mask_flow`](crate::Primitive::mask_flow) declare is true in numbers, and roles and
+    /// active masks of what is emitted are right ([`verify_linear`](crate::verify_linear)).
     Declaration,
     /// Values and derivatives at points that the author lists.
     SpecialPoints,

@@ -48,6 +48,7 @@ mod fault;
 mod jvp;
 mod law;
 mod linearity;
+mod masks;
 mod patterns;
 mod probe;
 mod purity;

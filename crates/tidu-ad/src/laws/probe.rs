@@ -333,6 +333,36 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         Ok((builder.build(), cotangents))
     }
 
+    /// Jᵀ·c, by `wrt`; with masks, as from cotangents that are known to be zero where these are.
+    pub fn pulled_back(
+        &self,
+        c: &[Vec<f64>],
+        masks: Option<&Coordinates>,
+    ) -> Result<Coordinates, Box<Fault>> {
+        let types = self.values.iter().map(Op::type_of_operand);
+        let typed = match types.collect::<Option<Vec<_>>>() {
+            Some(types) => self.function.with_types(types)?,
+            None => self.function.clone(),
+        };
+        let results = self.results()?;
+        let like = |coordinates: &[Vec<f64>]| -> Vec<Op::Operand> {
+            let pairs = results.iter().zip(coordinates);
+            let operands = pairs.map(|(like, at)| self.setting.space.operand(like, at));
+            operands.collect()
+        };
+        let mut inputs = self.values.clone();
+        inputs.extend(like(c));
+        inputs.extend(masks.map(|masks| like(masks)).unwrap_or_default());
+        let mut ctx = (self.setting.ad_context)();
+        let is_masked = vec![masks.is_some(); results.len()];
+        let vjp = typed.within(&mut ctx).masked_vjp(&self.wrt, &is_masked)?;
+        let found = self.setting.run(&vjp.function.compile(), &inputs)?;
+        let found = found[..self.wrt.len()].iter();
+        Ok(found
+            .map(|found| self.setting.space.coordinates(found))
+            .collect())
+    }
+
     /// (x, t) ↦ J(x)·t, to be differentiated by x.
     pub fn forward(&self, t: &[Vec<f64>]) -> Result<Self, Box<Fault>> {
         let chain = self.restarted();

@@ -822,7 +822,7 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
             let operation = describe_operation(operation);
             return Err(wrong_count(operation, Side::Outputs, expected, found));
         }
-        if engine.watch().is_some() {
+        if engine.watch().is_some() && vjp.masks.is_empty() {
             for result in results.iter() {
                 engine.check(result, operation, template, location)?;
             }
@@ -833,6 +833,28 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
                 values.append(results);
                 values.extend(last);
             }
+        }
+    }
+    if engine.watch().is_some() && !vjp.masks.is_empty() {
+        check_kept(vjp, (template, location), values, engine)?;
+    }
+    Ok(())
+}
+
+/// Fails for a cotangent that the tape is to stop at, once it has been kept by its mask: what it was before,
+/// where it is zero for certain, is nobody's business.
+#[cold]
+fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+    vjp: &Program<Op>,
+    (template, location): Origin<'_, Op>,
+    values: &[E::Value],
+    engine: &mut E,
+) -> Result<(), EagerError> {
+    let made: u32 = vjp.instructions.iter().map(|made| made.results).sum();
+    let given = values.len() as u32 - made;
+    for &at in vjp.outputs.iter().flatten() {
+        if let Some(operation) = vjp.maker_of(at, given) {
+            engine.check(&values[at as usize], operation, template, location)?;
         }
     }
     Ok(())

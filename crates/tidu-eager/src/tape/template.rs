@@ -602,6 +602,27 @@ impl<Op: Clone> Program<Op> {
         }
     }
 
+    /// The operation that makes a value of the list, which starts with so many; what was kept by a mask was
+    /// made before that.
+    pub fn maker_of(&self, at: u32, given: u32) -> Option<&Op> {
+        let maker = |place: u32| {
+            let mut next = given;
+            self.instructions.iter().find(|made| {
+                next += made.results;
+                (given..next).contains(&place)
+            })
+        };
+        let made = maker(at)?;
+        let is_kept = self
+            .masks
+            .iter()
+            .flatten()
+            .any(|mask| made.operands.first() == Some(mask));
+        let before = made.operands.get(1).filter(|_| is_kept);
+        let before = before.and_then(|&place| maker(place));
+        Some(&before.unwrap_or(made).operation)
+    }
+
     /// Takes what comes after so many outputs for masks of them.
     fn with_masks(mut self, outputs: usize) -> Self {
         let masks = self.outputs.split_off(outputs);

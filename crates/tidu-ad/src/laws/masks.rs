@@ -1,0 +1,52 @@
+//! What is declared of masks is true: they leave out nothing that is there.
+
+use tidu_graph::EvaluableGraphOperation;
+
+use crate::rules::Primitive;
+
+use super::fault::Fault;
+use super::probe::{Coordinates, Probe};
+use super::random::Random;
+use super::space::show_all;
+
+/// Checks that cotangents of an operation's results that are zero in places give the same cotangents of its
+/// operands, whether or not it is said where.
+pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    random: &mut Random,
+) -> Result<(), Box<Fault>> {
+    if Op::masking().is_none() || !masks_are_like_results(probe)? {
+        return Ok(());
+    }
+    let c = probe.random_cotangents(random)?;
+    let masks: Coordinates = c
+        .iter()
+        .map(|c| c.iter().map(|_| random.below(2) as f64).collect())
+        .collect();
+    let kept = |(c, mask): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
+        c.iter().zip(mask).map(|(c, mask)| c * mask).collect()
+    };
+    let c: Coordinates = c.iter().zip(&masks).map(kept).collect();
+    let plain = probe.pulled_back(&c, None)?;
+    let masked = probe.pulled_back(&c, Some(&masks))?;
+    if probe.setting.all_near(&plain, &masked, 0.0) {
+        return Ok(());
+    }
+    let fault =
+        Fault::new("a mask leaves out what is there: `mask_flow` and `mask_rule` say too much")
+            .expected(format!("Jᵀ·c = {}", show_all(&plain)))
+            .found(format!("with the mask m: {}", show_all(&masked)));
+    Err(fault.along("c", &c).along("m", &masks))
+}
+
+/// Whether the coordinates of a result are also those of a mask of it.
+fn masks_are_like_results<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+) -> Result<bool, Box<Fault>> {
+    let is_like = |result: &Op::Operand| {
+        let value_type = Op::type_of_operand(result);
+        let has_mask = value_type.is_none_or(|known| Op::mask_type(&known) == known);
+        has_mask && probe.setting.space.dimension(result) > 0
+    };
+    Ok(probe.results()?.iter().all(is_like))
+}
