@@ -31,6 +31,14 @@ pub(crate) struct Mask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct MaskId(u32);
 
+/// The masks that go through an operation.
+pub(crate) struct Passed<Op: Primitive> {
+    /// By operand: the mask of its cotangent.
+    pub of_operands: Vec<Option<Mask>>,
+    /// That of its results' cotangents, if the rule adds elements of these up.
+    pub of_results: Option<PrimitiveValue<Op>>,
+}
+
 /// The masks of one transposition. Most are never needed as values, so they are made when they are.
 pub(crate) struct Masks<Op: Primitive> {
     masking: Option<Masking<Op>>,
@@ -74,8 +82,8 @@ impl<Op: Primitive> Masks<Op> {
         self.masking.is_some() && operation.selects()
     }
 
-    /// The masks of the cotangents of an operation's operands. Those of its results are made such that they
-    /// may be handed to its rule.
+    /// The masks that go through an operation. The cotangents of its results are made such that they may be
+    /// handed to its rule.
     pub fn pass(
         &mut self,
         operation: &Arc<OperationKey<Op>>,
@@ -83,7 +91,7 @@ impl<Op: Primitive> Masks<Op> {
         cotangents: &mut [Option<Cotangent>],
         builder: &mut impl PrimitiveBuilder<Op>,
         ctx: &mut Op::ADContext,
-    ) -> ADRuleResult<Vec<Option<Mask>>> {
+    ) -> ADRuleResult<Passed<Op>> {
         let op = operation.operation();
         let inputs = operands(operation);
         let mut flows = Vec::with_capacity(active.len());
@@ -95,10 +103,8 @@ impl<Op: Primitive> Masks<Op> {
             });
         }
         let mut arriving = self.meet(cotangents, builder, ctx)?;
-        if flows
-            .iter()
-            .any(|flow| matches!(flow, MaskFlow::Lost | MaskFlow::Summed))
-        {
+        let sums = flows.contains(&MaskFlow::Summed);
+        if sums || flows.contains(&MaskFlow::Lost) {
             for cotangent in cotangents.iter_mut().flatten() {
                 *cotangent = self.kept(*cotangent, builder, ctx)?;
             }
@@ -133,7 +139,12 @@ impl<Op: Primitive> Masks<Op> {
             };
             masks.push(id.map(|id| Mask { id, is_kept }));
         }
-        Ok(masks)
+        let of_results = if sums { arriving } else { None };
+        let of_results = of_results.map(|mask| self.value(mask, builder, ctx));
+        Ok(Passed {
+            of_operands: masks,
+            of_results: of_results.transpose()?,
+        })
     }
 
     /// The mask of a sum, and its terms as they may be added.
@@ -388,6 +399,15 @@ fn emit<Op: Primitive, const N: usize>(
         .first()
         .copied()
         .ok_or_else(|| ADRuleError::unsupported(format!("{op:?}"), ADRuleKind::Transpose))
+}
+
+impl<Op: Primitive> Default for Passed<Op> {
+    fn default() -> Self {
+        Self {
+            of_operands: Vec::new(),
+            of_results: None,
+        }
+    }
 }
 
 fn local<Op: Primitive>(value: &PrimitiveValue<Op>) -> Option<LocalValueId> {

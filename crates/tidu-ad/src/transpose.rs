@@ -10,7 +10,7 @@ use tidu_graph::{
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::masks::{Cotangent, Mask, Masks};
+use crate::masks::{Cotangent, Masks, Passed};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleScope, emit_sum, note_same_type,
@@ -260,8 +260,14 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         operands.extend(keys.iter().cloned().map(PrimitiveValue::External));
         let mut scope = RuleScope::new(self.builder, operation, ADRuleKind::Transpose, cotangents);
         let role = step.key.role();
-        let returned =
-            operation.try_linear_transpose_rule(&mut scope, cotangents, operands, role, self.ctx);
+        let ctx = &mut *self.ctx;
+        let returned = match &masks.of_results {
+            None => {
+                operation.try_linear_transpose_rule(&mut scope, cotangents, operands, role, ctx)
+            }
+            Some(mask) => operation
+                .try_masked_transpose_rule(&mut scope, cotangents, mask, operands, role, ctx),
+        };
         let returned = match returned {
             Ok(returned) => scope.finish(keys.len(), returned)?,
             Err(error) => {
@@ -275,7 +281,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
                 if cotangent.is_none() && self.on_tangent[value] {
                     observer.died(id, at);
                 }
-                let mask = masks.get(at).copied().flatten();
+                let mask = masks.of_operands.get(at).copied().flatten();
                 let cotangent = cotangent.map(|value| Cotangent { value, mask });
                 self.accumulate(value, cotangent)?;
             }
@@ -283,10 +289,10 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         Ok(())
     }
 
-    /// By operand: the mask of its cotangent. Empty if there are none, as wherever nothing is selected.
-    fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Vec<Option<Mask>>> {
+    /// The masks that go through an operation: none wherever nothing is selected.
+    fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Passed<Op>> {
         let OperationRole::Linearized { active_mask } = step.key.role() else {
-            return Ok(Vec::new());
+            return Ok(Passed::default());
         };
         let cotangents = &mut self.cotangent[step.results()];
         let arrive = cotangents
@@ -294,7 +300,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             .flatten()
             .any(|cotangent| cotangent.mask.is_some());
         if !arrive && !self.masks.come_from(step.key.operation()) {
-            return Ok(Vec::new());
+            return Ok(Passed::default());
         }
         self.masks
             .pass(step.key, active_mask, cotangents, self.builder, self.ctx)

@@ -6,7 +6,7 @@ use tidu::rules::MaskFlow;
 use tidu::{Linearity, ValueType};
 
 use crate::context::Args;
-use crate::notation::{Fixed, Tangent, Work};
+use crate::notation::{Fixed, Notation, Tangent, Work};
 use crate::op::TensorOp;
 use crate::shape::{COMPLEX, INDEX, REAL, ShapeError, broadcast, check_kind, number_kind};
 use crate::tensor::Tensor;
@@ -70,6 +70,18 @@ pub(crate) trait Definition {
     /// The mask of the cotangent of an operand, from that of the result: where a sum of positive numbers goes.
     fn mask<'a>(&self, at: &Point<'a>, i: usize, mask: Tangent<'a>) -> Tangent<'a> {
         self.transpose(at, i, mask)
+    }
+
+    /// x̄ᵢ, where the cotangent of the result is zero wherever a mask is. What it is a product of there may be
+    /// infinite, and must not come into a sum.
+    fn masked_transpose<'a>(
+        &self,
+        at: &Point<'a>,
+        i: usize,
+        ct: Tangent<'a>,
+        _mask: Fixed<'a>,
+    ) -> Tangent<'a> {
+        self.transpose(at, i, ct)
     }
 
     /// Whether operands are stretched to one shape, and real ones become complex where they meet complex
@@ -266,6 +278,16 @@ impl Definition for Pointwise {
         } else {
             mask
         }
+    }
+
+    fn masked_transpose<'a>(
+        &self,
+        at: &Point<'a>,
+        i: usize,
+        ct: Tangent<'a>,
+        mask: Fixed<'a>,
+    ) -> Tangent<'a> {
+        self.transpose(at, i, ct).where_not_zero(mask)
     }
 
     fn broadcasts(&self) -> bool {

@@ -204,6 +204,32 @@ impl Primitive for TensorOp {
         role: &OperationRole,
         types: &mut TypeTable<Self>,
     ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        self.transposed(b, cotangents, None, inputs, role, types)
+    }
+
+    fn try_masked_transpose_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        cotangents: &[Option<LocalValueId>],
+        mask: &PrimitiveValue<Self>,
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        self.transposed(b, cotangents, Some(mask), inputs, role, types)
+    }
+}
+
+impl TensorOp {
+    fn transposed(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        cotangents: &[Option<LocalValueId>],
+        mask: Option<&PrimitiveValue<Self>>,
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        types: &mut TypeTable<Self>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         let definition = match self.meaning() {
             Meaning::Defined(definition) => definition,
             Meaning::Composite(function) => {
@@ -233,7 +259,10 @@ impl Primitive for TensorOp {
         let ct = work.tangent(cotangents[0]);
         let operands = at.types.iter().zip(active).enumerate();
         let cotangents = operands.map(|(i, (to, active))| {
-            let ct = active.then(|| definition.transpose(&at, i, ct));
+            let ct = active.then(|| match mask {
+                None => definition.transpose(&at, i, ct),
+                Some(mask) => definition.masked_transpose(&at, i, ct, work.operand(mask)),
+            });
             let ct = ct.filter(|ct| !ct.is_zero())?;
             match &from {
                 Some(from) => ct.gathered_to(from, to).id(),

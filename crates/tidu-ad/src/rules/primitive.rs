@@ -367,6 +367,27 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         Ok(self.transpose_rule(builder, cotangent_outputs, inputs, role, ctx))
     }
+
+    /// The transpose where cotangents are known to be zero wherever `mask` is, and are: it must not let
+    /// coefficients that stand there into a sum, as they may be infinite. It is called instead of
+    /// [`try_linear_transpose_rule`](Self::try_linear_transpose_rule) where [`mask_flow`](Self::mask_flow)
+    /// says [`MaskFlow::Summed`] of an active operand; the default is that rule, which will do where there
+    /// are no coefficients.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_jvp_rule`](Self::try_jvp_rule).
+    fn try_masked_transpose_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        cotangent_outputs: &[Option<LocalValueId>],
+        _mask: &PrimitiveValue<Self>,
+        inputs: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        ctx: &mut Self::ADContext,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        self.try_linear_transpose_rule(builder, cotangent_outputs, inputs, role, ctx)
+    }
 }
 
 /// Tells the context that a value is of the type of another, if it knows that. Rules that ask for a type

@@ -9,7 +9,7 @@ use tidu::{Linearity, ValueType};
 
 use crate::context::Args;
 use crate::definition::{Definition, Point};
-use crate::notation::{Notation, Tangent};
+use crate::notation::{Fixed, Notation, Tangent};
 use crate::shape::{COMPLEX, ShapeError, number_kind};
 use crate::tensor::{Element, Shared, Tensor};
 
@@ -201,9 +201,56 @@ impl Definition for Einsum {
         MaskFlow::Summed
     }
 
-    /// Whatever the other operand is: summed over the labels that this one does not have, and repeated along
-    /// those that only this one has.
     fn mask<'a>(&self, at: &Point<'a>, i: usize, mask: Tangent<'a>) -> Tangent<'a> {
+        self.reach(at, i, mask)
+    }
+
+    /// With 0 for those elements of the other operand that meet zeros only.
+    fn masked_transpose<'a>(
+        &self,
+        at: &Point<'a>,
+        i: usize,
+        ct: Tangent<'a>,
+        mask: Fixed<'a>,
+    ) -> Tangent<'a> {
+        let reach = self.reach(at, 1 - i, mask);
+        self.transpose_by(at, i, ct, at.x[1 - i].where_not_zero(reach))
+    }
+
+    fn transpose<'a>(&self, at: &Point<'a>, i: usize, ct: Tangent<'a>) -> Tangent<'a> {
+        self.transpose_by(at, i, ct, at.x[1 - i])
+    }
+}
+
+impl Einsum {
+    /// The transpose, by this as the other operand.
+    fn transpose_by<'a>(
+        &self,
+        at: &Point<'a>,
+        i: usize,
+        ct: Tangent<'a>,
+        other: Fixed<'a>,
+    ) -> Tangent<'a> {
+        let Self { left, right, out } = self.clone();
+        let (left, right, out) = match i {
+            0 => (out, right, left),
+            _ => (left, out, right),
+        };
+        let exchanged = Self { left, right, out };
+        let other = other.conj();
+        let ct = match i {
+            0 => ct.einsum(exchanged, other),
+            _ => other.einsum(exchanged, ct),
+        };
+        match at.is_complex(i) {
+            true => ct,
+            false => ct.re(),
+        }
+    }
+
+    /// Which elements of an operand meet those of the result where a mask is not zero: its sum over the labels
+    /// that the operand does not have, repeated along those that only the operand has.
+    fn reach<'a, T: Notation<'a>>(&self, at: &Point<'a>, i: usize, mask: T) -> T {
         let labels = if i == 0 { &self.left } else { &self.right };
         let is_here = |place: &usize| labels.contains(&self.out[*place]);
         let (kept, summed): (Vec<usize>, Vec<usize>) = (0..self.out.len()).partition(is_here);
@@ -213,24 +260,6 @@ impl Definition for Einsum {
         let sizes = sizes.map(|(label, &size)| rank_of(label).map_or(1, |_| size));
         let ordered = mask.sum(&summed).permute(order);
         ordered.reshape(sizes).broadcast_to(at.dims(i))
-    }
-
-    fn transpose<'a>(&self, at: &Point<'a>, i: usize, ct: Tangent<'a>) -> Tangent<'a> {
-        let Self { left, right, out } = self.clone();
-        let (left, right, out) = match i {
-            0 => (out, right, left),
-            _ => (left, out, right),
-        };
-        let exchanged = Self { left, right, out };
-        let other = at.x[1 - i].conj();
-        let ct = match i {
-            0 => ct.einsum(exchanged, other),
-            _ => other.einsum(exchanged, ct),
-        };
-        match at.is_complex(i) {
-            true => ct,
-            false => ct.re(),
-        }
     }
 }
 
