@@ -26,7 +26,7 @@ use tidu_graph::{
 };
 
 pub use composite::{Composite, Rules};
-pub use derive::Derive;
+pub use derive::{Derive, Nonzero};
 pub use error::FunctionError;
 pub use linear::{Linearization, Pullback};
 pub use missing::Mode;

@@ -8,7 +8,7 @@ use tidu_graph::text::input_label;
 use tidu_graph::{Exactness, Graph, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
 
 use super::missing::{Mode, explain};
-use super::{Derive, Function, FunctionError, Wrt};
+use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::linearize::{free_pass, try_linearize};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADKey, ADRuleKind, Primitive, PrimitiveBuilder, RuleScope};
@@ -263,6 +263,32 @@ impl<Op: Primitive> Derive<'_, Op> {
         let mut outputs = stage.primal();
         outputs.extend(stage.fill(cotangents)?);
         stage.close(&inputs, outputs, level)
+    }
+
+    /// [`nonzero_jvp`](Self::nonzero_jvp)
+    pub(super) fn staged_nonzero_jvp(self, wrt: &Wrt) -> Result<Nonzero<Op>, FunctionError> {
+        let (function, level) = (self.function, self.level);
+        let stage = Stage::linearize(function, wrt, Some(Mode::Forward), self.ctx)?;
+        let mut inputs = function.input_keys();
+        inputs.extend(stage.tangent_keys());
+        let parts = stage.tangents().into_iter();
+        Nonzero::new(parts.map(|part| (part.value, part.name)), |outputs| {
+            stage
+                .close(&inputs, outputs, level)?
+                .without_tangents(level)
+        })
+    }
+
+    /// [`nonzero_vjp`](Self::nonzero_vjp)
+    pub(super) fn staged_nonzero_vjp(self, wrt: &Wrt) -> Result<Nonzero<Op>, FunctionError> {
+        let (function, level) = (self.function, self.level);
+        let mut stage = Stage::linearize(function, wrt, Some(Mode::Reverse), self.ctx)?;
+        let mut inputs = function.input_keys();
+        inputs.extend(stage.seed_keys());
+        let parts = stage.seeded_cotangents(stage.seed_keys())?.into_iter();
+        Nonzero::new(parts.map(|part| (part.value, part.name)), |outputs| {
+            stage.close(&inputs, outputs, level)
+        })
     }
 
     /// The derivatives of all outputs by these inputs, by rows, called by these names; the outputs

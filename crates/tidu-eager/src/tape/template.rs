@@ -390,16 +390,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
         let ctx = own.as_mut().unwrap_or(ctx);
         let function = call.extended.select_at(&outputs);
-        let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
+        let jvp = function.and_then(|f| f.within(ctx).nonzero_jvp(Wrt::At(wrt.clone())));
         let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let ranks = ranks(&moving, self.active.len());
         let tangents = wrt.iter().filter_map(|&at| ranks[at]).map(Source::Seed);
         let sources = operands.map(Source::Residual).chain(tangents);
-        let places = self::ranks(&outputs, results.len());
-        let found = places.into_iter();
-        let found = found.map(|place| place.map(|place| outputs.len() + place));
-        self.lower(&jvp, sources, moving.len(), found)
+        let found = self::ranks(&outputs, results.len()).into_iter();
+        let found = found.map(|rank| jvp.places[rank?]);
+        self.lower(&jvp.function, sources, moving.len(), found)
     }
 
     /// The VJP of a function from its operands alone.
@@ -420,27 +419,29 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let wrt: Vec<usize> = wrt.map(|(&at, _)| at).collect();
         // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
         let (wrt, seeds) = connected(call.extended(), &wrt, &seeded);
-        let (seed_count, count) = (seeds.len(), wrt.len());
         let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
         let ctx = own.as_mut().unwrap_or(ctx);
-        if count == 0 {
+        if wrt.is_empty() {
             return Ok(Program {
                 instructions: Vec::new(),
                 outputs: vec![None; active.len()],
             });
         }
-        let derived = call.extended.select_at(&seeds).and_then(|function| {
-            let vjp = function.within(ctx).vjp(Wrt::At(wrt.clone()))?;
-            vjp.select_at(&(seed_count..seed_count + count).collect::<Vec<_>>())
-        });
-        let derived = derived.map_err(|source| self.cannot_derive(source))?;
+        let function = call.extended.select_at(&seeds);
+        let vjp = function.and_then(|f| f.within(ctx).nonzero_vjp(Wrt::At(wrt.clone())));
+        let vjp = vjp.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let sources = operands.map(Source::Residual);
         let given = ranks(&seeded, self.outputs as usize);
         let places = seeds.iter().filter_map(|&at| given[at]).map(Source::Seed);
         let found = ranks(&wrt, self.active.len());
-        let cotangents = active.iter().map(|&at| found[at]);
-        self.lower(&derived, sources.chain(places), seeded.len(), cotangents)
+        let cotangents = active.iter().map(|&at| vjp.places[found[at]?]);
+        self.lower(
+            &vjp.function,
+            sources.chain(places),
+            seeded.len(),
+            cotangents,
+        )
     }
 
     fn lower_operation(

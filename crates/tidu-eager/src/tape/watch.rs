@@ -21,9 +21,11 @@ pub(super) struct Hooked<Op: Primitive + EvaluableGraphOperation> {
 
 /// What it returns, if anything, takes the place of what it is told.
 pub(super) enum Hook<Op: Primitive + EvaluableGraphOperation> {
-    OfOperands(Box<dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send>),
+    OfOperands(Box<HookOfOperands<Op>>),
     OfVariables(Box<HookOfVariables<Op>>),
 }
+
+type HookOfOperands<Op> = dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send;
 
 pub(super) type HookOfVariables<Op> =
     dyn FnMut(&mut Tape<Op>, &Var<Op>) -> Result<Option<Var<Op>>, EagerError> + Send;
