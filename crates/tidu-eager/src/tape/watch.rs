@@ -81,7 +81,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// where operands can be held by operations ([`EvaluableGraphOperation::constant_of`]); so clipping, where
     /// it does not clip, changes no derivative. [`hook_recorded`](Self::hook_recorded) has no such limit.
     ///
-    /// Inside a segment that runs for the first time there are no gradients, and nothing is hooked.
+    /// In the body of a segment ([`checkpoint`](Self::checkpoint)), hooks on what it computes are added
+    /// whenever it runs again on the way back, and hooks on variables from outside once.
     ///
     /// # Errors
     ///
@@ -151,11 +152,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     fn add_hook(&mut self, var: &Var<Op>, hook: Hook<Op>) -> Result<(), EagerError> {
         // A segment that runs for the first time records nothing: its variables are constants until it runs
         // again.
-        if self.inside == Some(Inside::Segment) && self.paused && !var.requires_grad() {
+        let first_time = self.inside == Some(Inside::Segment { again: false });
+        if first_time && !var.requires_grad() {
             return Ok(());
         }
         self.check(var, || "the variable to hook".into())?;
         let value = var.index();
+        // One from outside was hooked the first time.
+        let again = self.inside == Some(Inside::Segment { again: true });
+        if again && value < self.storage.first_value {
+            return Ok(());
+        }
         let after = self.hooks.partition_point(|hooked| hooked.value <= value);
         let hooked = Hooked {
             value,
