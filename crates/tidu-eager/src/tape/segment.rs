@@ -23,8 +23,11 @@ pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
 /// What a tape is in the middle of, so that it can neither be gone through nor cut back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inside {
-    /// The body of a segment, for the first time or again.
+    /// The body of a segment.
     Segment {
+        /// Whether it runs for the first time, without recording.
+        first: bool,
+        /// Whether it runs again, or stands in one that does.
         again: bool,
     },
     Hook,
@@ -133,7 +136,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
         let touched = std::mem::replace(&mut self.touched, false);
-        let inside = Inside::Segment { again: false };
+        let inside = Inside::Segment {
+            first: true,
+            again: matches!(self.inside, Some(Inside::Segment { again: true, .. })),
+        };
         let first = |tape: &mut Self| tape.run_inside(inside, |tape| body(tape, &given));
         let results = self.no_grad(first);
         let depends = self.touched || operands.iter().any(|operand| operand.requires_grad());
@@ -208,7 +214,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         body: &Body<Op>,
         operands: &[Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let inside = Inside::Segment { again: true };
+        let inside = Inside::Segment {
+            first: false,
+            again: true,
+        };
         self.run_inside(inside, |tape| body(tape, operands))
     }
 

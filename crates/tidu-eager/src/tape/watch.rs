@@ -152,14 +152,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     fn add_hook(&mut self, var: &Var<Op>, hook: Hook<Op>) -> Result<(), EagerError> {
         // A segment that runs for the first time records nothing: its variables are constants until it runs
         // again.
-        let first_time = self.inside == Some(Inside::Segment { again: false });
-        if first_time && !var.requires_grad() {
+        let (first, again) = match self.inside {
+            Some(Inside::Segment { first, again }) => (first, again),
+            _ => (false, false),
+        };
+        if first && !var.requires_grad() {
             return Ok(());
         }
         self.check(var, || "the variable to hook".into())?;
         let value = var.index();
         // One from outside was hooked the first time.
-        let again = self.inside == Some(Inside::Segment { again: true });
         if again && value < self.storage.first_value {
             return Ok(());
         }

@@ -154,7 +154,7 @@ fn on_values_from_outside_of_a_segment_once() {
     let y = y.expect("fine").remove(0);
     let expected = vec![("square", 3.0), ("p", 4.0), ("x", 24.0)];
     for _ in 0..3 {
-        let mut seen = |found: Vec<Option<f64>>| {
+        let seen = |found: Vec<Option<f64>>| {
             assert_eq!(found, [Some(240.0), Some(400.0)]);
             let mut log = std::mem::take(&mut *log.lock().expect("no panic"));
             log.sort_by(|one, other| one.1.total_cmp(&other.1));
