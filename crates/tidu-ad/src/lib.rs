@@ -99,7 +99,7 @@ mod verify;
 mod why;
 
 pub use function::{
-    Composite, Derive, Function, FunctionError, FunctionProgram, Linearization, MaskedVjp, Mode,
+    Composite, Derive, Function, FunctionError, FunctionProgram, Linearization, Mode, Nonzero,
     Pullback, Rules, Wrt,
 };
 pub use linearize::{free_pass, linearize, try_linearize};

@@ -2,10 +2,14 @@
 //! written on numbers, orders against closed forms, and what is said when something is wrong.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tidu_ad::{Function, Mode, Rules};
 use tidu_eager::EagerError;
 use tidu_scalar::{
-    ScalarOp, Tape, Var, derivative, function, grad, hessian, hvp, jacobian, jvp, value_and_grad,
+    ScalarOp, Tape, Var, derivative, function, grad, hessian, hvp, jacobian, jacobian_in, jvp,
+    value_and_grad,
 };
 
 type OnVars = for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>;
@@ -594,6 +598,210 @@ fn hooks() {
         (double * double).backward().expect("a path")[x],
         2.0 * 10.0 * 12.0
     );
+}
+
+#[test]
+fn hooks_and_second_derivatives() {
+    // x⁴, its gradient by y = x² looked at, clipped where it is not too large, or doubled
+    type Hook = fn(f64) -> Option<f64>;
+    for hook in [(|_| None) as Hook, |g| Some(g), |g| Some(g.min(1e6))] {
+        let found = hessian(|x| with_hook(x[0], hook), &[3.0]).expect("fine");
+        assert_eq!(found, [[108.0]]);
+        let found = hvp(|x| with_hook(x[0], hook), &[3.0], &[0.5]).expect("fine");
+        assert_eq!(found, [54.0]);
+    }
+    let double: Hook = |g| Some(2.0 * g);
+    let errors = [
+        hessian(|x| with_hook(x[0], double), &[3.0]).expect_err("unknown"),
+        hvp(|x| with_hook(x[0], double), &[3.0], &[1.0]).expect_err("unknown"),
+    ];
+    for error in errors {
+        assert!(
+            matches!(error, EagerError::ReplacedGradient { location } if location.file() == file!()),
+            "{error}"
+        );
+    }
+    assert_eq!(grad(|x| with_hook(x[0], double), &[3.0]), Ok(vec![216.0]));
+    // As a part of the gradient: 8x³, which is 24x² forward; backward, the hook acts again.
+    let found = hvp(|x| doubled(x[0]), &[3.0], &[1.0]).expect("fine");
+    assert_eq!(found, [216.0]);
+    let found = hessian(|x| doubled(x[0]), &[3.0]).expect("fine");
+    assert_eq!(found, [[360.0]]);
+}
+
+fn with_hook(x: Var<'_>, hook: fn(f64) -> Option<f64>) -> Var<'_> {
+    let y = x * x;
+    y.hook(hook).expect("a variable");
+    y * y
+}
+
+fn doubled(x: Var<'_>) -> Var<'_> {
+    let y = x * x;
+    y.hook_recorded(|g| Some(g + g)).expect("a variable");
+    y * y
+}
+
+#[test]
+fn orders_of_polynomials_do_not_end() {
+    let tape = Tape::new();
+    let x = tape.var(5.0);
+    let mut y = x * x * x + 2.0 * x;
+    let mut found = Vec::new();
+    for k in 1..=6 {
+        y = y.gradient(&[x]).expect("a number of the tape")[0] / f64::from(k);
+        found.push(y.value());
+    }
+    assert_eq!(found, [77.0, 15.0, 1.0, 0.0, 0.0, 0.0]);
+    let y = 2.0 * x;
+    let slope = y.gradient(&[x]).expect("a path")[0];
+    assert_eq!(slope.backward().expect("a number of the tape")[x], 0.0);
+    let error = slope.detach().backward().expect_err("cut off");
+    assert!(matches!(error, EagerError::ConstantVar { .. }), "{error}");
+}
+
+#[test]
+fn derivatives_inside_a_checkpoint_are_refused() {
+    let tape = Tape::new();
+    let x = tape.var(0.5);
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    let y = tape.checkpoint(&[x], move |x| {
+        let y = x[0].sin();
+        let inside = [y.gradient(&[x[0]]).map(drop), y.backward().map(drop)];
+        for result in inside {
+            assert!(
+                matches!(result, Err(EagerError::InSegment { .. })),
+                "{result:?}"
+            );
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        y.hook(|g| Some(10.0 * g))
+            .expect("on the way back it is there");
+        vec![y]
+    });
+    let gradient = y.expect("fine")[0].backward().expect("a path")[x];
+    assert_eq!(gradient, 10.0 * 0.5_f64.cos());
+    assert_eq!(refused.load(Ordering::Relaxed), 4);
+}
+
+/// The number of values that a Jacobian has computed besides those of the function.
+fn values_computed(mode: Option<Mode>, inputs: usize, results: usize) -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut tape = Tape::new();
+    let counter = Arc::clone(&count);
+    tape.with(|tape| {
+        tape.watch(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            None
+        });
+    });
+    let start = Arc::clone(&count);
+    let x = vec![0.1; inputs];
+    let found = match mode {
+        None => tape.jacobian(|x| sines(x, results, &start), &x),
+        Some(mode) => tape.jacobian_in(mode, |x| sines(x, results, &start), &x),
+    };
+    let found = found.expect("fine");
+    let (mut value, mut slope) = (0.1 * inputs as f64, 1.0);
+    for row in &found {
+        slope *= value.cos();
+        value = value.sin();
+        assert_eq!(row.len(), inputs);
+        row.iter()
+            .for_each(|entry| assert_near(*entry, slope, 1e-12));
+    }
+    assert_eq!(found.len(), results);
+    count.load(Ordering::Relaxed)
+}
+
+/// sin s, sin sin s, and so on, for the sum s; what is computed from then on is counted from 0.
+fn sines<'t>(x: &[Var<'t>], results: usize, count: &AtomicUsize) -> Vec<Var<'t>> {
+    let mut y: Var<'t> = x.iter().sum();
+    let results = (0..results).map(|_| {
+        y = y.sin();
+        y
+    });
+    let results = results.collect();
+    count.store(0, Ordering::Relaxed);
+    results
+}
+
+#[test]
+fn jacobians_by_rows_or_by_columns() {
+    // A sine takes two operations forward or backward, a sum none backward and none forward but for an
+    // addition where both terms move.
+    for results in [100, 200, 400] {
+        let found = values_computed(None, 1, results);
+        assert!(found <= 3 * results, "{found} for {results} results");
+        let forward = values_computed(Some(Mode::Forward), 1, results);
+        assert_eq!(found, forward);
+        let reverse = values_computed(Some(Mode::Reverse), 1, results);
+        assert!(reverse > results * results / 2, "{reverse} for {results}");
+    }
+    for inputs in [100, 200, 400] {
+        let found = values_computed(None, inputs, 2);
+        assert!(found <= 20, "{found} for {inputs} inputs");
+        assert_eq!(found, values_computed(Some(Mode::Reverse), inputs, 2));
+        assert!(values_computed(Some(Mode::Forward), inputs, 2) > found * 10);
+    }
+    // Results that are constants, or none, and no inputs.
+    for mode in [Mode::Forward, Mode::Reverse] {
+        let found = jacobian_in(
+            mode,
+            |x| vec![x[0] * x[1], Var::constant(3.0), x[1]],
+            &[2.0, 5.0],
+        );
+        assert_eq!(found.expect("fine"), [[5.0, 2.0], [0.0, 0.0], [0.0, 1.0]]);
+        let none = jacobian_in(mode, |_| vec![], &[2.0]).expect("fine");
+        assert!(none.is_empty());
+        let found = jacobian_in(mode, |_| vec![Var::constant(3.0)], &[]).expect("fine");
+        assert_eq!(found, [[0.0; 0]]);
+    }
+}
+
+#[test]
+fn jacobians_with_hooks_and_rules_of_their_own() {
+    // Hooks act on the way back only.
+    let c = 0.5_f64.cos();
+    let found = jacobian(|x| hooked_sines(x[0]), &[0.5]).expect("fine");
+    assert_eq!(found, [[2.0 * c]; 3]);
+    for (mode, factor) in [(Mode::Reverse, 2.0), (Mode::Forward, 1.0)] {
+        let found = jacobian_in(mode, |x| hooked_sines(x[0]), &[0.5]).expect("fine");
+        assert_eq!(found, [[factor * c]; 3]);
+    }
+    // Ten times the slope forward, a hundred times backward.
+    let sin = function(["x"], |[x]| [x.sin()]).expect("a function");
+    let rule =
+        |factor: f64| function(["x", "t"], |[x, t]| [factor * x.cos() * t]).expect("a function");
+    let both = sin.with_rules("both", Rules::both(rule(10.0), rule(100.0)));
+    let both = operation_of(&both.expect("rules"));
+    for (mode, factor) in [(Mode::Reverse, 100.0), (Mode::Forward, 10.0)] {
+        let found = jacobian_in(mode, |x| vec![applied(&both, x[0])], &[0.5]).expect("fine");
+        assert_near(found[0][0], factor * c, 1e-15);
+    }
+    // Backward alone, by what is not linear: found without being asked for.
+    let clip = function(["x", "t"], |[_, t]| [t.max(-0.5).min(0.5)]).expect("a function");
+    let clipped = sin.with_rules("clip", Rules::vjp(clip)).expect("rules");
+    let clipped = operation_of(&clipped);
+    let found = jacobian(|x| vec![applied(&clipped, x[0])], &[0.5]).expect("fine");
+    assert_eq!(found, [[0.5]]);
+    let error = jacobian_in(Mode::Forward, |x| vec![applied(&clipped, x[0])], &[0.5]);
+    let error = error.expect_err("it has no forward mode");
+    assert!(matches!(error, EagerError::Derive { .. }), "{error}");
+}
+
+fn operation_of(function: &Function<ScalarOp>) -> ScalarOp {
+    function.as_graph().operations()[0].operation.clone()
+}
+
+fn applied<'t>(operation: &ScalarOp, x: Var<'t>) -> Var<'t> {
+    Var::try_apply(operation.clone(), &[x]).expect("one operand")
+}
+
+fn hooked_sines(x: Var<'_>) -> Vec<Var<'_>> {
+    let y = x * 1.0;
+    y.hook(|g| Some(2.0 * g)).expect("a variable");
+    vec![y.sin(); 3]
 }
 
 #[test]

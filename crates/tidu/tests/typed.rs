@@ -419,6 +419,9 @@ fn a_tape_derives_operations_by_types() -> Result<(), EagerError> {
             let second = tape.backward_keeping(&[(&by_x, v.clone())], &wrt[..1])?;
             let slope = slope_along(|x| gradient_of_product(x, &w)[0].clone(), &x, &v);
             assert_near(second[0].as_ref().unwrap(), &slope);
+            // Forward, it is the same: second derivatives commute.
+            let moved = tape.tangents(&[(&leaves[0], v)], &[&by_x])?;
+            assert_near(moved[0].as_ref().unwrap(), &slope);
         }
         let moving = Dual {
             primal: leaves[0].clone(),
@@ -471,6 +474,62 @@ fn a_function_with_rules_of_its_own_has_types() -> Result<(), FunctionError> {
             "Call(call exp_sum) of f64[4]: input x of call exp_sum is f64[3], and cannot be f64[4] too: \
              give each function an AD context of its own"
         );
+    }
+    Ok(())
+}
+
+/// Σ eˣ, twice as steep backward as forward: on a tape, alone and inside of a function, with vectors of several
+/// lengths.
+#[test]
+fn a_tape_goes_backward_by_the_vjp_and_forward_by_the_jvp() -> Result<(), EagerError> {
+    let exp_sum = build(&["x"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        vec![apply(Sum, &[exp])]
+    });
+    let jvp = build(&["x", "dx"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        let product = apply(Mul, &[exp, x[1]]);
+        vec![apply(Sum, &[product])]
+    });
+    let mut tape: Tape<Op> = Tape::new(Names::default());
+    for x in [vec![0.5, -1.0, 2.0], vec![1.0], vec![0.0; 5]] {
+        let n = x.len();
+        let vjp = build(&["x", "ct"], |apply, x| {
+            let exp = apply(Exp, &[x[0]]);
+            let ct = apply(Spread(n), &[x[1]]);
+            let slope = apply(Mul, &[exp, ct]);
+            vec![apply(Add, &[slope, slope])]
+        });
+        let f = exp_sum.with_types([vector(n)]).unwrap();
+        let f = f.with_rules("exp_sum", Rules::both(jvp.clone(), vjp));
+        let f = f.unwrap();
+        let inside = f.compose(&build(&["x"], |apply, x| vec![apply(Add, &[x[0], x[0]])]));
+        let inside = inside.unwrap();
+        let leaf = tape.leaf(x.clone());
+        for (f, factor) in [(&f, 1.0), (&inside, 2.0)] {
+            let slopes = |mode: f64, order: i32| -> Vec<f64> {
+                let slopes = x.iter().map(|x| (factor * x).exp());
+                slopes.map(|e| mode * e * factor.powi(order)).collect()
+            };
+            for y in [
+                tape.apply_function(f, &[&leaf])?.remove(0),
+                tape.checkpoint_function(f, &[&leaf])?.remove(0),
+            ] {
+                let found = tape.backward_keeping(&[(&y, vec![1.0])], &[&leaf])?;
+                assert_near(found[0].as_ref().unwrap(), &slopes(2.0, 1));
+                let found = tape.tangents(&[(&leaf, vec![1.0; n])], &[&y])?;
+                let expected = slopes(1.0, 1).iter().sum();
+                assert_near(found[0].as_ref().unwrap(), &[expected]);
+                // What was recorded is 2·eˣ, an ordinary function.
+                let seed = Var::constant(vec![1.0]);
+                let slope = tape.backward_recorded(&[(&y, seed)], &[&leaf])?.remove(0);
+                let slope = slope.unwrap();
+                let found = tape.tangents(&[(&leaf, vec![1.0; n])], &[&slope])?;
+                assert_near(found[0].as_ref().unwrap(), &slopes(2.0, 2));
+                let found = tape.backward_keeping(&[(&slope, vec![1.0; n])], &[&leaf])?;
+                assert_near(found[0].as_ref().unwrap(), &slopes(2.0, 2));
+            }
+        }
     }
     Ok(())
 }

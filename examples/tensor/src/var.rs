@@ -212,7 +212,10 @@ impl<'t> Var<'t> {
         let found = recorder.backward_recorded(&[(&self.var, seed)], &vars)?;
         let found = found.into_iter().zip(wrt).map(|(found, var)| match found {
             Some(found) => tape.here(found),
-            None => (Self::from(0.0) * var.detach()).detach(),
+            // A constant of the tape's own, so that a loop over orders may go on.
+            None => {
+                tape.here(recorder.constant((Self::from(0.0) * var.detach()).var.value().clone()))
+            }
         });
         Ok(found.collect())
     }

@@ -272,6 +272,49 @@ fn functions_say_of_what_types_they_are() {
     );
 }
 
+/// Backward, a tape uses the VJP that was given, linear or not, whether or not there is a JVP beside it.
+#[test]
+fn a_tape_goes_backward_by_the_vjp() {
+    let vector = || types::real([2]);
+    let identity = function([("x", vector())], |[x]| [x]).unwrap();
+    let two = |name: &'static str| [("x", vector()), (name, vector())];
+    let [low, high] = [-1.0, 1.0].map(|bound| Expr::from(Tensor::from([bound; 2])));
+    let clip = function(two("ct"), |[_, ct]| [ct.maximum(&low).minimum(&high)]).unwrap();
+    let jvp = function(two("dx"), |[_, dx]| [dx]).unwrap();
+    let rules = [tidu::Rules::vjp(clip.clone()), tidu::Rules::both(jvp, clip)];
+    for rules in rules {
+        let clipped = identity.with_rules("clip", rules).unwrap();
+        let inside = function([("x", vector())], |[x]| {
+            let x = Expr::call(&clipped, &[x]).unwrap();
+            [(&x[0] * &x[0]).sum([0])]
+        });
+        let tape = Tape::new();
+        let x = tape.var([50.0, 0.125]);
+        let alone = tape.apply_function(&clipped, &[&x]).unwrap().remove(0);
+        let inside = tape
+            .apply_function(&inside.unwrap(), &[&x])
+            .unwrap()
+            .remove(0);
+        for y in [alone.square().sum([0]), inside] {
+            let found = y.backward().unwrap();
+            assert_eq!(found.get(&x).unwrap(), Some(&Tensor::from([1.0, 0.25])));
+        }
+    }
+}
+
+/// Past the last order of a polynomial there are zeros.
+#[test]
+fn orders_do_not_end() {
+    let tape = Tape::new();
+    let x = tape.var(3.0);
+    let mut y = x.square();
+    for expected in [6.0, 2.0, 0.0, 0.0] {
+        y = y.gradient(&[&x]).unwrap().remove(0);
+        assert_eq!(y.item(), Some(expected));
+    }
+    assert!(x.detach().gradient(&[&x]).is_err());
+}
+
 /// A function with a rule of its own is called like any operation.
 #[test]
 fn functions_can_have_rules_of_their_own() {

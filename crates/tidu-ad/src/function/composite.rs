@@ -27,6 +27,16 @@ use crate::rules::{
 /// Either one serves both modes: a JVP is transposed to go backward, a VJP that is linear in ȳ to go
 /// forward. Given both, each mode uses its own. A VJP that is not linear in ȳ (one that clips, say)
 /// serves backward only.
+///
+/// Nobody checks that two rules are of one derivative. Where they are not, a number depends on the mode:
+///
+/// | forward, by the JVP | in reverse, by the VJP |
+/// |---|---|
+/// | [`jvp`](Function::jvp), [`linearize`](Function::linearize) and the transpose of its linear function | [`vjp`](Function::vjp), [`Derive::pullback`](crate::Derive::pullback) |
+/// | [`jacobian`](Function::jacobian) by no more inputs than there are outputs, as by one input | `jacobian` by more; [`grad`](Function::grad), [`value_and_grad`](Function::value_and_grad), by any number |
+/// | the second derivative of [`hvp`](Function::hvp) and [`hessian`](Function::hessian) | their first one |
+/// | [`Derive::mode`](crate::Derive::mode) with [`Mode::Forward`](crate::Mode::Forward) | with [`Mode::Reverse`](crate::Mode::Reverse) |
+/// | tangents on a tape | every way to go backward on a tape |
 #[derive(Clone, Debug)]
 pub struct Rules<Op: GraphOperation> {
     jvp: Option<Function<Op>>,

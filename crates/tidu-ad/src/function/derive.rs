@@ -22,6 +22,35 @@ pub struct Derive<'a, Op: Primitive> {
     pub(super) in_place: bool,
 }
 
+/// A derivative from which symbolic zeros are left out. See [`Derive::nonzero_jvp`].
+#[derive(Clone, Debug)]
+pub struct Nonzero<Op: Primitive> {
+    /// The derivative, with what is not zero for outputs.
+    pub function: Function<Op>,
+    /// By tangent of an output, or by cotangent of an input and then by mask of each: which output of the
+    /// function it is; `None` for a symbolic zero, and where there is no mask.
+    pub places: Vec<Option<usize>>,
+}
+
+impl<Op: Primitive> Nonzero<Op> {
+    /// Closes over what is there.
+    pub(super) fn new<Value>(
+        parts: impl Iterator<Item = (Option<Value>, String)>,
+        close: impl FnOnce(Vec<(Value, String)>) -> Result<Function<Op>, FunctionError>,
+    ) -> Result<Self, FunctionError> {
+        let mut there = Vec::new();
+        let places = parts.map(|(value, name)| {
+            there.push((value?, name));
+            Some(there.len() - 1)
+        });
+        let places = places.collect();
+        Ok(Self {
+            function: close(there)?,
+            places,
+        })
+    }
+}
+
 impl<'a, Op: Primitive> Derive<'a, Op> {
     pub(super) fn new(function: &'a Function<Op>, ctx: &'a mut Op::ADContext) -> Self {
         Self {
@@ -194,6 +223,31 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             outputs.push((cotangent, name));
         }
         derivation.finish(inputs, outputs)
+    }
+
+    /// (x, ẋ) ↦ J(x)·ẋ without symbolic zeros: for runtimes whose operation sets need not be able to make
+    /// any. Inputs are those of [`jvp`](Self::jvp).
+    ///
+    /// # Errors
+    ///
+    /// As for [`jvp`](Self::jvp), but for [`FunctionError::NoZero`].
+    pub fn nonzero_jvp(self, wrt: impl Into<Wrt>) -> Result<Nonzero<Op>, FunctionError> {
+        let wrt = wrt.into();
+        if self.in_place {
+            return self.staged_nonzero_jvp(&wrt);
+        }
+        let function = self.function;
+        let wrt = wrt.positions(&function.input_names())?;
+        let mut inputs = function.input_keys();
+        inputs.extend(tangent_names(function, &wrt)?);
+        let mut derivation = self.derivation(&wrt, wrt.len(), Mode::Forward);
+        let seeds = wrt.iter().enumerate();
+        let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
+        let seeds: Vec<_> = seeds.collect();
+        let tangents = derivation.push_forward(&seeds)?.into_iter();
+        let names = function.output_names().iter();
+        let named = tangents.zip(names.map(|name| format!("d.{name}")));
+        Nonzero::new(named, |outputs| derivation.finish(inputs, outputs))
     }
 
     /// The gradient x ↦ ∇f(x) of a function of one output: one output for each of `wrt`, called `d.`

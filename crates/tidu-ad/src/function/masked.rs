@@ -6,93 +6,76 @@ use std::collections::HashSet;
 use super::derivation::{Derivation, SeedAt};
 use super::missing::Mode;
 use super::stage::Stage;
-use super::{Derive, Function, FunctionError, Wrt};
+use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::rules::{ADKey, Primitive};
 
-/// A VJP whose cotangents may have masks ([`Masking`](crate::rules::Masking)). See [`Derive::masked_vjp`].
-#[derive(Clone, Debug)]
-pub struct MaskedVjp<Op: Primitive> {
-    /// Inputs: those of the function, a cotangent for each output, then a mask for each that has one.
-    /// Outputs: a cotangent for each input that it is by, then masks of them.
-    pub function: Function<Op>,
-    /// By input that it is by: which output is the mask of its cotangent. It has been kept by that.
-    pub masks: Vec<Option<usize>>,
-}
-
 impl<Op: Primitive> Derive<'_, Op> {
-    /// The VJP by some inputs, given by position, from cotangents of which some have a mask.
+    /// (x, ȳ, m) ↦ J(x)ᵀ·ȳ by some inputs, given by position, without symbolic zeros, as
+    /// [`nonzero_jvp`](Self::nonzero_jvp), from cotangents of which some have masks
+    /// ([`Masking`](crate::rules::Masking)) that they have been kept by.
+    ///
+    /// Inputs: those of the function, a cotangent for each output, then a mask for each output that is
+    /// `masked`. The places are those of cotangents, then those of masks that these have been kept by.
     ///
     /// # Errors
     ///
-    /// As for [`vjp`](Self::vjp).
-    pub fn masked_vjp(
-        self,
-        wrt: &[usize],
-        masked: &[bool],
-    ) -> Result<MaskedVjp<Op>, FunctionError> {
+    /// As for [`vjp`](Self::vjp), but for [`FunctionError::NoZero`].
+    pub fn nonzero_vjp(self, wrt: &[usize], masked: &[bool]) -> Result<Nonzero<Op>, FunctionError> {
         if self.in_place {
-            return self.staged_masked_vjp(wrt, masked);
+            return self.staged_nonzero_vjp(wrt, masked);
         }
-        let function = self.function;
-        let names = function.input_names();
+        let (function, ctx, level) = (self.function, self.ctx, self.level);
         let count = masked.len();
         let masks = masked.iter().filter(|masked| **masked).count();
         let more = fresh_names(function, count + masks);
-        let (ctx, level) = (self.ctx, self.level);
         let mut derivation = Derivation::new(function, wrt, more.len(), Mode::Reverse, level, ctx);
         let mut next = count..;
         let seeds = masked.iter().enumerate().map(|(output, masked)| {
-            let mask = masked.then(|| next.next().map(|at| derivation.new_input(at)));
+            let mask = if *masked { next.next() } else { None };
             SeedAt {
                 output,
                 cotangent: derivation.new_input(output),
-                mask: mask.flatten(),
+                mask: mask.map(|at| derivation.new_input(at)),
             }
         });
         let seeds: Vec<SeedAt> = seeds.collect();
         let activity = derivation.activity()?;
         let found = derivation.pull_back_masked(&activity, &seeds)?;
-        let mut outputs = Vec::with_capacity(2 * wrt.len());
-        for (&input, found) in wrt.iter().zip(&found) {
-            let name = format!("ct.{}", names[input]);
+        let names = function.input_names();
+        let inputs = wrt.iter().map(|&input| &names[input]);
+        let cotangents = found.iter().zip(inputs.clone()).map(|(found, name)| {
             let cotangent = found.map(|(cotangent, _)| cotangent);
-            outputs.push((derivation.or_zero_of_input(cotangent, input, &name)?, name));
-        }
-        let mut masks = Vec::with_capacity(wrt.len());
-        for (&input, found) in wrt.iter().zip(&found) {
+            (cotangent, format!("ct.{name}"))
+        });
+        let masks = found.iter().zip(inputs).map(|(found, name)| {
             let mask = found.and_then(|(_, mask)| mask);
-            masks.push(mask.map(|_| outputs.len()));
-            outputs.extend(mask.map(|mask| (mask, format!("mask.{}", names[input]))));
-        }
+            (mask, format!("mask.{name}"))
+        });
         let inputs = [function.input_keys(), more].concat();
-        Ok(MaskedVjp {
-            function: derivation.finish(inputs, outputs)?,
-            masks,
+        Nonzero::new(cotangents.chain(masks), |outputs| {
+            derivation.finish(inputs, outputs)
         })
     }
 
-    fn staged_masked_vjp(
+    fn staged_nonzero_vjp(
         self,
         wrt: &[usize],
         masked: &[bool],
-    ) -> Result<MaskedVjp<Op>, FunctionError> {
+    ) -> Result<Nonzero<Op>, FunctionError> {
         let (function, level) = (self.function, self.level);
         let wrt = Wrt::At(wrt.to_vec());
         let mut stage = Stage::linearize(function, &wrt, Some(Mode::Reverse), self.ctx)?;
         let masks = masked.iter().filter(|masked| **masked).count();
         let more = fresh_names(function, masked.len() + masks);
         let (seeds, of_masks) = more.split_at(masked.len());
-        let (cotangents, found) = stage.masked_cotangents(seeds, masked, of_masks)?;
-        let mut outputs = stage.fill(cotangents)?;
-        let mut masks = Vec::with_capacity(found.len());
-        for mask in found {
-            masks.push(mask.is_some().then_some(outputs.len()));
-            outputs.extend(mask);
-        }
+        let (cotangents, masks) = stage.masked_cotangents(seeds, masked, of_masks)?;
+        let cotangents = cotangents.into_iter().map(|part| (part.value, part.name));
+        let masks = masks
+            .into_iter()
+            .map(|mask| mask.map_or((None, String::new()), |(mask, name)| (Some(mask), name)));
         let inputs = [function.input_keys(), more.clone()].concat();
-        Ok(MaskedVjp {
-            function: stage.close(&inputs, outputs, level)?,
-            masks,
+        Nonzero::new(cotangents.chain(masks), |outputs| {
+            stage.close(&inputs, outputs, level)
         })
     }
 }

@@ -27,10 +27,9 @@ use tidu_graph::{
 };
 
 pub use composite::{Composite, Rules};
-pub use derive::Derive;
+pub use derive::{Derive, Nonzero};
 pub use error::FunctionError;
 pub use linear::{Linearization, Pullback};
-pub use masked::MaskedVjp;
 pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use select::Wrt;

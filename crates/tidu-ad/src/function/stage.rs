@@ -8,7 +8,7 @@ use tidu_graph::text::input_label;
 use tidu_graph::{Exactness, Graph, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve};
 
 use super::missing::{Mode, explain};
-use super::{Derive, Function, FunctionError, Wrt};
+use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::linearize::{free_pass, try_linearize};
 use crate::linearized_graph::LinearizedGraph;
 use crate::masks::{Cotangent, Mask, Masks};
@@ -323,6 +323,20 @@ impl<Op: Primitive> Derive<'_, Op> {
         let mut outputs = stage.primal();
         outputs.extend(stage.fill(cotangents)?);
         stage.close(&inputs, outputs, level)
+    }
+
+    /// [`nonzero_jvp`](Self::nonzero_jvp)
+    pub(super) fn staged_nonzero_jvp(self, wrt: &Wrt) -> Result<Nonzero<Op>, FunctionError> {
+        let (function, level) = (self.function, self.level);
+        let stage = Stage::linearize(function, wrt, Some(Mode::Forward), self.ctx)?;
+        let mut inputs = function.input_keys();
+        inputs.extend(stage.tangent_keys());
+        let parts = stage.tangents().into_iter();
+        Nonzero::new(parts.map(|part| (part.value, part.name)), |outputs| {
+            stage
+                .close(&inputs, outputs, level)?
+                .without_tangents(level)
+        })
     }
 
     /// The derivatives of all outputs by these inputs, by rows, called by these names; the outputs

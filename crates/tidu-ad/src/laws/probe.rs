@@ -355,12 +355,17 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         inputs.extend(masks.map(|masks| like(masks)).unwrap_or_default());
         let mut ctx = (self.setting.ad_context)();
         let is_masked = vec![masks.is_some(); results.len()];
-        let vjp = typed.within(&mut ctx).masked_vjp(&self.wrt, &is_masked)?;
+        let vjp = typed.within(&mut ctx).nonzero_vjp(&self.wrt, &is_masked)?;
         let found = self.setting.run(&vjp.function.compile(), &inputs)?;
-        let found = found[..self.wrt.len()].iter();
-        Ok(found
-            .map(|found| self.setting.space.coordinates(found))
-            .collect())
+        let cotangents = self
+            .wrt
+            .iter()
+            .zip(&vjp.places)
+            .map(|(&at, place)| match place {
+                Some(place) => self.setting.space.coordinates(&found[*place]),
+                None => vec![0.0; self.setting.space.dimension(&self.values[at])],
+            });
+        Ok(cotangents.collect())
     }
 
     /// (x, t) ↦ J(x)·t, to be differentiated by x.

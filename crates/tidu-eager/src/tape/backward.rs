@@ -749,7 +749,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
 
         let before = engine.tape().storage.set_aside();
         let first = before.values;
-        let results = engine.tape().run_body(&*body, &operands);
+        let results = engine.tape().run_again(&*body, &operands);
         let mut again = engine.tape().storage.set_aside();
         let outcome = results.and_then(|results| {
             engine.tape().check_segment(segment, &results)?;

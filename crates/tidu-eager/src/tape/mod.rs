@@ -324,7 +324,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 
     /// The results of a function, recorded as one call. What it computes inside is not kept but for its
-    /// residuals.
+    /// residuals. Going backward uses the VJP of a function with rules of its own ([`tidu_ad::Rules`]), going
+    /// forward its JVP, also where such a function is called inside.
     ///
     /// # Errors
     ///

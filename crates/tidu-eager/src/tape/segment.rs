@@ -23,7 +23,13 @@ pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
 /// What a tape is in the middle of, so that it can neither be gone through nor cut back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inside {
-    Segment,
+    /// The body of a segment.
+    Segment {
+        /// Whether it runs for the first time, without recording.
+        first: bool,
+        /// Whether it runs again, or stands in one that does.
+        again: bool,
+    },
     Hook,
 }
 
@@ -130,7 +136,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
         let touched = std::mem::replace(&mut self.touched, false);
-        let results = self.no_grad(|tape| tape.run_body(&*body, &given));
+        let inside = Inside::Segment {
+            first: true,
+            again: matches!(self.inside, Some(Inside::Segment { again: true, .. })),
+        };
+        let first = |tape: &mut Self| tape.run_inside(inside, |tape| body(tape, &given));
+        let results = self.no_grad(first);
         let depends = self.touched || operands.iter().any(|operand| operand.requires_grad());
         self.touched |= touched;
         let results = results?;
@@ -197,13 +208,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(())
     }
 
-    /// Runs the body of a segment, forward or again.
-    pub(super) fn run_body(
+    /// Runs the body of a segment again.
+    pub(super) fn run_again(
         &mut self,
         body: &Body<Op>,
         operands: &[Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        self.run_inside(Inside::Segment, |tape| body(tape, operands))
+        let inside = Inside::Segment {
+            first: false,
+            again: true,
+        };
+        self.run_inside(inside, |tape| body(tape, operands))
     }
 
     /// Runs what is not to go through the tape, nor to cut it back.
@@ -220,7 +235,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub(super) fn check_outside(&self, what: &'static str) -> Result<(), EagerError> {
         match self.inside {
             None => Ok(()),
-            Some(Inside::Segment) => Err(EagerError::InSegment { what }),
+            Some(Inside::Segment { .. }) => Err(EagerError::InSegment { what }),
             Some(Inside::Hook) => Err(EagerError::InHook { what }),
         }
     }

@@ -238,7 +238,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
 
         let before = tape.storage.set_aside();
         let first = before.values;
-        let results = tape.run_body(&*body, &operands);
+        let results = tape.run_again(&*body, &operands);
         let again = tape.storage.set_aside();
         let outcome = results.and_then(|results| {
             tape.check_segment(segment, &results)?;

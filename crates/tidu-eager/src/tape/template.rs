@@ -393,16 +393,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
         let ctx = own.as_mut().unwrap_or(ctx);
         let function = call.extended.select_at(&outputs);
-        let jvp = function.and_then(|f| f.within(ctx).jvp(Wrt::At(wrt.clone())));
+        let jvp = function.and_then(|f| f.within(ctx).nonzero_jvp(Wrt::At(wrt.clone())));
         let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let ranks = ranks(&moving, self.active.len());
         let tangents = wrt.iter().filter_map(|&at| ranks[at]).map(Source::Seed);
         let sources = operands.map(Source::Residual).chain(tangents);
-        let places = self::ranks(&outputs, results.len());
-        let found = places.into_iter();
-        let found = found.map(|place| place.map(|place| outputs.len() + place));
-        self.lower(&jvp, sources, moving.len(), found)
+        let found = self::ranks(&outputs, results.len()).into_iter();
+        let found = found.map(|rank| jvp.places[rank?]);
+        self.lower(&jvp.function, sources, moving.len(), found)
     }
 
     /// The VJP of a function from its operands alone.
@@ -434,7 +433,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let derived = call.extended.select_at(&connected).and_then(|function| {
             let masked = connected.iter().map(|&at| seeds[at].is_masked());
             let masked: Vec<bool> = masked.collect();
-            function.within(ctx).masked_vjp(&wrt, &masked)
+            function.within(ctx).nonzero_vjp(&wrt, &masked)
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
         let operands = (0..self.active.len() as u32).map(Residual::Operand);
@@ -447,8 +446,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let places = connected.iter().filter_map(|&at| given[at]);
         let places = places.map(Source::Seed).chain(of_masks);
         let found = ranks(&wrt, self.active.len());
-        let cotangents = active.iter().map(|&at| found[at]);
-        let masks = active.iter().map(|&at| derived.masks[found[at]?]);
+        let (cotangents, masks) = derived.places.split_at(wrt.len());
+        let cotangents = active.iter().map(|&at| cotangents[found[at]?]);
+        let masks = active.iter().map(|&at| masks[found[at]?]);
         let outputs = cotangents.chain(masks);
         let given = seeded.len() + masked.len();
         let program = self.lower(&derived.function, sources.chain(places), given, outputs)?;

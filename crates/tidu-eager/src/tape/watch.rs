@@ -21,9 +21,11 @@ pub(super) struct Hooked<Op: Primitive + EvaluableGraphOperation> {
 
 /// What it returns, if anything, takes the place of what it is told.
 pub(super) enum Hook<Op: Primitive + EvaluableGraphOperation> {
-    OfOperands(Box<dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send>),
+    OfOperands(Box<HookOfOperands<Op>>),
     OfVariables(Box<HookOfVariables<Op>>),
 }
+
+type HookOfOperands<Op> = dyn FnMut(&Operand<Op>) -> Option<Operand<Op>> + Send;
 
 pub(super) type HookOfVariables<Op> =
     dyn FnMut(&mut Tape<Op>, &Var<Op>) -> Result<Option<Var<Op>>, EagerError> + Send;
@@ -79,7 +81,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// where operands can be held by operations ([`EvaluableGraphOperation::constant_of`]); so clipping, where
     /// it does not clip, changes no derivative. [`hook_recorded`](Self::hook_recorded) has no such limit.
     ///
-    /// Inside a segment that runs for the first time there are no gradients, and nothing is hooked.
+    /// In the body of a segment ([`checkpoint`](Self::checkpoint)), hooks on what it computes are added
+    /// whenever it runs again on the way back, and hooks on variables from outside once.
     ///
     /// # Errors
     ///
@@ -149,11 +152,19 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     fn add_hook(&mut self, var: &Var<Op>, hook: Hook<Op>) -> Result<(), EagerError> {
         // A segment that runs for the first time records nothing: its variables are constants until it runs
         // again.
-        if self.inside == Some(Inside::Segment) && self.paused && !var.requires_grad() {
+        let (first, again) = match self.inside {
+            Some(Inside::Segment { first, again }) => (first, again),
+            _ => (false, false),
+        };
+        if first && !var.requires_grad() {
             return Ok(());
         }
         self.check(var, || "the variable to hook".into())?;
         let value = var.index();
+        // One from outside was hooked the first time.
+        if again && value < self.storage.first_value {
+            return Ok(());
+        }
         let after = self.hooks.partition_point(|hooked| hooked.value <= value);
         let hooked = Hooked {
             value,

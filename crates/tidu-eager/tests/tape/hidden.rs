@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tidu_ad::Function;
 use tidu_eager::EagerError;
-use tidu_scalar::{Expr, ScalarOp, function};
+use tidu_graph::{GraphBuilder, LocalValueId, OperationRole, ValueRef};
+use tidu_scalar::{Expr, ScalarKey, ScalarOp, function};
 
+use super::own::{Counted, Own, OwnVar, numbers, own_tape};
 use super::program::{Program, Random, choose};
 use super::{Scalar, Scalars, assert_near, one, scalars};
 
@@ -177,4 +179,58 @@ fn what_was_recorded_is_a_function_with_the_same_derivatives() {
     let slope = recorded.grad("y").expect("rules").compile();
     assert_near(slope.call(&[0.7, -0.4]).expect("runs")[0], by_y);
     assert_near(tangent(&mut tape, &[(&y, 1.0)], &first), by_y);
+}
+
+/// (a, b) ↦ 7·a·b, where the rules see no derivative of the 7, in a set that cannot make zeros.
+fn seven_times() -> Function<Own> {
+    let mut builder = GraphBuilder::new();
+    let inputs = ["a", "b"].map(|name| builder.add_input(ScalarKey::from(name)));
+    let mut apply = |operation, operands: [LocalValueId; 2]| {
+        let operands = operands.map(ValueRef::Local).to_vec();
+        builder.add_operation(operation, operands, OperationRole::Primary)
+    };
+    let three = apply(Own::Three, inputs);
+    let product = apply(Own::Mul, [three[2], three[0]])[0];
+    let outputs = vec![
+        (builder.global_key(product).clone(), "product".to_owned()),
+        (builder.global_key(three[2]).clone(), "seven".to_owned()),
+    ];
+    Function::from_keys(&["a", "b"].map(ScalarKey::from), outputs).expect("a function")
+}
+
+#[test]
+fn residuals_that_do_not_move_in_a_set_without_zeros() {
+    let f = seven_times();
+    for recomputes in [false, true] {
+        let (mut tape, census, _) = own_tape();
+        let leaf = |value| Counted::new(value, &census);
+        let (a, b) = (tape.leaf(leaf(3.0)), tape.leaf(leaf(5.0)));
+        let results = match recomputes {
+            false => tape.apply_function(&f, &[&a, &b]),
+            true => tape.checkpoint_function(&f, &[&a, &b]),
+        };
+        let results = results.expect("fine");
+        let seed = OwnVar::constant(leaf(1.0));
+        let first = tape.backward_recorded(&[(&results[0], seed)], &[&a]);
+        let first = first.expect("fine").remove(0).expect("a path");
+        assert_eq!(first.value().value, 35.0);
+        // 7·b: it moves with b alone.
+        let moving = [(&a, leaf(1.0)), (&b, leaf(0.5))];
+        let found = tape
+            .tangents(&moving, &[&first, &results[0]])
+            .expect("fine");
+        assert_eq!(numbers(&found), [Some(3.5), Some(35.0 + 10.5)]);
+        let found = tape.tangents(&moving[..1], &[&first]).expect("fine");
+        assert_eq!(found.len(), 1);
+        assert_eq!(numbers(&found)[0].unwrap_or(0.0), 0.0);
+        let found = tape.backward_keeping(&[(&first, leaf(1.0))], &[&a, &b]);
+        let found = numbers(&found.expect("fine"));
+        assert_eq!(found[0].unwrap_or(0.0), 0.0);
+        assert_eq!(found[1], Some(7.0));
+        // The constant alone, forward and backward.
+        let found = tape.tangents(&moving, &[&results[1]]).expect("fine");
+        assert_eq!(numbers(&found), [None]);
+        let found = tape.backward(&[(&results[1], leaf(1.0))], &[&a, &b]);
+        assert_eq!(numbers(&found.expect("fine")), [None, None]);
+    }
 }

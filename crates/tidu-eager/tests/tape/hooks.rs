@@ -135,6 +135,46 @@ fn on_values_inside_a_segment() {
 }
 
 #[test]
+fn on_values_from_outside_of_a_segment_once() {
+    let log = Log::default();
+    let (first, second) = (Arc::clone(&log), Arc::clone(&log));
+    let mut tape = scalars();
+    let (x, p) = (tape.leaf(2.0), tape.leaf(3.0));
+    // An operand and what was captured, also one level further in.
+    let y = tape.checkpoint(&[&x], move |tape, x| {
+        tape.hook(&x[0], note(&first, "x", Some(10.0)))?;
+        let square = tape.apply_one(ScalarOp::Mul, &[&x[0], &x[0]])?;
+        let second = Arc::clone(&second);
+        tape.checkpoint(&[&square], move |tape, square| {
+            tape.hook(&p, note(&second, "p", Some(100.0)))?;
+            tape.hook(&square[0], note(&second, "square", Some(2.0)))?;
+            tape.apply(ScalarOp::Mul, &[&square[0], &p])
+        })
+    });
+    let y = y.expect("fine").remove(0);
+    let expected = vec![("square", 3.0), ("p", 4.0), ("x", 24.0)];
+    for _ in 0..3 {
+        let seen = |found: Vec<Option<f64>>| {
+            assert_eq!(found, [Some(240.0), Some(400.0)]);
+            let mut log = std::mem::take(&mut *log.lock().expect("no panic"));
+            log.sort_by(|one, other| one.1.total_cmp(&other.1));
+            assert_eq!(log, expected);
+        };
+        let found = tape.backward_keeping(&[(&y, 1.0)], &[&x, &p]);
+        seen(found.expect("fine"));
+        tape.tangents(&[(&x, 1.0)], &[&y]).expect("fine");
+        let seed = Scalar::constant(1.0);
+        let found = tape.backward_recorded(&[(&y, seed)], &[&x, &p]);
+        let found = found.expect("fine").into_iter();
+        seen(
+            found
+                .map(|found| found.map(|found| *found.value()))
+                .collect(),
+        );
+    }
+}
+
+#[test]
 fn not_on_constants() {
     let mut tape = scalars();
     let error = tape.hook(&Scalar::constant(1.0), |_| None).unwrap_err();

@@ -151,6 +151,8 @@ struct OnTape {
     gradient: Vec<f64>,
     /// The gradient that was recorded, to go backward from it.
     recorded: Vec<f64>,
+    /// How the recorded gradient moves: forward over backward.
+    moved: Vec<f64>,
     hvp: Vec<f64>,
 }
 
@@ -174,6 +176,7 @@ impl OnTape {
             &found.recorded,
             &judge.gradient,
         )?;
+        close(&format!("{path}, forward"), &found.moved, &judge.hvp)?;
         close(&format!("{path}, twice"), &found.hvp, &judge.hvp)?;
         Ok(found)
     }
@@ -186,6 +189,12 @@ impl OnTape {
             gradient = tape.backward_keeping(&[(y, 1.0)], &x)?;
             recorded = tape.backward_recorded(&[(y, V::constant(1.0))], &x)?;
         }
+        let moving: Vec<_> = x.iter().copied().zip(v.iter().copied()).collect();
+        let moved = recorded.iter().map(|d| match d {
+            Some(d) => Ok(tape.tangents(&moving, &[d])?.remove(0)),
+            None => Ok(None),
+        });
+        let moved: Vec<_> = moved.collect::<Result<_, EagerError>>()?;
         let derivatives = recorded.iter().zip(v);
         let seeds = derivatives.filter_map(|(d, &v)| d.as_ref().map(|d| (d, v)));
         let hvp = back(tape, seeds, &x)?;
@@ -194,6 +203,7 @@ impl OnTape {
         Ok(Self {
             gradient: or_zero(&gradient),
             recorded: or_zero(&recorded.collect::<Vec<_>>()),
+            moved: or_zero(&moved),
             hvp: or_zero(&hvp),
         })
     }
@@ -205,6 +215,7 @@ impl OnTape {
             &self.recorded,
             &other.recorded,
         )?;
+        same_bits(&format!("{path}, forward"), &self.moved, &other.moved)?;
         same_bits(&format!("{path}, twice"), &self.hvp, &other.hvp)
     }
 }
