@@ -98,7 +98,8 @@ mod verify;
 mod why;
 
 pub use function::{
-    Composite, Derive, Function, FunctionError, FunctionProgram, Linearization, Mode, Rules, Wrt,
+    Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, Linearization,
+    Mode, Rules, Wrt,
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
