@@ -10,9 +10,7 @@ use std::error::Error;
 
 use support::assert_near;
 use tidu::Function;
-use tidu_tensor::{
-    Expr, ModelError, Tape, Tensor, TensorOp, Value, Var, Window, function, function_of, types,
-};
+use tidu_tensor::{Expr, Tape, Tensor, Value, Var, Window, function, function_of, types};
 
 /// The mean cross entropy of a network of two layers.
 fn loss<V: Value>([x, labels, w1, b1, w2]: [&V; 5]) -> V {
@@ -135,7 +133,8 @@ fn derivatives_of_derivatives_agree() -> Result<(), Box<dyn Error>> {
 #[test]
 fn inputs_of_other_functions_are_refused() -> Result<(), Box<dyn Error>> {
     let (one, three) = (types::real([1]), types::real([3]));
-    let refused = |made: Result<Function<TensorOp>, ModelError>| made.unwrap_err().to_string();
+    type Made = Result<Function<tidu_tensor::TensorOp>, tidu_tensor::ModelError>;
+    let refused = |made: Made| made.unwrap_err().to_string();
     let foreign = "input x of another function is needed but not listed among the inputs: \
                    what comes from outside has to be passed as an input";
     let mut leaked = None;
