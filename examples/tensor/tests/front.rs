@@ -132,8 +132,8 @@ fn derivatives_of_derivatives_agree() -> Result<(), Box<dyn Error>> {
 /// An expression of another function is refused, whatever it is called and whatever it holds.
 #[test]
 fn inputs_of_other_functions_are_refused() -> Result<(), Box<dyn Error>> {
-    let (one, three) = (types::real([1]), types::real([3]));
     type Made = Result<Function<tidu_tensor::TensorOp>, tidu_tensor::ModelError>;
+    let (one, three) = (types::real([1]), types::real([3]));
     let refused = |made: Made| made.unwrap_err().to_string();
     let foreign = "input x of another function is needed but not listed among the inputs: \
                    what comes from outside has to be passed as an input";

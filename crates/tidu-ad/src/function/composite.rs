@@ -109,9 +109,9 @@ struct Vjp<Op: GraphOperation> {
 }
 
 impl<Op: Primitive> Vjp<Op> {
-    fn new(function: Function<Op>, seeds: &[usize]) -> Result<Self, FunctionError> {
+    fn new(function: &Function<Op>, seeds: &[usize]) -> Result<Self, FunctionError> {
         let ctx = &mut Op::ADContext::default();
-        let partial = Partial::new(&function, seeds, ctx)?;
+        let partial = Partial::new(function, seeds, ctx)?;
         let function = function.written_out_for(seeds)?;
         Ok(Self {
             partial,
@@ -204,7 +204,7 @@ impl<Op: Primitive> Function<Op> {
             checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
-        let vjp = rules.vjp.map(|vjp| Vjp::new(vjp, &seeds));
+        let vjp = rules.vjp.map(|vjp| Vjp::new(&vjp, &seeds));
         let definition = Definition {
             name: name.into(),
             value: self.clone(),
