@@ -99,8 +99,8 @@ mod verify;
 mod why;
 
 pub use function::{
-    Composite, Derive, Function, FunctionError, FunctionProgram, Linearization, Mode, Nonzero,
-    Pullback, Rules, Wrt,
+    Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, Linearization,
+    Mode, Nonzero, Pullback, Rules, Wrt,
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};

@@ -97,7 +97,9 @@ pub enum GraphError {
         key: String,
     },
     /// A graph that is to be closed needs an input that is not among those listed.
-    #[error("{key} is needed but not listed among the inputs")]
+    #[error(
+        "{key} is needed but not listed among the inputs: what comes from outside has to be passed as an input"
+    )]
     UnlistedInput {
         /// The input, in short.
         key: String,

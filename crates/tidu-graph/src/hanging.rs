@@ -11,7 +11,14 @@ use hashbrown::HashTable;
 pub(crate) struct Hanging {
     /// By operation: the one that was hung from the same value before it.
     before: Vec<u32>,
-    rest: HashTable<u32>,
+    rest: HashTable<Hashed>,
+}
+
+/// An operation with its hash, which may take as long as the operation is large: a constant of many numbers is
+/// not hashed again when the table grows, nor compared with others.
+struct Hashed {
+    hash: u64,
+    operation: u32,
 }
 
 /// Where an operation belongs that is not there yet.
@@ -66,28 +73,23 @@ impl Hanging {
             }
         }
         let hash = hash();
-        let found = self.rest.find(hash, |&operation| is_same(operation));
-        found.copied().ok_or(Place::Table(hash))
+        let is_same = |known: &Hashed| known.hash == hash && is_same(known.operation);
+        let found = self.rest.find(hash, is_same);
+        found.map(|known| known.operation).ok_or(Place::Table(hash))
     }
 
     /// Puts the next operation into its place. `last` is that of the youngest operand, if there is one.
     #[inline]
-    pub fn put(
-        &mut self,
-        operation: u32,
-        place: Place,
-        last: Option<&mut u32>,
-        hash: impl Fn(u32) -> u64,
-    ) {
+    pub fn put(&mut self, operation: u32, place: Place, last: Option<&mut u32>) {
         match (place, last) {
             (Place::Hanging, Some(last)) => {
                 self.before.push(std::mem::replace(last, operation));
             }
             (Place::Hanging, None) => unreachable!("what has no operands is in the table"),
-            (Place::Table(hash_value), _) => {
+            (Place::Table(hash), _) => {
                 self.before.push(NONE);
-                let rehash = |&operation: &u32| hash(operation);
-                self.rest.insert_unique(hash_value, operation, rehash);
+                let known = Hashed { hash, operation };
+                self.rest.insert_unique(hash, known, |known| known.hash);
             }
         }
     }

@@ -110,18 +110,37 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
     /// Linear in the graph.
     pub fn closed_over(&self, inputs: &[Op::InputKey]) -> Result<DenseGraph<Op>, GraphError> {
         let position: HashMap<&Op::InputKey, usize, FixedState> = inputs.iter().zip(0..).collect();
+        self.closed_by(inputs.len(), |input| position.get(input).copied())
+    }
+
+    /// The computation as one of so many inputs, where `position` says which of them stands for an input of
+    /// this one. Several may have the same place.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnlistedInput`] for an input that something needs and that has no place among them.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn closed_by(
+        &self,
+        inputs: usize,
+        position: impl Fn(&Op::InputKey) -> Option<usize>,
+    ) -> Result<DenseGraph<Op>, GraphError> {
         let dense = &self.dense;
         let mut closed =
-            DenseGraph::with_capacity(inputs.len(), dense.operation_count(), dense.operand_count());
+            DenseGraph::with_capacity(inputs, dense.operation_count(), dense.operand_count());
         let arguments = self.inputs.iter().map(|key| {
             let listed = match key {
-                ValueKey::Input(input) => position.get(input),
+                ValueKey::Input(input) => position(input),
                 ValueKey::Derived { .. } => None,
             };
+            let listed = listed.filter(|position| *position < inputs);
             let position = listed.ok_or_else(|| GraphError::UnlistedInput {
                 key: describe_key(key),
             })?;
-            Ok(closed.input(*position))
+            Ok(closed.input(position))
         });
         let arguments = arguments.collect::<Result<Vec<_>, GraphError>>()?;
         let outputs = closed.inline(dense, &arguments);

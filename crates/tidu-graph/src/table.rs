@@ -424,10 +424,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
         self.operands.extend_from_slice(operands);
         let youngest = self.youngest(operands);
         let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
-        let operations = &self.operations;
-        self.hanging.put(id.0, place, last, |id| {
-            operations[id as usize].key.fingerprint()
-        });
+        self.hanging.put(id.0, place, last);
         for _ in 0..outputs {
             self.push_value(id.0);
         }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use support::{apply, output_keys, shared};
 use tidu_graph::{
-    EvaluableGraphOperation, Graph, GraphBuilder, GraphOperation, MaterializedGraph, OperationRole,
-    ValueKey, ValueKeyInterner, ValueRef, compile, materialize_merge, resolve,
+    DenseGraph, EvaluableGraphOperation, Graph, GraphBuilder, GraphOperation, MaterializedGraph,
+    OperationRole, ValueKey, ValueKeyInterner, ValueRef, compile, materialize_merge, merge,
+    resolve,
 };
 
 /// What the passes asked of operations and input keys.
@@ -80,6 +81,7 @@ enum Op {
     Sin,
     SinCos,
     Sum(usize),
+    Number(usize),
 }
 
 impl Clone for Op {
@@ -91,6 +93,7 @@ impl Clone for Op {
             Op::Sin => Op::Sin,
             Op::SinCos => Op::SinCos,
             Op::Sum(terms) => Op::Sum(*terms),
+            Op::Number(number) => Op::Number(*number),
         }
     }
 }
@@ -99,7 +102,7 @@ impl PartialEq for Op {
     fn eq(&self, other: &Self) -> bool {
         count(|counts| counts.op_comparisons += 1.0);
         match (self, other) {
-            (Op::Sum(a), Op::Sum(b)) => a == b,
+            (Op::Sum(a), Op::Sum(b)) | (Op::Number(a), Op::Number(b)) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -111,8 +114,8 @@ impl Hash for Op {
     fn hash<H: Hasher>(&self, state: &mut H) {
         count(|counts| counts.op_hashes += 1.0);
         std::mem::discriminant(self).hash(state);
-        if let Op::Sum(terms) = self {
-            terms.hash(state);
+        if let Op::Sum(number) | Op::Number(number) = self {
+            number.hash(state);
         }
     }
 }
@@ -178,6 +181,7 @@ impl GraphOperation for Op {
             Op::Add | Op::Mul => 2,
             Op::Sin | Op::SinCos => 1,
             Op::Sum(terms) => *terms,
+            Op::Number(_) => 0,
         }
     }
 
@@ -200,6 +204,7 @@ impl EvaluableGraphOperation for Op {
             Op::Sin => vec![x[0].sin()],
             Op::SinCos => vec![x[0].sin(), x[0].cos()],
             Op::Sum(_) => vec![x.iter().sum()],
+            Op::Number(number) => vec![*number as f64],
         };
         results.into_iter().map(Operand::new).collect()
     }
@@ -313,6 +318,24 @@ fn build_hashes_each_operation_once() {
         ..Counts::default()
     };
     check_flat("build", bound, |make, n| counted(|| make(n)).1);
+}
+
+/// Constants have nothing to hang from, so a table holds them; a large one is not hashed when that grows.
+#[test]
+fn merging_hashes_each_constant_once() {
+    for n in [1, 100, 10_000] {
+        let mut graph = DenseGraph::new(0);
+        let mut outputs = Vec::new();
+        for number in (0..n).chain(0..n) {
+            let value = graph.push(Op::Number(number), &[]).expect("no operands");
+            outputs.extend(value.iter());
+        }
+        graph.set_outputs(outputs);
+        let (merged, counts) = counted(|| merge(&graph));
+        assert_eq!(merged.operation_count(), n);
+        assert_eq!(counts.op_hashes, 2.0 * n as f64);
+        assert!(counts.op_comparisons <= 1.01 * n as f64, "{counts:?}");
+    }
 }
 
 #[test]

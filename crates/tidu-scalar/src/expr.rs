@@ -1,9 +1,10 @@
 //! Functions written with operators.
 
 use std::fmt::{self, Debug};
+use std::iter::{Product, Sum};
 use std::sync::Arc;
 
-use tidu_ad::{Function, FunctionError};
+use tidu_ad::{Function, FunctionError, FunctionScope};
 use tidu_graph::{OperationKey, OperationRole, ValueKey};
 
 use crate::front::{methods, operators};
@@ -12,6 +13,10 @@ use crate::op::ScalarOp;
 
 /// Makes a function of named inputs; `body` is given the inputs and returns the outputs, which are
 /// called `out0`, `out1`, and so on.
+///
+/// A function is closed: what it computes depends on its inputs alone. A body may make functions, derive
+/// them and [call](Expr::call) them; but an expression of another function, finished or still being written,
+/// has to be passed to it as an input. That is so whatever the inputs are called.
 ///
 /// # Errors
 ///
@@ -25,27 +30,57 @@ use crate::op::ScalarOp;
 /// assert_eq!(norm.grad(..)?.compile().call(&[3.0, 4.0])?, [6.0, 8.0]);
 /// # Ok::<(), tidu_ad::FunctionError>(())
 /// ```
+///
+/// x·d(x + y)/dy at y = 1, which is x: the inner function has x as an input, too.
+///
+/// ```
+/// use tidu_scalar::{Expr, function};
+///
+/// let f = function(["x"], |[x]| {
+///     let inner = function(["y", "x"], |[y, x]| [x + y]).unwrap();
+///     let slope = inner.grad("y").unwrap();
+///     [&x * &Expr::call(&slope, &[Expr::constant(1.0), x.clone()]).unwrap()[0]]
+/// })?;
+/// assert_eq!(f.grad("x")?.compile().call(&[3.0])?, [1.0]);
+/// # Ok::<(), tidu_ad::FunctionError>(())
+/// ```
 pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
     inputs: [&str; N],
     body: impl FnOnce([Expr; N]) -> Outputs,
 ) -> Result<Function<ScalarOp>, FunctionError> {
-    let outputs = body(inputs.map(Expr::input)).into_iter();
-    let named = outputs.enumerate();
+    let scope = FunctionScope::new(inputs.map(ScalarKey::from).to_vec());
+    let expressions: Vec<Expr> = scope.inputs().map(|key| Expr { key }).collect();
+    let outputs = body(std::array::from_fn(|at| expressions[at].clone()));
+    let named = outputs.into_iter().enumerate();
     let named = named.map(|(position, output)| (output.key, format!("out{position}")));
-    Function::from_keys(&inputs.map(ScalarKey::from), named.collect())
+    scope.close(named.collect())
 }
 
 /// A scalar expression: an input, a number, or what an operation makes of others.
 ///
 /// A cheap handle on a shared, immutable description. Operators take expressions by value or by
-/// reference, and numbers on either side.
+/// reference, and numbers on either side. Two are equal if they describe the same computation of the same
+/// inputs; inputs of two functions are never the same.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Expr {
     key: ValueKey<ScalarOp>,
 }
 
 impl Expr {
-    /// The input of this name.
+    /// The input of this name of whichever function is made of the expression: a free input, which belongs to
+    /// no function yet.
+    ///
+    /// Where functions are written inside one another, the innermost that has an input of this name takes it.
+    ///
+    /// ```
+    /// use tidu_scalar::{Expr, function};
+    ///
+    /// let square = Expr::input("x") * Expr::input("x");
+    /// let f = function(["x", "y"], |[_, y]| [&square * y])?;
+    /// assert_eq!(f.compile().call(&[3.0, 2.0])?, [18.0]);
+    /// assert!(function(["y"], |[y]| [square * y]).is_err());
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
     pub fn input(name: &str) -> Self {
         Self {
             key: ValueKey::Input(name.into()),
@@ -106,6 +141,18 @@ operators!([] Expr);
 fn key<const N: usize>(op: ScalarOp, operands: [&Expr; N]) -> OperationKey<ScalarOp> {
     let operands = operands.map(|operand| operand.key.clone());
     OperationKey::new(op, operands.to_vec(), OperationRole::Primary)
+}
+
+impl<'a> Sum<&'a Self> for Expr {
+    fn sum<I: Iterator<Item = &'a Self>>(terms: I) -> Self {
+        terms.cloned().sum()
+    }
+}
+
+impl<'a> Product<&'a Self> for Expr {
+    fn product<I: Iterator<Item = &'a Self>>(factors: I) -> Self {
+        factors.cloned().product()
+    }
 }
 
 impl From<&Expr> for Expr {

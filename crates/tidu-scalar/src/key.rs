@@ -1,6 +1,7 @@
 //! Names of scalar inputs.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -16,16 +17,26 @@ use tidu_ad::{ADKey, DiffPassId};
 pub struct ScalarKey(Name);
 
 /// Marks stand in one list, not in a chain, so that nothing recurses over them.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 enum Name {
     Word(Arc<str>),
     Number(u64),
     Marked(Arc<Marked>),
+    Scoped(Arc<Scoped>),
+}
+
+/// An input of a function that is being written. It prints and hashes as its name, so that the number of the
+/// scope, which comes from a counter, is never seen.
+#[derive(PartialEq, Eq)]
+struct Scoped {
+    /// Never itself scoped.
+    name: Name,
+    scope: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Marked {
-    /// Never itself marked.
+    /// Never itself marked; not scoped either, in a finished function.
     base: Name,
     /// From the innermost to the outermost; never empty.
     marks: Vec<Mark>,
@@ -87,7 +98,7 @@ impl ScalarKey {
     fn last_mark(&self) -> Option<Mark> {
         match &self.0 {
             Name::Marked(marked) => marked.marks.last().copied(),
-            Name::Word(_) | Name::Number(_) => None,
+            Name::Word(_) | Name::Number(_) | Name::Scoped(_) => None,
         }
     }
 
@@ -116,6 +127,14 @@ impl ADKey for ScalarKey {
     fn residual_of(&self, residual: usize) -> Self {
         self.marked(Mark::Residual(residual))
     }
+
+    fn in_scope(&self, scope: u64) -> Self {
+        let name = match &self.0 {
+            Name::Scoped(scoped) => scoped.name.clone(),
+            name => name.clone(),
+        };
+        Self(Name::Scoped(Arc::new(Scoped { name, scope })))
+    }
 }
 
 impl From<&str> for ScalarKey {
@@ -132,24 +151,41 @@ impl From<String> for ScalarKey {
 
 impl fmt::Display for ScalarKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let base = match &self.0 {
-            Name::Marked(marked) => {
-                for mark in marked.marks.iter().rev() {
-                    match mark {
-                        Mark::Tangent(pass) => write!(f, "d{pass}.")?,
-                        Mark::Cotangent(output) => write!(f, "ct{output}.")?,
-                        Mark::Residual(residual) => write!(f, "r{residual}.")?,
+        let mut name = &self.0;
+        loop {
+            match name {
+                Name::Word(word) if is_ambiguous(word) => return write!(f, "'{word}"),
+                Name::Word(word) => return f.write_str(word),
+                Name::Number(number) => return write!(f, "#{number}"),
+                Name::Marked(marked) => {
+                    for mark in marked.marks.iter().rev() {
+                        write!(f, "{mark}.")?;
                     }
+                    name = &marked.base;
                 }
-                &marked.base
+                Name::Scoped(scoped) => name = &scoped.name,
             }
-            base => base,
-        };
-        match base {
-            Name::Word(word) if is_ambiguous(word) => write!(f, "'{word}"),
-            Name::Word(word) => f.write_str(word),
-            Name::Number(number) => write!(f, "#{number}"),
-            Name::Marked(_) => unreachable!("the base of a marked name is not marked"),
+        }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mark::Tangent(pass) => write!(f, "d{pass}"),
+            Mark::Cotangent(output) => write!(f, "ct{output}"),
+            Mark::Residual(residual) => write!(f, "r{residual}"),
+        }
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Name::Word(word) => (0_u8, word).hash(state),
+            Name::Number(number) => (1_u8, number).hash(state),
+            Name::Marked(marked) => (2_u8, marked).hash(state),
+            Name::Scoped(scoped) => scoped.name.hash(state),
         }
     }
 }

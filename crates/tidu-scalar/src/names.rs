@@ -1,5 +1,6 @@
 //! How operations and inputs are named in print, and read back.
 
+use tidu_ad::Composite;
 use tidu_graph::text::ParseNames;
 
 use crate::key::ScalarKey;
@@ -14,6 +15,10 @@ impl ParseNames for ScalarOp {
                 plain.find(|op| op.is_named(text)).cloned()
             }
         }
+    }
+
+    fn explain_name(text: &str) -> Option<String> {
+        Composite::<Self>::explain_name(text)
     }
 
     fn parse_input_name(text: &str) -> Option<ScalarKey> {

@@ -1,6 +1,7 @@
 //! Names of inputs: how they print, and that marks keep them apart.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use tidu_ad::ADKey;
 use tidu_scalar::ScalarKey;
@@ -75,6 +76,28 @@ fn the_last_mark_says_what_a_key_names() {
     assert_eq!(kinds(&x.tangent_of(1)), (true, false));
     assert_eq!(kinds(&x.tangent_of(1).cotangent_of(0)), (false, true));
     assert_eq!(kinds(&x.cotangent_of(0).tangent_of(2)), (true, false));
+}
+
+/// While a function is written, its inputs are nobody else's; but the number of the scope is never seen.
+#[test]
+fn a_key_in_a_scope_is_another_one_that_prints_alike() {
+    let state = RandomState::new();
+    for name in distinct_keys() {
+        let (a, b) = (name.in_scope(1), name.in_scope(2));
+        assert!(a != name && b != name && a != b && a == name.in_scope(1));
+        for key in [&a, &b] {
+            assert_eq!(key.to_string(), name.to_string());
+            assert_eq!(state.hash_one(key), state.hash_one(&name));
+            assert_ne!(key.tangent_of(0), name.tangent_of(0));
+            assert_eq!(
+                key.tangent_of(0).to_string(),
+                name.tangent_of(0).to_string()
+            );
+        }
+        assert_ne!(a.tangent_of(0), b.tangent_of(0));
+    }
+    let scoped = distinct_keys().into_iter().map(|key| key.in_scope(3));
+    assert_eq!(scoped.collect::<HashSet<_>>().len(), distinct_keys().len());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tidu::eager::EagerError;
 use tidu::graph::{GraphOperation, OperationKey, OperationRole, ValueKey};
 use tidu::scalar::ScalarKey;
-use tidu::{Function, FunctionError, InferTypes, TypeError, ValueType};
+use tidu::{Function, FunctionError, FunctionScope, InferTypes, TypeError, ValueType};
 
 use crate::front::{Value, operators};
 use crate::op::TensorOp;
@@ -17,6 +17,9 @@ use crate::tensor::Tensor;
 
 /// Makes a function of named inputs of these types; `body` is given the inputs and returns the outputs, which
 /// are called `out0`, `out1`, and so on.
+///
+/// A function is closed: an expression of another function, finished or still being written, has to be passed to
+/// it as an input, whatever the inputs are called.
 ///
 /// # Errors
 ///
@@ -77,18 +80,21 @@ pub fn function_of<Outputs: IntoIterator<Item = Expr>>(
     inputs: &[(&str, ValueType)],
     body: impl FnOnce(&[Expr]) -> Outputs,
 ) -> Result<Function<TensorOp>, ModelError> {
-    let expressions = inputs.iter().cloned();
-    let expressions: Vec<Expr> = expressions
-        .map(|(name, value_type)| Expr::input(name, value_type))
-        .collect();
+    let names = inputs.iter().map(|(name, _)| ScalarKey::from(*name));
+    let free_names = inputs
+        .iter()
+        .map(|(name, value_type)| free_name(name, value_type));
+    let scope = FunctionScope::new(names.collect()).with_free_names(free_names.collect());
+    let expressions = scope.inputs().zip(inputs).map(|(key, (_, value_type))| {
+        let value_type = value_type.clone();
+        let known = Ok(Known { key, value_type });
+        Expr { known }
+    });
+    let expressions: Vec<Expr> = expressions.collect();
     let named = body(&expressions).into_iter().enumerate();
     let named = named.map(|(at, output)| Ok((output.known?.key, format!("out{at}"))));
     let named = named.collect::<Result<_, ModelError>>()?;
-    let keys: Vec<_> = inputs
-        .iter()
-        .map(|(name, _)| ScalarKey::from(*name))
-        .collect();
-    let function = Function::from_keys(&keys, named)?;
+    let function = scope.close(named)?;
     let types = inputs.iter().map(|(_, value_type)| value_type.clone());
     Ok(function.with_types(types)?)
 }
@@ -137,9 +143,13 @@ struct Known {
 }
 
 impl Expr {
-    /// The input of this name, of this type.
+    /// The input of this name and type of whichever function is made of the expression: a free input, which
+    /// belongs to no function yet.
+    ///
+    /// Where functions are written inside one another, the innermost that has such an input takes it; one of
+    /// another type is another input.
     pub fn input(name: &str, value_type: ValueType) -> Self {
-        let key = ValueKey::Input(name.into());
+        let key = ValueKey::Input(free_name(name, &value_type));
         let known = Ok(Known { key, value_type });
         Self { known }
     }
@@ -185,6 +195,11 @@ impl Value for Expr {
             Err(_) => ValueType::new(REAL, []),
         }
     }
+}
+
+/// What a free input is called, with its type, so that it is not taken for one of another type.
+fn free_name(name: &str, value_type: &ValueType) -> ScalarKey {
+    format!("{name}: {value_type}").into()
 }
 
 /// An operation that takes operands of these types, and the types of its results.

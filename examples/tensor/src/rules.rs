@@ -12,7 +12,7 @@ use crate::notation::{Fixed, Notation, Tangent, Work};
 use crate::op::TensorOp;
 use crate::primitives::Meaning;
 use crate::primitives::constants::Full;
-use crate::shape::REAL;
+use crate::shape::{INDEX, REAL};
 use crate::tensor::Tensor;
 
 impl Primitive for TensorOp {
@@ -270,6 +270,10 @@ impl TensorOp {
             }
         });
         Ok(cotangents.collect())
+    }
+
+    fn is_differentiable(value_type: &ValueType) -> bool {
+        value_type.kind() != INDEX
     }
 }
 

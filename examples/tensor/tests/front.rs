@@ -9,7 +9,8 @@ mod support;
 use std::error::Error;
 
 use support::assert_near;
-use tidu_tensor::{Tape, Tensor, Value, Var, Window, function, types};
+use tidu::Function;
+use tidu_tensor::{Expr, Tape, Tensor, Value, Var, Window, function, function_of, types};
 
 /// The mean cross entropy of a network of two layers.
 fn loss<V: Value>([x, labels, w1, b1, w2]: [&V; 5]) -> V {
@@ -125,6 +126,137 @@ fn derivatives_of_derivatives_agree() -> Result<(), Box<dyn Error>> {
     let slope = f(&x, &a).gradient(&[&x])?.remove(0);
     let along = (slope * Var::from(Tensor::from(v))).sum_all();
     assert_near(along.backward()?.get(&x)?.unwrap(), found, 1e-13);
+    Ok(())
+}
+
+/// An expression of another function is refused, whatever it is called and whatever it holds.
+#[test]
+fn inputs_of_other_functions_are_refused() -> Result<(), Box<dyn Error>> {
+    type Made = Result<Function<tidu_tensor::TensorOp>, tidu_tensor::ModelError>;
+    let (one, three) = (types::real([1]), types::real([3]));
+    let refused = |made: Made| made.unwrap_err().to_string();
+    let foreign = "input x of another function is needed but not listed among the inputs: \
+                   what comes from outside has to be passed as an input";
+    let mut leaked = None;
+    let outer = function([("x", one.clone())], |[x]| {
+        let inner = function([("x", one.clone())], |[y]| [&x * y]);
+        assert_eq!(refused(inner), foreign);
+        // Passed in, it is x·d(x·y)/dy, which is x².
+        let inner = function([("x", one.clone()), ("z", one.clone())], |[y, z]| {
+            [(z * y).sum_all()]
+        });
+        let slope = inner.unwrap().grad("x").unwrap();
+        let slope = Expr::call(&slope, &[x.clone(), x.clone()]).unwrap();
+        leaked = Some(x.exp());
+        [(&x * &slope[0]).sum_all()]
+    })?;
+    let gradient = outer.grad("x")?.compile();
+    assert_eq!(
+        gradient.call(&[Tensor::from([4.0])])?,
+        [Tensor::from([8.0])]
+    );
+    // f64[1] is no f64[3], and this x not that one.
+    let leaked = leaked.unwrap();
+    for of_type in [&one, &three] {
+        let made = function([("x", of_type.clone())], |[_]| [leaked.sum_all()]);
+        assert_eq!(refused(made), foreign);
+        let made = function_of(&[("x", of_type.clone())], |x| [&x[0] + &leaked]);
+        assert_eq!(refused(made), foreign);
+    }
+    // A free input is taken by name and type.
+    let free = Expr::input("x", one.clone()).exp();
+    let named = function([("y", three.clone()), ("x", one.clone())], |[y, _]| {
+        [(y * &free).sum_all()]
+    })?;
+    assert_eq!(named.input_names(), ["y", "x"]);
+    let slope = named.grad("x")?.compile();
+    let slope = slope.call(&[Tensor::from([1.0, 2.0, 4.0]), Tensor::from([0.0])])?;
+    assert_eq!(slope, [Tensor::from([7.0])]);
+    let made = function([("x", three)], |[y]| [y * &free]);
+    assert_eq!(
+        refused(made),
+        "input x: f64[1] is needed but not listed among the inputs: \
+         what comes from outside has to be passed as an input"
+    );
+    let twice = function([("x", one.clone()), ("x", one)], |[x, y]| [x + y]);
+    assert_eq!(refused(twice), "input x is named twice");
+    Ok(())
+}
+
+/// Indices have no derivatives, and what is more than a number no gradient: errors say which value it is, and
+/// what can be done.
+#[test]
+fn what_has_no_derivative_is_said_of_whom() -> Result<(), Box<dyn Error>> {
+    let types = [("x", types::real([3])), ("i", types::index([2]))];
+    let f = function(types.clone(), |[x, i]| [x.gather(0, &i).square().sum_all()])?;
+    let by_indices = "input i is i64[2], by which there is no derivative: \
+                      name other inputs to differentiate by (x)";
+    for error in [
+        f.grad(..).unwrap_err(),
+        f.grad("i").unwrap_err(),
+        f.value_and_grad(["x", "i"]).unwrap_err(),
+        f.jvp("i").unwrap_err(),
+        f.jvp_to_order(2, ..).unwrap_err(),
+        f.vjp(..).unwrap_err(),
+        f.hvp("i").unwrap_err(),
+        f.jacobian("i").unwrap_err(),
+        f.hessian(..).unwrap_err(),
+        f.transpose("i").unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), by_indices);
+    }
+    let point = [Tensor::from([3.0, 5.0, 7.0]), Tensor::from([2_i64, 2])];
+    let gradient = f.grad("x")?.compile().call(&point)?;
+    assert_eq!(gradient, [Tensor::from([0.0, 0.0, 28.0])]);
+
+    let sum = function([("i", types[1].1.clone())], |[i]| [i.to_real().sum_all()])?;
+    let none =
+        "input i is i64[2], by which there is no derivative: name other inputs to differentiate by";
+    assert_eq!(sum.grad("i").unwrap_err().to_string(), none);
+
+    // A loss with what is to be known beside it.
+    let f = function(types, |[x, i]| {
+        let picked = x.gather(0, &i);
+        [x.argmax(0), picked.square().sum_all()]
+    })?;
+    let of_indices = "output out0 is i64, of which there is no derivative: `select` other outputs (out1), \
+                      or use `value_and_grad`, which returns such an output beside a gradient";
+    for error in [
+        f.jvp("x").unwrap_err(),
+        f.jvp_to_order(2, "x").unwrap_err(),
+        f.jacobian("x").unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), of_indices);
+    }
+    let both = f.value_and_grad("x")?;
+    assert_eq!(both.output_names(), ["out0", "out1", "d.x"]);
+    let found = both.compile().call(&point)?;
+    let slope = Tensor::from([0.0, 0.0, 28.0]);
+    let beside = [Tensor::from(2_i64), Tensor::from(98.0), slope.clone()];
+    assert_eq!(found, beside);
+    assert_eq!(f.grad("x")?.compile().call(&point)?, [slope]);
+    let direction = Tensor::from([1.0, 1.0, 1.0]);
+    let [x, i] = point.clone();
+    let product = f.hvp("x")?.compile().call(&[x, i, direction])?;
+    assert_eq!(product, [Tensor::from([0.0, 0.0, 4.0])]);
+    let indices = f.select(&["out0"])?.grad("x").unwrap_err().to_string();
+    assert!(
+        indices.starts_with("output out0 is i64, of which there is no derivative"),
+        "{indices}"
+    );
+    let jvp = f.select(&["out1"])?.jvp("x")?;
+    assert_eq!(jvp.output_names(), ["out1", "d.out1"]);
+
+    // Results of many numbers.
+    let f = function([("x", types::real([3]))], |[x]| [x.exp()])?;
+    let error = f.grad("x").unwrap_err().to_string();
+    for said in ["out0: f64[3]", "sum up", "`vjp`"] {
+        assert!(error.contains(said), "{error}");
+    }
+    let error = f.jacobian("x").unwrap_err().to_string();
+    for said in ["x: f64[3]", "`jvp`", "`vjp`"] {
+        assert!(error.contains(said), "{error}");
+    }
     Ok(())
 }
 

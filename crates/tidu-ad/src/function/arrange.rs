@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidu_graph::{DenseGraph, DenseId, GraphOperation};
+use tidu_graph::{DenseGraph, DenseId, Exactness, GraphOperation};
 
 use super::select::{list, positions_of};
 use super::{Function, FunctionError, Wrt};
@@ -56,7 +56,7 @@ impl<Op: GraphOperation> Function<Op> {
     /// # Errors
     ///
     /// [`FunctionError::UnknownOutput`]; [`FunctionError::AmbiguousOutput`] for a name that several
-    /// outputs have, as after two forward derivatives.
+    /// outputs have.
     pub fn select(&self, outputs: &[&str]) -> Result<Self, FunctionError> {
         let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
         for (position, name) in self.output_names().iter().enumerate() {
@@ -104,6 +104,23 @@ impl<Op: GraphOperation> Function<Op> {
         dense.set_outputs(outputs);
         let names = Arc::clone(&self.content.output_names);
         Self::settle(dense, input_keys, names, None)
+    }
+
+    /// The outputs of this function, then those of another one of the same inputs, called by these names.
+    pub(super) fn beside(
+        &self,
+        other: &Self,
+        names: &[String],
+        level: Option<Exactness>,
+    ) -> Result<Self, FunctionError> {
+        let mut dense = DenseGraph::new(self.as_dense().input_count());
+        let arguments: Vec<DenseId> = dense.inputs().collect();
+        let mut outputs = dense.inline(self.as_dense(), &arguments);
+        outputs.extend(dense.inline(other.as_dense(), &arguments));
+        dense.set_outputs(outputs);
+        let names = [self.output_names(), names].concat();
+        let both = Self::settle(dense, self.input_keys(), names, level)?;
+        Ok(both.typed_like(self))
     }
 
     fn unknown_output(&self, name: String) -> FunctionError {

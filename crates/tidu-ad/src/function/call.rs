@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidu_graph::{
-    DenseGraph, DenseId, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
-    ValueRef,
+    DenseGraph, DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
+    ValueKey, ValueRef,
 };
 
 use super::linear::{Partial, depends_on};
@@ -29,7 +29,7 @@ impl<Op: GraphOperation> Function<Op> {
     /// The function with some operations replaced by functions: `body` says by which.
     pub(super) fn replaced(
         &self,
-        mut body: impl FnMut(&Op) -> Result<Option<Self>, FunctionError>,
+        mut body: impl FnMut(DenseNode<'_, Op>) -> Result<Option<Self>, FunctionError>,
     ) -> Result<Self, FunctionError> {
         let from = self.as_dense();
         let mut dense = DenseGraph::new(from.input_count());
@@ -37,7 +37,7 @@ impl<Op: GraphOperation> Function<Op> {
         for node in from.nodes() {
             let operands = node.operands.iter().map(|id| here[id.index()]);
             let operands: Vec<DenseId> = operands.collect();
-            match body(node.operation)? {
+            match body(node)? {
                 Some(body) => here.extend(dense.inline(body.as_dense(), &operands)),
                 None => here.extend(dense.push(node.operation.clone(), &operands)?.iter()),
             }

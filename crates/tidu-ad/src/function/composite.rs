@@ -10,7 +10,7 @@ use tidu_graph::{
 };
 
 use super::call::emit_call;
-use super::linear::{Partial, checked_linear_graph};
+use super::linear::{Partial, checked_linear_graph, depends_on};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram, Wrt};
 use crate::rules::{
@@ -37,6 +37,10 @@ use crate::rules::{
 /// | the second derivative of [`hvp`](Function::hvp) and [`hessian`](Function::hessian) | their first one |
 /// | [`Derive::mode`](crate::Derive::mode) with [`Mode::Forward`](crate::Mode::Forward) | with [`Mode::Reverse`](crate::Mode::Reverse) |
 /// | tangents on a tape | every way to go backward on a tape |
+///
+/// Rules may call functions with rules of their own. As linear maps, of ẋ or of ȳ, they are what they
+/// compute: the rules of a function that is given something that depends on ẋ or ȳ do not count when the map is
+/// transposed.
 #[derive(Clone, Debug)]
 pub struct Rules<Op: GraphOperation> {
     jvp: Option<Function<Op>>,
@@ -106,19 +110,21 @@ struct Definition<Op: GraphOperation> {
 }
 
 struct Vjp<Op: GraphOperation> {
-    /// As it was given.
+    /// As a map of its seeds, to be transposed and restricted: what it calls for them is written out.
     function: Function<Op>,
-    /// With its zeros made symbolic.
+    /// As it was given, with its zeros made symbolic.
     partial: Partial<Op>,
     /// Whether it is linear in its seeds, as far as can be seen.
     is_linear: bool,
 }
 
 impl<Op: Primitive> Vjp<Op> {
-    fn new(function: Function<Op>, seeds: &[usize]) -> Result<Self, FunctionError> {
+    fn new(function: &Function<Op>, seeds: &[usize]) -> Result<Self, FunctionError> {
         let ctx = &mut Op::ADContext::default();
+        let partial = Partial::new(function, seeds, ctx)?;
+        let function = function.written_out_for(seeds)?;
         Ok(Self {
-            partial: Partial::new(&function, seeds, ctx)?,
+            partial,
             is_linear: checked_linear_graph(&function, seeds, ctx).is_ok(),
             function,
         })
@@ -201,18 +207,20 @@ impl<Op: Primitive> Function<Op> {
                 limit: NESTING_LIMIT,
             });
         }
-        if let Some(jvp) = &rules.jvp {
-            let tangents: Vec<usize> = (inputs..2 * inputs).collect();
+        let tangents: Vec<usize> = (inputs..2 * inputs).collect();
+        let jvp = rules.jvp.map(|jvp| jvp.written_out_for(&tangents));
+        let jvp = jvp.transpose()?;
+        if let Some(jvp) = &jvp {
             checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
-        let vjp = rules.vjp.map(|vjp| Vjp::new(vjp, &seeds));
+        let vjp = rules.vjp.map(|vjp| Vjp::new(&vjp, &seeds));
         let definition = Definition {
             name: name.into(),
             value: self.clone(),
             program: self.compile(),
             vjp: vjp.transpose()?,
-            jvp: rules.jvp,
+            jvp,
             nesting,
         };
         let composite = Composite::new(Arc::new(definition), Part::Value);
@@ -265,6 +273,39 @@ impl<Op: Primitive> Function<Op> {
         Ok(function)
     }
 
+    /// The function with the bodies of those composites in their place that are given what depends on these
+    /// inputs: for a function that is linear in them. As a linear map it is what it computes, whatever rules
+    /// the functions that it calls have.
+    pub(super) fn written_out_for(&self, inputs: &[usize]) -> Result<Self, FunctionError> {
+        let mut function = self.clone();
+        while let Some(next) = function.written_out_once(inputs)? {
+            function = next;
+        }
+        Ok(function)
+    }
+
+    /// `None` if there was nothing to replace.
+    fn written_out_once(&self, inputs: &[usize]) -> Result<Option<Self>, FunctionError> {
+        let dense = self.as_dense();
+        let value_of = |operation: &Op| {
+            let composite = operation.as_composite();
+            let composite = composite.filter(|composite| composite.content.part == Part::Value);
+            composite.map(|composite| composite.content.definition.value.clone())
+        };
+        if !dense.nodes().any(|node| value_of(node.operation).is_some()) {
+            return Ok(None);
+        }
+        let depends = depends_on(dense, inputs);
+        let mut any = false;
+        let written_out = self.replaced(|node| {
+            let is_given_some = node.operands.iter().any(|id| depends[id.index()]);
+            let body = value_of(node.operation).filter(|_| is_given_some);
+            any |= body.is_some();
+            Ok(body)
+        })?;
+        Ok(any.then_some(written_out))
+    }
+
     /// The function with every composite's tangent replaced by what computes it.
     pub(crate) fn without_tangents(self, level: Option<Exactness>) -> Result<Self, FunctionError> {
         let expanded = self.expand(|composite| match composite.content.part {
@@ -288,8 +329,8 @@ impl<Op: Primitive> Function<Op> {
             return Ok(None);
         }
         let mut any = false;
-        let expanded = self.replaced(|operation| {
-            let body = operation.as_composite().map(&body);
+        let expanded = self.replaced(|node| {
+            let body = node.operation.as_composite().map(&body);
             let body = body.transpose()?.flatten();
             any |= body.is_some();
             Ok(body)
@@ -313,6 +354,18 @@ impl<Op: GraphOperation> Composite<Op> {
     /// Whether a VJP was given, so that reverse mode is not the transpose of forward mode.
     pub fn has_vjp(&self) -> bool {
         self.content.definition.vjp.is_some()
+    }
+
+    /// Why an operation that prints like a function with rules of its own is none that can be read: for
+    /// [`ParseNames::explain_name`](tidu_graph::text::ParseNames::explain_name).
+    pub fn explain_name(text: &str) -> Option<String> {
+        let name = text
+            .strip_prefix("call ")
+            .or_else(|| text.strip_prefix("tangent of "))?;
+        Some(format!(
+            "{name}, a function with rules of its own, which prints by its name and cannot be read back: print \
+             what it is `expanded` to"
+        ))
     }
 
     /// The number of operands: for [`GraphOperation::input_count`].

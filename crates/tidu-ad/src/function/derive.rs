@@ -96,16 +96,48 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// Inputs: those of the function, then a tangent for each of `wrt`. Outputs: those of the
     /// function, then the tangent of each, called `d.` and its name. (JAX: `jax.jvp`.)
     ///
+    /// Where the function has an output of such a name already, as a JVP has, `d_2.` stands before all the
+    /// names instead, or `d_3.` and so on; likewise `ct_2.` in [`vjp`](Self::vjp). So no two outputs of a
+    /// derivative have the same name, unless two of the function have.
+    ///
     /// # Errors
     ///
     /// Those of `wrt`: [`FunctionError::UnknownInput`], [`FunctionError::RepeatedInput`],
-    /// [`FunctionError::NoInputs`]. [`FunctionError::NoZero`] for an output that does not depend on
+    /// [`FunctionError::NoInputs`], and [`FunctionError::InputWithoutDerivative`] for one of a type that has no
+    /// derivatives ([`Primitive::is_differentiable`]). [`FunctionError::OutputWithoutDerivative`].
+    /// [`FunctionError::NoZero`] for an output that does not depend on
     /// `wrt`, where the operation set cannot make a zero. [`FunctionError::MissingRules`],
     /// [`FunctionError::Rule`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["x"], |[x]| [x.sin()])?;
+    /// let second = f.jvp("x")?.jvp("x")?;
+    /// assert_eq!(second.output_names(), ["out0", "d.out0", "d_2.out0", "d_2.d.out0"]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
+        let function = self.function;
+        let positions = wrt.positions(&function.input_names())?;
+        function.check_inputs(&positions, self.ctx)?;
+        function.check_outputs(self.ctx)?;
+        self.pushed_forward(&wrt)
+    }
+
+    /// [`jvp`](Self::jvp), whatever the types are.
+    pub(super) fn pushed_forward(mut self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let jvp = self.again(function).jvp_by_any_name(wrt)?;
+        let names = function.output_names();
+        let tangents = names_apart(names, |mark| with_prefix(&format!("d{mark}"), names));
+        Ok(jvp.renamed([names, &tangents].concat()))
+    }
+
+    fn jvp_by_any_name(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
         if self.in_place {
-            return self.staged_jvp(&wrt);
+            return self.staged_jvp(wrt);
         }
         let function = self.function;
         let wrt = wrt.positions(&function.input_names())?;
@@ -177,16 +209,20 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let mut dense = DenseGraph::new(keys.len());
         let arguments: Vec<DenseId> = dense.inputs().collect();
         let mut outputs = Vec::with_capacity(orders.len() * count);
-        let mut names = Vec::with_capacity(orders.len() * count);
-        for (order, derivatives) in orders.iter().enumerate() {
+        for derivatives in &orders {
             outputs.extend(dense.inline(derivatives.as_dense(), &arguments));
-            names.extend(function.output_names().iter().map(|name| match order {
-                0 => name.clone(),
-                1 => format!("d.{name}"),
-                _ => format!("d{order}.{name}"),
-            }));
         }
         dense.set_outputs(outputs);
+        let names = function.output_names();
+        let of_order = |order: usize, mark: &str| match order {
+            1 => with_prefix(&format!("d{mark}"), names),
+            _ => with_prefix(&format!("d{order}{mark}"), names),
+        };
+        let derivatives = names_apart(names, |mark| {
+            let orders = 1..orders.len();
+            orders.flat_map(|order| of_order(order, mark)).collect()
+        });
+        let names = [names, &derivatives].concat();
         let series = Function::settle(dense, keys, names, self.level)?;
         Ok(series.typed_like(&jvp))
     }
@@ -196,13 +232,36 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// Inputs: those of the function, then a cotangent seed for each output. Outputs: those of the
     /// function, then a cotangent for each of `wrt`, called `ct.` and its name. (JAX: `jax.vjp`.)
     ///
+    /// An output of a type that has no derivatives has a seed too, of its type, which has no influence.
+    ///
     /// # Errors
     ///
-    /// As for [`jvp`](Self::jvp).
+    /// As for [`jvp`](Self::jvp), but for those of outputs.
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
+        let function = self.function;
+        let inputs = function.input_names();
+        let positions = wrt.positions(&inputs)?;
+        function.check_inputs(&positions, self.ctx)?;
+        self.pulled_back(&wrt)
+    }
+
+    /// [`vjp`](Self::vjp), whatever the types are.
+    pub(super) fn pulled_back(mut self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let inputs = function.input_names();
+        let positions = wrt.positions(&inputs)?;
+        let vjp = self.again(function).vjp_by_any_name(wrt)?;
+        let names = function.output_names();
+        let inputs = positions.iter().map(|&at| inputs[at].clone());
+        let inputs: Vec<String> = inputs.collect();
+        let cotangents = names_apart(names, |mark| with_prefix(&format!("ct{mark}"), &inputs));
+        Ok(vjp.renamed([names, &cotangents].concat()))
+    }
+
+    fn vjp_by_any_name(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
         if self.in_place {
-            return self.staged_vjp(&wrt);
+            return self.staged_vjp(wrt);
         }
         let function = self.function;
         let names = function.input_names();
@@ -253,6 +312,9 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// The gradient x ↦ ∇f(x) of a function of one output: one output for each of `wrt`, called `d.`
     /// and its name. (JAX: `jax.grad`.)
     ///
+    /// Outputs of types that have no derivatives ([`Primitive::is_differentiable`]) do not count: there may be
+    /// any number beside the one.
+    ///
     /// In reverse mode, but for the derivative of a real number by a single real number
     /// ([`Primitive::basis_like`]): that costs the same forward, and derivatives of it cost less. A
     /// function with a VJP of its own is always gone through in reverse.
@@ -266,6 +328,9 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 
     /// Value and gradient of a function of one output: the output, then the outputs of
     /// [`grad`](Self::grad). (JAX: `jax.value_and_grad`.)
+    ///
+    /// If there are others of types that have no derivatives, indices say, all outputs come first. (JAX:
+    /// `has_aux`.)
     ///
     /// # Errors
     ///
@@ -306,6 +371,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let function = self.function;
         let names = function.input_names();
         let columns = wrt.into().positions(&names)?;
+        function.check_inputs(&columns, self.ctx)?;
+        function.check_outputs(self.ctx)?;
         let rows = function.output_names().iter();
         let rows = rows.flat_map(|row| {
             let columns = columns.iter().map(|&column| &names[column]);
@@ -368,16 +435,46 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     fn gradient(mut self, wrt: &Wrt, with_value: bool) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
         function.note_types(self.ctx)?;
-        let names = function.input_names();
-        let columns = wrt.positions(&names)?;
-        let outputs = function.output_names().len();
-        if outputs != 1 {
-            return Err(FunctionError::NotScalar { outputs });
+        let inputs = function.input_names();
+        let columns = wrt.positions(&inputs)?;
+        function.check_inputs(&columns, self.ctx)?;
+        let names = function.output_names();
+        let by = columns.iter().map(|&at| inputs[at].clone());
+        let by: Vec<String> = by.collect();
+        let entries = names_apart(if with_value { names } else { &[] }, |mark| {
+            with_prefix(&format!("d{mark}"), &by)
+        });
+        let Some(loss) = self.loss_beside_others()? else {
+            if names.len() != 1 {
+                let outputs = names.len();
+                return Err(FunctionError::NotScalar { outputs });
+            }
+            let mode = self.mode.unwrap_or_else(|| self.cheaper_way_to(&columns));
+            return self.matrix(mode, &columns, Unit::One, &entries, with_value);
+        };
+        let gradient = self.again(&loss).gradient(wrt, false)?;
+        if with_value {
+            function.beside(&gradient, &entries, self.level)
+        } else {
+            Ok(gradient)
         }
-        let mode = self.mode.unwrap_or_else(|| self.cheaper_way_to(&columns));
-        let entries = columns.iter().map(|&at| format!("d.{}", names[at]));
-        let entries: Vec<String> = entries.collect();
-        self.matrix(mode, &columns, Unit::One, &entries, with_value)
+    }
+
+    /// The function with the one output that has derivatives, if there are others that have none.
+    fn loss_beside_others(&mut self) -> Result<Option<Function<Op>>, FunctionError> {
+        let function = self.function;
+        let without = function.outputs_without_derivative(self.ctx)?;
+        if without.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let with: Vec<usize> = (0..without.len())
+            .filter(|&at| without[at].is_none())
+            .collect();
+        match with.len() {
+            0 => function.check_outputs(self.ctx).map(|()| None),
+            1 => function.select_at(&with).map(Some),
+            outputs => Err(FunctionError::NotScalar { outputs }),
+        }
     }
 
     /// The derivative of one real number by another costs the same either way, and derivatives of it
@@ -400,6 +497,27 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// The derivatives of all outputs by these inputs, by rows, called by these names; the outputs
     /// before them, if they are wanted. Rows are seeded with `seed`.
     fn matrix(
+        &mut self,
+        mode: Mode,
+        columns: &[usize],
+        seed: Unit,
+        names: &[String],
+        with_value: bool,
+    ) -> Result<Function<Op>, FunctionError> {
+        let matrix = self.untyped_matrix(mode, columns, seed, names, with_value);
+        matrix.map_err(|error| match error {
+            FunctionError::NoUnit { value } => FunctionError::NoUnit {
+                value: self.function.with_type(value, self.ctx),
+            },
+            FunctionError::NoBasis { value } => FunctionError::NoBasis {
+                value: self.function.with_type(value, self.ctx),
+            },
+            error => error,
+        })
+    }
+
+    /// [`matrix`](Self::matrix), whose errors do not say of what type something is.
+    fn untyped_matrix(
         &mut self,
         mode: Mode,
         columns: &[usize],
@@ -467,6 +585,24 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             in_place: self.in_place,
         }
     }
+}
+
+/// Names of derivatives, all with the same mark, none of which is among those that there are: without a mark if
+/// that will do, or with `_2`, `_3` and so on.
+pub(super) fn names_apart(there: &[String], names: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let known: HashSet<&String> = there.iter().collect();
+    let marks = (2_usize..).map(|number| format!("_{number}"));
+    let marks = std::iter::once(String::new()).chain(marks);
+    let mut candidates = marks.map(|mark| names(&mark));
+    let apart = candidates.find(|names| !names.iter().any(|name| known.contains(name)));
+    apart.expect("some number is in no name that there is")
+}
+
+fn with_prefix(prefix: &str, names: &[String]) -> Vec<String> {
+    names
+        .iter()
+        .map(|name| format!("{prefix}.{name}"))
+        .collect()
 }
 
 /// The names of the tangents of `wrt`.

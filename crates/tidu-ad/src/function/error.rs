@@ -90,31 +90,60 @@ pub enum FunctionError {
     },
     /// The operation set has no unit for a value.
     #[error(
-        "the operation set has no number one like {value}, which may not be a single number: \
-         use `vjp` or `jvp`, which leave the seed to you, or implement `Primitive::one_like`"
+        "a gradient is of a single number, and the operation set has no number one like {value}: sum up what \
+         is more than a number, or use `vjp` or `jvp`, which leave the seed to you \
+         (an operation set tells single numbers by `Primitive::one_like`)"
     )]
     NoUnit {
-        /// The name of the value.
+        /// The name of the value, with its type, if that is known.
         value: String,
     },
     /// The operation set has no basis for the space of a value.
     #[error(
-        "the operation set has no basis of the space of {value}, which may have more than one real \
-         dimension: use `vjp` or `jvp`, which leave the seed to you, or implement \
-         `Primitive::basis_like`"
+        "a matrix of derivatives is of single real numbers by single real numbers, and the operation set has no \
+         basis of the space of {value}, which may have more than one real dimension: use `jvp` once for each \
+         direction, or `vjp` once for each number that comes out \
+         (an operation set tells real numbers by `Primitive::basis_like`)"
     )]
     NoBasis {
-        /// The name of the value.
+        /// The name of the value, with its type, if that is known.
         value: String,
     },
     /// The operation set has no zero for a value.
     #[error(
-        "the derivative {value} is zero, and the operation set has no zero to return: \
-         implement `Primitive::zero_like`"
+        "the derivative {value} is zero, and the operation set has no zero to return: `select` other outputs, or \
+         differentiate by other inputs (an operation set supplies zeros by `Primitive::zero_like`)"
     )]
     NoZero {
         /// The name of the derivative.
         value: String,
+    },
+    /// A derivative by an input of a type that has none, as indices have none.
+    #[error(
+        "input {name} is {value_type}, by which there is no derivative: name other inputs to differentiate by{}",
+        in_parentheses(others)
+    )]
+    InputWithoutDerivative {
+        /// The input.
+        name: String,
+        /// Its type.
+        value_type: Box<ValueType>,
+        /// The inputs by which there are derivatives; empty if there are none.
+        others: String,
+    },
+    /// A derivative of an output of a type that has none.
+    #[error(
+        "output {name} is {value_type}, of which there is no derivative: `select` other outputs{}, or use \
+         `value_and_grad`, which returns such an output beside a gradient",
+        in_parentheses(others)
+    )]
+    OutputWithoutDerivative {
+        /// The output.
+        name: String,
+        /// Its type.
+        value_type: Box<ValueType>,
+        /// The outputs of which there are derivatives; empty if there are none.
+        others: String,
     },
     /// Rules that a derivative needs and that are not there: all of them, not only the first.
     #[error(
@@ -192,6 +221,13 @@ pub(super) fn check_distinct<Op: GraphOperation>(
         Some(key) => Err(FunctionError::RepeatedInput {
             name: input_label::<Op>(key),
         }),
+    }
+}
+
+fn in_parentheses(names: &str) -> String {
+    match names {
+        "" => String::new(),
+        names => format!(" ({names})"),
     }
 }
 

@@ -8,6 +8,7 @@ use tidu_graph::{
     OperationNode, OperationRole, Producers, Shade, ValueKey, ValueRef,
 };
 
+use super::derive::names_apart;
 use super::select::list;
 use super::stage::{Part, Stage, Unit, emit_unit};
 use super::{Derive, Function, FunctionError, Wrt};
@@ -18,7 +19,7 @@ use crate::rules::{ADKey, Primitive, note_same_type};
 #[derive(Clone, Debug)]
 pub struct Linearization<Op: GraphOperation> {
     /// x ↦ (f(x), r), where the residuals r are all that the linear map needs to know of x. They are
-    /// called `r0`, `r1`, and so on.
+    /// called `r0`, `r1`, and so on, or `r_2.0`, `r_2.1`, and so on, if f has an output of such a name.
     pub primal: Function<Op>,
     /// (r, ẋ) ↦ J(x)·ẋ
     pub linear: Function<Op>,
@@ -52,7 +53,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// # Errors
     ///
-    /// As for [`jvp`](Self::jvp).
+    /// As for [`jvp`](Self::jvp). An input of a type that has no derivatives may stand among `wrt`, as long as
+    /// no derivative depends on it.
     ///
     /// # Example
     ///
@@ -73,7 +75,9 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             self.function.input_keys(),
             self.function.output_names().len(),
         );
-        let jvp = self.again(self.function).jvp(wrt)?;
+        let wrt = wrt.into();
+        let jvp = self.again(self.function).pushed_forward(&wrt)?;
+        self.check_tangents(&jvp, &wrt)?;
         let (primal, linear) = split(&jvp, inputs.len(), outputs, self.ctx)?;
         Ok(Linearization { primal, linear })
     }
@@ -109,14 +113,37 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             self.function.as_dense().input_count(),
             self.function.output_names().len(),
         );
-        let vjp = self.again(self.function).vjp(wrt)?;
+        let vjp = self.again(self.function).pulled_back(&wrt.into())?;
         let (primal, pullback) = split(&vjp, inputs, outputs, self.ctx)?;
         Ok(Pullback { primal, pullback })
+    }
+
+    /// Fails for an input of a type without derivatives by which there is one nevertheless.
+    fn check_tangents(&mut self, jvp: &Function<Op>, wrt: &Wrt) -> Result<(), FunctionError> {
+        let function = self.function;
+        let without = function.inputs_without_derivative(self.ctx)?;
+        if without.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let wrt = wrt.positions(&function.input_names())?;
+        let (inputs, outputs) = (without.len(), function.output_names().len());
+        let suspects = (inputs..).zip(&wrt);
+        let suspects = suspects.filter(|(_, at)| without[**at].is_some());
+        let (seeds, suspects): (Vec<usize>, Vec<usize>) = suspects.unzip();
+        let depends = depends_on(jvp.as_dense(), &seeds);
+        let mut tangents = jvp.as_dense().outputs()[outputs..].iter();
+        if tangents.any(|id| depends[id.index()]) {
+            function.check_inputs(&suspects, self.ctx)?;
+        }
+        Ok(())
     }
 
     /// The transpose of a function y = A·t + 0 that is linear in some of its inputs, t, jointly: the
     /// others come first, then a cotangent for each output; the outputs are Aᵀ·ȳ, one for each of
     /// `wrt`, called `ct.` and its name. (JAX: `jax.linear_transpose`.)
+    ///
+    /// It is the transpose of what is computed: where something that depends on t is given to a function with
+    /// rules of its own, these do not count, as they do for [`vjp`](Self::vjp).
     ///
     /// # Errors
     ///
@@ -134,9 +161,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// assert_eq!(transposed.compile().call(&[2.0, 10.0, 1.0])?, [15.0]);
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
-    pub fn transpose(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let level = self.level;
-        let (mut stage, inputs) = self.transposed(&wrt.into())?;
+    pub fn transpose(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+        let (function, level) = (self.function, self.level);
+        let wrt = wrt.into().positions(&function.input_names())?;
+        function.check_inputs(&wrt, self.ctx)?;
+        let written_out = function.written_out_for(&wrt)?;
+        let derive = self.again(&written_out);
+        let (mut stage, inputs) = derive.transposed(&Wrt::At(wrt))?;
         let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
         let outputs = stage.fill(cotangents)?;
         stage.close(&inputs, outputs, level)
@@ -321,7 +352,12 @@ fn split<Op: Primitive>(
     let values = primal.inline(&needed, &arguments);
     primal.set_outputs(values);
     let mut names = whole.output_names()[..outputs].to_vec();
-    names.extend((0..residuals.len()).map(|at| format!("r{at}")));
+    let residual_names = names_apart(&names, |mark| {
+        let dot = if mark.is_empty() { "" } else { "." };
+        let numbers = 0..residuals.len();
+        numbers.map(|at| format!("r{mark}{dot}{at}")).collect()
+    });
+    names.extend(residual_names);
     if whole.types.is_some() {
         note_residuals(whole, &residuals, &linear_keys, ctx)?;
     }

@@ -10,6 +10,7 @@ mod linear;
 mod masked;
 mod missing;
 mod program;
+mod scope;
 mod select;
 mod simplify;
 mod stage;
@@ -32,10 +33,11 @@ pub use error::FunctionError;
 pub use linear::{Linearization, Pullback};
 pub use missing::Mode;
 pub use program::FunctionProgram;
+pub use scope::FunctionScope;
 pub use select::Wrt;
 
 use self::types::InputTypes;
-use crate::rules::{MissingRule, Primitive};
+use crate::rules::{ADKey, MissingRule, Primitive};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
 ///
@@ -85,9 +87,12 @@ struct Content<Op: GraphOperation> {
     graph: OnceLock<Graph<Op>>,
 }
 
-impl<Op: GraphOperation> Function<Op> {
+impl<Op: GraphOperation<InputKey: ADKey>> Function<Op> {
     /// Makes a function by building its graph: `body` is given the inputs and returns the outputs,
     /// which are called `out0`, `out1`, and so on.
+    ///
+    /// Meanwhile the inputs have keys of their own ([`FunctionScope`]), so that no input of another
+    /// function is taken for one of them, whatever it is called.
     ///
     /// # Errors
     ///
@@ -97,22 +102,28 @@ impl<Op: GraphOperation> Function<Op> {
         inputs: impl IntoIterator<Item = Key>,
         body: impl FnOnce(&mut GraphBuilder<Op>, &[LocalValueId]) -> Vec<LocalValueId>,
     ) -> Result<Self, FunctionError> {
-        let keys: Vec<Op::InputKey> = inputs.into_iter().map(Into::into).collect();
+        let scope = FunctionScope::new(inputs.into_iter().map(Into::into).collect());
         let mut builder = GraphBuilder::new();
-        let ids: Vec<LocalValueId> = keys
-            .iter()
-            .map(|key| builder.add_input(key.clone()))
-            .collect();
+        let ids = scope.inputs().filter_map(|input| match input {
+            ValueKey::Input(key) => Some(builder.add_input(key)),
+            ValueKey::Derived { .. } => None,
+        });
+        let ids: Vec<LocalValueId> = ids.collect();
         let outputs = body(&mut builder, &ids);
         builder.try_set_outputs(outputs)?;
         let graph = builder.build();
         let outputs = graph.outputs().iter();
         let outputs: Vec<ValueKey<Op>> =
             outputs.map(|&id| graph.values()[id].key.clone()).collect();
-        Self::from_graphs(vec![Arc::new(graph)], &keys, &outputs)
+        let flat = try_materialize_merge(&resolve(vec![Arc::new(graph)]), &outputs)?;
+        let names = (0..outputs.len()).map(|position| format!("out{position}"));
+        scope.settle(&flat, names.collect())
     }
+}
 
-    /// Makes a function of values of graphs that exist already, and of all their parents.
+impl<Op: GraphOperation> Function<Op> {
+    /// Makes a function of values of graphs that exist already, and of all their parents. An input is what
+    /// its key says: keys that are equal are one input, whichever graph they come from.
     ///
     /// # Errors
     ///
@@ -128,7 +139,9 @@ impl<Op: GraphOperation> Function<Op> {
         Self::close(graphs, inputs, outputs, None)
     }
 
-    /// Makes a function of the values that `outputs` describe, each with a name.
+    /// Makes a function of the values that `outputs` describe, each with a name. An input is what its key
+    /// says, whoever wrote it: in a body, where an expression of another function may come along whose inputs
+    /// are called alike, let a [`FunctionScope`] keep the two apart.
     ///
     /// # Errors
     ///
@@ -223,6 +236,24 @@ impl<Op: GraphOperation> Function<Op> {
         Self {
             content: Arc::new(content),
             types: None,
+        }
+    }
+
+    /// The function with other names of its outputs, as many as there are.
+    fn renamed(self, output_names: Vec<String>) -> Self {
+        let content = Arc::try_unwrap(self.content).unwrap_or_else(|shared| Content {
+            dense: shared.dense.clone(),
+            input_keys: shared.input_keys.clone(),
+            output_names: Arc::clone(&shared.output_names),
+            graph: OnceLock::new(),
+        });
+        let output_names = output_names.into();
+        Self {
+            content: Arc::new(Content {
+                output_names,
+                ..content
+            }),
+            types: self.types,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidu_graph::{GraphOperation, ValueKey};
 
+use super::select::list;
 use super::{Function, FunctionError};
 use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType};
 
@@ -110,6 +111,77 @@ impl<Op: Primitive> Function<Op> {
         Ok(())
     }
 
+    /// Fails for one of these inputs that is of a type without derivatives, as far as types are known.
+    pub(super) fn check_inputs(
+        &self,
+        wrt: &[usize],
+        ctx: &mut Op::ADContext,
+    ) -> Result<(), FunctionError> {
+        let without = self.inputs_without_derivative(ctx)?;
+        let Some((name, value_type, others)) = first_of(wrt, &without, &self.input_names()) else {
+            return Ok(());
+        };
+        Err(FunctionError::InputWithoutDerivative {
+            name,
+            value_type,
+            others,
+        })
+    }
+
+    /// Fails for an output that is of a type without derivatives, as far as types are known.
+    pub(super) fn check_outputs(&self, ctx: &mut Op::ADContext) -> Result<(), FunctionError> {
+        let without = self.outputs_without_derivative(ctx)?;
+        let all: Vec<usize> = (0..without.len()).collect();
+        let Some((name, value_type, others)) = first_of(&all, &without, self.output_names()) else {
+            return Ok(());
+        };
+        Err(FunctionError::OutputWithoutDerivative {
+            name,
+            value_type,
+            others,
+        })
+    }
+
+    /// By input: its type, if that has no derivatives. Empty where rules have no context to know types.
+    pub(super) fn inputs_without_derivative(
+        &self,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Vec<Option<ValueType>>, FunctionError> {
+        if size_of::<Op::ADContext>() == 0 {
+            return Ok(Vec::new());
+        }
+        self.note_types(ctx)?;
+        let keys = self.content.input_keys.iter().cloned();
+        let keys = keys.map(ValueKey::<Op>::Input);
+        Ok(keys.map(|key| without_derivative(&key, ctx)).collect())
+    }
+
+    /// [`inputs_without_derivative`](Self::inputs_without_derivative), of outputs.
+    pub(super) fn outputs_without_derivative(
+        &self,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Vec<Option<ValueType>>, FunctionError> {
+        if size_of::<Op::ADContext>() == 0 {
+            return Ok(Vec::new());
+        }
+        self.note_types(ctx)?;
+        let keys = self.output_keys().into_iter();
+        Ok(keys.map(|key| without_derivative(&key, ctx)).collect())
+    }
+
+    /// The name of an input or output, with its type, if the context knows it.
+    pub(super) fn with_type(&self, name: String, ctx: &mut Op::ADContext) -> String {
+        let inputs = self.input_names().into_iter();
+        let inputs = inputs.zip(self.content.input_keys.iter().cloned().map(ValueKey::Input));
+        let outputs = self.output_names().iter().cloned().zip(self.output_keys());
+        let mut named = outputs.chain(inputs);
+        let found = named.find(|(known, _)| *known == name);
+        match found.and_then(|(_, key)| Op::type_of(&key, ctx).ok().flatten()) {
+            Some(value_type) => format!("{name}: {value_type}"),
+            None => name,
+        }
+    }
+
     /// With the types of inputs that a context knows, if it knows all.
     pub(crate) fn typed_in(self, ctx: &mut Op::ADContext) -> Self {
         if size_of::<Op::ADContext>() == 0 {
@@ -123,6 +195,32 @@ impl<Op: Primitive> Function<Op> {
             ..self
         }
     }
+}
+
+/// The type of a value, if it is known and has no derivatives.
+fn without_derivative<Op: Primitive>(
+    key: &ValueKey<Op>,
+    ctx: &mut Op::ADContext,
+) -> Option<ValueType> {
+    let value_type = Op::type_of(key, ctx).ok().flatten()?;
+    (!Op::is_differentiable(&value_type)).then_some(value_type)
+}
+
+/// The first of these values that has no derivative, its type, and all that have one.
+fn first_of(
+    values: &[usize],
+    without: &[Option<ValueType>],
+    names: &[String],
+) -> Option<(String, Box<ValueType>, String)> {
+    let mut found = values.iter().filter_map(|&at| {
+        let value_type = without.get(at)?.clone()?;
+        Some((names[at].clone(), Box::new(value_type)))
+    });
+    let (name, value_type) = found.next()?;
+    let others = names.iter().zip(without);
+    let others = others.filter(|(_, without)| without.is_none());
+    let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
+    Some((name, value_type, list(&others)))
 }
 
 fn input_types<Op: Primitive>(types: Box<[ValueType]>) -> Arc<InputTypes<Op>> {

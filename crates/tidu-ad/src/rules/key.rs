@@ -6,7 +6,7 @@ use std::hash::Hash;
 /// Tells the tangents of one differentiation from those of another.
 ///
 /// Give each [`linearize`](crate::linearize) a value of its own. Values from 2⁶³ up are reserved for
-/// cotangent seeds and residuals.
+/// cotangent seeds, residuals and inputs of functions that are being written.
 pub type DiffPassId = u64;
 
 /// The first pass id that [`ADKey::cotangent_of`] uses for itself.
@@ -14,6 +14,9 @@ pub(crate) const FIRST_RESERVED_PASS: DiffPassId = 1 << 63;
 
 /// The first pass id that [`ADKey::residual_of`] uses for itself.
 const FIRST_RESIDUAL_PASS: DiffPassId = 3 << 62;
+
+/// The first pass id that [`ADKey::in_scope`] uses for itself.
+const FIRST_SCOPE_PASS: DiffPassId = 7 << 61;
 
 /// An input key that can name the tangent of an input.
 ///
@@ -59,5 +62,17 @@ pub trait ADKey: Clone + Debug + Hash + Eq + Send + Sync + 'static {
     /// The default uses reserved pass ids, as that of [`cotangent_of`](Self::cotangent_of) does.
     fn residual_of(&self, residual: usize) -> Self {
         self.tangent_of(FIRST_RESIDUAL_PASS + residual as u64)
+    }
+
+    /// This input while the body of its function is being written ([`FunctionScope`](crate::FunctionScope)):
+    /// another one than the input of this name of another function. `scope` tells the functions of a program
+    /// apart. No finished function has such a key.
+    ///
+    /// Must be injective, as [`tangent_of`](Self::tangent_of) must. Numbers of scopes come from a counter of
+    /// the whole program, so a key should neither print nor hash them: then what is printed of an unfinished
+    /// function is the same in every run. The default, which uses reserved pass ids, leaves that to
+    /// `tangent_of`.
+    fn in_scope(&self, scope: u64) -> Self {
+        self.tangent_of(FIRST_SCOPE_PASS + scope)
     }
 }

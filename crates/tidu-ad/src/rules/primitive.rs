@@ -388,6 +388,15 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
         self.try_linear_transpose_rule(builder, cotangent_outputs, inputs, role, ctx)
     }
+
+    /// Whether values of a type live in a vector space, so that there are derivatives of them and by them, as
+    /// there are none of indices.
+    ///
+    /// Functions of known types are not differentiated by anything else, and say so. The default says that all
+    /// types are of that kind.
+    fn is_differentiable(_value_type: &ValueType) -> bool {
+        true
+    }
 }
 
 /// Tells the context that a value is of the type of another, if it knows that. Rules that ask for a type

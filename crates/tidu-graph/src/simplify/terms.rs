@@ -428,12 +428,7 @@ impl<Op: GraphOperation> Terms<Op> {
     fn put(&mut self, node: u32, operands: &[Term], place: Place) {
         let youngest = operands.iter().max();
         let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
-        let graph = &self.graph;
-        self.hanging.put(node, place, last, |node| {
-            let node = graph.node(node as usize);
-            let commutes = node.operands.len() == 2 && node.operation.commutes();
-            hash(node.operation, node.operands, commutes)
-        });
+        self.hanging.put(node, place, last);
     }
 }
 

@@ -19,6 +19,12 @@ pub trait ParseNames: GraphOperation {
     /// The input that prints as `text` (see [`GraphOperation::fmt_input_name`]), or `None`.
     fn parse_input_name(text: &str) -> Option<Self::InputKey>;
 
+    /// Why no operation can be read from `text` although one may print so, for an error to say; `None` by
+    /// default, and for what is no operation at all.
+    fn explain_name(_text: &str) -> Option<String> {
+        None
+    }
+
     /// The input of which `key` names a tangent, as far as names tell; `key` itself by default.
     ///
     /// The text of a linear map names its tangent inputs only, so this is what a transposition of a
@@ -323,7 +329,12 @@ impl<Op: ParseNames> Parser<Op> {
         let name = line.name()?;
         let operation = match Op::parse_name(&name) {
             Some(operation) => operation,
-            None => return Err(name_at.expected("an operation")),
+            None => {
+                return Err(match Op::explain_name(&name) {
+                    Some(reason) => name_at.error("an operation", reason),
+                    None => name_at.expected("an operation"),
+                });
+            }
         };
         let mut operands = Vec::new();
         let mut mask = Vec::new();

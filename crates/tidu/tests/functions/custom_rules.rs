@@ -816,3 +816,140 @@ fn tangents_are_linear_in_their_tangents() {
             .all(|role| *role == OperationRole::Primary)
     );
 }
+
+/// A function by whose rules one sees whether they were used: 2·t, of which the rules say 5·t and 7·t.
+fn marked(rules: &str) -> F {
+    let double = function(["t"], |[t]| [2.0 * t]).unwrap();
+    let slope = |k: f64| function(["t", "d"], |[_, d]| [k * d]).unwrap();
+    let rules = match rules {
+        "jvp" => Rules::jvp(slope(5.0)),
+        "vjp" => Rules::vjp(slope(7.0)),
+        _ => Rules::both(slope(5.0), slope(7.0)),
+    };
+    double.with_rules("double", rules).unwrap()
+}
+
+fn called(f: &F, x: Expr) -> Expr {
+    Expr::call(f, &[x]).unwrap().remove(0)
+}
+
+/// A rule is the map that it computes: what it calls for that has rules, too, does not make it another one. The
+/// tangent of sin is 2·cos x·ẋ here, whatever the rules of 2·t say, in each mode.
+#[test]
+fn rules_that_call_functions_with_rules() {
+    let (sin, cos) = 0.3_f64.sin_cos();
+    for inner in ["jvp", "vjp", "both"].map(marked) {
+        let rule = function(["x", "t"], |[x, t]| [x.cos() * called(&inner, t)]).unwrap();
+        for rules in [
+            Rules::jvp(rule.clone()),
+            Rules::vjp(rule.clone()),
+            Rules::both(rule.clone(), rule.clone()),
+        ] {
+            let f = sin_with(rules);
+            assert_close(&call(&f.jvp("x").unwrap(), &[0.3, 3.0]), &[sin, 6.0 * cos]);
+            assert_close(&call(&f.vjp("x").unwrap(), &[0.3, 3.0]), &[sin, 6.0 * cos]);
+            for way in [Mode::Forward, Mode::Reverse] {
+                let slope = f.within(&mut ()).mode(way).grad("x").unwrap();
+                assert_close(&call(&slope, &[0.3]), &[2.0 * cos]);
+            }
+            let sketch = of_function(&f);
+            assert_exactly(&sketch.at(&[0.3]).jvp(&[3.0]), &[6.0 * cos]);
+            assert_exactly(&sketch.at(&[0.3]).vjp(&[3.0]), &[6.0 * cos]);
+            let split = f.linearize("x").unwrap();
+            assert_close(
+                &call(&recombined(&split, false), &[0.3, 3.0]),
+                &[sin, 6.0 * cos],
+            );
+            assert_close(
+                &call(&recombined(&split, true), &[0.3, 3.0]),
+                &[sin, 6.0 * cos],
+            );
+        }
+        // As a linear map it is what it computes. As a function, it has its rules.
+        let map = function(["a", "t"], |[a, t]| [a * called(&inner, t)]).unwrap();
+        let transposed = map.transpose("t").unwrap();
+        assert_eq!(call(&transposed, &[3.0, 1.0]), [6.0]);
+        let by_rules = call(&map.vjp("t").unwrap(), &[3.0, 0.0, 1.0]);
+        assert!([15.0, 21.0].contains(&by_rules[1]), "{by_rules:?}");
+    }
+}
+
+/// What stands in a rule for the point alone keeps its rules: they count for second derivatives.
+#[test]
+fn rules_that_call_functions_of_the_point() {
+    let cos = function(["x"], |[x]| [x.cos()]).unwrap();
+    let slope = function(["x", "d"], |[x, d]| [-10.0 * x.sin() * d]).unwrap();
+    for rules in [Rules::jvp(slope.clone()), Rules::vjp(slope.clone())] {
+        let cos = cos.with_rules("cos", rules).unwrap();
+        let rule = function(["x", "t"], |[x, t]| [called(&cos, x) * t]).unwrap();
+        for rules in [Rules::jvp(rule.clone()), Rules::vjp(rule.clone())] {
+            let slope = sin_with(rules).grad("x").unwrap();
+            assert_close(&call(&slope, &[0.3]), &[0.3_f64.cos()]);
+            let second = slope.grad("x").unwrap();
+            assert_close(&call(&second, &[0.3]), &[-10.0 * 0.3_f64.sin()]);
+        }
+    }
+}
+
+/// One that is not linear in what it is given shows so in the rule that calls it, however deep it stands.
+#[test]
+fn rules_that_call_functions_that_are_not_linear() {
+    let square = function(["t"], |[t]| [&t * &t]).unwrap();
+    let two_t = function(["t", "d"], |[t, d]| [2.0 * t * d]).unwrap();
+    let square = square.with_rules("square", Rules::vjp(two_t)).unwrap();
+    let deeper = function(["t"], |[t]| [called(&square, t)]).unwrap();
+    let plain = deeper.jvp("t").unwrap().select_at(&[1]).unwrap();
+    let deeper = deeper.with_rules("deeper", Rules::jvp(plain)).unwrap();
+    for inner in [square, deeper] {
+        let rule = function(["x", "t"], |[x, t]| [x.cos() * called(&inner, t)]).unwrap();
+        let sin = function(["x"], |[x]| [x.sin()]).unwrap();
+        let error = sin.with_rules("odd_sin", Rules::jvp(rule.clone()));
+        let error = error.unwrap_err();
+        assert!(matches!(error, FunctionError::NotLinear { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("not linear in t: mul"), "{text}");
+        // A VJP may be so, and then goes backward only.
+        let f = sin.with_rules("odd_sin", Rules::vjp(rule)).unwrap();
+        let cotangents = f.vjp("x").unwrap();
+        assert_close(&call(&cotangents, &[0.3, 3.0])[1..], &[9.0 * 0.3_f64.cos()]);
+        let text = f.jvp("x").unwrap_err().to_string();
+        let whose = "it is odd_sin's VJP, which forward mode has to transpose";
+        assert!(text.ends_with(whose), "{text}");
+    }
+}
+
+/// A name says nothing of rules, so the text of a function that calls others cannot be read.
+#[test]
+fn calls_do_not_read_back() {
+    let f = function(["x"], |[x]| [called(&marked("vjp"), x.sin())]).unwrap();
+    let error = f.to_string().parse::<F>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 4, column 10: expected an operation, found double, a function with rules of its own, which prints \
+         by its name and cannot be read back: print what it is `expanded` to"
+    );
+    let graph = Arc::new(f.as_graph().clone());
+    let view = resolve(vec![Arc::clone(&graph)]);
+    let linear = tidu::linearize(
+        &view,
+        &output_keys(&graph),
+        &["x".into()],
+        1,
+        &mut (),
+        &Default::default(),
+    );
+    let text = linear.to_string();
+    let error = text.parse::<tidu::LinearizedGraph<ScalarOp>>().unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("double, a function with rules of its own"),
+        "{text}"
+    );
+    let error = "function {\n input %0 = x\n %1 = recall %0\n}".parse::<F>();
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "line 3, column 7: expected an operation, found `recall %0`"
+    );
+    let expanded = f.expanded().unwrap().to_string();
+    assert_eq!(expanded.parse::<F>().unwrap().to_string(), expanded);
+}

@@ -538,7 +538,8 @@ fn zeros_for_outputs_that_are_not_used() {
     assert_eq!(
         error.to_string(),
         "the derivative out1 of squaring is zero, and the operation set has no zero to return: \
-         implement `Primitive::zero_like`"
+         `select` other outputs, or differentiate by other inputs \
+         (an operation set supplies zeros by `Primitive::zero_like`)"
     );
 }
 

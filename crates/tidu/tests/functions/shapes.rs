@@ -1,9 +1,11 @@
 //! Which inputs and outputs the transforms have, in which order and by which names, and what small
 //! functions look like.
 
+use std::collections::HashSet;
+
 use insta::assert_snapshot;
 use tidu::graph::{GraphBuilder, LocalValueId, OperationRole, ValueKey, ValueRef};
-use tidu::scalar::{ScalarKey, ScalarOp};
+use tidu::scalar::{ScalarKey, ScalarOp, function};
 use tidu::{Function, FunctionProgram, Wrt};
 
 type F = Function<ScalarOp>;
@@ -548,4 +550,53 @@ fn functions_are_made_of_graphs() {
     assert!(f.as_graph().parents().is_empty());
     let sin = 0.5_f64.sin();
     assert_eq!(call(&f, &[f64::NAN, 0.5]), [sin * sin, sin]);
+}
+
+/// Derivatives of derivatives are found by name, whatever was derived before.
+#[test]
+fn no_two_outputs_have_the_same_name() {
+    let f = function(["x"], |[x]| [x.powi(4)]).unwrap();
+    // In the directions 1, 10 and 100, at 2, where the derivatives are 16, 32, 48 and 48.
+    let second = f.jvp("x").unwrap().jvp("x").unwrap();
+    let names = ["out0", "d.out0", "d_2.out0", "d_2.d.out0"];
+    assert_eq!(second.output_names(), names);
+    for (name, expected) in names.iter().zip([16.0, 32.0, 320.0, 480.0]) {
+        let selected = second.select(&[name]).unwrap();
+        let found = selected.compile().call(&[2.0, 1.0, 10.0]).unwrap();
+        assert_eq!(found, [expected], "{name}");
+    }
+    let third = second.jvp("x").unwrap();
+    let d_3 = ["d_3.out0", "d_3.d.out0", "d_3.d_2.out0", "d_3.d_2.d.out0"];
+    assert_eq!(third.output_names()[4..], d_3);
+    let found = third.select(&["d_3.d_2.d.out0"]).unwrap().compile();
+    assert_eq!(found.call(&[2.0, 1.0, 10.0, 100.0]).unwrap(), [48_000.0]);
+
+    let series = f.jvp("x").unwrap().jvp_to_order(2, "x").unwrap();
+    let expected = [
+        "out0",
+        "d.out0",
+        "d_2.out0",
+        "d_2.d.out0",
+        "d2_2.out0",
+        "d2_2.d.out0",
+    ];
+    assert_eq!(series.output_names(), expected);
+    let back = f.vjp("x").unwrap().vjp("x").unwrap();
+    assert_eq!(back.output_names(), ["out0", "ct.x", "ct_2.x"]);
+    let split = f.linearize("x").unwrap().primal.linearize("x").unwrap();
+    assert_eq!(split.linear.output_names(), ["d.out0", "d.r0"]);
+    assert_eq!(split.primal.output_names()[..3], ["out0", "r0", "r_2.0"]);
+    let named: F = "function {\n input %0 = x\n %1 = sin %0\n output %1 -> d.x\n}"
+        .parse()
+        .unwrap();
+    let both = named.value_and_grad("x").unwrap();
+    assert_eq!(both.output_names(), ["d.x", "d_2.x"]);
+    assert_eq!(named.grad("x").unwrap().output_names(), ["d.x"]);
+    // They read back.
+    for f in [&third, &series, &back, &split.primal, &both] {
+        let read: F = f.to_string().parse().unwrap();
+        assert_eq!(read.to_string(), f.to_string());
+        let names: HashSet<&String> = f.output_names().iter().collect();
+        assert_eq!(names.len(), f.output_names().len());
+    }
 }
