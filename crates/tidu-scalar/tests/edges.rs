@@ -1,6 +1,8 @@
 //! What values and slopes are at the edges: at 0, at ties, at ±∞, at the ends of domains, next to
 //! underflow.
 
+#[path = "edges/exactness.rs"]
+mod exactness;
 #[path = "edges/powers.rs"]
 mod powers;
 mod support;
