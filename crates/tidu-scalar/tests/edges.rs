@@ -3,6 +3,8 @@
 
 #[path = "edges/exactness.rs"]
 mod exactness;
+#[path = "edges/gamma.rs"]
+mod gamma;
 #[path = "edges/powers.rs"]
 mod powers;
 mod support;
