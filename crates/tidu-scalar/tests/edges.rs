@@ -7,6 +7,8 @@ mod exactness;
 mod gamma;
 #[path = "edges/powers.rs"]
 mod powers;
+#[path = "edges/special_points.rs"]
+mod special_points;
 mod support;
 
 use support::{alone, backward, forward};
