@@ -151,10 +151,17 @@ fn direction(x: f64, y: f64) -> f64 {
         x.signum()
     } else if x == 0.0 && !y.is_nan() {
         x
+    } else if x.abs() < SMALL && y.abs() < SMALL {
+        // A subnormal h has few digits.
+        let (x, y) = (x / SMALL, y / SMALL);
+        x / x.hypot(y)
     } else {
         x / x.hypot(y)
     }
 }
+
+/// A power of two, 2⁻⁹⁶⁰.
+const SMALL: f64 = f64::from_bits((1023 - 960) << 52);
 
 fn integer_power(n: f64, x: f64) -> f64 {
     match n as i32 {
@@ -247,6 +254,10 @@ fn times_power(k: f64, x: f64, c: f64, n: u32) -> f64 {
     let lower = c - f64::from(n);
     let power = x.powf(lower);
     let is_exact = lower + f64::from(n) == c;
+    if k.is_infinite() && power == 0.0 && c.abs() > 1e30 {
+        // No product of few numbers outgrows an exponential.
+        return 0.0;
+    }
     let above = x.powf(c);
     if (is_exact && power.is_normal()) || !above.is_normal() || x == 0.0 || x.is_infinite() {
         k * power

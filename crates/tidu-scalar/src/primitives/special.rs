@@ -24,7 +24,7 @@ pub(super) static ERFC: Definition = Definition::unary("erfc", libm::erfc, |x, _
 
 /// y = ln |Γ(x)|
 ///
-/// ẏ = ψ(x)·ẋ. Edges: ∞ at 0, -1, -2, …, and at ±∞.
+/// ẏ = ψ(x)·ẋ. Edges: ∞ at 0, -1, -2, …, and at ±∞; the slope is ∓∞ at ±0, NaN at the other poles.
 pub(super) static LGAMMA: Definition = Definition::unary("lgamma", libm::lgamma, |x, _, dx| {
     x.then(ScalarOp::Digamma) * dx
 });
@@ -162,7 +162,14 @@ fn nth_derivative_of_pi_cot_pi(n: usize, x: f64) -> f64 {
         }
         coefficients = next;
     }
-    let (sin, cos) = (PI * (x - x.round())).sin_cos();
+    let distance = x - x.round();
+    if distance.abs() < 1e-9 {
+        // The pole is all there is: (-1)ⁿ·n! / distanceⁿ⁺¹.
+        // For odd n the power is even, and has no sign of its own.
+        let sign = if n % 2 == 1 { -1.0 } else { distance.signum() };
+        return sign * factorial_over_power(n as u32, distance.abs());
+    }
+    let (sin, cos) = (PI * distance).sin_cos();
     let cot = cos / sin;
     let value = coefficients.iter().rev().fold(0.0, |sum, c| sum * cot + c);
     (0..=n).fold(value, |product, _| product * PI)
