@@ -175,6 +175,10 @@ fn integer_power(n: f64, x: f64) -> f64 {
 fn partial_of_power(orders: f64, x: f64, c: f64) -> f64 {
     let orders = PowerOrders::from_number(orders);
     let (n, m) = (u32::from(orders.n), usize::from(orders.m));
+    if x < 0.0 && x.is_finite() && c != c.trunc() {
+        // c - n may be rounded to an integer.
+        return f64::NAN;
+    }
     if m == 0 {
         let falling = (0..n).fold(1.0, |product, i| product * (c - f64::from(i)));
         return times_power(falling, x, c, n);

@@ -38,8 +38,8 @@ pub(super) static DIGAMMA: Definition = Definition::unary("digamma", digamma, |x
 
 /// y = ψ⁽ⁿ⁾(x), the n-th derivative of ψ(x), for n ≤ 170
 ///
-/// ẏ = ψ⁽ⁿ⁺¹⁾(x)·ẋ. Edges: ±∞ at 0, -1, -2, …, with the sign that it has right of 0; 0 at ∞, NaN
-/// at -∞. NaN for n > 170, where n! is no double.
+/// ẏ = ψ⁽ⁿ⁺¹⁾(x)·ẋ. Edges: ±∞ at 0, -1, -2, …, with the sign that it has right of them; ∞ at -0; 0 at ∞,
+/// NaN at -∞. NaN for n > 170, where n! is no double.
 pub(super) static POLYGAMMA: Definition =
     Definition::numbered("polygamma", polygamma, |n, x, _, dx| {
         x.then(ScalarOp::Polygamma((n as u32).saturating_add(1))) * dx
@@ -66,6 +66,8 @@ fn polygamma(n: f64, x: f64) -> f64 {
     if x < 0.0 && x != x.floor() {
         // The derivative of the reflection formula.
         -sign * polygamma(n, 1.0 - x) - nth_derivative_of_pi_cot_pi(n as usize, x)
+    } else if x == 0.0 && x.is_sign_negative() {
+        f64::INFINITY
     } else if x <= 0.0 {
         sign * f64::INFINITY
     } else if x == f64::INFINITY {

@@ -1,6 +1,8 @@
 //! Powers where base or exponent is 0, 1 or another integer: the derivatives are those of a function of
 //! both, of any order and in any mode.
 
+use std::f64::consts::LN_2;
+
 use tidu_ad::Function;
 use tidu_scalar::{CompileScalar, ScalarOp, Tape, Var, function, hessian};
 
@@ -10,12 +12,12 @@ use crate::support::{all_derivatives, alone};
 /// (`mpmath.diff` of `mpmath.power`, which knows no rules of differentiation).
 const MIXED: &[(f64, f64, usize, usize, f64)] = &[
     (2.0, 0.0, 0, 0, 1.0),
-    (2.0, 0.0, 0, 1, 0.6931471805599453),
+    (2.0, 0.0, 0, 1, LN_2),
     (2.0, 0.0, 0, 2, 0.48045301391820144),
     (2.0, 0.0, 0, 3, 0.3330246519889295),
     (2.0, 0.0, 1, 0, 0.0),
     (2.0, 0.0, 1, 1, 0.5),
-    (2.0, 0.0, 1, 2, 0.6931471805599453),
+    (2.0, 0.0, 1, 2, LN_2),
     (2.0, 0.0, 2, 0, 0.0),
     (2.0, 0.0, 2, 1, -0.25),
     (2.0, 0.0, 3, 0, 0.0),
@@ -162,7 +164,7 @@ fn a_number_to_the_power_of_itself_curves_as_it_should() {
 /// By recorded calls: ∂²/∂x² = c·(c - 1)·xᶜ⁻², ∂²/∂x∂c = xᶜ⁻¹·(1 + c·ln x), ∂²/∂c² = xᶜ·ln² x.
 #[test]
 fn hessians_of_powers_are_symmetric_on_a_tape() {
-    let (two, ln) = (2.0, std::f64::consts::LN_2);
+    let (two, ln) = (2.0, LN_2);
     for (c, expected) in [
         (0.0, [[0.0, 0.5], [0.5, ln * ln]]),
         (1.0, [[0.0, 1.0 + ln], [1.0 + ln, 2.0 * ln * ln]]),

@@ -54,7 +54,7 @@ const OF_TWO: [f64; 11] = [
 /// A derivative, by inputs in the order of their names, as it is made in all ways.
 struct Derivative {
     by: String,
-    ways: Vec<(String, FunctionProgram<ScalarOp>, ScalarProgram)>,
+    ways: Vec<(FunctionProgram<ScalarOp>, ScalarProgram)>,
 }
 
 fn derivatives(op: &ScalarOp) -> Vec<Derivative> {
@@ -63,12 +63,12 @@ fn derivatives(op: &ScalarOp) -> Vec<Derivative> {
         1 => (&["x"], 3),
         _ => (&["x", "y"], 2),
     };
-    let mut found: BTreeMap<(usize, String), Vec<(String, Function<ScalarOp>)>> = BTreeMap::new();
+    let mut found: BTreeMap<(usize, String), Vec<_>> = BTreeMap::new();
     for order in 0..=most {
-        for (mut by, name, derivative) in all_derivatives(&f, inputs, order) {
+        for (mut by, _, derivative) in all_derivatives(&f, inputs, order) {
             by.sort_unstable();
             let ways = found.entry((order, by.concat())).or_default();
-            ways.push((name, derivative));
+            ways.push(derivative);
         }
     }
     let found = found.into_iter();
@@ -77,7 +77,7 @@ fn derivatives(op: &ScalarOp) -> Vec<Derivative> {
             by,
             ways: ways
                 .into_iter()
-                .map(|(name, f)| (name, f.compile(), f.compile_scalar().expect("a program")))
+                .map(|f: Function<ScalarOp>| (f.compile(), f.compile_scalar().expect("a program")))
                 .collect(),
         })
         .collect()
@@ -118,7 +118,7 @@ fn found_by_all_ways(op: &ScalarOp, at: &[f64], derivative: &Derivative, noise: 
             found.push(value);
         }
     };
-    for (_, generic, scalar) in &derivative.ways {
+    for (generic, scalar) in &derivative.ways {
         let values = [
             generic.call(at).expect("all inputs"),
             scalar.call(at).expect("all inputs"),
@@ -280,7 +280,7 @@ the numbers that come out are joined by *or*.
 the domain, by mpmath, in arithmetic with exponents without bound.
 - Points of one operand: ±∞, ±1e200, ±2, ±1, ±1/2, ±1e-200, ±5e-324, ±0, NaN. Of two operands: all pairs of ±∞, -1, ±0,
 5e-324, 1e-200, 1, 2, 1e200, NaN. Where everything is NaN, outside of domains, there is no line unless it is an edge.
-- At kinks and steps, nothing is right; [a convention](scalar.md#kinks) says what comes out.
+- At kinks and steps there is no right number; [a convention](scalar.md#kinks) says what comes out.
 
 The page is written, and held to what comes out, by a test of `tidu-scalar`
 (`TIDU_WRITE_PAGES=1 cargo test -p tidu-scalar --test edges special_points`).
@@ -305,7 +305,7 @@ fn page(silent: &mut Silent) -> String {
         let _ = write!(page, "\n## {title}\n\n{head}");
         let all = all_primitives().into_iter();
         let all = all.filter(|op| (op.input_count(), op.output_count()) == (operands, 1));
-        for op in all.filter(|op| !is_without_slope(op)) {
+        for op in all.filter(|op| !is_left_out(op)) {
             for row in rows(&op, &truth, silent) {
                 let (at, cells) = (row.at.join(", "), row.cells.join(" | "));
                 let _ = writeln!(page, "| `{}` | {at} | {cells} |", Name(&op));
@@ -315,8 +315,9 @@ fn page(silent: &mut Silent) -> String {
     page
 }
 
-/// Comparisons, roundings, and what is linear, which have no edges of their own.
-fn is_without_slope(op: &ScalarOp) -> bool {
+/// Comparisons, roundings, and what is linear, which have no edges of their own; and slopes of `pow`, which are
+/// seen there.
+fn is_left_out(op: &ScalarOp) -> bool {
     use ScalarOp::*;
     let steps = [
         Lt,
@@ -333,7 +334,7 @@ fn is_without_slope(op: &ScalarOp) -> bool {
         Trunc,
     ];
     let linear = [Add, Sub, Neg, KeepIf, StopGradient];
-    steps.contains(op) || linear.contains(op)
+    steps.contains(op) || linear.contains(op) || matches!(op, PowPartial(_))
 }
 
 #[test]
