@@ -46,6 +46,8 @@ pub(crate) enum Eval {
     Numbered(fn(f64, f64) -> f64),
     /// y = f(x₀, x₁)
     Binary(fn(f64, f64) -> f64),
+    /// y = f(n, x₀, x₁)
+    NumberedBinary(fn(f64, f64, f64) -> f64),
     /// y = f(x₀, x₁, x₂)
     Ternary(fn(f64, f64, f64) -> f64),
     /// (y₀, y₁) = f(x)
@@ -59,6 +61,9 @@ type NumberedJvp = for<'a> fn(f64, Fixed<'a>, Fixed<'a>, Tangent<'a>) -> Tangent
 /// The part of ẏ that comes from an operand of y = f(x₀, x₁), from x₀, x₁, y and that operand's tangent.
 type PartJvp = for<'a> fn(Fixed<'a>, Fixed<'a>, Fixed<'a>, Tangent<'a>) -> Tangent<'a>;
 
+/// The part of ẏ that comes from an operand of y = f(n, x₀, x₁), from n, x₀, x₁ and that operand's tangent.
+type NumberedPartJvp = for<'a> fn(f64, Fixed<'a>, Fixed<'a>, Tangent<'a>) -> Tangent<'a>;
+
 /// What happens to tangents.
 pub(crate) enum Jvp {
     /// ẏ = 0: a constant, or constant but for steps.
@@ -69,6 +74,8 @@ pub(crate) enum Jvp {
     Numbered(NumberedJvp),
     /// ẏ = ∂₀f(x)·ẋ₀ + ∂₁f(x)·ẋ₁
     Binary([PartJvp; 2]),
+    /// ẏ = ∂₀f(x)·ẋ₀ + ∂₁f(x)·ẋ₁
+    NumberedBinary([NumberedPartJvp; 2]),
     /// Anything else of one result, from the primal values and ẋ.
     Own(for<'a> fn(Primal<'a>, &[Tangent<'a>]) -> Tangent<'a>),
     /// (ẏ₀, ẏ₁), from the primal values and ẋ.
@@ -149,7 +156,7 @@ impl Eval {
         match self {
             Eval::Constant => (0, 1),
             Eval::Unary(_) | Eval::Numbered(_) => (1, 1),
-            Eval::Binary(_) => (2, 1),
+            Eval::Binary(_) | Eval::NumberedBinary(_) => (2, 1),
             Eval::Ternary(_) => (3, 1),
             Eval::Pair(_) => (1, 2),
         }
@@ -163,6 +170,7 @@ impl Eval {
             (Eval::Unary(f), [x]) => out.push(f(**x)),
             (Eval::Numbered(f), [x]) => out.push(f(op.number(), **x)),
             (Eval::Binary(f), [x, y]) => out.push(f(**x, **y)),
+            (Eval::NumberedBinary(f), [x, y]) => out.push(f(op.number(), **x, **y)),
             (Eval::Ternary(f), [x, y, z]) => out.push(f(**x, **y, **z)),
             (Eval::Pair(f), [x]) => out.extend(<[f64; 2]>::from(f(**x))),
             _ => return false,
@@ -186,17 +194,24 @@ impl Jvp {
             Jvp::Numbered(jvp) => jvp(number, primal.x(0), primal.y(0), dx[0]),
             Jvp::Binary(parts) => {
                 let (x0, x1, y) = (primal.x(0), primal.x(1), primal.y(0));
-                // A slope that no tangent meets is no work.
-                let part = |i: usize| match dx[i].is_zero() {
-                    false => parts[i](x0, x1, y, dx[i]),
-                    true => dx[i],
-                };
-                part(0) + part(1)
+                sum_of_parts(dx, |i| parts[i](x0, x1, y, dx[i]))
+            }
+            Jvp::NumberedBinary(parts) => {
+                let (x0, x1) = (primal.x(0), primal.x(1));
+                sum_of_parts(dx, |i| parts[i](number, x0, x1, dx[i]))
             }
             Jvp::Own(rule) => rule(primal, dx),
         };
         vec![dy.id()]
     }
+}
+
+/// The parts of ẏ that come from two operands. A slope that no tangent meets is no work.
+fn sum_of_parts<'a>(dx: &[Tangent<'a>], part: impl Fn(usize) -> Tangent<'a>) -> Tangent<'a> {
+    let part = |i: usize| {
+        if dx[i].is_zero() { dx[i] } else { part(i) }
+    };
+    part(0) + part(1)
 }
 
 impl<'a> Primal<'a> {

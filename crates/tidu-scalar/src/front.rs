@@ -12,7 +12,9 @@ macro_rules! methods {
                 Self::apply(ScalarOp::Recip, [self])
             }
 
-            /// |x|; slope 0 at 0
+            /// |x|; slope 0 at 0, and second derivative 0 everywhere
+            ///
+            /// So what is smooth for another reason has no right second derivative at 0: |-x²| has 0 there, not 2.
             #[inline]
             #[track_caller]
             pub fn abs(&self) -> Self {
@@ -299,28 +301,32 @@ macro_rules! methods {
                 Self::apply(ScalarOp::Polygamma(n), [self])
             }
 
-            /// The smaller of x and y, NaN if either is; slopes 1/2 at ties
+            /// The smaller of x and y, NaN if either is; slopes 1/2 at ties, and second derivatives 0 everywhere
+            ///
+            /// So what is smooth for another reason has no right second derivative at ties.
             #[inline]
             #[track_caller]
             pub fn min(&self, other: impl Into<Self>) -> Self {
                 Self::apply(ScalarOp::Min, [self, &other.into()])
             }
 
-            /// The larger of x and y, NaN if either is; slopes 1/2 at ties
+            /// The larger of x and y, NaN if either is; slopes 1/2 at ties, and second derivatives 0 everywhere
+            ///
+            /// So what is smooth for another reason has no right second derivative at ties.
             #[inline]
             #[track_caller]
             pub fn max(&self, other: impl Into<Self>) -> Self {
                 Self::apply(ScalarOp::Max, [self, &other.into()])
             }
 
-            /// √(x² + y²), without overflow; slopes 0 at the origin
+            /// √(x² + y²), without overflow; slopes 0 at the origin, second derivatives NaN there
             #[inline]
             #[track_caller]
             pub fn hypot(&self, other: impl Into<Self>) -> Self {
                 Self::apply(ScalarOp::Hypot, [self, &other.into()])
             }
 
-            /// x / √(x² + y²); 0 at the origin
+            /// x / √(x² + y²); 0 at the origin, with slopes NaN
             #[inline]
             #[track_caller]
             pub fn direction(&self, other: impl Into<Self>) -> Self {

@@ -61,7 +61,7 @@ mod var;
 pub use closures::{derivative, grad, hessian, hvp, jacobian, jacobian_in, jvp, value_and_grad};
 pub use expr::{Expr, function};
 pub use key::ScalarKey;
-pub use op::{Constant, ScalarOp};
+pub use op::{Constant, PowerOrders, ScalarOp};
 pub use program::{
     Batch, BatchWorkspace, CompileScalar, ProgramError, ProgramOptions, ScalarProgram, Workspace,
 };

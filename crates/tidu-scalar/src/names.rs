@@ -44,12 +44,17 @@ fn parse_numbered(name: &str, number: &str) -> Option<ScalarOp> {
         ScalarOp::powf(0.0),
         ScalarOp::Powi(0),
         ScalarOp::Polygamma(0),
+        ScalarOp::pow_partial(0, 0),
     ];
     let named = zero.into_iter().find(|op| op.is_named(name))?;
     match named {
         ScalarOp::Constant(_) => parse_number(number).map(ScalarOp::constant),
         ScalarOp::Powf(_) => parse_number(number).map(ScalarOp::powf),
         ScalarOp::Powi(_) => number.parse().ok().map(ScalarOp::Powi),
+        ScalarOp::PowPartial(_) => {
+            let (n, m) = number.split_once(' ')?;
+            Some(ScalarOp::pow_partial(n.parse().ok()?, m.parse().ok()?))
+        }
         _ => number.parse().ok().map(ScalarOp::Polygamma),
     }
 }

@@ -55,9 +55,6 @@ pub(crate) trait Coefficient<'a> {
     /// x·y + c, rounded once
     fn mul_add(self, y: Fixed<'a>, c: f64) -> Self;
 
-    /// a where this is not 0, and b elsewhere
-    fn select(self, a: Fixed<'a>, b: Fixed<'a>) -> Self;
-
     /// 1 where this equals c, and 0 elsewhere
     fn is(self, c: f64) -> Self;
 }
@@ -66,10 +63,6 @@ impl<'a> Coefficient<'a> for Fixed<'a> {
     fn mul_add(self, y: Self, c: f64) -> Self {
         let c = self.number(c);
         self.work().fixed(ScalarOp::MulAdd, [self, y, c])
-    }
-
-    fn select(self, a: Self, b: Self) -> Self {
-        self.work().fixed(ScalarOp::Select, [self, a, b])
     }
 
     fn is(self, c: f64) -> Self {

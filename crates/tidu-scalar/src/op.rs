@@ -84,6 +84,8 @@ pub enum ScalarOp {
     Powf(Constant),
     /// x to the power of y
     Pow,
+    /// A partial derivative of x to the power of y
+    PowPartial(PowerOrders),
     /// eˣ
     Exp,
     /// 2ˣ
@@ -163,6 +165,11 @@ impl ScalarOp {
         Self::Powf(Constant(exponent.to_bits()))
     }
 
+    /// The operation that yields ∂ⁿ/∂xⁿ ∂ᵐ/∂yᵐ of x to the power of y, for n and m up to 65535.
+    pub const fn pow_partial(n: u16, m: u16) -> Self {
+        Self::PowPartial(PowerOrders { n, m })
+    }
+
     /// What is said about the primitive; `None` for a function.
     pub(crate) fn definition(&self) -> Option<&'static Definition> {
         match self.meaning() {
@@ -177,6 +184,7 @@ impl ScalarOp {
             Self::Constant(number) | Self::Powf(number) => number.value(),
             Self::Powi(number) => f64::from(*number),
             Self::Polygamma(number) => f64::from(*number),
+            Self::PowPartial(orders) => orders.number(),
             _ => 0.0,
         }
     }
@@ -199,6 +207,40 @@ impl fmt::Debug for Constant {
         match self.value() {
             nan if nan.is_nan() => write!(f, "NaN.{:016x}", self.0),
             number => write!(f, "{number:?}"),
+        }
+    }
+}
+
+/// How often x to the power of y is differentiated by x, and how often by y.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PowerOrders {
+    pub(crate) n: u16,
+    pub(crate) m: u16,
+}
+
+const MOST_ORDERS: f64 = 65536.0;
+
+impl PowerOrders {
+    /// By x.
+    pub const fn by_base(self) -> u16 {
+        self.n
+    }
+
+    /// By y.
+    pub const fn by_exponent(self) -> u16 {
+        self.m
+    }
+
+    /// Both as one number.
+    pub(crate) fn number(self) -> f64 {
+        f64::from(self.n) * MOST_ORDERS + f64::from(self.m)
+    }
+
+    /// From one number.
+    pub(crate) fn from_number(number: f64) -> Self {
+        Self {
+            n: (number / MOST_ORDERS) as u16,
+            m: (number % MOST_ORDERS) as u16,
         }
     }
 }
@@ -245,6 +287,7 @@ impl GraphOperation for ScalarOp {
             Self::Constant(number) | Self::Powf(number) => write!(f, "{name} {number:?}"),
             Self::Powi(number) => write!(f, "{name} {number}"),
             Self::Polygamma(number) => write!(f, "{name} {number}"),
+            Self::PowPartial(PowerOrders { n, m }) => write!(f, "{name} {n} {m}"),
             _ => f.write_str(name),
         }
     }
@@ -282,6 +325,7 @@ impl EvaluableGraphOperation for ScalarOp {
                 (Eval::Unary(f), 1) => f(x[0]),
                 (Eval::Numbered(f), 1) => f(self.number(), x[0]),
                 (Eval::Binary(f), 2) => f(x[0], x[1]),
+                (Eval::NumberedBinary(f), 2) => f(self.number(), x[0], x[1]),
                 (Eval::Ternary(f), 3) => f(x[0], x[1], x[2]),
                 _ => return None,
             },

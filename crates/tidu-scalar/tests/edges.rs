@@ -1,6 +1,14 @@
 //! What values and slopes are at the edges: at 0, at ties, at ±∞, at the ends of domains, next to
 //! underflow.
 
+#[path = "edges/exactness.rs"]
+mod exactness;
+#[path = "edges/gamma.rs"]
+mod gamma;
+#[path = "edges/powers.rs"]
+mod powers;
+#[path = "edges/special_points.rs"]
+mod special_points;
 mod support;
 
 use support::{alone, backward, forward};
@@ -277,7 +285,7 @@ fn powers_of_zero_and_of_negative_numbers() {
             ([-2.0, 0.5], NAN, [NAN, NAN]),
             ([1.0, INF], 1.0, [INF, 0.0]),
             ([INF, 2.0], INF, [INF, INF]),
-            ([INF, -2.0], 0.0, [0.0, NAN]),
+            ([INF, -2.0], 0.0, [0.0, 0.0]),
             ([1.0, 7.0], 1.0, [7.0, 0.0]),
         ],
     );
@@ -331,6 +339,8 @@ fn exponentials_and_steps_level_off() {
             (INF, 0.0, NAN),
             (40.0, 0.0, 0.0),
             (1e200, 0.0, 0.0),
+            (f64::MAX, 0.0, 0.0),
+            (-1e308, 0.0, 0.0),
         ],
     );
     check_all(
@@ -411,14 +421,20 @@ fn logaddexp_and_hypot_do_not_overflow() {
             ([0.0, -2.0], 2.0, [0.0, -1.0]),
             ([3e300, 4e300], 5e300, [0.6, 0.8]),
             ([3e-320, 0.0], 3e-320, [1.0, 0.0]),
-            ([2.0, INF], INF, [0.0, NAN]),
+            ([2.0, INF], INF, [0.0, 1.0]),
+            ([2.0, -INF], INF, [0.0, -1.0]),
+            ([INF, INF], INF, [NAN, NAN]),
+            ([0.0, NAN], NAN, [NAN, NAN]),
+            ([INF, NAN], INF, [NAN, NAN]),
         ],
     );
     check_pairs(
         &Direction,
         &[
-            ([0.0, 0.0], 0.0, [0.0, 0.0]),
+            ([0.0, 0.0], 0.0, [NAN, NAN]),
             ([0.0, -2.0], 0.0, [0.5, 0.0]),
+            ([0.0, NAN], NAN, [NAN, NAN]),
+            ([INF, 2.0], 1.0, [0.0, 0.0]),
         ],
     );
 }

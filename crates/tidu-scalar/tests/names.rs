@@ -41,6 +41,11 @@ fn numbers_are_where_they_belong() {
         "powi x",
         "polygamma -1",
         "polygamma",
+        "pow_partial",
+        "pow_partial 1",
+        "pow_partial 1 -1",
+        "pow_partial 1 65536",
+        "pow_partial 1 2 3",
         "powf",
         "const",
         "sqrt ",
@@ -55,6 +60,10 @@ fn numbers_are_where_they_belong() {
     assert_eq!(
         ScalarOp::parse_name("polygamma 4"),
         Some(ScalarOp::Polygamma(4))
+    );
+    assert_eq!(
+        ScalarOp::parse_name("pow_partial 2 1"),
+        Some(ScalarOp::pow_partial(2, 1))
     );
 }
 
@@ -83,7 +92,8 @@ fn every_primitive_stands_in_the_table_of_the_book() {
     }
     let unknown = named.iter().filter(|name| {
         let is_plain = ScalarOp::parse_name(name).is_some();
-        !is_plain && !["const", "powi", "powf", "polygamma"].contains(name)
+        let numbered = ["const", "powi", "powf", "pow_partial", "polygamma"];
+        !is_plain && !numbered.contains(name)
     });
     assert_eq!(unknown.count(), 0);
 }

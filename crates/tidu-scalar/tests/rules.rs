@@ -15,7 +15,7 @@ use tidu_graph::{
     EvaluableGraphOperation, Graph, GraphBuilder, GraphOperation, OperationRole, ValueKey,
     ValueRef, compile, materialize_merge, resolve,
 };
-use tidu_scalar::{ScalarKey, ScalarOp};
+use tidu_scalar::{ScalarKey, ScalarOp, function};
 
 type Values = HashMap<ValueKey<ScalarOp>, f64>;
 
@@ -445,4 +445,29 @@ fn operations_are_linear_where_they_say_so_and_have_a_transpose_there() {
     }
     // One each of add, sub, neg, div, select and keep_if, two each of mul and mul_add.
     assert_eq!(masks, 10);
+}
+
+/// What doubles with every order takes 256 times as many operations at order 16 as at order 8; a cubic, 8
+/// times as many.
+#[test]
+fn high_derivatives_of_products_that_are_added_share_their_terms() {
+    let tan = function(["x"], |[x]| [x.tan()]).expect("a function");
+    let fused = function(["x"], |[x]| [x.exp().mul_add(x.sin(), &x)]).expect("a function");
+    for f in [tan, fused] {
+        let series = |order| f.jvp_to_order(order, "x").expect("a series");
+        let [eighth, last] = [8, 16].map(|order| series(order).as_graph().operations().len());
+        assert!(last < 12 * eighth, "{eighth} and {last} operations of {f}");
+        let mut gradient = f.clone();
+        let counts = (0..16).map(|_| {
+            gradient = gradient.grad("x").expect("a gradient");
+            gradient.as_graph().operations().len()
+        });
+        let counts: Vec<usize> = counts.collect();
+        assert!(counts[15] < 12 * counts[7], "{counts:?} operations of {f}");
+    }
+    // tan' = 1 + tan², so by recurrence the derivatives of tan at 0: 1, 2, 16, 272 of odd orders.
+    let tan = function(["x"], |[x]| [x.tan()]).expect("a function");
+    let series = tan.jvp_to_order(7, "x").expect("a series").compile();
+    let expected = [0.0, 1.0, 0.0, 2.0, 0.0, 16.0, 0.0, 272.0];
+    assert_eq!(series.call(&[0.0, 1.0]).expect("two inputs"), expected);
 }

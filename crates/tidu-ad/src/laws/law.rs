@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// By position, wherever there is one thing a law.
-pub(super) const LAWS: [Law; 9] = [
+pub(super) const LAWS: [Law; 10] = [
     Law::Jvp,
     Law::Linearity,
     Law::Transpose,
@@ -11,6 +11,7 @@ pub(super) const LAWS: [Law; 9] = [
     Law::SecondOrder,
     Law::Purity,
     Law::Closure,
+    Law::Growth,
     Law::Declaration,
     Law::SpecialPoints,
 ];
@@ -40,6 +41,9 @@ pub enum Law {
     /// Everything that is emitted, and what is emitted for that, to a given order, has the rules
     /// that it needs, evaluates, and yields values of the right dimensions.
     Closure,
+    /// Where the order of a derivative doubles, the number of its operations multiplies as that of a
+    /// polynomial does, by at most 32: along a curve, from order 6 to order 12.
+    Growth,
     /// What [`Primitive::linearity`](crate::Primitive::linearity) and
     /// [`Primitive::mask_flow`](crate::Primitive::mask_flow) declare is true in numbers, and roles and
     /// active masks of what is emitted are right ([`verify_linear`](crate::verify_linear)).
@@ -62,6 +66,7 @@ impl Law {
             Law::SecondOrder => "second",
             Law::Purity => "pure",
             Law::Closure => "closed",
+            Law::Growth => "growth",
             Law::Declaration => "declared",
             Law::SpecialPoints => "points",
         }

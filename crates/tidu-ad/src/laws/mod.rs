@@ -18,10 +18,10 @@
 //!     .check();
 //! report.assert();
 //! assert_eq!(report.to_string(), "
-//!      jvp  linear  transpose  zeros  second  pure  closed  declared  points
-//! add  ok   ok      ok         ok     ok      ok    ok      ok        .
-//! mul  ok   ok      ok         ok     ok      ok    ok      ok        .
-//! ln   ok   ok      ok         ok     ok      ok    ok      ok        ."[1..]);
+//!      jvp  linear  transpose  zeros  second  pure  closed  growth  declared  points
+//! add  ok   ok      ok         ok     ok      ok    ok      ok      ok        .
+//! mul  ok   ok      ok         ok     ok      ok    ok      ok      ok        .
+//! ln   ok   ok      ok         ok     ok      ok    ok      ok      ok        ."[1..]);
 //! ```
 //!
 //! # What an author says
@@ -45,6 +45,7 @@ mod closure;
 mod composition;
 mod declaration;
 mod fault;
+mod growth;
 mod jvp;
 mod law;
 mod linearity;

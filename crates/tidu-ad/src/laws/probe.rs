@@ -431,6 +431,18 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         Ok(derived)
     }
 
+    /// Another function of the same outputs at a point, by all inputs, in an AD context of its own.
+    pub fn replaced(&self, function: Function<Op>, values: Vec<Op::Operand>) -> Self {
+        Self::within(
+            self.setting,
+            function,
+            values,
+            self.outputs.clone(),
+            self.inactive.clone(),
+            Rc::new(RefCell::new((self.setting.ad_context)())),
+        )
+    }
+
     fn note(&self, key: Op::InputKey, value: &Op::Operand) {
         let context = &mut self.ad_context.borrow_mut();
         (self.setting.note)(context, &ValueKey::Input(key), value);

@@ -40,6 +40,8 @@ enum Expectation<T> {
     Jvp(Vec<T>, Vec<T>),
     /// Cotangents of the results, and the cotangents.
     Vjp(Vec<T>, Vec<T>),
+    /// Two tangents, and the second derivatives of the results along them.
+    Second([Vec<T>; 2], Vec<T>),
 }
 
 impl<T> SpecialPoint<T> {
@@ -70,6 +72,24 @@ impl<T> SpecialPoint<T> {
     #[must_use]
     pub fn vjp(mut self, cotangents: impl Into<Vec<T>>, results: impl Into<Vec<T>>) -> Self {
         let expectation = Expectation::Vjp(cotangents.into(), results.into());
+        self.expectations.push(expectation);
+        self
+    }
+
+    /// Expects these second derivatives of the results, along one tangent for each operand that has
+    /// tangents and then along another, whichever modes they are made by: at a kink or an end of a
+    /// domain, where one mode may find a NaN and another a number, and both may be wrong.
+    ///
+    /// Made in reverse, they are sums over coordinates, of which those are left out in which the tangent
+    /// is 0: an infinite derivative along another coordinate takes no part.
+    #[must_use]
+    pub fn second(
+        mut self,
+        first: impl Into<Vec<T>>,
+        then: impl Into<Vec<T>>,
+        results: impl Into<Vec<T>>,
+    ) -> Self {
+        let expectation = Expectation::Second([first.into(), then.into()], results.into());
         self.expectations.push(expectation);
         self
     }
@@ -105,9 +125,75 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
                 compare(probe.setting, "Jᵀ·c", &expected, &found)
                     .map_err(|fault| fault.along("c", &c))?;
             }
+            Expectation::Second([u, v], results) => {
+                let (u, v) = (coordinates(u), coordinates(v));
+                check_count("tangents", probe.wrt.len(), u.len())?;
+                check_count("tangents", probe.wrt.len(), v.len())?;
+                check_second(probe, &u, &v, &coordinates(results))
+                    .map_err(|fault| fault.along("u", &u).along("v", &v))?;
+            }
         }
     }
     Ok(Verdict::Holds)
+}
+
+/// Checks the second derivative along u and then v, by all ways: forward twice as it is, the others for each
+/// coordinate of the results.
+fn check_second<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    u: &Coordinates,
+    v: &Coordinates,
+    expected: &Coordinates,
+) -> Result<(), Box<Fault>> {
+    check_count("results", probe.outputs.len(), expected.len())?;
+    let setting = probe.setting;
+    let x = probe.point();
+    let forward = probe.forward(u)?;
+    for (name, second) in [
+        ("forward over forward", forward.forward(v)?),
+        (
+            "forward over forward, v before u",
+            probe.forward(v)?.forward(u)?,
+        ),
+    ] {
+        let found = second.coordinates_like(expected)?;
+        compare(
+            setting,
+            &format!("the second derivative by {name}"),
+            expected,
+            &found,
+        )?;
+    }
+    for (output, coordinates) in expected.iter().enumerate() {
+        for (at, expected) in coordinates.iter().enumerate() {
+            let mut c: Coordinates = probe.coordinates()?.into_iter().flatten().collect();
+            c.iter_mut().for_each(|c| c.fill(0.0));
+            c[output][at] = 1.0;
+            let reverse = probe.reverse(&c)?;
+            for (name, along, second) in [
+                ("forward over reverse", u, reverse.forward(v)?),
+                ("reverse over forward", v, forward.reverse(&c)?),
+                ("reverse over reverse", v, reverse.reverse(u)?),
+            ] {
+                let found = along_nonzero(along, &second.coordinates_like(&x)?);
+                let (expected, found) = (vec![vec![*expected]], vec![vec![found]]);
+                compare(
+                    setting,
+                    &format!("the second derivative by {name}"),
+                    &expected,
+                    &found,
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An inner product without the terms in which the tangent is 0.
+fn along_nonzero(tangent: &Coordinates, found: &Coordinates) -> f64 {
+    let pairs = tangent.iter().flatten().zip(found.iter().flatten());
+    let terms = pairs.filter(|(t, _)| **t != 0.0).map(|(t, x)| t * x);
+    terms.sum()
 }
 
 fn compare<Op: Primitive + EvaluableGraphOperation>(

@@ -19,7 +19,7 @@ use super::shrink::shrink;
 use super::special::SpecialPoint;
 use super::subject::{Subject, single};
 use super::{
-    closure, declaration, jvp, linearity, purity, second_order, special, transpose, zeros,
+    closure, declaration, growth, jvp, linearity, purity, second_order, special, transpose, zeros,
 };
 
 /// Checks all laws of an operation or a function, each until it fails.
@@ -76,7 +76,9 @@ pub(super) fn check_compositions<Op: Primitive + EvaluableGraphOperation>(
         };
         for (outcome, law) in outcomes.iter_mut().zip(LAWS) {
             let is_left_out = cases.iter().any(|case| case.without.contains(&law));
-            if matches!(law, Law::Closure | Law::SpecialPoints) || *outcome == Outcome::Failed {
+            if matches!(law, Law::Closure | Law::Growth | Law::SpecialPoints)
+                || *outcome == Outcome::Failed
+            {
                 continue;
             }
             if is_left_out {
@@ -144,6 +146,12 @@ fn trials<'a, Op: Primitive + EvaluableGraphOperation>(
             )
         }));
     }
+    // What is emitted does not depend on numbers.
+    let points = if law == Law::Growth {
+        points.min(1)
+    } else {
+        points
+    };
     Box::new((0..points as u64).map(move |index| {
         let draw = || (case.draw)(&mut random.fork(index));
         trial(&draw, None, random.fork(index).fork(law as u64))
@@ -191,6 +199,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Trial<'_, Op> {
             Law::SecondOrder => second_order::check(probe, random),
             Law::Purity => purity::check(probe, &Probe::new(setting, subject), self.operation),
             Law::Closure => closure::check(probe, random),
+            Law::Growth => growth::check(probe, random),
             Law::Declaration => declaration::check(probe, self.operation, random),
             Law::SpecialPoints => match self.point {
                 Some(point) => special::check(probe, point),

@@ -6,7 +6,7 @@ use tidu_ad::Linearity;
 
 use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
-use crate::notation::{Coefficient, Fixed, Notation, Tangent, Term};
+use crate::notation::{Coefficient, Notation, Term};
 use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
 use crate::program::Opcode;
 use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
@@ -211,7 +211,9 @@ const MUL_RULES: &[Rule] = &[
 ///
 /// ẏ = (ẋ₀ - y·ẋ₁) / x₁; x̄₀ = ȳ / x₁. Linear in x₀.
 ///
-/// Edges: those of IEEE 754: ±∞ by 0, NaN for 0 / 0 and ∞ / ∞.
+/// Edges: those of IEEE 754: ±∞ by 0, NaN for 0 / 0 and ∞ / ∞. Where 1 / x₁ overflows, the modes may differ: a
+/// cotangent is divided by x₁ before it meets y, a tangent is multiplied by y first. (y / x₁ as a factor would
+/// bring them together, for one more division wherever anything is divided.)
 pub(super) static DIV: Definition = Definition::new(
     "div",
     Binary(ops::Div::div),
@@ -267,14 +269,13 @@ const DIV_RULES: &[Rule] = &[
 
 /// y = x₀·x₁ + x₂, rounded once
 ///
-/// ẏ = x₀·ẋ₁ + (x₁·ẋ₀ + ẋ₂); x̄ = (x₁·ȳ, ȳ) or (x₀·ȳ, ȳ). Linear in x₂ and one factor together.
+/// ẏ = (ẋ₀·x₁ + x₀·ẋ₁) + ẋ₂, of products and sums: a chain of two fused ones would be two operations to
+/// differentiate for one, and so double with every order. x̄ = (x₁·ȳ, ȳ) or (x₀·ȳ, ȳ). Linear in x₂ and one
+/// factor together.
 pub(super) static MUL_ADD: Definition = Definition::new(
     "mul_add",
     Ternary(f64::mul_add),
-    Jvp::Own(|p, dx| {
-        let by_x0 = multiply_add(p.x(1), dx[0], dx[2]);
-        multiply_add(p.x(0), dx[1], by_x0)
-    }),
+    Jvp::Own(|p, dx| dx[0] * p.x(1) + p.x(0) * dx[1] + dx[2]),
 )
 .linear(
     Linearity::In(&[&[true, false, true], &[false, true, true]]),
@@ -293,8 +294,9 @@ pub(super) static RECIP: Definition =
 /// ẏ = ẋ₀ + q·ẋ₁ with q = -trunc (x₀ / x₁), which is (y - x₀) / x₁. Rounded to an integer that is
 /// exact up to 2⁵², where trunc of the rounded quotient may be off by one. Beyond, it is rounded.
 ///
-/// Edges: the sign is that of x₀; x₀ rem ±∞ = x₀; NaN for x₀ = ±∞ and for x₁ = 0. At its steps the
-/// slope is that of the piece to which y belongs.
+/// Edges: the sign is that of x₀; x₀ rem ±∞ = x₀; NaN for x₀ = ±∞ and for x₁ = 0, with slope NaN by x₁ (in JAX ±∞:
+/// there is no piece of which it could be). At its steps the slope is that of the piece to which y belongs,
+/// and second derivatives are 0, as of all steps.
 pub(super) static REM: Definition = Definition::binary(
     "rem",
     ops::Rem::rem,
@@ -344,15 +346,3 @@ pub(super) static KEEP_IF: Definition = Definition::new(
 /// ẏ = 0
 pub(super) static STOP_GRADIENT: Definition =
     Definition::new("stop_gradient", Unary(|x| x), Jvp::Zero).lowered(Opcode::Copy);
-
-/// c·t + s, rounded once
-fn multiply_add<'a>(c: Fixed<'a>, t: Tangent<'a>, s: Tangent<'a>) -> Tangent<'a> {
-    match (t.as_operand(), s.as_operand()) {
-        (Some(t), Some(s)) => {
-            let operands = [c.into_operand(), t, s];
-            c.work().linear(ScalarOp::MulAdd, operands)
-        }
-        (_, None) => c * t,
-        (None, _) => s,
-    }
-}

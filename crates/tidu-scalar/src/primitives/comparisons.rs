@@ -1,4 +1,9 @@
 //! Comparisons, which yield 1 for true and 0 for false, and what is made of them: min, max, |x|.
+//!
+//! Derivatives, of any order, are those of the pieces, and where pieces meet the mean of theirs. So second
+//! derivatives are 0 everywhere, at kinks and ties too, where there is none: a symbolic zero, so that steps
+//! cost nothing and nothing infinite is multiplied. A smooth function that is written with a kink has
+//! a wrong second derivative there: |-x²| has 0 at 0, not 2.
 
 use crate::definition::Eval::{Binary, Unary};
 use crate::definition::{Definition, Jvp};
@@ -32,7 +37,8 @@ pub(super) static NE: Definition = comparison("ne", |x, y| truth(x != y))
 ///
 /// ∂ᵢ = 1 where xᵢ is the smaller, 1/2 at ties, 0 where it is the larger.
 ///
-/// Edges: -0 is smaller than 0; NaN if either operand is, with slope 0.
+/// Edges: -0 is smaller than 0; NaN if either operand is, with slope 0. Second derivatives are 0, at ties too, as the
+/// module says.
 pub(super) static MIN: Definition = Definition::binary(
     "min",
     minimum,
@@ -48,7 +54,8 @@ pub(super) static MIN: Definition = Definition::binary(
 ///
 /// ∂ᵢ = 1 where xᵢ is the larger, 1/2 at ties, 0 where it is the smaller.
 ///
-/// Edges: 0 is larger than -0; NaN if either operand is, with slope 0.
+/// Edges: 0 is larger than -0; NaN if either operand is, with slope 0. Second derivatives are 0, at ties too, as the
+/// module says.
 pub(super) static MAX: Definition = Definition::binary(
     "max",
     maximum,
@@ -62,13 +69,13 @@ pub(super) static MAX: Definition = Definition::binary(
 
 /// y = |x|
 ///
-/// ẏ = sign x·ẋ; slope 0 at 0.
+/// ẏ = sign x·ẋ; slope 0 at 0. (JAX has 1 there.) The second derivative is 0, at 0 too, as the module says.
 pub(super) static ABS: Definition =
     Definition::unary("abs", f64::abs, |x, _, dx| x.then(ScalarOp::Sign) * dx).lowered(Opcode::Abs);
 
 /// y = -1, x or 1, for x below, at or above 0
 ///
-/// ẏ = 0. Edges: ±0 at ±0, NaN at NaN.
+/// ẏ = 0, at its step too, as the module says. Edges: ±0 at ±0, NaN at NaN.
 pub(super) static SIGN: Definition =
     Definition::new("sign", Unary(sign), Jvp::Zero).lowered(Opcode::Sign);
 

@@ -33,11 +33,13 @@ pub(super) static EXPM1: Definition =
 
 /// y = exp(-x²), with x² to twice the digits
 ///
-/// ẏ = -2x·y·ẋ. Edges: 0 at ±∞, with slope ∞·0, NaN. The slope of erf is made of it: e to the rounded -x² would be off by
-/// x² / 2 ulp.
+/// ẏ = -2·(x·y)·ẋ. Edges: 0 at ±∞, with slope ∞·0, NaN. The slope of erf is made of it: e to the rounded
+/// -x² would be off by x² / 2 ulp.
 pub(super) static EXP_NEG_SQUARE: Definition =
     Definition::unary("exp_neg_square", exp_neg_square, |x, y, dx| {
-        -((x + x) * y * dx)
+        // 2x would overflow where y is 0.
+        let product = x * y;
+        -((product + product) * dx)
     });
 
 /// y = ln x, for x ≥ 0

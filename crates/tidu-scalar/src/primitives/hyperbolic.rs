@@ -43,15 +43,16 @@ pub(super) static ASINH: Definition = Definition::unary("asinh", libm::asinh, |x
 
 /// y = arcosh x, for x ≥ 1
 ///
-/// ẏ = ẋ / (√(x - 1)·√(x + 1)); x² - 1 would overflow. Edges: 0 at 1, with slope ∞; NaN below.
+/// ẏ = ẋ / √(x - 1) / √(x + 1); x² - 1 would overflow, and the derivative of the product of roots is NaN at 1
+/// and at ∞. Edges: 0 at 1, with slope ∞; NaN below.
 pub(super) static ACOSH: Definition = Definition::unary("acosh", libm::acosh, |x, _, dx| {
     let one = x.number(1.0);
-    dx / ((x - one).then(ScalarOp::Sqrt) * (x + one).then(ScalarOp::Sqrt))
+    dx / (x - one).then(ScalarOp::Sqrt) / (x + one).then(ScalarOp::Sqrt)
 });
 
 /// y = artanh x, for |x| ≤ 1
 ///
-/// ẏ = ẋ / (1 - x²), fused. Edges: ±∞ at ±1, with slope ∞; NaN beyond.
+/// ẏ = ẋ / (1 - x²), fused. Edges: ±∞ at ±1, with slope ∞; NaN beyond, where the slope is that of the formula.
 pub(super) static ATANH: Definition =
     Definition::unary("atanh", libm::atanh, |x, _, dx| dx / (-x).mul_add(x, 1.0));
 

@@ -39,6 +39,7 @@ table! {
     ScalarOp::Constant(_) => arithmetic::CONSTANT,
     ScalarOp::Powi(_) => powers::POWI,
     ScalarOp::Powf(_) => powers::POWF,
+    ScalarOp::PowPartial(_) => powers::POW_PARTIAL,
     ScalarOp::Polygamma(_) => special::POLYGAMMA,
     ;
     Add => arithmetic::ADD,

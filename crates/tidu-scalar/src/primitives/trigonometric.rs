@@ -54,28 +54,32 @@ pub(super) static ACOS: Definition = Definition::unary("acos", f64::acos, |x, _,
 
 /// y = arctan x
 ///
-/// ẏ = ẋ / (x² + 1), which is 0 from 1.4e154 on, where its true value is subnormal. Edges: ±π/2 at ±∞.
+/// ẏ = ẋ / (x² + 1), which is 0 from 1.4e154 on, where its true value is subnormal. Edges: ±π/2 at ±∞, with
+/// slope 0; the second derivative, 0 in truth, is NaN there, from ∞·0. (√(x² + 1) twice would do better, at
+/// the price of digits everywhere else.)
 pub(super) static ATAN: Definition =
     Definition::unary("atan", f64::atan, |x, _, dx| dx / x.mul_add(x, 1.0));
 
 /// y = the angle of the point (x₁, x₀), in [-π, π]
 ///
-/// ∂₀ = x₁ / h², ∂₁ = -x₀ / h², with h = √(x₀² + x₁²), divided by twice, so that h² cannot overflow
-/// or underflow.
+/// ∂₀ = u / h, ∂₁ = -v / h, with h = √(x₀² + x₁²), the cosine u = x₁ / h and the sine v = x₀ / h, by
+/// [`DIRECTION`](super::powers::DIRECTION), so that nothing overflows or underflows before the slope does, and
+/// second derivatives are made of such numbers, too.
 ///
 /// Edges: 0 or ±π at the origin, by the signs of the zeros, with slopes NaN; multiples of π/4 for
-/// infinite operands.
+/// infinite operands, with slopes 0, and NaN if both are infinite. Where second derivatives overflow, they may be
+/// NaN in one mode and ∞ in another.
 pub(super) static ATAN2: Definition = Definition::binary(
     "atan2",
     f64::atan2,
     [
         |x0, x1, _, dx| {
-            let h = x0.with(ScalarOp::Hypot, x1);
-            x1 / h / h * dx
+            let cos = x1.with(ScalarOp::Direction, x0);
+            cos / x0.with(ScalarOp::Hypot, x1) * dx
         },
         |x0, x1, _, dx| {
-            let h = x0.with(ScalarOp::Hypot, x1);
-            -(x0 / h / h * dx)
+            let sin = x0.with(ScalarOp::Direction, x1);
+            -(sin / x0.with(ScalarOp::Hypot, x1) * dx)
         },
     ],
 );

@@ -119,6 +119,13 @@ impl Lowering {
                 let position = self.lowered.functions.binary.position(definition.name, f);
                 self.call(Opcode::CallBinary, operands, FUNCTION, position);
             }
+            (None, Eval::NumberedBinary(f)) => {
+                let number = self.constant(op.number());
+                let operands = [number, operands[0], operands[1], NOTHING];
+                let position = self.lowered.functions.ternary.position(definition.name, f);
+                let at = TERNARY_FUNCTION;
+                self.call(Opcode::CallTernary, operands, at, position);
+            }
             (None, Eval::Ternary(f)) => {
                 let position = self.lowered.functions.ternary.position(definition.name, f);
                 let at = TERNARY_FUNCTION;

@@ -8,7 +8,7 @@ pub mod random;
 
 use std::fmt;
 
-use tidu_ad::Function;
+use tidu_ad::{Function, Mode};
 use tidu_graph::GraphOperation;
 use tidu_scalar::ScalarOp;
 
@@ -52,9 +52,10 @@ pub fn all_primitives() -> Vec<ScalarOp> {
     let powi = [-3, -1, 0, 1, 2, 3, 5].map(ScalarOp::Powi);
     let powf = [-1.5, -0.3, 0.0, 0.3, 0.5, 1.0, 2.0, 3.7].map(ScalarOp::powf);
     let polygamma = [0, 1, 2].map(ScalarOp::Polygamma);
+    let partial = [(1, 0), (0, 1), (2, 1), (3, 0)].map(|(n, m)| ScalarOp::pow_partial(n, m));
     let mut all = ScalarOp::PLAIN.to_vec();
     all.push(ScalarOp::constant(2.5));
-    all.extend(powi.into_iter().chain(powf).chain(polygamma));
+    all.extend(powi.into_iter().chain(powf).chain(polygamma).chain(partial));
     all
 }
 
@@ -65,17 +66,49 @@ pub fn output(f: &Function<ScalarOp>, slot: usize) -> Function<ScalarOp> {
 
 /// f', by a tangent 1, forward.
 pub fn forward(f: &Function<ScalarOp>) -> Function<ScalarOp> {
-    with_unit(&f.jvp("x").expect("a JVP"))
+    derived(f, Mode::Forward, "x")
 }
 
 /// f', by a cotangent 1, going backward.
 pub fn backward(f: &Function<ScalarOp>) -> Function<ScalarOp> {
-    with_unit(&f.vjp("x").expect("a VJP"))
+    derived(f, Mode::Reverse, "x")
 }
 
-/// A JVP or VJP of a function of one number with one result: what comes of 1.
-fn with_unit(f: &Function<ScalarOp>) -> Function<ScalarOp> {
-    let unit = f.input_names()[1].to_string();
+pub const MODES: [Mode; 2] = [Mode::Forward, Mode::Reverse];
+
+/// The derivative of a function of one result by one of its inputs.
+pub fn derived(f: &Function<ScalarOp>, mode: Mode, by: &str) -> Function<ScalarOp> {
+    let derived = match mode {
+        Mode::Forward => f.jvp(by).expect("a JVP"),
+        Mode::Reverse => f.vjp(by).expect("a VJP"),
+    };
+    // What comes of 1.
+    let unit = derived.input_names()[f.input_names().len()].to_string();
     let one = ScalarOp::constant(1.0);
-    output(&f.bind(unit.as_str(), one).expect("an input"), 1)
+    output(&derived.bind(unit.as_str(), one).expect("an input"), 1)
+}
+
+/// All derivatives of an order by some of the inputs, one after the other, each in either mode: by which
+/// inputs, and what it is.
+pub fn all_derivatives(
+    f: &Function<ScalarOp>,
+    by: &[&'static str],
+    order: usize,
+) -> Vec<(Vec<&'static str>, String, Function<ScalarOp>)> {
+    let mut all = vec![(Vec::new(), String::new(), f.clone())];
+    for _ in 0..order {
+        let mut next = Vec::new();
+        for (inputs, name, f) in &all {
+            for (mode, by) in MODES
+                .into_iter()
+                .flat_map(|mode| by.iter().map(move |by| (mode, by)))
+            {
+                let inputs = inputs.iter().copied().chain([*by]).collect();
+                let name = format!("{mode:?} by {by}, {name}");
+                next.push((inputs, name, derived(f, mode, by)));
+            }
+        }
+        all = next;
+    }
+    all
 }

@@ -40,6 +40,8 @@ enum Fault {
     WrongMask,
     /// x·y: the products are not marked linear
     PrimalRole,
+    /// x·y + z: J·t is a chain of two of itself, which doubles with every order
+    Chained,
     /// x - y: J·t = t₁ - t₀
     SwappedTangents,
     /// x - y: Jᵀ·c = (-c, c)
@@ -133,13 +135,13 @@ enum Fault {
 }
 
 use Fault::{
-    Abs, Absolute, Affine, Copy, CopyAlone, Cubic, CubicMean, Cut, CutSecond, CutTranspose,
-    DeadWork, DeclaredNever, Derivable, FalselyAdditive, FalselyEach, FalselyJoint, FalselyLinear,
-    Floor, ForgottenFanOut, Hidden, ImpureEval, ImpureHidden, ImpureRule, ImpureTranspose, Island,
-    MissingTerm, Named, NoTranspose, NothingForMissingCotangent, NothingForNone, Opaque,
-    OpaqueSlope, OtherInto, OtherOne, Panicking, PrimalRole, Quadratic, SwappedCotangents,
-    SwappedTangents, WorkForMissingCotangent, WorkForNone, WrongAfterNeg, WrongAlone, WrongBack,
-    WrongCount, WrongMask, WrongSecond, WrongSign, WrongTwice,
+    Abs, Absolute, Affine, Chained, Copy, CopyAlone, Cubic, CubicMean, Cut, CutSecond,
+    CutTranspose, DeadWork, DeclaredNever, Derivable, FalselyAdditive, FalselyEach, FalselyJoint,
+    FalselyLinear, Floor, ForgottenFanOut, Hidden, ImpureEval, ImpureHidden, ImpureRule,
+    ImpureTranspose, Island, MissingTerm, Named, NoTranspose, NothingForMissingCotangent,
+    NothingForNone, Opaque, OpaqueSlope, OtherInto, OtherOne, Panicking, PrimalRole, Quadratic,
+    SwappedCotangents, SwappedTangents, WorkForMissingCotangent, WorkForNone, WrongAfterNeg,
+    WrongAlone, WrongBack, WrongCount, WrongMask, WrongSecond, WrongSign, WrongTwice,
 };
 use Op::{Add, Both, Broken, Constant, Cos, Exp, Mul, Neg, Sin, Sub};
 
@@ -159,6 +161,7 @@ impl GraphOperation for Op {
         match self {
             Constant(_) | Broken(Named(_) | Hidden(_)) => 0,
             Add | Sub | Mul => 2,
+            Broken(Chained) => 3,
             Broken(
                 MissingTerm | WrongAlone | CopyAlone | FalselyAdditive | WrongMask | PrimalRole
                 | SwappedTangents | SwappedCotangents | FalselyJoint | FalselyEach | Cubic
@@ -221,6 +224,7 @@ impl EvaluableGraphOperation for Op {
             Broken(Island) => f64::NAN,
             Broken(FalselyLinear) => (3.0 * x[0]).floor(),
             Broken(OtherInto | OtherOne) => -x[0],
+            Broken(Chained) => x[0] * x[1] + x[2],
             Broken(ImpureEval) => f64::from_bits((-x[0]).to_bits() + call() % 2),
             _ if self.input_count() == 2 => x[0] * x[1],
             _ => -x[0],
@@ -322,6 +326,17 @@ impl Primitive for Op {
                 };
                 let terms = [by(0), by(1)];
                 b.emit_sum(terms)
+            }
+            Broken(Chained) => {
+                let mut chain = |c: usize, t: Option<_>, s: Option<_>| match (t, s) {
+                    (Some(t), Some(s)) => {
+                        let operands = [Fixed(key(&x[c])), Active(t), Active(s)];
+                        Some(b.emit_linear(self.clone(), operands))
+                    }
+                    (t, s) => scale(b, key(&x[c]), t).or(s),
+                };
+                let by_x0 = chain(1, dx[0], dx[2]);
+                chain(0, dx[1], by_x0)
             }
             Broken(SwappedTangents) => difference(b, Sub, dx[1], dx[0]),
             Broken(Affine) => {
@@ -443,6 +458,10 @@ impl Primitive for Op {
             (Broken(SwappedCotangents), _) => vec![linear(b, Neg, ct[0]), ct[0]],
             (Mul, [true, false]) => vec![scale(b, x[1].clone(), ct[0]), None],
             (Mul, [false, true]) => vec![None, scale(b, x[0].clone(), ct[0])],
+            (Broken(Chained), [true, false, _]) => {
+                vec![scale(b, x[1].clone(), ct[0]), None, ct[0]]
+            }
+            (Broken(Chained), _) => vec![None, scale(b, x[0].clone(), ct[0]), ct[0]],
             (Neg | Broken(DeclaredNever), _) => vec![linear(b, Neg, ct[0])],
             (Broken(WrongTwice), _) => vec![linear(b, Broken(WrongBack), ct[0])],
             (Broken(WrongBack | Copy), _) => vec![ct[0]],
@@ -673,6 +692,14 @@ fn closure_is_followed_to_the_order_that_is_asked_for() {
     );
 }
 
+/// The numbers are right.
+#[test]
+fn derivatives_that_multiply_break_the_law_of_growth() {
+    let message = message(Chained, Law::Growth);
+    let start = "the derivatives of high order multiply, by operations of orders 1 to ";
+    assert!(message.starts_with(start), "{message}");
+}
+
 #[test]
 fn false_declarations_break_the_declaration_law() {
     for (fault, complaint) in [
@@ -769,6 +796,31 @@ fn a_wrong_special_point_breaks_its_law() {
     abs(1.0).assert();
     assert_eq!(abs(0.0).broken_by("Broken(Abs)"), [Law::SpecialPoints]);
     assert_eq!(abs(f64::NAN).broken_by("Broken(Abs)"), [Law::SpecialPoints]);
+}
+
+/// The second derivative is -1 at a regular point; it is to be so in all ways.
+#[test]
+fn a_wrong_second_derivative_at_a_special_point_breaks_its_law() {
+    let cos = |operation: Op, expected: f64| {
+        let point = SpecialPoint::at([0.0]).second([2.0], [3.0], [6.0 * expected]);
+        let name = format!("{operation:?}");
+        let case = Case::operation(operation, draw(&Neg)).special(point);
+        laws().case(case).check().broken_by(&name)
+    };
+    assert_eq!(cos(Cos, -1.0), []);
+    assert_eq!(cos(Cos, 1.0), [Law::SpecialPoints]);
+    // One that only reverse mode has wrong.
+    let product = |operation: Op| {
+        let point = SpecialPoint::at([2.0, 3.0]).second([1.0, 0.0], [0.0, 1.0], [1.0]);
+        let name = format!("{operation:?}");
+        let case = Case::operation(operation, draw(&Mul)).special(point);
+        laws()
+            .case(case.without(Law::SecondOrder))
+            .check()
+            .broken_by(&name)
+    };
+    assert_eq!(product(Mul), []);
+    assert_eq!(product(Broken(CutTranspose)), [Law::SpecialPoints]);
 }
 
 #[test]

@@ -96,7 +96,8 @@ fn complete() -> impl Iterator<Item = ScalarOp> {
     let powi = [-3, -1, 0, 1, 2, 5].map(ScalarOp::Powi);
     let powf = [-1.5, 0.0, 0.3, 1.0, 2.0, 3.7].map(ScalarOp::powf);
     let polygamma = [0, 1, 2].map(ScalarOp::Polygamma);
-    let numbered = powi.into_iter().chain(powf).chain(polygamma);
+    let partial = [(1, 0), (0, 1), (2, 1), (0, 3)].map(|(n, m)| ScalarOp::pow_partial(n, m));
+    let numbered = powi.into_iter().chain(powf).chain(polygamma).chain(partial);
     ScalarOp::PLAIN.iter().cloned().chain(numbered)
 }
 
@@ -120,4 +121,59 @@ fn every_primitive_passes() {
     println!("{report}");
     report.assert();
     assert_eq!(report.rows().len(), complete().count());
+}
+
+/// What the set says of kinks: derivatives are those of the pieces, and the mean of theirs where pieces
+/// meet; where that has no limit, second derivatives are NaN. So they are in every mode, and not what
+/// a smooth function would have that is written so.
+#[test]
+fn kinks_are_as_documented_in_every_mode() {
+    use ScalarOp::{Abs, Direction, Hypot, Max, Min};
+    let kink = |op, x: &[f64], slopes: &[f64]| {
+        let mut point = SpecialPoint::at(x).vjp([1.0], slopes);
+        let units = [[1.0, 0.0], [0.0, 1.0]].map(|unit| unit[..x.len()].to_vec());
+        let units = &units[..x.len()];
+        for (u, v) in units.iter().flat_map(|u| units.iter().map(move |v| (u, v))) {
+            point = point.second(&u[..], &v[..], [0.0]);
+        }
+        Case::operation(op, |_| vec![]).special(point)
+    };
+    let nan_at_origin = |op, slopes: [f64; 2]| {
+        let origin = SpecialPoint::at([0.0, 0.0]).vjp([1.0], slopes);
+        let origin = origin.second([1.0, 0.0], [1.0, 0.0], [f64::NAN]);
+        let origin = origin.second([1.0, 0.0], [0.0, 1.0], [f64::NAN]);
+        Case::operation(op, |_| vec![]).special(origin)
+    };
+    let composed = |name: &str, f: tidu::Function<ScalarOp>, point: SpecialPoint<f64>| {
+        Case::function(name, f, |_| vec![]).special(point)
+    };
+    let f = |f: fn(tidu::scalar::Expr) -> tidu::scalar::Expr| {
+        tidu::scalar::function(["x"], |[x]| [f(x)]).unwrap()
+    };
+    let flat = || {
+        SpecialPoint::at([0.0])
+            .jvp([1.0], [0.0])
+            .second([1.0], [1.0], [0.0])
+    };
+    let cases = [
+        kink(Abs, &[0.0], &[0.0]),
+        kink(Abs, &[-0.0], &[0.0]),
+        kink(Min, &[1.0, 1.0], &[0.5, 0.5]),
+        kink(Max, &[0.0, -0.0], &[0.5, 0.5]),
+        kink(ScalarOp::Rem, &[6.0, 2.0], &[1.0, -3.0]),
+        nan_at_origin(Hypot, [0.0, 0.0]),
+        nan_at_origin(Direction, [f64::NAN, f64::NAN]),
+        composed("abs of -x²", f(|x| (-(&x * &x)).abs()), flat()),
+        composed("square of abs", f(|x| x.abs().powi(2)), flat()),
+        composed("square of max", f(|x| x.max(-&x).powi(2)), flat()),
+    ];
+    let laws = Laws::on_reals(|position| ScalarKey::fresh(position as u64));
+    let laws = cases.into_iter().fold(laws, Laws::case).points(0);
+    let report = laws.check();
+    report.assert();
+    let all = report.rows().iter();
+    assert!(
+        all.clone()
+            .all(|row| row.outcome(Law::SpecialPoints) == Outcome::Passed)
+    );
 }
