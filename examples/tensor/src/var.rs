@@ -212,7 +212,7 @@ impl<'t> Var<'t> {
         let found = recorder.backward_recorded(&[(&self.var, seed)], &vars)?;
         let found = found.into_iter().zip(wrt).map(|(found, var)| match found {
             Some(found) => tape.here(found),
-            None => (Self::from(0.0) * var.detach()).detach(),
+            None => var.value().zeros_like().into(),
         });
         Ok(found.collect())
     }
