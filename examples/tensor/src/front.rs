@@ -359,7 +359,10 @@ pub trait Value:
     #[track_caller]
     fn matmul(&self, other: &Self) -> Self {
         let [left, right] = [self.dims(), other.dims()];
-        let (ranks, stacks) = ([left.len(), right.len()], [stack_of(&left), stack_of(&right)]);
+        let (ranks, stacks) = (
+            [left.len(), right.len()],
+            [stack_of(&left), stack_of(&right)],
+        );
         let fits = stacks.iter().any(|stack| stack.is_empty()) || stacks[0] == stacks[1];
         if fits {
             let product = Einsum::matmul(ranks[0], ranks[1]);

@@ -24,12 +24,23 @@ pub fn add(a: Complex64, b: Complex64) -> Complex64 {
 
 /// a·b
 pub fn mul(a: Complex64, b: Complex64) -> Complex64 {
-    let y = product(a, b);
-    if y.is_finite() || !(a.is_finite() && b.is_finite()) {
-        return Complex64::new(canonical(y.re), canonical(y.im));
+    let y = product(a, b, |x, y| x * y);
+    if y.is_finite() {
+        return y;
     }
-    let [e, f] = [exponent(a), exponent(b)];
-    scaled(product(scaled(a, -e), scaled(b, -f)), e + f)
+    if a.is_finite() && b.is_finite() {
+        let [e, f] = [exponent(a), exponent(b)];
+        let y = product(scaled(a, -e), scaled(b, -f), |x, y| x * y);
+        return scaled(y, e + f);
+    }
+    // A number without an imaginary part, say, multiplies the parts of another one, infinite ones too.
+    let is_zero = a == Complex64::ZERO || b == Complex64::ZERO;
+    let y = product(a, b, |x, y| match (x * y).is_nan() && !is_zero {
+        true if x == 0.0 && y.is_infinite() => 0.0,
+        true if y == 0.0 && x.is_infinite() => 0.0,
+        _ => x * y,
+    });
+    Complex64::new(canonical(y.re), canonical(y.im))
 }
 
 /// a / b
@@ -189,7 +200,11 @@ pub fn power(z: Complex64, c: f64) -> Complex64 {
         return integer_power(z, c as i32);
     }
     if c == whole + 0.5 && c.abs() < LARGEST {
-        let root = if c < 0.0 { div(Complex64::ONE, sqrt(z)) } else { sqrt(z) };
+        let root = if c < 0.0 {
+            div(Complex64::ONE, sqrt(z))
+        } else {
+            sqrt(z)
+        };
         return mul(root, integer_power(z, c.trunc() as i32));
     }
     if z == Complex64::ZERO {
@@ -204,8 +219,17 @@ pub fn power(z: Complex64, c: f64) -> Complex64 {
     Complex64::new(size * cos, size * sin)
 }
 
-/// By squaring.
+/// Powers of two apart, so that no square overflows or vanishes where the result does not.
 fn integer_power(z: Complex64, c: i32) -> Complex64 {
+    const FEW: u32 = 600;
+    if !z.is_finite() || !(2..=FEW).contains(&c.unsigned_abs()) {
+        return by_squaring(z, c);
+    }
+    let e = exponent(z);
+    scaled(by_squaring(scaled(z, -e), c), e * c)
+}
+
+fn by_squaring(z: Complex64, c: i32) -> Complex64 {
     let mut square = if c < 0 { div(Complex64::ONE, z) } else { z };
     let mut rest = c.unsigned_abs();
     let mut power: Option<Complex64> = None;
@@ -319,8 +343,11 @@ fn nan() -> Complex64 {
 }
 
 /// By the textbook form, which is the same to the bit if a and b change places.
-fn product(a: Complex64, b: Complex64) -> Complex64 {
-    Complex64::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
+fn product(a: Complex64, b: Complex64, times: impl Fn(f64, f64) -> f64) -> Complex64 {
+    Complex64::new(
+        times(a.re, b.re) - times(a.im, b.im),
+        times(a.re, b.im) + times(a.im, b.re),
+    )
 }
 
 /// a₀·a₁ + b₀·b₁, right to the last digits also where the two cancel.

@@ -48,12 +48,11 @@ pub(crate) static MUL: Pointwise = Pointwise::step("mul", 2, product)
 /// y = x₀ / x₁
 ///
 /// ẏ = (ẋ₀ - y·ẋ₁) / x₁; x̄₀ = ȳ / conj x₁. Linear in x₀. Edges: those of IEEE 754 at x₁ = 0.
-pub(crate) static DIV: Pointwise = Pointwise::new("div", 2, quotient, |x, y, dx| {
-    (dx[0] - y * dx[1]) / x[1]
-})
-.linear(Linearity::In(&[&[true, false]]), |x, _, ct| {
-    ct / x[1].conj()
-});
+pub(crate) static DIV: Pointwise =
+    Pointwise::new("div", 2, quotient, |x, y, dx| (dx[0] - y * dx[1]) / x[1])
+        .linear(Linearity::In(&[&[true, false]]), |x, _, ct| {
+            ct / x[1].conj()
+        });
 
 /// y = -x
 ///
@@ -73,14 +72,18 @@ pub(crate) static SQRT: Pointwise =
 ///
 /// ẏ = y·ẋ
 pub(crate) static EXP: Pointwise =
-    Pointwise::new("exp", 1, numbers!(f64::exp, numbers::exp), |_, y, dx| y * dx[0]);
+    Pointwise::new("exp", 1, numbers!(f64::exp, numbers::exp), |_, y, dx| {
+        y * dx[0]
+    });
 
 /// y = ln x
 ///
 /// ẏ = ẋ / x. Edges: -∞ at 0, with slope ∞; NaN for negative real numbers, the principal branch for complex
 /// ones.
 pub(crate) static LN: Pointwise =
-    Pointwise::new("ln", 1, numbers!(f64::ln, numbers::ln), |x, _, dx| dx[0] / x[0]);
+    Pointwise::new("ln", 1, numbers!(f64::ln, numbers::ln), |x, _, dx| {
+        dx[0] / x[0]
+    });
 
 /// y = ln (1 + x), of real numbers, without cancellation near 0
 ///
@@ -103,16 +106,18 @@ pub(crate) static EXP_M1: Pointwise =
 /// y = sin x
 ///
 /// ẏ = cos x·ẋ
-pub(crate) static SIN: Pointwise = Pointwise::new("sin", 1, numbers!(f64::sin, numbers::sin), |x, _, dx| {
-    x[0].then(TensorOp::Cos) * dx[0]
-});
+pub(crate) static SIN: Pointwise =
+    Pointwise::new("sin", 1, numbers!(f64::sin, numbers::sin), |x, _, dx| {
+        x[0].then(TensorOp::Cos) * dx[0]
+    });
 
 /// y = cos x
 ///
 /// ẏ = -sin x·ẋ
-pub(crate) static COS: Pointwise = Pointwise::new("cos", 1, numbers!(f64::cos, numbers::cos), |x, _, dx| {
-    -(x[0].then(TensorOp::Sin) * dx[0])
-});
+pub(crate) static COS: Pointwise =
+    Pointwise::new("cos", 1, numbers!(f64::cos, numbers::cos), |x, _, dx| {
+        -(x[0].then(TensorOp::Sin) * dx[0])
+    });
 
 /// y = tanh x
 ///

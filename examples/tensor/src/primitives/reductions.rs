@@ -59,11 +59,12 @@ impl Axes {
 
     /// The tensor with each line of elements along the axes written over.
     fn each_line<T: Element>(&self, x: &Shared<T>, f: impl Fn(&mut [T])) -> ArrayD<T> {
-        let mut lines = self.lines(x);
-        for mut line in lines.outer_iter_mut() {
-            // A row of an array of rows has its elements side by side.
-            line.as_slice_mut().into_iter().for_each(&f);
-        }
+        let lines = self.lines(x);
+        let (count, length) = lines.dim();
+        let mut elements: Vec<T> = lines.iter().copied().collect();
+        elements.chunks_exact_mut(length.max(1)).for_each(f);
+        let lines = Array2::from_shape_vec((count, length), elements);
+        let lines = lines.unwrap_or_else(|error| panic!("{error}"));
         let order = self.order(x.ndim());
         let dims: Vec<usize> = order.iter().map(|&at| x.shape()[at]).collect();
         let places: Vec<usize> = (0..x.ndim())

@@ -111,9 +111,7 @@ impl Definition for Cofactors {
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
-        let along = at
-            .work
-            .by_linearity(at.op, self.linearity(), &at.x, dx);
+        let along = at.work.by_linearity(at.op, self.linearity(), &at.x, dx);
         vec![along + self.moved(at, dx[0])]
     }
 

@@ -33,7 +33,13 @@ pub(super) fn determinant<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
 
 fn determinant_of<T: Number>(a: &Balanced<T>) -> T {
     let (sign, pivots) = sign_and_pivots(&a.matrix);
-    let product = pivots.iter().fold(Scaled::one(), |y, pivot| y.times(abs(pivot)));
+    // Those after a pivot 0 are NaN.
+    if pivots.contains(&zero()) {
+        return zero();
+    }
+    let product = pivots
+        .iter()
+        .fold(Scaled::one(), |y, pivot| y.times(abs(pivot)));
     let exponent = product.exponent + a.exponent();
     times_power_of_two(sign * from_real::<T>(&product.number), exponent)
 }
@@ -121,7 +127,8 @@ fn by_singular_values<T: Number>(a: &Shared<T>, along: &[Shared<T>]) -> Option<A
     });
     let turned = u.mapv(|z| conj(&z)).dot(&y).dot(&vt);
     let phase = of_u * conj(&of_v);
-    let exponent = largest + balanced.exponent() + along.iter().map(|(_, exponent)| exponent).sum::<i64>();
+    let exponent =
+        largest + balanced.exponent() + along.iter().map(|(_, exponent)| exponent).sum::<i64>();
     Some(Array2::from_shape_fn((n, n), |(i, j)| {
         let exponent = exponent - balanced.rows[i] - balanced.columns[j];
         times_power_of_two(phase * turned[[i, j]], exponent)
