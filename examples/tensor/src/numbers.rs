@@ -219,11 +219,13 @@ pub fn power(z: Complex64, c: f64) -> Complex64 {
     Complex64::new(size * cos, size * sin)
 }
 
-/// Powers of two apart, so that no square overflows or vanishes where the result does not.
+/// By squaring; if infinite squares meet on the way to what is more than the largest number, once more with powers of
+/// two apart, which leave the directions.
 fn integer_power(z: Complex64, c: i32) -> Complex64 {
     const FEW: u32 = 600;
-    if !z.is_finite() || !(2..=FEW).contains(&c.unsigned_abs()) {
-        return by_squaring(z, c);
+    let y = by_squaring(z, c);
+    if !y.is_nan() || !z.is_finite() || c.unsigned_abs() > FEW {
+        return y;
     }
     let e = exponent(z);
     scaled(by_squaring(scaled(z, -e), c), e * c)

@@ -160,3 +160,29 @@ fn nothing_is_summed_and_chosen() {
         "axis 0 has no elements to choose from"
     );
 }
+
+/// Constants are the same operation if their bits are, in whatever memory and order these stand.
+#[test]
+fn constants_are_what_their_bits_are() {
+    use std::collections::HashSet;
+    let constant = |x: Tensor| TensorOp::constant(x);
+    let rows = [[1.0, 2.0], [3.0, 4.0]];
+    let transposed = of([[1.0, 3.0], [2.0, 4.0]]).t().value().clone();
+    let same = [Tensor::from(rows), Tensor::from(rows), transposed].map(constant);
+    let others = [
+        Tensor::from([1.0, 2.0, 3.0, 4.0]),
+        Tensor::from([[1.0, 3.0], [2.0, 4.0]]),
+        Tensor::from([[1_i64, 2], [3, 4]]),
+        Tensor::from([[Complex64::ONE; 2]; 2]),
+        0.0.into(),
+        (-0.0).into(),
+        f64::NAN.into(),
+    ];
+    let others = others.map(constant);
+    let all: HashSet<&TensorOp> = same.iter().chain(&others).collect();
+    assert_eq!(all.len(), 1 + others.len());
+    assert_eq!(same[0], same[2]);
+    assert_eq!(constant(f64::NAN.into()), constant(f64::NAN.into()));
+    assert_ne!(constant(0.0.into()), constant((-0.0).into()));
+    assert_eq!(format!("{:?}", same[0]), format!("{:?}", same[2]));
+}

@@ -1,6 +1,6 @@
 //! Slopes where they are small, and where parts of a formula have a corner.
 
-use tidu_tensor::{Tape, Tensor, Value, Var, function, types};
+use tidu_tensor::{Tape, Tensor, Value, function, types};
 
 use super::{INF, NAN, assert_is, assert_slope, of, slope};
 
@@ -125,14 +125,14 @@ fn likelihoods_near_1_keep_their_digits() {
     let x = [0.0, -40.0];
     near(of(x).log_softmax([0]).value(), &[-small, -40.0]);
     near(of(x).logsumexp([-1]).value(), &[small]);
-    fn first<'t>(x: Var<'t>) -> Var<'t> {
-        x.log_softmax([0]).slice(0, 0..1)
-    }
-    near(&slope(x, first), &[small, -small]);
-    fn of_softmax<'t>(x: Var<'t>) -> Var<'t> {
-        x.softmax([0]).slice(0, 0..1)
-    }
-    near(&slope(x, of_softmax), &[small, -small]);
+    near(
+        &slope(x, |x| x.log_softmax([0]).slice(0, 0..1)),
+        &[small, -small],
+    );
+    near(
+        &slope(x, |x| x.softmax([0]).slice(0, 0..1)),
+        &[small, -small],
+    );
     // Forward.
     for (at, expected) in [[1.0, 0.0], [0.0, 1.0]].into_iter().zip([small, -small]) {
         for by_log in [true, false] {

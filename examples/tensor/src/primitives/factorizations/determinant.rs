@@ -138,15 +138,20 @@ impl Cofactors {
     /// What a change of x makes of the result.
     fn moved<'a>(self, at: &Point<'a>, dx: Tangent<'a>) -> Tangent<'a> {
         let degree = at.dims(0)[0].saturating_sub(1 + self.order());
-        let (true, Some(dx)) = (degree > 0, dx.as_operand()) else {
+        if degree == 0 {
             return at.work.zero();
-        };
+        }
         let Some(next) = self.next() else {
-            return f64::NAN * at.work.linear(TensorOp::Add, [dx.clone(), dx]);
+            return f64::NAN * dx;
         };
-        let operands = at.x.iter().map(|x| x.into_operand());
-        let operands: Vec<_> = operands.chain([dx]).collect();
-        at.work.linear(next.into(), operands)
+        match dx.as_operand() {
+            None => dx,
+            Some(dx) => {
+                let operands = at.x.iter().map(|x| x.into_operand());
+                let operands: Vec<_> = operands.chain([dx]).collect();
+                at.work.linear(next.into(), operands)
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! G. W. Stewart, On the adjugate matrix (1998). The determinant of JAX has, by cofactors too, the first derivative.
 
 use faer::Mat;
-use faer::traits::math_utils::{abs, conj, from_real, nan, real, zero};
+use faer::traits::math_utils::{abs, conj, from_real, is_finite, nan, real, zero};
 use libm::frexp;
 use ndarray::{Array2, Ix2, arr0};
 
@@ -70,13 +70,13 @@ fn by_permutations<T: Number>(a: &Array2<T>, along: &[Array2<T>]) -> Array2<T> {
             let of_along = rows[1..].iter().zip(along);
             let mut term = sign_of::<T>(columns);
             for (&row, m) in of_along {
-                term = term * m[[row, columns[row]]];
+                term *= m[[row, columns[row]]];
             }
             for row in (0..n).filter(|row| !rows.contains(row)) {
-                term = term * a[[row, columns[row]]];
+                term *= a[[row, columns[row]]];
             }
             let at = [rows[0], columns[rows[0]]];
-            y[at] = y[at] + term;
+            y[at] += term;
         }
     });
     y
@@ -115,10 +115,10 @@ fn by_singular_values<T: Number>(a: &Shared<T>, along: &[Shared<T>]) -> Option<A
         for places in &permutations {
             let mut term = sign_of::<T>(places) * from_real::<T>(&rest);
             for (at, m) in inside.iter().enumerate() {
-                term = term * m[[rows[at + 1], rows[places[at + 1]]]];
+                term *= m[[rows[at + 1], rows[places[at + 1]]]];
             }
             let at = [rows[0], rows[places[0]]];
-            y[at] = y[at] + term;
+            y[at] += term;
         }
     });
     let [of_u, of_v] = [&u, &v].map(|v| {
@@ -153,14 +153,13 @@ impl<T: Number> Balanced<T> {
     fn direction(&self, m: &Shared<T>) -> Option<(Array2<T>, i64)> {
         let m = of_two_axes(m);
         let less = |i: usize, j: usize| self.rows[i] + self.columns[j];
-        let sizes = m.indexed_iter().map(|((i, j), z)| (abs(z), less(i, j)));
         let mut largest: Option<i64> = None;
-        for (size, less) in sizes {
-            if !size.is_finite() {
+        for ((i, j), z) in m.indexed_iter() {
+            if !is_finite(z) {
                 return None;
             }
-            if size > 0.0 {
-                let exponent = exponent(size) - less;
+            if *z != zero() {
+                let exponent = exponent_of(z) - less(i, j);
                 largest = Some(largest.map_or(exponent, |largest| largest.max(exponent)));
             }
         }
@@ -176,21 +175,19 @@ impl<T: Number> Balanced<T> {
 fn balanced<T: Number>(a: &Shared<T>) -> Option<Balanced<T>> {
     let n = a.shape()[0];
     let mut matrix = usable(Mat::from_fn(n, n, |i, j| a[[i, j]]))?;
-    // Of a complex number, the size may be more than the largest number.
-    let size = |z: &T| abs(&times_power_of_two(*z, -2));
-    let largest = |sizes: &mut dyn Iterator<Item = f64>| match sizes.fold(0.0, f64::max) {
-        0.0 => 0,
-        largest => exponent(largest) + 2,
+    let largest = |elements: &mut dyn Iterator<Item = T>| {
+        let exponents = elements.filter(|z| *z != zero()).map(|z| exponent_of(&z));
+        exponents.max().unwrap_or(0)
     };
     let mut rows = Vec::with_capacity(n);
     for i in 0..n {
-        let exponent = largest(&mut (0..n).map(|j| size(&matrix[(i, j)])));
+        let exponent = largest(&mut (0..n).map(|j| matrix[(i, j)]));
         (0..n).for_each(|j| matrix[(i, j)] = times_power_of_two(matrix[(i, j)], -exponent));
         rows.push(exponent);
     }
     let mut columns = Vec::with_capacity(n);
     for j in 0..n {
-        let exponent = largest(&mut (0..n).map(|i| size(&matrix[(i, j)])));
+        let exponent = largest(&mut (0..n).map(|i| matrix[(i, j)]));
         (0..n).for_each(|i| matrix[(i, j)] = times_power_of_two(matrix[(i, j)], -exponent));
         columns.push(exponent);
     }
@@ -224,9 +221,14 @@ impl Scaled {
     }
 }
 
-/// e, for a number between 2ᵉ⁻¹ and 2ᵉ.
-fn exponent(size: f64) -> i64 {
-    i64::from(frexp(size).1)
+/// e, for a finite number of a size between 2ᵉ⁻¹ and 2ᵉ, which may be more than the largest number.
+fn exponent_of<T: Number>(z: &T) -> i64 {
+    const ASIDE: i64 = 100;
+    let size = abs(z);
+    match size > 1.0 {
+        true => i64::from(frexp(abs(&times_power_of_two(*z, -ASIDE))).1) + ASIDE,
+        false => i64::from(frexp(size).1),
+    }
 }
 
 /// x·2ᵉ
@@ -238,7 +240,7 @@ fn times_power_of_two<T: Number>(x: T, exponent: i64) -> T {
     let mut y = x;
     while rest != 0 {
         let step = rest.clamp(-STEP, STEP);
-        y = y * from_real::<T>(&(step as f64).exp2());
+        y *= from_real::<T>(&(step as f64).exp2());
         rest -= step;
     }
     y
