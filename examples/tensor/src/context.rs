@@ -163,8 +163,8 @@ impl<'a, 'o> Args<'a, 'o> {
         self.fresh(result)
     }
 
-    /// [`zip`](Self::zip), with a result of another kind.
-    pub fn zip_to<T: Element, U: Element>(&mut self, f: impl Fn(T, T) -> U) -> Tensor {
+    /// [`zip`](Self::zip), with operands of two kinds, or a result of another one.
+    pub fn zip_to<T: Element, U: Element, V: Element>(&mut self, f: impl Fn(T, U) -> V) -> Tensor {
         let dims = self.broadcast_dims();
         let result = zipped(self.array(0), self.array(1), &dims, f);
         self.fresh(result)

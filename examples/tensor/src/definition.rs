@@ -334,8 +334,14 @@ impl Domain {
     }
 }
 
-/// The values of a primitive on real and on complex numbers, by one formula.
+/// The values of a primitive on real and on complex numbers, by two functions or one formula.
 macro_rules! numbers {
+    ($of_real:expr, $of_complex:expr) => {
+        |args| match args.kind() {
+            crate::shape::COMPLEX => args.map($of_complex),
+            _ => args.map($of_real),
+        }
+    };
     (|$x:ident| $y:expr) => {
         |args| match args.kind() {
             crate::shape::COMPLEX => args.map(|$x: num_complex::Complex64| $y),

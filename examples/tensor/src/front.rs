@@ -7,13 +7,14 @@ use tidu::ValueType;
 use crate::op::TensorOp;
 use crate::primitives::constants::Full;
 use crate::primitives::elementwise::Power;
+use crate::primitives::factorizations::determinant::Cofactors;
 use crate::primitives::factorizations::solves::{Solve, TriangularSolve};
 use crate::primitives::factorizations::unit;
 use crate::primitives::indexing::{Gather, OneHot, ScatterAdd};
 use crate::primitives::products::Einsum;
-use crate::primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
+use crate::primitives::reductions::{ArgMax, Axes, LogSoftmax, LogSumExp, Max, Softmax};
 use crate::primitives::shapes::{Concatenate, Pad, Slice, Window};
-use crate::shape::{REAL, ShapeError};
+use crate::shape::{REAL, ShapeError, broadcast, check_size, counted_axis};
 use crate::tensor::Tensor;
 
 /// Something that stands for a tensor: an [`Expr`](crate::Expr) of a function that is being made, or a
@@ -148,25 +149,28 @@ pub trait Value:
         self.then(TensorOp::Sigmoid)
     }
 
-    /// max (x, 0), of real numbers; slope 0 at 0
+    /// max (x, 0), of real numbers; at 0 all derivatives are 0
     #[track_caller]
     fn relu(&self) -> Self {
         self.then(TensorOp::Relu)
     }
 
-    /// ln (1 + eˣ), of real numbers, without overflow
+    /// ln (1 + eˣ), of real numbers, without overflow; smooth everywhere
     #[track_caller]
     fn softplus(&self) -> Self {
-        (-self.abs()).exp().ln_1p() + self.relu()
+        self.then(TensorOp::Softplus)
     }
 
     /// |x|, which is real; slope 0 at 0
+    ///
+    /// Second derivatives see nothing of the corner at a real 0: that of |f(x)| is 0 where f(x) = 0, also where |f(x)|
+    /// is smooth, as |-x²| = x² is. At a complex 0 they are NaN. Where this matters, write x² for |x|².
     #[track_caller]
     fn abs(&self) -> Self {
         self.then(TensorOp::Abs)
     }
 
-    /// x / |x|; 0 at 0
+    /// x / |x|; 0 at 0, with slope 0 at a real 0, where it jumps, and NaN at a complex one
     #[track_caller]
     fn sign(&self) -> Self {
         self.then(TensorOp::Sign)
@@ -184,13 +188,14 @@ pub trait Value:
         self.then(TensorOp::Power(Power::new(exponent)))
     }
 
-    /// The larger of x and y, of real numbers; half of each slope where they are equal
+    /// The larger of x and y, of real numbers; half of each slope where they are equal, and second derivatives there
+    /// those of the mean of x and y, without the corner: those of (max (x, -x))² at 0 are 0
     #[track_caller]
     fn maximum(&self, other: &Self) -> Self {
         self.with(TensorOp::Maximum, other)
     }
 
-    /// The smaller of x and y, of real numbers; half of each slope where they are equal
+    /// The smaller of x and y, of real numbers; where they are equal, see [`maximum`](Self::maximum)
     #[track_caller]
     fn minimum(&self, other: &Self) -> Self {
         self.with(TensorOp::Minimum, other)
@@ -285,7 +290,7 @@ pub trait Value:
         self.then(TensorOp::Sum(Axes::dropped(&axes)))
     }
 
-    /// The mean over axes
+    /// The mean over axes; NaN for no elements
     #[track_caller]
     fn mean<const N: usize>(&self, axes: [isize; N]) -> Self {
         self.sum(axes) / self.count(axes)
@@ -300,10 +305,10 @@ pub trait Value:
     /// The mean over all axes
     #[track_caller]
     fn mean_all(&self) -> Self {
-        self.sum_all() / self.dims().iter().product::<usize>() as f64
+        self.sum_all() / number_of(self.dims())
     }
 
-    /// max x over axes, of real numbers; ties share
+    /// max x over axes, of real numbers; ties share, and derivatives there are those of their mean; -∞ for no elements
     #[track_caller]
     fn max<const N: usize>(&self, axes: [isize; N]) -> Self {
         let reduction = self
@@ -312,13 +317,13 @@ pub trait Value:
         Self::apply_one(reduction, &[self])
     }
 
-    /// min x over axes, of real numbers; ties share
+    /// min x over axes, of real numbers; ties as of [`max`](Self::max); ∞ for no elements
     #[track_caller]
     fn min<const N: usize>(&self, axes: [isize; N]) -> Self {
         -(-self.clone()).max(axes)
     }
 
-    /// The index along an axis of the largest element
+    /// The index along an axis of the largest element; an axis without elements does not fit
     #[track_caller]
     fn argmax(&self, axis: isize) -> Self {
         let reduction = self
@@ -345,16 +350,34 @@ pub trait Value:
     /// ln (eˣ / Σ eˣ) over axes, of real numbers, without overflow
     #[track_caller]
     fn log_softmax<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self.axes(axes);
-        let reduction = reduction.map(|axes| TensorOp::LogSumExp(LogSumExp(Axes::kept(&axes))));
-        self.clone() - Self::apply_one(reduction, &[self])
+        let reduction = self.axes(axes).map(|axes| LogSoftmax(axes).into());
+        Self::apply_one(reduction, &[self])
     }
 
-    /// The product of matrices, stacks of matrices and vectors, as of NumPy's `matmul`
+    /// The product of matrices, stacks of matrices and vectors, as of NumPy's `matmul`: stacks of two shapes are
+    /// stretched to one
     #[track_caller]
     fn matmul(&self, other: &Self) -> Self {
-        let product = Einsum::matmul(self.dims().len(), other.dims().len());
-        self.with(TensorOp::Einsum(product), other)
+        let [left, right] = [self.dims(), other.dims()];
+        let (ranks, stacks) = (
+            [left.len(), right.len()],
+            [stack_of(&left), stack_of(&right)],
+        );
+        let fits = stacks.iter().any(|stack| stack.is_empty()) || stacks[0] == stacks[1];
+        if fits {
+            let product = Einsum::matmul(ranks[0], ranks[1]);
+            return self.with(TensorOp::Einsum(product), other);
+        }
+        let stack = match broadcast(stacks) {
+            Ok(stack) => stack,
+            Err(error) => return Self::apply_one(Err(error), &[self, other]),
+        };
+        let stretched = |x: &Self, dims: &[usize]| {
+            x.broadcast_to([stack.as_slice(), &dims[dims.len() - 2..]].concat())
+        };
+        let rank = stack.len() + 2;
+        let product = TensorOp::Einsum(Einsum::matmul(rank, rank));
+        stretched(self, &left).with(product, &stretched(other, &right))
     }
 
     /// A product summed over labels: `a.einsum("ij,jk->ik", &b)` is a product of matrices.
@@ -370,18 +393,24 @@ pub trait Value:
         self.then(TensorOp::reshape(dims))
     }
 
-    /// A new axis of one element, before `axis`
+    /// A new axis of one element, which is `axis` of the result
     #[track_caller]
-    fn expand(&self, axis: usize) -> Self {
+    fn expand(&self, axis: isize) -> Self {
         let mut dims = self.dims();
-        dims.insert(axis.min(dims.len()), 1);
-        self.reshape(dims)
+        let expanded = counted_axis(axis, dims.len() + 1).map(|axis| {
+            dims.insert(axis, 1);
+            TensorOp::reshape(dims)
+        });
+        Self::apply_one(expanded, &[self])
     }
 
     /// Axis i of the result is axis `axes[i]` of this.
     #[track_caller]
-    fn permute(&self, axes: impl IntoIterator<Item = usize>) -> Self {
-        self.then(TensorOp::permute(axes))
+    fn permute(&self, axes: impl IntoIterator<Item = isize>) -> Self {
+        let rank = self.dims().len();
+        let axes = axes.into_iter().map(|axis| counted_axis(axis, rank));
+        let axes: Result<Vec<usize>, ShapeError> = axes.collect();
+        Self::apply_one(axes.map(TensorOp::permute), &[self])
     }
 
     /// The matrix, or each of a stack of them, transposed
@@ -392,7 +421,7 @@ pub trait Value:
         if rank >= 2 {
             axes.swap(rank - 2, rank - 1);
         }
-        self.permute(axes)
+        self.then(TensorOp::permute(axes))
     }
 
     /// Repeated along axes that are missing in front, or have one element
@@ -402,7 +431,7 @@ pub trait Value:
         self.then(TensorOp::broadcast_to(&dims))
     }
 
-    /// The elements `start..end` along an axis
+    /// The elements `start..end` along an axis; none if the range runs backward
     #[track_caller]
     fn slice(&self, axis: isize, range: std::ops::Range<usize>) -> Self {
         let part = self.axes([axis]).map(|axes| {
@@ -423,32 +452,23 @@ pub trait Value:
         self.then(TensorOp::Slice(Slice(windows.into_iter().collect())))
     }
 
-    /// With zeros around: by axis, how many before and after
+    /// With zeros around: for each axis, how many before and after
     #[track_caller]
     fn pad(&self, around: impl IntoIterator<Item = (usize, usize)>) -> Self {
         let around: Vec<(usize, usize)> = around.into_iter().collect();
-        let sizes = self.dims().into_iter().zip(&around);
-        let axes = sizes.map(|(count, &(before, after))| {
-            let start = before;
-            let window = Window {
-                start,
-                count,
-                step: 1,
-            };
-            (window, before + count + after)
-        });
-        let (windows, dims) = axes.unzip();
-        self.then(TensorOp::Pad(Pad { windows, dims }))
+        Self::apply_one(padded(&self.dims(), &around), &[self])
     }
 
     /// One after another along an axis
     #[track_caller]
-    fn concatenate(values: &[&Self], axis: usize) -> Self {
+    fn concatenate(values: &[&Self], axis: isize) -> Self {
         let count = values.len();
-        Self::apply_one(
-            Ok(TensorOp::Concatenate(Concatenate { axis, count })),
-            values,
-        )
+        let joined = match values.first() {
+            None => Err(ShapeError::NoOperands),
+            Some(first) => counted_axis(axis, first.dims().len())
+                .map(|axis| TensorOp::Concatenate(Concatenate { axis, count })),
+        };
+        Self::apply_one(joined, values)
     }
 
     /// The elements at indices along an axis, as of NumPy's `take`
@@ -462,10 +482,13 @@ pub trait Value:
         Self::apply_one(gather.map(TensorOp::Gather), &[self, indices])
     }
 
-    /// Sums of elements that have one index, along an axis of some size
+    /// Sums of elements that have one index, along an axis of some size: `axis` of the result
     #[track_caller]
-    fn scatter_add(&self, axis: usize, indices: &Self, size: usize) -> Self {
-        self.with(TensorOp::ScatterAdd(ScatterAdd { axis, size }), indices)
+    fn scatter_add(&self, axis: isize, indices: &Self, size: usize) -> Self {
+        // The axes of the indices are one axis of the result.
+        let rank = (self.dims().len() + 1).saturating_sub(indices.dims().len());
+        let sums = counted_axis(axis, rank).map(|axis| ScatterAdd { axis, size });
+        Self::apply_one(sums.map(TensorOp::ScatterAdd), &[self, indices])
     }
 
     /// 1 at the index, and 0 elsewhere, along a new last axis
@@ -487,21 +510,15 @@ pub trait Value:
     #[doc(hidden)]
     fn axes<const N: usize>(&self, axes: [isize; N]) -> Result<Vec<usize>, ShapeError> {
         let rank = self.dims().len();
-        let count = |axis: isize| {
-            let from_end = if axis < 0 { rank } else { 0 };
-            let counted = axis.checked_add_unsigned(from_end);
-            let counted = counted.and_then(|axis| usize::try_from(axis).ok());
-            let counted = counted.filter(|&axis| axis < rank);
-            counted.ok_or(ShapeError::Axis { axis, rank })
-        };
-        axes.into_iter().map(count).collect()
+        let axes = axes.into_iter();
+        axes.map(|axis| counted_axis(axis, rank)).collect()
     }
 
     /// How many elements are reduced to one; 1 where there is an error anyway.
     #[doc(hidden)]
     fn count<const N: usize>(&self, axes: [isize; N]) -> f64 {
         let (dims, axes) = (self.dims(), self.axes(axes).unwrap_or_default());
-        axes.iter().map(|&axis| dims[axis]).product::<usize>() as f64
+        number_of(axes.into_iter().map(|axis| dims[axis]))
     }
 
     // Linear algebra.
@@ -531,17 +548,22 @@ pub trait Value:
         Self::apply_all(TensorOp::Svd, self).into()
     }
 
-    /// (σ, l) of det this = σ·eˡ, where |σ| = 1
+    /// (σ, l) of det this = σ·eˡ, where |σ| = 1; for a singular matrix (0, -∞), with derivatives NaN
     #[track_caller]
     fn log_determinant(&self) -> (Self, Self) {
         Self::apply_all(TensorOp::LogDeterminant, self).into()
     }
 
-    /// det this; its derivative is NaN at 0
+    /// det this: a polynomial of the elements, with derivatives that are polynomials, for matrices of every rank
     #[track_caller]
     fn determinant(&self) -> Self {
-        let (sign, log) = self.log_determinant();
-        sign * log.exp()
+        self.then(TensorOp::Determinant)
+    }
+
+    /// The derivatives of the determinant by each element: this⁻ᵀ·det this, if there is an inverse
+    #[track_caller]
+    fn cofactors(&self) -> Self {
+        self.then(Cofactors::new().into())
     }
 
     /// this⁻¹·b, of a matrix or a vector b
@@ -561,6 +583,8 @@ pub trait Value:
     #[track_caller]
     fn inverse(&self) -> Self {
         let n = self.dims().first().copied().unwrap_or_default();
+        // What does not fit is said of the matrix, without a unit matrix that no memory can hold.
+        let n = check_size(&[n, n]).map_or(0, |()| n);
         self.solve(&unit(n).into())
     }
 
@@ -579,6 +603,40 @@ pub trait Value:
         let results = Self::apply(Ok(operation), &[operand]).try_into();
         results.unwrap_or_else(|results: Vec<Self>| panic!("{} results for {N}", results.len()))
     }
+}
+
+/// The axes before those of a matrix.
+fn stack_of(dims: &[usize]) -> &[usize] {
+    &dims[..dims.len().saturating_sub(2)]
+}
+
+/// The product of sizes, which may be more than a `usize` holds.
+fn number_of(sizes: impl IntoIterator<Item = usize>) -> f64 {
+    sizes.into_iter().map(|size| size as f64).product()
+}
+
+/// Elements of a shape with others around them.
+fn padded(dims: &[usize], around: &[(usize, usize)]) -> Result<TensorOp, ShapeError> {
+    let (expected, found) = (dims.len(), around.len());
+    if expected != found {
+        let what = "pairs";
+        return Err(ShapeError::PerAxis {
+            what,
+            expected,
+            found,
+        });
+    }
+    let axes = dims.iter().zip(around).map(|(&count, &(start, after))| {
+        let window = Window {
+            start,
+            count,
+            step: 1,
+        };
+        // More than there can be is refused, as any shape of that size is.
+        (window, start.saturating_add(count).saturating_add(after))
+    });
+    let (windows, dims) = axes.unzip();
+    Ok(TensorOp::Pad(Pad { windows, dims }))
 }
 
 /// An operator for every pairing of values, references and numbers.

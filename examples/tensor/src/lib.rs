@@ -8,6 +8,7 @@
 //! | `definition.rs` | what is said about each primitive, once |
 //! | `primitives/*.rs` | the definitions, by family; `mod.rs` is the table of all |
 //! | `notation.rs` | what rules are written with |
+//! | `numbers.rs` | functions of complex numbers, over the whole range of exponents |
 //! | `rules.rs`, `op.rs` | the traits of tidu, from the definitions |
 //! | `context.rs` | operands that are evaluated, and written over |
 //! | `model.rs` | what models that learn are made of |
@@ -23,6 +24,7 @@ mod front;
 mod jacobian;
 pub mod model;
 mod notation;
+mod numbers;
 mod op;
 mod primitives;
 mod rules;
@@ -37,10 +39,11 @@ pub use front::Value;
 pub use jacobian::Jacobian;
 pub use op::TensorOp;
 pub use primitives::elementwise::Power;
+pub use primitives::factorizations::determinant::Cofactors;
 pub use primitives::factorizations::solves::{Solve, TriangularSolve};
 pub use primitives::indexing::{Gather, OneHot, ScatterAdd};
 pub use primitives::products::Einsum;
-pub use primitives::reductions::{ArgMax, Axes, LogSumExp, Max, Softmax};
+pub use primitives::reductions::{ArgMax, Axes, LogSoftmax, LogSumExp, Max, Softmax, SumOthers};
 pub use primitives::shapes::{BroadcastTo, Concatenate, Pad, Permute, Reshape, Slice, Window};
 pub use shape::ShapeError;
 pub use tensor::{Element, Shared, Tensor};

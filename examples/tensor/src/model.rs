@@ -40,8 +40,8 @@ pub fn scores<V: Value>(x: &V, parameters: &[V]) -> V {
 #[track_caller]
 pub fn cross_entropy<V: Value>(scores: &V, labels: &V) -> V {
     let classes = scores.dims().last().copied().unwrap_or(1);
-    let of_label = (labels.one_hot(classes) * scores).sum([-1]);
-    (scores.logsumexp([-1]) - of_label).mean_all()
+    let of_label = scores.log_softmax([-1]).keep_if(&labels.one_hot(classes));
+    -of_label.sum([-1]).mean_all()
 }
 
 /// A step of gradient descent as one function. It takes what `loss`, a function of one number, takes, and

@@ -7,9 +7,10 @@ use tidu::scalar::ScalarKey;
 use tidu::{InferTypes, ValueType};
 
 use crate::context::{Args, Context};
+use crate::definition::Definition;
 use crate::primitives::Meaning;
 pub use crate::primitives::TensorOp;
-use crate::shape::ShapeError;
+use crate::shape::{ShapeError, check_size};
 use crate::tensor::Tensor;
 
 impl TensorOp {
@@ -97,11 +98,20 @@ impl InferTypes for TensorOp {
 
     fn infer_types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, AnyError> {
         match self.meaning() {
-            Meaning::Defined(definition) => {
-                let types: Result<_, ShapeError> = definition.types(x);
-                Ok(types?)
-            }
+            Meaning::Defined(definition) => Ok(types(definition, x)?),
             Meaning::Composite(function) => Ok(function.infer_types(x)?),
         }
     }
+}
+
+/// The types of the results, of which there is memory for each, and for each operand.
+fn types(definition: &dyn Definition, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+    let (expected, found) = (definition.arity(), x.len());
+    if expected != found {
+        return Err(ShapeError::Operands { expected, found });
+    }
+    x.iter().try_for_each(|x| check_size(x.dims()))?;
+    let results = definition.types(x)?;
+    results.iter().try_for_each(|y| check_size(y.dims()))?;
+    Ok(results)
 }

@@ -158,6 +158,10 @@ impl Primitive for TensorOp {
         ValueType::new(REAL, value_type.dims().iter().copied())
     }
 
+    fn is_differentiable(value_type: &ValueType) -> bool {
+        value_type.kind() != INDEX
+    }
+
     fn linearity(&self) -> Linearity {
         match self.meaning() {
             Meaning::Defined(definition) => definition.linearity(),
@@ -270,10 +274,6 @@ impl TensorOp {
             }
         });
         Ok(cotangents.collect())
-    }
-
-    fn is_differentiable(value_type: &ValueType) -> bool {
-        value_type.kind() != INDEX
     }
 }
 

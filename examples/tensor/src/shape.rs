@@ -72,6 +72,57 @@ pub enum ShapeError {
         /// The shape.
         dims: Vec<usize>,
     },
+    /// A number of elements that no memory can hold.
+    #[error("{dims:?} are too many elements to hold")]
+    Size {
+        /// The shape.
+        dims: Vec<usize>,
+    },
+    /// The wrong number of operands.
+    #[error("{expected} operands are needed, found {found}")]
+    Operands {
+        /// How many the operation takes.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Nothing to put together.
+    #[error("nothing to put together: at least one operand is needed")]
+    NoOperands,
+    /// An axis without elements, where one of them is asked for.
+    #[error("axis {axis} has no elements to choose from")]
+    EmptyAxis {
+        /// The axis.
+        axis: usize,
+    },
+    /// Arguments of which there must be one an axis.
+    #[error("{found} {what} for {expected} axes: one an axis is needed")]
+    PerAxis {
+        /// What they are.
+        what: &'static str,
+        /// The number of axes.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// An operand that must have the shape of the first one.
+    #[error("operand {operand} is {found:?}, and must be {expected:?} like operand 0")]
+    Unlike {
+        /// Which operand.
+        operand: usize,
+        /// The shape of the first one.
+        expected: Vec<usize>,
+        /// Its shape.
+        found: Vec<usize>,
+    },
+    /// Elements that do not fill the place that they are put in.
+    #[error("{found:?} does not fill windows of {windows:?}")]
+    Place {
+        /// The shape of the elements.
+        found: Vec<usize>,
+        /// What the windows show, by axis.
+        windows: Vec<usize>,
+    },
     /// A part of an axis that reaches beyond its end.
     #[error("{window} leaves an axis of {size}")]
     Window {
@@ -192,6 +243,29 @@ pub fn check_axes(axes: &[usize], rank: usize) -> Result<(), ShapeError> {
         }
     }
     Ok(())
+}
+
+/// Sees to it that there is memory for so many elements on this machine, and for their number a `usize`.
+pub fn check_size(dims: &[usize]) -> Result<(), ShapeError> {
+    const LARGEST: usize = isize::MAX.cast_unsigned() / size_of::<num_complex::Complex64>();
+    // An array without elements has to have steps from one to the next all the same.
+    let mut sizes = dims.iter().filter(|&&size| size > 0);
+    let count = sizes.try_fold(1_usize, |count, &size| count.checked_mul(size));
+    match count.is_some_and(|count| count <= LARGEST) {
+        true => Ok(()),
+        false => Err(ShapeError::Size {
+            dims: dims.to_vec(),
+        }),
+    }
+}
+
+/// The axis that a number means: counted from 0, or, below 0, from the end.
+pub fn counted_axis(axis: isize, rank: usize) -> Result<usize, ShapeError> {
+    let from_end = if axis < 0 { rank } else { 0 };
+    let counted = axis.checked_add_unsigned(from_end);
+    let counted = counted.and_then(|axis| usize::try_from(axis).ok());
+    let counted = counted.filter(|&axis| axis < rank);
+    counted.ok_or(ShapeError::Axis { axis, rank })
 }
 
 /// Complex if one is, real otherwise; an error for other kinds.

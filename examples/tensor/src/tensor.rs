@@ -109,8 +109,21 @@ impl Tensor {
     }
 
     /// One number, everywhere.
+    ///
+    /// # Panics
+    ///
+    /// If no memory can hold so many elements. ([`Value::full`](crate::Value::full) says so as an error.)
     pub fn full<T: Element>(dims: &[usize], number: T) -> Self {
         ArrayD::from_elem(IxDyn(dims), number).into()
+    }
+
+    /// 0 everywhere, of the same type.
+    pub(crate) fn zeros_like(&self) -> Self {
+        match self {
+            Self::Real(array) => Self::full(array.shape(), 0.0),
+            Self::Complex(array) => Self::full(array.shape(), Complex64::ZERO),
+            Self::Index(array) => Self::full(array.shape(), 0_i64),
+        }
     }
 
     /// The sizes of the axes.
@@ -198,36 +211,37 @@ impl Display for Tensor {
 }
 
 /// A tensor that compares by the bits of its elements, so that it can be part of an operation.
+///
+/// Operations are hashed whenever they are looked for, so a digest of the elements is made once.
 #[derive(Clone)]
-pub struct Literal(Tensor);
+pub struct Literal {
+    tensor: Tensor,
+    digest: u64,
+}
 
 impl Literal {
     /// The tensor.
     pub fn tensor(&self) -> &Tensor {
-        &self.0
-    }
-
-    fn bits(&self) -> Box<dyn Iterator<Item = u64> + '_> {
-        match &self.0 {
-            Tensor::Real(array) => Box::new(array.iter().map(|x| x.to_bits())),
-            Tensor::Complex(array) => {
-                let parts = array.iter().flat_map(|z| [z.re, z.im]);
-                Box::new(parts.map(f64::to_bits))
-            }
-            Tensor::Index(array) => Box::new(array.iter().map(|&at| at.cast_unsigned())),
-        }
+        &self.tensor
     }
 }
 
 impl From<Tensor> for Literal {
     fn from(tensor: Tensor) -> Self {
-        Self(tensor)
+        // FNV-1a, by word.
+        let digest = bits(&tensor).fold(0xcbf2_9ce4_8422_2325_u64, |digest, bits| {
+            (digest ^ bits).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self { tensor, digest }
     }
 }
 
 impl PartialEq for Literal {
     fn eq(&self, other: &Self) -> bool {
-        self.0.value_type() == other.0.value_type() && self.bits().eq(other.bits())
+        self.digest == other.digest
+            && self.tensor.value_type() == other.tensor.value_type()
+            && (is_same_memory(&self.tensor, &other.tensor)
+                || bits(&self.tensor).eq(bits(&other.tensor)))
     }
 }
 
@@ -235,25 +249,39 @@ impl Eq for Literal {}
 
 impl Hash for Literal {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.value_type().hash(state);
-        self.bits().for_each(|bits| bits.hash(state));
+        self.tensor.value_type().hash(state);
+        self.digest.hash(state);
     }
+}
+
+fn bits(tensor: &Tensor) -> Box<dyn Iterator<Item = u64> + '_> {
+    match tensor {
+        Tensor::Real(array) => Box::new(array.iter().map(|x| x.to_bits())),
+        Tensor::Complex(array) => {
+            let parts = array.iter().flat_map(|z| [z.re, z.im]);
+            Box::new(parts.map(f64::to_bits))
+        }
+        Tensor::Index(array) => Box::new(array.iter().map(|&at| at.cast_unsigned())),
+    }
+}
+
+/// Whether two tensors of one type share their elements, in the same order.
+fn is_same_memory(x: &Tensor, y: &Tensor) -> bool {
+    for_any!(x, x => {
+        Element::view(y).is_some_and(|y: &Shared<_>| {
+            x.as_ptr() == y.as_ptr() && x.strides() == y.strides()
+        })
+    })
 }
 
 /// A number, or the type of more than one, with a digest that tells tensors apart in print.
 impl Debug for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.tensor {
             Tensor::Real(array) if array.ndim() == 0 => write!(f, "{:?}", array[[]]),
             Tensor::Complex(array) if array.ndim() == 0 => write!(f, "{}", array[[]]),
             Tensor::Index(array) if array.ndim() == 0 => write!(f, "{}", array[[]]),
-            tensor => {
-                // FNV-1a, by word.
-                let digest = self.bits().fold(0xcbf2_9ce4_8422_2325_u64, |digest, bits| {
-                    (digest ^ bits).wrapping_mul(0x0100_0000_01b3)
-                });
-                write!(f, "{} #{:08x}", tensor.value_type(), digest >> 32)
-            }
+            tensor => write!(f, "{} #{:08x}", tensor.value_type(), self.digest >> 32),
         }
     }
 }

@@ -213,9 +213,7 @@ impl<'t> Var<'t> {
         let found = found.into_iter().zip(wrt).map(|(found, var)| match found {
             Some(found) => tape.here(found),
             // A constant of the tape's own, so that a loop over orders may go on.
-            None => {
-                tape.here(recorder.constant((Self::from(0.0) * var.detach()).var.value().clone()))
-            }
+            None => tape.here(recorder.constant(var.value().zeros_like())),
         });
         Ok(found.collect())
     }

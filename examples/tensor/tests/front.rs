@@ -4,6 +4,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "front/arguments.rs"]
+mod arguments;
 mod support;
 
 use std::error::Error;
@@ -358,7 +360,7 @@ fn shapes_that_do_not_fit_are_said_where_they_are_written() {
     );
     assert_text!(
         |x, y, l| x.pad([(1, 0)]),
-        "pad [1..3] of [3] of f64[2, 3]: operand 0 has 2 axes, and must have 1"
+        "1 pairs for 2 axes: one an axis is needed"
     );
     assert_text!(
         |x, y, l| x.scatter_add(0, &l, 4) + x.scatter_add(1, &l, 4),

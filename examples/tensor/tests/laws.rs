@@ -10,8 +10,8 @@ use support::{Kind, Kind::Real, case, case_between, laws, tensor};
 use tidu::laws::{Case, Law, Laws, Random};
 use tidu_tensor::TensorOp::{self, *};
 use tidu_tensor::{
-    ArgMax, Axes, Concatenate, Einsum, Gather, LogSumExp, Max, OneHot, Pad, Power, ScatterAdd,
-    Slice, Softmax, Tensor, Window,
+    ArgMax, Axes, Concatenate, Einsum, Gather, LogSoftmax, LogSumExp, Max, OneHot, Pad, Power,
+    ScatterAdd, Slice, Softmax, SumOthers, Tensor, Window,
 };
 
 fn all(cases: impl IntoIterator<Item = Case<TensorOp>>) {
@@ -38,14 +38,28 @@ fn pairs() -> impl Iterator<Item = [Kind; 2]> {
 
 #[test]
 fn elementwise_of_one_operand() {
-    let both = [Neg, Exp, Sin, Cos, Tanh, Abs, Sign, Conj, Re, Im, ToComplex];
+    let both = [
+        Neg,
+        Exp,
+        Sin,
+        Cos,
+        Tanh,
+        SechSquare,
+        Abs,
+        Sign,
+        Conj,
+        Re,
+        Im,
+        ToComplex,
+        ToImaginary,
+    ];
     let both = both
         .into_iter()
         .flat_map(|op| KINDS.map(|kind| (op.clone(), kind)));
     all(both.map(|(op, kind)| case_between(op, &[(kind, &[2])], 0.3, 1.2)));
-    let negative = [Abs, Sign, Relu, Sigmoid, ExpM1];
+    let negative = [Abs, Sign, Relu, Sigmoid, Softplus, ExpM1];
     all(negative.map(|op| case_between(op, &[(Real, &[2])], -1.2, -0.3)));
-    let positive = [Sqrt, Ln, Ln1p, Relu, Sigmoid];
+    let positive = [Sqrt, Ln, Ln1p, Relu, Sigmoid, Softplus];
     all(positive.map(|op| case_between(op, &[(Real, &[2, 2])], 0.3, 2.0)));
     all([Sqrt, Ln].map(|op| case_between(op, &[(Kind::Complex, &[2])], 0.3, 2.0)));
     all([
@@ -122,7 +136,11 @@ fn reductions() {
                 TensorOp::from(Max(axes.clone())),
                 LogSumExp(axes.clone()).into(),
                 TensorOp::from(Softmax(axes.axes.clone())),
+                LogSoftmax(axes.axes.clone()).into(),
             ];
+            let others =
+                KINDS.map(|kind| case(SumOthers(axes.axes.clone()), &[(kind, &[2, 3, 2])]));
+            all(others);
             all(sums
                 .into_iter()
                 .chain(of_reals.map(|op| case(op, &[(Real, &[2, 3, 2])]))));

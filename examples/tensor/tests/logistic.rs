@@ -52,61 +52,68 @@ fn logistic_regression_backward_is_two_products() {
         input %1 = labels
         input %2 = w
         input %3 = b
-        %4 = "einsum ij,jk->ik" %0, %2
-        %5 = add %4, %3
-        %6 = "logsumexp [1]" %5
-        %7 = one_hot 3 %1
-        %8 = mul %7, %5
+        %4 = one_hot 3 %1
+        %5 = "einsum ij,jk->ik" %0, %2
+        %6 = add %5, %3
+        %7 = "log_softmax [1]" %6
+        %8 = keep_if %4, %7
         %9 = "sum [1]" %8
-        %10 = sub %6, %9
-        %11 = "sum [0]" %10
-        %12 = const 5.0
-        %13 = div %11, %12
-        %14 = "softmax [1]" %5
+        %10 = "sum [0]" %9
+        %11 = const 5.0
+        %12 = div %10, %11
+        %13 = neg %12
+        %14 = "softmax [1]" %6
+        %15 = "sum_others [1]" %14
         output %13 -> out0
         output %0 -> r0
-        output %14 -> r1
-        output %7 -> r2
+        output %15 -> r1
+        output %14 -> r2
+        output %4 -> r3
     }
     function {
         input %0 = r0.d0.w
         input %1 = r1.d0.w
         input %2 = r2.d0.w
-        input %3 = d0.w
-        input %4 = d0.b
-        %5 = "einsum ij,jk->ik" %0, %3
-        %6 = add %5, %4
-        %7 = mul %1, %6
-        %8 = "sum [1]" %7
-        %9 = mul %2, %6
-        %10 = "sum [1]" %9
+        input %3 = r3.d0.w
+        input %4 = d0.w
+        input %5 = d0.b
+        %6 = "einsum ij,jk->ik" %0, %4
+        %7 = add %6, %5
+        %8 = mul %1, %7
+        %9 = mul %2, %7
+        %10 = "sum_others [1]" %9
         %11 = sub %8, %10
-        %12 = "sum [0]" %11
-        %13 = const 5.0
-        %14 = div %12, %13
-        output %14 -> d.out0
+        %12 = keep_if %3, %11
+        %13 = "sum [1]" %12
+        %14 = "sum [0]" %13
+        %15 = const 5.0
+        %16 = div %14, %15
+        %17 = neg %16
+        output %17 -> d.out0
     }
     function {
         input %0 = r0.d0.w
         input %1 = r1.d0.w
         input %2 = r2.d0.w
-        input %3 = ct0.d0.w
-        %4 = const 5.0
-        %5 = div %3, %4
-        %6 = "reshape [1]" %5
-        %7 = "broadcast_to [5]" %6
-        %8 = neg %7
-        %9 = "reshape [5, 1]" %8
-        %10 = "broadcast_to [5, 3]" %9
-        %11 = mul %10, %2
-        %12 = "reshape [5, 1]" %7
-        %13 = "broadcast_to [5, 3]" %12
-        %14 = mul %13, %1
-        %15 = add %11, %14
-        %16 = "einsum ij,ik->jk" %0, %15
-        %17 = "sum [0]" %15
-        output %16 -> ct.d0.w
-        output %17 -> ct.d0.b
+        input %3 = r3.d0.w
+        input %4 = ct0.d0.w
+        %5 = neg %4
+        %6 = const 5.0
+        %7 = div %5, %6
+        %8 = "reshape [1]" %7
+        %9 = "broadcast_to [5]" %8
+        %10 = "reshape [5, 1]" %9
+        %11 = "broadcast_to [5, 3]" %10
+        %12 = keep_if %3, %11
+        %13 = neg %12
+        %14 = "sum_others [1]" %13
+        %15 = mul %14, %2
+        %16 = mul %12, %1
+        %17 = add %15, %16
+        %18 = "einsum ij,ik->jk" %0, %17
+        %19 = "sum [0]" %17
+        output %18 -> ct.d0.w
+        output %19 -> ct.d0.b
     }
     "#);
 }

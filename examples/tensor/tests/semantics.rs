@@ -5,6 +5,14 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "semantics/complex.rs"]
+mod complex;
+#[path = "semantics/conventions.rs"]
+mod conventions;
+#[path = "semantics/selection.rs"]
+mod selection;
+#[path = "semantics/slopes.rs"]
+mod slopes;
 mod support;
 
 use num_complex::Complex64;

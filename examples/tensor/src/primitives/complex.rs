@@ -6,7 +6,7 @@ use tidu::Linearity;
 use tidu::rules::Term;
 
 use crate::definition::{Domain, Pointwise};
-use crate::notation::{Fixed, Notation};
+use crate::notation::Notation;
 use crate::op::TensorOp;
 use crate::shape;
 
@@ -34,14 +34,14 @@ pub(crate) static RE: Pointwise = Pointwise::step("re", 1, |args| match args.kin
 
 /// y = Im x
 ///
-/// ẏ = Im ẋ; x̄ = i·ȳ. Linear.
+/// ẏ = Im ẋ; x̄ = i·ȳ, and nothing for real numbers. Linear.
 pub(crate) static IM: Pointwise = Pointwise::step("im", 1, |args| match args.kind() {
     shape::COMPLEX => args.convert(|z: Complex64| z.im),
     _ => args.map(|_: f64| 0.0),
 })
 .linear(Linearity::Joint, |x, _, ct| match x[0].is_real() {
-    true => 0.0 * ct,
-    false => i(x[0]) * ct,
+    true => ct.work().zero(),
+    false => ct.then(TensorOp::ToImaginary),
 })
 .on(Domain::ToReals);
 
@@ -59,6 +59,20 @@ pub(crate) static TO_COMPLEX: Pointwise =
     })
     .on(Domain::ToComplex);
 
+/// y = i·x, of which nothing is multiplied by 0
+///
+/// ẏ = i·ẋ; x̄ = Im ȳ of real numbers, -i·ȳ of complex ones. Linear.
+pub(crate) static TO_IMAGINARY: Pointwise =
+    Pointwise::step("to_imaginary", 1, |args| match args.kind() {
+        shape::COMPLEX => args.map(|z: Complex64| Complex64::new(-z.im, z.re)),
+        _ => args.convert(|x: f64| Complex64::new(0.0, x)),
+    })
+    .linear(Linearity::Joint, |x, _, ct| match x[0].is_real() {
+        true => ct.then(TensorOp::Im),
+        false => -ct.then(TensorOp::ToImaginary),
+    })
+    .on(Domain::ToComplex);
+
 /// y = x₀ + i·x₁, of real numbers
 ///
 /// ẏ = ẋ₀ + i·ẋ₁; x̄ = (Re ȳ, Im ȳ). Linear in both operands together.
@@ -66,10 +80,10 @@ pub(crate) static COMPLEX: Pointwise = Pointwise::new(
     "complex",
     2,
     |args| args.zip_to(|re: f64, im: f64| Complex64::new(re, im)),
-    |x, _, dx| match (dx[0].is_zero(), dx[1].is_zero()) {
+    |_, _, dx| match (dx[0].is_zero(), dx[1].is_zero()) {
         (false, false) => dx[0].join(TensorOp::Complex, dx[1]),
         (false, true) => dx[0].then(TensorOp::ToComplex),
-        _ => i(x[0]) * dx[1],
+        _ => dx[1].then(TensorOp::ToImaginary),
     },
 )
 .linear(Linearity::Joint, |_, i, ct| match i {
@@ -77,8 +91,3 @@ pub(crate) static COMPLEX: Pointwise = Pointwise::new(
     _ => ct.then(TensorOp::Im),
 })
 .on(Domain::Parts);
-
-/// The imaginary unit.
-fn i(x: Fixed<'_>) -> Fixed<'_> {
-    x.work().fixed(TensorOp::constant(Complex64::I), [])
-}

@@ -135,7 +135,7 @@ impl Definition for ScatterAdd {
         let kind = number_kind(&x[..1])?;
         check_kind(1, x[1], &[INDEX], "indices")?;
         let (found, indices) = (x[0].dims(), x[1].dims());
-        let end = self.axis + indices.len();
+        let end = self.axis.saturating_add(indices.len());
         match found.get(self.axis..end) == Some(indices) {
             true => {
                 let dims = [&found[..self.axis], &[self.size], &found[end..]].concat();

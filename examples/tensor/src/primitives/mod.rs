@@ -76,6 +76,10 @@ table! {
     LogSumExp(reductions::LogSumExp),
     /// eˣ / Σ eˣ over axes
     Softmax(reductions::Softmax),
+    /// ln (eˣ / Σ eˣ) over axes
+    LogSoftmax(reductions::LogSoftmax),
+    /// Σ x over axes, but for each element itself
+    SumOthers(reductions::SumOthers),
     /// Where along an axis the largest element is
     ArgMax(reductions::ArgMax),
     /// The same elements in another shape
@@ -98,6 +102,8 @@ table! {
     OneHot(indexing::OneHot),
     /// A product summed over labels
     Einsum(products::Einsum),
+    /// The cofactors of a matrix, or derivatives of them
+    Cofactors(factorizations::determinant::Cofactors),
     /// T⁻¹·B, of a triangular matrix
     TriangularSolve(factorizations::solves::TriangularSolve),
     /// A⁻¹·B
@@ -131,8 +137,12 @@ table! {
     Cos => elementwise::COS,
     /// tanh x
     Tanh => elementwise::TANH,
+    /// 1 / cosh² x
+    SechSquare => elementwise::SECH_SQUARE,
     /// 1 / (1 + e⁻ˣ)
     Sigmoid => elementwise::SIGMOID,
+    /// ln (1 + eˣ)
+    Softplus => elementwise::SOFTPLUS,
     /// max (x, 0)
     Relu => elementwise::RELU,
     /// |x|
@@ -163,6 +173,8 @@ table! {
     Im => complex::IM,
     /// Real numbers as complex ones
     ToComplex => complex::TO_COMPLEX,
+    /// i·x
+    ToImaginary => complex::TO_IMAGINARY,
     /// x + i·y, of real numbers
     Complex => complex::COMPLEX,
     /// L of A = L·Lᴴ
@@ -173,6 +185,8 @@ table! {
     Eigh => factorizations::eigh::Eigh,
     /// U, s and Vᴴ of A = U·diag(s)·Vᴴ
     Svd => factorizations::svd::Svd,
+    /// det A
+    Determinant => factorizations::determinant::Determinant,
     /// σ and l of det A = σ·eˡ
     LogDeterminant => factorizations::determinant::LogDeterminant,
 }

@@ -65,7 +65,7 @@ impl Einsum {
     /// The product of matrices, stacks of matrices and vectors, of these numbers of axes, as of NumPy's
     /// `matmul`. Operands that have none are not of the types that the product of two matrices takes.
     pub fn matmul(left: usize, right: usize) -> Self {
-        const STACK: &str = "abcdefgh";
+        const STACK: &str = "abcdefghlmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let of = |stack: usize, [left, right, out]: [&str; 3], are_stacks: [bool; 2]| {
             let stack = STACK.get(..stack)?;
             let front = |is_stack| if is_stack { stack } else { "" };

@@ -58,10 +58,33 @@ impl Axes {
         ArrayD::from_shape_vec(dims, results).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The tensor with each line of elements along the axes written over.
+    fn each_line<T: Element>(&self, x: &Shared<T>, f: impl Fn(&mut [T])) -> ArrayD<T> {
+        let lines = self.lines(x);
+        let (count, length) = lines.dim();
+        let mut elements: Vec<T> = lines.iter().copied().collect();
+        elements.chunks_exact_mut(length.max(1)).for_each(f);
+        let lines = Array2::from_shape_vec((count, length), elements);
+        let lines = lines.unwrap_or_else(|error| panic!("{error}"));
+        let order = self.order(x.ndim());
+        let dims: Vec<usize> = order.iter().map(|&at| x.shape()[at]).collect();
+        let places: Vec<usize> = (0..x.ndim())
+            .filter_map(|at| order.iter().position(|&other| other == at))
+            .collect();
+        let lines = lines.into_shape_with_order(dims);
+        let lines = lines.unwrap_or_else(|error| panic!("{error}"));
+        lines.permuted_axes(places)
+    }
+
+    /// All axes, those that are reduced last.
+    fn order(&self, rank: usize) -> Vec<usize> {
+        let rest = (0..rank).filter(|at| !self.axes.contains(at));
+        rest.chain(self.axes.iter().copied()).collect()
+    }
+
     /// A row for each element of the result, with what it is reduced from.
     fn lines<T: Element>(&self, x: &Shared<T>) -> Array2<T> {
-        let rest = (0..x.ndim()).filter(|at| !self.axes.contains(at));
-        let order: Vec<usize> = rest.chain(self.axes.iter().copied()).collect();
+        let order = self.order(x.ndim());
         let length: usize = self.axes.iter().map(|&at| x.shape()[at]).product();
         let count: usize = without(x.shape(), &self.axes, false).iter().product();
         let ordered = x.view().permuted_axes(order);
@@ -156,8 +179,8 @@ fn sum_axis<T: Element + LinalgScalar>(x: &ArrayViewD<'_, T>, axis: usize) -> Ar
 
 /// y = max x over axes, of real numbers; NaN if one is
 ///
-/// ẏ = Σ m·ẋ, with m = 1 / n at each of the n largest elements, and 0 elsewhere. Edges: so ties share; -∞ for no
-/// elements.
+/// ẏ = Σ m·ẋ over the n largest elements, with m = 1 / n. Edges: so ties share, and second derivatives there are those
+/// of the mean, with nothing for the corner; -∞ for no elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Max(pub Axes);
 
@@ -182,13 +205,15 @@ impl Definition for Max {
         let y = kept(at.y[0], &self.0, at.dims(0));
         let is_largest = at.x[0].with(TensorOp::Equal, y);
         let share = is_largest / is_largest.sum_kept(&self.0.axes);
-        vec![(share * dx[0]).then(TensorOp::Sum(self.0.clone()))]
+        // Not multiplied by 0: what is not taken may be infinite.
+        let shares = (share * dx[0]).where_not_zero(share);
+        vec![shares.then(TensorOp::Sum(self.0.clone()))]
     }
 }
 
 /// y = ln Σ eˣ over axes, of real numbers, without overflow
 ///
-/// ẏ = Σ softmax x·ẋ. Edges: -∞ for -∞ everywhere, without a slope (NaN).
+/// ẏ = Σ softmax x·ẋ. Edges: -∞ for -∞ everywhere, without a slope (NaN), and for no elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LogSumExp(pub Axes);
 
@@ -209,7 +234,7 @@ impl Definition for LogSumExp {
         vec![x.fresh(self.0.reduce(x.array(0), |line| {
             let largest = largest(&line);
             match largest.is_finite() {
-                true => largest + line.iter().map(|x| (x - largest).exp()).sum::<f64>().ln(),
+                true => largest + ln_of_sum(line.iter().copied(), largest),
                 false => largest,
             }
         }))]
@@ -223,7 +248,8 @@ impl Definition for LogSumExp {
 
 /// y = eˣ / Σ eˣ over axes, of real numbers, without overflow
 ///
-/// ẏ = y·(ẋ - Σ y·ẋ). Edges: NaN for -∞ everywhere, and for an ∞.
+/// ẏᵢ = yᵢ·Σⱼ yⱼ·(ẋᵢ - ẋⱼ), as yᵢ·((1 - yᵢ)·ẋᵢ - Σ_{j ≠ i} yⱼ·ẋⱼ), where 1 - yᵢ, of which no digit may be left, is
+/// what the others sum up to ([`SumOthers`]). Edges: NaN for -∞ everywhere, and for an ∞.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Softmax(pub Vec<usize>);
 
@@ -250,15 +276,87 @@ impl Definition for Softmax {
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
-        let mean = (at.y[0] * dx[0]).sum_kept(&self.0);
-        vec![at.y[0] * (dx[0] - mean.broadcast_to(at.dims(0)))]
+        vec![at.y[0] * less_mean(at.y[0], dx[0], &self.0)]
+    }
+}
+
+/// y = ln (eˣ / Σ eˣ) over axes, of real numbers, without overflow, and with all digits where it is near 0
+///
+/// ẏᵢ = Σⱼ pⱼ·(ẋᵢ - ẋⱼ), with p = softmax x; written as that of [`Softmax`]. Edges: those of [`Softmax`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogSoftmax(pub Vec<usize>);
+
+impl Definition for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {:?}", self.0)
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        reduced_real(&Axes::kept(&self.0), x)?;
+        Ok(vec![x[0].clone()])
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        let y = Axes::kept(&self.0).each_line(x.array(0), |line: &mut [f64]| {
+            let top = largest(&ArrayView1::from(&*line));
+            let rest = ln_of_sum(line.iter().copied(), top);
+            line.iter_mut().for_each(|x| *x = (*x - top) - rest);
+        });
+        vec![x.fresh(y)]
+    }
+
+    fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
+        let softmax = at.x[0].then(Softmax(self.0.clone()).into());
+        vec![less_mean(softmax, dx[0], &self.0)]
+    }
+}
+
+/// yᵢ = Σ_{j ≠ i} xⱼ over axes: Σ x - xᵢ, but not as a difference, which would cancel
+///
+/// ẏ = the same of ẋ; x̄ = the same of ȳ. Linear. Edges: 0 where there is no other element.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SumOthers(pub Vec<usize>);
+
+impl Definition for SumOthers {
+    fn name(&self) -> &'static str {
+        "sum_others"
+    }
+
+    fn fmt_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " {:?}", self.0)
+    }
+
+    fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
+        number_kind(x)?;
+        check_axes(&self.0, x[0].dims().len())?;
+        Ok(vec![x[0].clone()])
+    }
+
+    fn eval(&self, x: &mut Args<'_, '_>) -> Vec<Tensor> {
+        let axes = Axes::kept(&self.0);
+        vec![match x.kind() {
+            COMPLEX => x.fresh(axes.each_line(x.array::<Complex64>(0), sum_others)),
+            _ => x.fresh(axes.each_line(x.array::<f64>(0), sum_others)),
+        }]
+    }
+
+    fn linearity(&self) -> Linearity {
+        Linearity::Joint
+    }
+
+    fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
+        ct.then(at.op.clone())
     }
 }
 
 /// y = the index along an axis of the largest element, the first of equal ones, of real numbers; that of a NaN,
 /// if there is one
 ///
-/// ẏ = 0
+/// ẏ = 0. An axis without elements has no such index: it does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ArgMax(pub usize);
 
@@ -273,6 +371,9 @@ impl Definition for ArgMax {
 
     fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
         let reduced = reduced_real(&Axes::dropped(&[self.0]), x)?;
+        if x[0].dims()[self.0] == 0 {
+            return Err(ShapeError::EmptyAxis { axis: self.0 });
+        }
         let index = reduced
             .iter()
             .map(|y| ValueType::new(INDEX, y.dims().to_vec()));
@@ -308,6 +409,39 @@ fn kept<'a>(y: Fixed<'a>, axes: &Axes, dims: &[usize]) -> Fixed<'a> {
         true => y,
         false => y.reshape(without(dims, &axes.axes, true)),
     }
+}
+
+/// ẋᵢ - Σⱼ pⱼ·ẋⱼ, where the p sum up to 1.
+fn less_mean<'a>(p: Fixed<'a>, dx: Tangent<'a>, axes: &[usize]) -> Tangent<'a> {
+    let others = TensorOp::SumOthers(SumOthers(axes.to_vec()));
+    p.then(others.clone()) * dx - (p * dx).then(others)
+}
+
+/// Each element becomes the sum of the others.
+fn sum_others<T: Element + LinalgScalar>(line: &mut [T]) {
+    let mut before = T::zero();
+    let mut sums = Vec::with_capacity(line.len());
+    for &x in line.iter() {
+        sums.push(before);
+        before = before + x;
+    }
+    let mut after = T::zero();
+    for (x, before) in line.iter_mut().zip(sums).rev() {
+        let next = after + *x;
+        *x = before + after;
+        after = next;
+    }
+}
+
+/// ln Σ exp (x - top), where `top` is the largest x: its own term is 1, which would hide small ones.
+fn ln_of_sum(line: impl Iterator<Item = f64>, top: f64) -> f64 {
+    let mut has_top = false;
+    let others = line.filter(|&x| {
+        let is_first_top = x == top && !has_top;
+        has_top |= is_first_top;
+        !is_first_top
+    });
+    others.map(|x| (x - top).exp()).sum::<f64>().ln_1p()
 }
 
 fn largest(line: &ArrayView1<'_, f64>) -> f64 {

@@ -13,7 +13,7 @@ use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
 use crate::op::TensorOp;
 use crate::shape::{
-    COMPLEX, ShapeError, broadcast, check_axes, check_kind, number_kind, stretched,
+    COMPLEX, ShapeError, broadcast, check_axes, check_kind, check_size, number_kind, stretched,
 };
 use crate::tensor::{Element, Shared, Tensor, for_any};
 
@@ -204,10 +204,14 @@ impl Window {
         }
     }
 
+    /// Sees to it that the elements are there; of none, that they could stand there.
     fn check(self, size: usize) -> Result<(), ShapeError> {
         let length = self.count.saturating_sub(1).checked_mul(self.step);
         let last = length.and_then(|length| length.checked_add(self.start));
-        let is_inside = self.count == 0 || last.is_some_and(|last| last < size);
+        let is_inside = match self.count {
+            0 => self.start <= size,
+            _ => last.is_some_and(|last| last < size),
+        };
         match self.step > 0 && is_inside {
             true => Ok(()),
             false => Err(ShapeError::Window {
@@ -229,7 +233,9 @@ impl Window {
     }
 
     fn part(self) -> Part {
-        let [start, end, step] = [self.start, self.end(), self.step].map(usize::cast_signed);
+        // Of a single element, no step is taken, however large.
+        let step = if self.count > 1 { self.step } else { 1 };
+        let [start, end, step] = [self.start, self.end(), step].map(usize::cast_signed);
         Part::new(start, Some(end), step)
     }
 }
@@ -261,7 +267,7 @@ impl Definition for Slice {
     }
 
     fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
-        check_windows(&self.0, x[0].dims(), x[0].dims().len())?;
+        check_windows(&self.0, x[0].dims())?;
         let dims = self.0.iter().map(|window| window.count);
         Ok(vec![ValueType::new(x[0].kind(), dims)])
     }
@@ -313,13 +319,14 @@ impl Definition for Pad {
 
     fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
         number_kind(x)?;
-        check_windows(&self.windows, &self.dims, x[0].dims().len())?;
+        check_size(&self.dims)?;
+        check_windows(&self.windows, &self.dims)?;
         let counts: Vec<usize> = self.windows.iter().map(|window| window.count).collect();
         match counts == x[0].dims() {
             true => Ok(vec![ValueType::new(x[0].kind(), self.dims.clone())]),
-            false => Err(ShapeError::Broadcast {
-                left: x[0].dims().to_vec(),
-                right: counts,
+            false => Err(ShapeError::Place {
+                found: x[0].dims().to_vec(),
+                windows: counts,
             }),
         }
     }
@@ -377,7 +384,10 @@ impl Definition for Concatenate {
     }
 
     fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
-        let (first, kind, axis) = (x[0].dims(), x[0].kind(), self.axis);
+        let Some(first) = x.first() else {
+            return Err(ShapeError::NoOperands);
+        };
+        let (first, kind, axis) = (first.dims(), first.kind(), self.axis);
         check_axes(&[axis], first.len())?;
         for (operand, x) in x.iter().enumerate() {
             check_kind(operand, x, &[kind], "what operand 0 holds")?;
@@ -394,8 +404,11 @@ impl Definition for Concatenate {
                 });
             }
         }
+        let mut sizes = x.iter().map(|x| x.dims()[axis]);
         let mut dims = first.to_vec();
-        dims[axis] = x.iter().map(|x| x.dims()[axis]).sum();
+        dims[axis] = sizes
+            .try_fold(0_usize, |sum, size| sum.checked_add(size))
+            .unwrap_or(usize::MAX);
         Ok(vec![ValueType::new(x[0].kind(), dims)])
     }
 
@@ -446,12 +459,14 @@ fn parts(windows: &[Window]) -> Vec<SliceInfoElem> {
     windows.iter().map(|window| window.part().into()).collect()
 }
 
-fn check_windows(windows: &[Window], dims: &[usize], rank: usize) -> Result<(), ShapeError> {
-    if windows.len() != dims.len() || rank != dims.len() {
-        return Err(ShapeError::Rank {
-            operand: 0,
-            expected: windows.len(),
-            found: rank,
+fn check_windows(windows: &[Window], dims: &[usize]) -> Result<(), ShapeError> {
+    let (expected, found) = (dims.len(), windows.len());
+    if expected != found {
+        let what = "windows";
+        return Err(ShapeError::PerAxis {
+            what,
+            expected,
+            found,
         });
     }
     let mut windows = windows.iter().zip(dims);

@@ -1,13 +1,15 @@
 //! The Cholesky factorization.
 
 use tidu::ValueType;
-use tidu::rules::Times;
+use tidu::rules::{Term, Times};
 
 use super::solves::TriangularSolve;
-use super::{evaluated, half_upper, hermitian_part, square};
+use super::{evaluated, half_lower, hermitian_part, square};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
-use crate::notation::{Notation, Tangent};
+use crate::notation::{Fixed, Notation, Tangent};
+use crate::op::TensorOp;
+use crate::primitives::reductions::{Axes, Max};
 use crate::shape::ShapeError;
 use crate::tensor::Tensor;
 
@@ -38,9 +40,11 @@ impl Definition for Cholesky {
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
         let l = at.y[0];
-        let solve = |x: Tangent<'a>| l.with(TriangularSolve::lower().into(), x);
-        let relative = solve(solve(hermitian_part(dx[0])).h());
-        let half_lower = half_upper(at, at.dims(0)[0]).t();
-        vec![l.matmul(half_lower * relative)]
+        let solve = |l: Fixed<'a>, x: Tangent<'a>| l.with(TriangularSolve::lower().into(), x);
+        // With L / c for one of the two L⁻¹, and for L, nothing overflows where H is small. Any c will do.
+        let size = l.then(TensorOp::StopGradient).then(TensorOp::Abs);
+        let unit = l / size.then(Max(Axes::kept(&[0, 1])).into());
+        let relative = solve(unit, solve(l, hermitian_part(dx[0])).h());
+        vec![unit.matmul(half_lower(at, at.dims(0)[0], relative))]
     }
 }

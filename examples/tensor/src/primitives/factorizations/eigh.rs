@@ -2,7 +2,7 @@
 
 use tidu::ValueType;
 
-use super::{diagonal, evaluated, hermitian_part, inverse_gaps, square, turning};
+use super::{diagonal, evaluated, hermitian_part, over_gaps, square, turning};
 use crate::context::Args;
 use crate::definition::{Definition, Point};
 use crate::notation::{Notation, Tangent};
@@ -11,7 +11,8 @@ use crate::tensor::Tensor;
 
 /// (w, V) of H = V·diag(w)·Vᴴ, where H = ½·(x + xᴴ), Vᴴ·V = 1, and w ascends
 ///
-/// ẇ = diag M, V̇ = V·(F∘M - i·diag(θ)), with M = Vᴴ·Ḣ·V, and F_ij = 1/(w_j - w_i) but 0 on the diagonal.
+/// ẇ = diag M, V̇ = V·(F∘M - i·diag(θ)), with M = Vᴴ·Ḣ·V, and F_ij = 1/(w_j - w_i) but 0 on the diagonal: divided
+/// by, not multiplied, so that it does not overflow by itself.
 ///
 /// Of each eigenvector, the leading component, which is the first that is at least 0.45 times as large as the
 /// largest one, is real and positive; θ, which is 0 for real matrices, keeps it real. So the derivative is that of
@@ -51,9 +52,10 @@ impl Definition for Eigh {
         let [w, v] = [at.y[0], at.y[1]];
         let n = at.dims(0)[0];
         let m = v.h().matmul(hermitian_part(dx[0])).matmul(v);
-        let dv = v.matmul(inverse_gaps(at, n, w) * m);
-        let dv = match at.is_complex(0) {
-            true => dv - v * turning(at, n, v, dv),
+        let dv = v.matmul(over_gaps(at, n, w, m));
+        // Of no rows there is no leading one.
+        let dv = match at.is_complex(0) && n > 0 {
+            true => dv - v * turning(n, v, dv),
             false => dv,
         };
         vec![diagonal(at, n, m).re(), dv]

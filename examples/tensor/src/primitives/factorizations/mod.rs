@@ -8,12 +8,12 @@
 pub(crate) mod cholesky;
 pub(crate) mod determinant;
 pub(crate) mod eigh;
+mod minors;
 pub(crate) mod qr;
 pub(crate) mod solves;
 pub(crate) mod svd;
 mod values;
 
-use num_complex::Complex64;
 use tidu::ValueType;
 use tidu::rules::{Term, Times};
 
@@ -39,6 +39,18 @@ macro_rules! evaluated {
 }
 
 use evaluated;
+
+/// [`evaluated`], by a function of [`minors`](self::minors).
+macro_rules! polynomial {
+    ($function:ident, $x:ident) => {
+        match $x.kind() {
+            crate::shape::COMPLEX => super::minors::$function::<num_complex::Complex64>($x),
+            _ => super::minors::$function::<f64>($x),
+        }
+    };
+}
+
+use polynomial;
 
 /// The numbers of rows and columns of an operand that must be a matrix of numbers.
 fn matrix(operand: usize, x: &[&ValueType]) -> Result<[usize; 2], ShapeError> {
@@ -79,34 +91,42 @@ fn weights<'a>(at: &Point<'a>, n: usize, weight: impl Fn(usize, usize) -> f64) -
     }))
 }
 
-/// 1 above the diagonal, ½ on it, and 0 below.
-fn half_upper<'a>(at: &Point<'a>, n: usize) -> Fixed<'a> {
-    weights(at, n, |i, j| if i == j { 0.5 } else { f64::from(i < j) })
+/// Φ: what is above the diagonal, half of what is on it, and 0 below.
+fn half_upper<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
+    let half_diagonal = weights(at, n, |i, j| if i == j { 0.5 } else { 1.0 });
+    (half_diagonal * x).where_not_zero(weights(at, n, |i, j| f64::from(i <= j)))
 }
 
-/// 1 / (x_j - x_i) of a vector, and 0 for i = j. ±∞ where elements are equal.
-fn inverse_gaps<'a>(at: &Point<'a>, n: usize, x: Fixed<'a>) -> Fixed<'a> {
-    off_diagonal_inverse(at, n, x - x.reshape([n, 1]))
+/// What is below the diagonal, half of what is on it, and 0 above.
+fn half_lower<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
+    half_upper(at, n, x.t()).t()
 }
 
-/// 1 / x_ij, and 0 for i = j.
-fn off_diagonal_inverse<'a>(at: &Point<'a>, n: usize, x: Fixed<'a>) -> Fixed<'a> {
+/// m_ij / (x_j - x_i) for a vector x, and 0 for i = j. ±∞ or NaN where elements are equal. (To multiply by 1 / (x_j -
+/// x_i) would overflow for small elements.)
+fn over_gaps<'a>(at: &Point<'a>, n: usize, x: Fixed<'a>, m: Tangent<'a>) -> Tangent<'a> {
+    let gaps = (x - x.reshape([n, 1])) + diagonal_ones(at, n);
     let off_diagonal = weights(at, n, |i, j| f64::from(i != j));
-    off_diagonal / (x + weights(at, n, |i, j| f64::from(i == j)))
+    (m / gaps).where_not_zero(off_diagonal)
+}
+
+/// The unit matrix: added to what is 0 on the diagonal, where nothing is asked for, it may be divided by.
+fn diagonal_ones<'a>(at: &Point<'a>, n: usize) -> Fixed<'a> {
+    weights(at, n, |i, j| f64::from(i == j))
 }
 
 /// i·θ, for columns v of which the leading component is real and positive, and changes d of them: d - i·θ·v
 /// leaves it real.
-fn turning<'a>(at: &Point<'a>, rows: usize, v: Fixed<'a>, d: Tangent<'a>) -> Tangent<'a> {
+fn turning<'a>(rows: usize, v: Fixed<'a>, d: Tangent<'a>) -> Tangent<'a> {
     let is_leading = leading(rows, v);
-    let leading_v = (is_leading * v.re()).sum(&[0]);
-    let leading_d = (is_leading * d.then(TensorOp::Im)).sum(&[0]);
-    imaginary(at, leading_d / leading_v)
+    let leading_v = v.re().where_not_zero(is_leading).sum(&[0]);
+    let leading_d = d.then(TensorOp::Im).where_not_zero(is_leading);
+    imaginary(leading_d.sum(&[0]) / leading_v)
 }
 
-/// i·x, of real numbers.
-fn imaginary<'a>(at: &Point<'a>, x: Tangent<'a>) -> Tangent<'a> {
-    at.constant(Complex64::I) * x
+/// i·x
+fn imaginary(x: Tangent<'_>) -> Tangent<'_> {
+    x.then(TensorOp::ToImaginary)
 }
 
 /// 1 where the leading component of a column stands, and 0 elsewhere: as [`values`] finds it.

@@ -54,7 +54,7 @@ impl Definition for Qr {
         let relative = r.with(TriangularSolve::upper().adjoint().into(), dx[0].h());
         let relative = relative.h();
         let m = q.h().matmul(relative);
-        let c = half_upper(at, at.dims(0)[1]) * (m + m.h());
+        let c = half_upper(at, at.dims(0)[1], m + m.h());
         vec![relative - q.matmul(c), c.matmul(r)]
     }
 }

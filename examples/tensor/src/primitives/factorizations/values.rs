@@ -160,21 +160,29 @@ fn sign_and_log<T: Number>(a: &Shared<T>) -> (T, f64) {
     if a.is_empty() {
         return (from_real(&1.0), 0.0);
     }
-    let Some(found) = usable(matrix(a)).map(|a| a.partial_piv_lu()) else {
+    let Some(a) = usable(matrix(a)) else {
         return (nan(), f64::NAN);
     };
-    let pivots: Vec<T> = (0..a.shape()[0]).map(|i| found.U()[(i, i)]).collect();
+    let (sign, pivots) = sign_and_pivots(&a);
     if pivots.contains(&zero()) {
         return (zero(), f64::NEG_INFINITY);
     }
-    let (rows, _) = found.P().arrays();
-    let sign = from_real(&if is_odd(rows) { -1.0 } else { 1.0 });
-    let sign = pivots.iter().fold(sign, |sign, pivot| sign * phase(pivot));
     (sign, pivots.iter().map(|pivot| abs(pivot).ln()).sum())
 }
 
+/// The pivots of the LU factorization of a matrix of finite elements, and det A / |det A|, of which that of a pivot 0
+/// is taken for 1.
+pub(super) fn sign_and_pivots<T: Number>(a: &Mat<T>) -> (T, Vec<T>) {
+    let found = a.partial_piv_lu();
+    let pivots: Vec<T> = (0..a.nrows()).map(|i| found.U()[(i, i)]).collect();
+    let (rows, _) = found.P().arrays();
+    let sign = from_real(&if is_odd(rows) { -1.0 } else { 1.0 });
+    let sign = pivots.iter().fold(sign, |sign, pivot| sign * phase(pivot));
+    (sign, pivots)
+}
+
 /// Whether a permutation takes an odd number of exchanges.
-fn is_odd(permutation: &[usize]) -> bool {
+pub(super) fn is_odd(permutation: &[usize]) -> bool {
     let mut permutation = permutation.to_vec();
     let mut exchanges = 0;
     for at in 0..permutation.len() {
@@ -228,12 +236,17 @@ fn adjoint<T: Number>(a: &Shared<T>) -> Mat<T> {
 fn hermitian<T: Number>(a: &Shared<T>) -> Mat<T> {
     let half = from_real::<T>(&0.5);
     Mat::from_fn(a.shape()[0], a.shape()[1], |i, j| {
-        half * (a[[i, j]] + conj(&a[[j, i]]))
+        let (x, y) = (a[[i, j]], conj(&a[[j, i]]));
+        // Half of small numbers may lose a digit, the sum of large ones be infinite.
+        match is_finite(&(x + y)) {
+            true => half * (x + y),
+            false => half * x + half * y,
+        }
     })
 }
 
 /// The matrix, if it has elements, and all are finite. Of no elements, NaN is right everywhere.
-fn usable<T: Number>(a: Mat<T>) -> Option<Mat<T>> {
+pub(super) fn usable<T: Number>(a: Mat<T>) -> Option<Mat<T>> {
     let all_are = a
         .col_iter()
         .all(|column| column.iter().all(|x| is_finite(x)));

@@ -1,15 +1,9 @@
 //! What is not taken has no influence, in any mode, be it a NaN or infinite: branches, parts, rows, elements
 //! at indices, eigenvectors.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
-use support::coordinates;
 use tidu::{Function, ValueType};
 use tidu_tensor::{Expr, Tape, Tensor, TensorOp, Value, function_of, types};
+
+use crate::support::coordinates;
 
 /// A number, of two tensors.
 trait Body {
