@@ -154,6 +154,14 @@ pub enum EagerError {
         /// Where the hook was added.
         location: &'static Location<'static>,
     },
+    /// A value of a type without derivatives, as indices are, that is differentiated, or differentiated by.
+    #[error("{place} is of type {value_type}, which has no derivatives")]
+    WithoutDerivative {
+        /// Which value it is.
+        place: String,
+        /// Its type.
+        value_type: String,
+    },
     /// A segment that computed something else when it ran again.
     #[error(
         "result {position} of a segment is not what it was the first time: the body runs again on the way \

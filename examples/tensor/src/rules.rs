@@ -187,7 +187,15 @@ impl Primitive for TensorOp {
         let [x, y] =
             [inputs, outputs].map(|keys| keys.iter().map(|key| work.primal(key)).collect());
         let at = point(self, work, x, y)?;
-        let dx: Vec<Tangent<'_>> = tangents.iter().map(|&id| work.tangent(id)).collect();
+        // Indices do not move, whatever a tape takes them for.
+        let dx = tangents
+            .iter()
+            .zip(&at.types)
+            .map(|(&id, known)| work.tangent(id.filter(|_| Self::is_differentiable(known))));
+        let dx: Vec<Tangent<'_>> = dx.collect();
+        if dx.iter().all(|dx| dx.is_zero()) {
+            return Ok(vec![None; outputs.len()]);
+        }
         let dy = definition.jvp(&at, &dx);
         if !definition.broadcasts() {
             return Ok(dy.into_iter().map(Tangent::id).collect());

@@ -184,13 +184,14 @@ impl<'t> Var<'t> {
         Ok(results.into_iter().map(|var| Self { var, tape }).collect())
     }
 
-    /// The gradients of this number (of a larger tensor, the sum of its elements) by everything that it was
-    /// computed from. The tape remains as it is: one
+    /// The gradients of this number (of a larger tensor, the sum of its elements; of a complex one, its real
+    /// part) by everything that it was computed from. The tape remains as it is: one
     /// can go backward again, from this or another number.
     ///
     /// # Errors
     ///
-    /// [`EagerError::ConstantVar`] for a constant; [`EagerError::Derive`].
+    /// [`EagerError::ConstantVar`] for a constant; [`EagerError::WithoutDerivative`] for indices;
+    /// [`EagerError::Derive`].
     pub fn backward(&self) -> Result<Gradients, EagerError> {
         let seed = self.one();
         let mut tape = self.tape()?.tape.borrow_mut();
@@ -203,7 +204,8 @@ impl<'t> Var<'t> {
     ///
     /// # Errors
     ///
-    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::Derive`].
+    /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::WithoutDerivative`] by indices,
+    /// [`EagerError::Derive`].
     pub fn gradient(&self, wrt: &[&Self]) -> Result<Vec<Self>, EagerError> {
         let tape = self.tape()?;
         let vars: Vec<_> = wrt.iter().map(|var| &var.var).collect();

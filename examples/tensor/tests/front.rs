@@ -393,3 +393,21 @@ fn a_tape_says_what_does_not_fit() {
     // It goes on.
     assert_eq!((x * 2.0).value(), &Tensor::from([2.0, 4.0]));
 }
+
+/// Neither by indices nor of them.
+#[test]
+fn a_tape_knows_what_has_no_derivative() {
+    let tape = Tape::new();
+    let (x, i) = (tape.var([1.0, 2.0, 3.0]), tape.var([0_i64, 2]));
+    let y = x.gather(0, &i).sum_all() * i.to_real().sum_all();
+    let error = y.gradient(&[&x, &i]).unwrap_err().to_string();
+    assert_eq!(error, "input 1 is of type i64[2], which has no derivatives");
+    let gradients = y.backward().unwrap();
+    assert_eq!(
+        gradients.get(&x).unwrap(),
+        Some(&Tensor::from([2.0, 0.0, 2.0]))
+    );
+    assert_eq!(gradients.get(&i).unwrap(), None);
+    let error = x.argmax(0).backward().unwrap_err().to_string();
+    assert_eq!(error, "output 0 is of type i64, which has no derivatives");
+}

@@ -28,7 +28,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`] for an output, or
-    /// one of `wrt`, that is no variable of this tape; [`EagerError::Freed`]; [`EagerError::InSegment`];
+    /// one of `wrt`, that is no variable of this tape, [`EagerError::WithoutDerivative`] for one of indices;
+    /// [`EagerError::Freed`]; [`EagerError::InSegment`];
     /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results;
     /// [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
     /// was.
@@ -194,11 +195,27 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 ) -> Result<Vec<Option<E::Value>>, EagerError> {
     engine.tape().check_outside("go backward")?;
     for (position, input) in wrt.iter().enumerate() {
-        engine.tape().check(input, || format!("input {position}"))?;
+        let place = || format!("input {position}");
+        engine.tape().check(input, place)?;
+        check_type::<Op>(input.value(), place)?;
     }
     let [gradients, cotangents] = pass(engine, outputs, wrt, keep, false)?;
     engine.give_spare(cotangents);
     Ok(gradients)
+}
+
+/// Fails for a value of a type without derivatives.
+fn check_type<Op: Primitive>(
+    value: &Op::Operand,
+    place: impl Fn() -> String,
+) -> Result<(), EagerError> {
+    match Op::type_of_operand(value) {
+        Some(found) if !Op::is_differentiable(&found) => Err(EagerError::WithoutDerivative {
+            place: place(),
+            value_type: found.to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Cotangents; `None` for a symbolic zero.
@@ -218,6 +235,7 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     for (position, (output, seed)) in outputs.iter().enumerate() {
         let place = || format!("output {position}");
         if engine.tape().depends(output, place)? {
+            check_type::<Op>(output.value(), place)?;
             seeds.push((output.index(), seed));
         }
     }
