@@ -260,6 +260,9 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         operands.extend(keys.iter().cloned().map(PrimitiveValue::External));
         let mut scope = RuleScope::new(self.builder, operation, ADRuleKind::Transpose, cotangents);
         let role = step.key.role();
+        if let Some(PrimitiveValue::Local(mask)) = masks.of_results {
+            scope.give(mask);
+        }
         let ctx = &mut *self.ctx;
         let returned = match &masks.of_results {
             None => {

@@ -419,7 +419,8 @@ macro_rules! methods {
 
             /// `a` where this is not 0, and `b` where it is
             ///
-            /// What is not taken has no influence, even if it is a NaN:
+            /// What is not taken has no influence on values and derivatives, even if it or its slope is infinite or
+            /// a NaN:
             ///
             /// ```
             /// let f = tidu_scalar::function(["x"], |[x]| [x.greater(0.0).select(x.ln(), 0.0)])?;

@@ -6,6 +6,8 @@
 
 #[path = "laws/broken.rs"]
 mod broken;
+#[path = "laws/masks.rs"]
+mod masks;
 #[path = "laws/mixed.rs"]
 mod mixed;
 #[path = "laws/sets.rs"]

@@ -582,9 +582,11 @@ pub trait Value:
     /// this⁻¹; `a.solve(b)` is faster and nearer than `a.inverse().matmul(b)`
     #[track_caller]
     fn inverse(&self) -> Self {
-        let n = self.dims().first().copied().unwrap_or_default();
         // What does not fit is said of the matrix, without a unit matrix that no memory can hold.
-        let n = check_size(&[n, n]).map_or(0, |()| n);
+        let n = match *self.dims() {
+            [rows, columns] if rows == columns && check_size(&[rows, columns]).is_ok() => rows,
+            _ => 0,
+        };
         self.solve(&unit(n).into())
     }
 

@@ -155,6 +155,14 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
         condition.with(TensorOp::KeepIf, self)
     }
 
+    /// This where a mask that the rule made is not 0, and 0 elsewhere.
+    fn masked(self, mask: Fixed<'a>) -> Self
+    where
+        Fixed<'a>: Times<'a, TensorOp, Self, Product = Self>,
+    {
+        mask.with(TensorOp::Masked, self)
+    }
+
     /// A contraction with another term.
     fn einsum<Other>(self, contraction: Einsum, other: Other) -> Self::Product
     where

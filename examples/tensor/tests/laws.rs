@@ -118,10 +118,15 @@ fn choices() {
                 let operands = operands.map(|(kind, dims)| tensor(random, kind, dims, -1.0, 1.0));
                 [vec![condition(random, c)], operands.to_vec()].concat()
             });
-            let keep_if = Case::operation(KeepIf, move |random| {
-                vec![condition(random, c), tensor(random, kinds[0], x, -1.0, 1.0)]
+            let kept = [KeepIf, Masked].map(|op| {
+                let case = Case::operation(op, move |random| {
+                    vec![condition(random, c), tensor(random, kinds[0], x, -1.0, 1.0)]
+                });
+                case.inactive([0])
             });
-            all([with_own_zeros(select.inactive([0])), keep_if.inactive([0])]);
+            all([with_own_zeros(select.inactive([0]))]
+                .into_iter()
+                .chain(kept));
         }
     }
 }

@@ -28,6 +28,9 @@ use crate::rules::{
 /// forward. Given both, each mode uses its own. A VJP that is not linear in ȳ (one that clips, say)
 /// serves backward only.
 ///
+/// What a VJP chooses with `select` and its like is not known outside of it: going backward, a zero for what it did not
+/// take is a number like any other, and 0·∞ is NaN behind it. A JVP that chooses has no such limit.
+///
 /// Nobody checks that two rules are of one derivative. Where they are not, a number depends on the mode:
 ///
 /// | forward, by the JVP | in reverse, by the VJP |
@@ -116,6 +119,39 @@ struct Vjp<Op: GraphOperation> {
     partial: Partial<Op>,
     /// Whether it is linear in its seeds, as far as can be seen.
     is_linear: bool,
+}
+
+impl<Op: Primitive> Definition<Op> {
+    /// By output: whether its tangent is anything but zero, as far as can be seen of the JVP or the VJP. What
+    /// only one of two rules takes for zero is not, as each mode uses its own.
+    fn live(&self, vjp: &Vjp<Op>, active: &[bool]) -> Vec<bool> {
+        let (inputs, outputs) = (active.len(), self.value.output_names().len());
+        let chosen = || (0..inputs).filter(|&at| active[at]);
+        // From the cotangents that are wanted to the seeds that they are made of.
+        let dense = vjp.function.as_dense();
+        let mut matters = vec![false; dense.value_count()];
+        for at in chosen() {
+            matters[dense.outputs()[at].index()] = true;
+        }
+        for index in (0..dense.operation_count()).rev() {
+            let node = dense.node(index);
+            if node.results.indices().any(|value| matters[value]) {
+                let operands = node.operands.iter();
+                operands.for_each(|id| matters[id.index()] = true);
+            }
+        }
+        let mut live: Vec<bool> = (0..outputs)
+            .map(|output| matters[dense.input(inputs + output).index()])
+            .collect();
+        if let Some(jvp) = &self.jvp {
+            let tangents: Vec<usize> = chosen().map(|at| inputs + at).collect();
+            let depends = depends_on(jvp.as_dense(), &tangents);
+            for (live, id) in live.iter_mut().zip(jvp.as_dense().outputs()) {
+                *live |= depends[id.index()];
+            }
+        }
+        live
+    }
 }
 
 impl<Op: Primitive> Vjp<Op> {
@@ -351,11 +387,6 @@ impl<Op: GraphOperation> Composite<Op> {
         &self.content.definition.name
     }
 
-    /// Whether a VJP was given, so that reverse mode is not the transpose of forward mode.
-    pub fn has_vjp(&self) -> bool {
-        self.content.definition.vjp.is_some()
-    }
-
     /// Why an operation that prints like a function with rules of its own is none that can be read: for
     /// [`ParseNames::explain_name`](tidu_graph::text::ParseNames::explain_name).
     pub fn explain_name(text: &str) -> Option<String> {
@@ -407,12 +438,17 @@ impl<Op: Primitive> Composite<Op> {
         let operands: Vec<PrimitiveValue<Op>> = externals.chain(tangents).collect();
         let mask = mask_after(primal_inputs.len(), operands.len());
         let jvp = match (&self.content.part, &definition.vjp) {
-            (Part::Value, Some(_)) => {
+            (Part::Value, Some(vjp)) => {
+                let live = definition.live(vjp, &active);
+                if !live.contains(&true) {
+                    return Ok(vec![None; live.len()]);
+                }
                 let tangent = Composite::new(Arc::clone(definition), Part::Tangent { active });
                 let operation = tangent.wrap()?;
                 let role = OperationRole::Linearized { active_mask: mask };
                 let tangents = builder.add_primitive(operation, operands, role);
-                return Ok(tangents.into_iter().map(Some).collect());
+                let tangents = tangents.into_iter().zip(live);
+                return Ok(tangents.map(|(id, live)| live.then_some(id)).collect());
             }
             (Part::Value, None) => self.forward(&active, ctx),
             (Part::Tangent { .. }, _) => self.body().and_then(|body| {

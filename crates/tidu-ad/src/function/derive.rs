@@ -117,19 +117,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// assert_eq!(second.output_names(), ["out0", "d.out0", "d_2.out0", "d_2.d.out0"]);
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
-    pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+    pub fn jvp(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
         let function = self.function;
         let positions = wrt.positions(&function.input_names())?;
         function.check_inputs(&positions, self.ctx)?;
         function.check_outputs(self.ctx)?;
-        self.pushed_forward(&wrt)
-    }
-
-    /// [`jvp`](Self::jvp), whatever the types are.
-    pub(super) fn pushed_forward(mut self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
-        let function = self.function;
-        let jvp = self.again(function).jvp_by_any_name(wrt)?;
+        let jvp = self.again(function).jvp_by_any_name(&wrt)?;
         let names = function.output_names();
         let tangents = names_apart(names, |mark| with_prefix(&format!("d{mark}"), names));
         Ok(jvp.renamed([names, &tangents].concat()))
@@ -237,21 +231,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Errors
     ///
     /// As for [`jvp`](Self::jvp), but for those of outputs.
-    pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+    pub fn vjp(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
         let function = self.function;
         let inputs = function.input_names();
         let positions = wrt.positions(&inputs)?;
         function.check_inputs(&positions, self.ctx)?;
-        self.pulled_back(&wrt)
-    }
-
-    /// [`vjp`](Self::vjp), whatever the types are.
-    pub(super) fn pulled_back(mut self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
-        let function = self.function;
-        let inputs = function.input_names();
-        let positions = wrt.positions(&inputs)?;
-        let vjp = self.again(function).vjp_by_any_name(wrt)?;
+        let vjp = self.again(function).vjp_by_any_name(&wrt)?;
         let names = function.output_names();
         let inputs = positions.iter().map(|&at| inputs[at].clone());
         let inputs: Vec<String> = inputs.collect();

@@ -11,7 +11,7 @@ use tidu_graph::{
 use super::derive::names_apart;
 use super::select::list;
 use super::stage::{Part, Stage, Unit, emit_unit};
-use super::{Derive, Function, FunctionError, Wrt};
+use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{ADKey, Primitive, note_same_type};
 
@@ -27,12 +27,12 @@ pub struct Linearization<Op: GraphOperation> {
 
 /// A function at a point, split from what goes backward from there. See [`Derive::pullback`].
 #[derive(Clone, Debug)]
-pub struct Pullback<Op: GraphOperation> {
+pub struct Pullback<Op: Primitive> {
     /// x ↦ (f(x), r), where the residuals r are all that going backward needs to know of x. They are
     /// called `r0`, `r1`, and so on.
     pub primal: Function<Op>,
-    /// (r, ȳ) ↦ J(x)ᵀ·ȳ
-    pub pullback: Function<Op>,
+    /// (r, ȳ) ↦ J(x)ᵀ·ȳ, with the masks of these cotangents.
+    pub pullback: Nonzero<Op>,
 }
 
 /// A function some of whose outputs may be symbolic zeros.
@@ -75,9 +75,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             self.function.input_keys(),
             self.function.output_names().len(),
         );
-        let wrt = wrt.into();
-        let jvp = self.again(self.function).pushed_forward(&wrt)?;
-        self.check_tangents(&jvp, &wrt)?;
+        let jvp = self.again(self.function).jvp(wrt)?;
         let (primal, linear) = split(&jvp, inputs.len(), outputs, self.ctx)?;
         Ok(Linearization { primal, linear })
     }
@@ -86,56 +84,46 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// `jax.vjp`, which returns the value and such a function.)
     ///
     /// The pullback takes the residuals, in the order in which the primal function returns them, then a
-    /// cotangent for each output. It is what [`linearize`](Self::linearize) and
-    /// [`transpose`](Self::transpose) give, unless a function inside has a VJP of its own: this one uses it,
-    /// and that VJP need not be linear.
+    /// cotangent for each output. Its cotangents are those of [`linearize`](Self::linearize) and
+    /// [`transpose`](Self::transpose), unless a function inside has a VJP of its own: this one uses it, and
+    /// that VJP need not be linear. Zeros are symbolic, and what a selection does not take is told by masks
+    /// ([`Masking`](crate::rules::Masking)).
     ///
     /// # Errors
     ///
-    /// As for [`vjp`](Self::vjp).
+    /// As for [`vjp`](Self::vjp), but for [`FunctionError::NoZero`].
     ///
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x"], |[x]| [x.sin()])?;
-    /// let split = f.within(&mut ()).pullback("x")?;
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.sin() + y.floor()])?;
+    /// let split = f.within(&mut ()).pullback(..)?;
     /// assert_eq!(split.primal.output_names(), ["out0", "r0"]);
-    /// assert_eq!(split.pullback.to_string(), "function {
-    ///     input %0 = r0.ct0.d0.x
-    ///     input %1 = ct0.d0.x
+    /// assert_eq!(split.pullback.places[..2], [Some(0), None]);
+    /// assert_eq!(split.pullback.function.to_string(), "function {
+    ///     input %0 = r0.r0.d0.x
+    ///     input %1 = r0.d0.x
     ///     %2 = mul %0, %1
     ///     output %2 -> ct.x
     /// }");
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
     pub fn pullback(mut self, wrt: impl Into<Wrt>) -> Result<Pullback<Op>, FunctionError> {
-        let (inputs, outputs) = (
-            self.function.as_dense().input_count(),
-            self.function.output_names().len(),
-        );
-        let vjp = self.again(self.function).pulled_back(&wrt.into())?;
-        let (primal, pullback) = split(&vjp, inputs, outputs, self.ctx)?;
-        Ok(Pullback { primal, pullback })
-    }
-
-    /// Fails for an input of a type without derivatives by which there is one nevertheless.
-    fn check_tangents(&mut self, jvp: &Function<Op>, wrt: &Wrt) -> Result<(), FunctionError> {
         let function = self.function;
-        let without = function.inputs_without_derivative(self.ctx)?;
-        if without.iter().all(Option::is_none) {
-            return Ok(());
-        }
-        let wrt = wrt.positions(&function.input_names())?;
-        let (inputs, outputs) = (without.len(), function.output_names().len());
-        let suspects = (inputs..).zip(&wrt);
-        let suspects = suspects.filter(|(_, at)| without[**at].is_some());
-        let (seeds, suspects): (Vec<usize>, Vec<usize>) = suspects.unzip();
-        let depends = depends_on(jvp.as_dense(), &seeds);
-        let mut tangents = jvp.as_dense().outputs()[outputs..].iter();
-        if tangents.any(|id| depends[id.index()]) {
-            function.check_inputs(&suspects, self.ctx)?;
-        }
-        Ok(())
+        let wrt = wrt.into().positions(&function.input_names())?;
+        let inputs = function.as_dense().input_count();
+        let outputs = function.output_names().len();
+        let values: Vec<usize> = (0..outputs).collect();
+        let no_masks = vec![false; outputs];
+        let vjp = self.again(function).vjp_beside(&values, &wrt, &no_masks)?;
+        let (primal, pullback) = split(&vjp.function, inputs, outputs, self.ctx)?;
+        Ok(Pullback {
+            primal,
+            pullback: Nonzero {
+                function: pullback,
+                places: vjp.places,
+            },
+        })
     }
 
     /// The transpose of a function y = A·t + 0 that is linear in some of its inputs, t, jointly: the

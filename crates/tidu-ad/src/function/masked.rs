@@ -21,8 +21,18 @@ impl<Op: Primitive> Derive<'_, Op> {
     ///
     /// As for [`vjp`](Self::vjp), but for [`FunctionError::NoZero`].
     pub fn nonzero_vjp(self, wrt: &[usize], masked: &[bool]) -> Result<Nonzero<Op>, FunctionError> {
+        self.vjp_beside(&[], wrt, masked)
+    }
+
+    /// [`nonzero_vjp`](Self::nonzero_vjp) after these outputs of the function, which no place counts.
+    pub(super) fn vjp_beside(
+        self,
+        values: &[usize],
+        wrt: &[usize],
+        masked: &[bool],
+    ) -> Result<Nonzero<Op>, FunctionError> {
         if self.in_place {
-            return self.staged_nonzero_vjp(wrt, masked);
+            return self.staged_vjp_beside(values, wrt, masked);
         }
         let (function, ctx, level) = (self.function, self.ctx, self.level);
         let count = masked.len();
@@ -52,13 +62,17 @@ impl<Op: Primitive> Derive<'_, Op> {
             (mask, format!("mask.{name}"))
         });
         let inputs = [function.input_keys(), more].concat();
+        let primal = derivation.primal();
+        let mut beside: Vec<_> = values.iter().map(|&at| primal[at].clone()).collect();
         Nonzero::new(cotangents.chain(masks), |outputs| {
-            derivation.finish(inputs, outputs)
+            beside.extend(outputs);
+            derivation.finish(inputs, beside)
         })
     }
 
-    fn staged_nonzero_vjp(
+    fn staged_vjp_beside(
         self,
+        values: &[usize],
         wrt: &[usize],
         masked: &[bool],
     ) -> Result<Nonzero<Op>, FunctionError> {
@@ -74,8 +88,11 @@ impl<Op: Primitive> Derive<'_, Op> {
             .into_iter()
             .map(|mask| mask.map_or((None, String::new()), |(mask, name)| (Some(mask), name)));
         let inputs = [function.input_keys(), more.clone()].concat();
+        let primal = stage.primal();
+        let mut beside: Vec<_> = values.iter().map(|&at| primal[at].clone()).collect();
         Nonzero::new(cotangents.chain(masks), |outputs| {
-            stage.close(&inputs, outputs, level)
+            beside.extend(outputs);
+            stage.close(&inputs, beside, level)
         })
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     probe: &Probe<'_, Op>,
     random: &mut Random,
 ) -> Result<(), Box<Fault>> {
-    if Op::masking().is_none() || !masks_are_like_results(probe)? {
+    if Op::masking().is_none() || !masks_are_like_values(probe)? {
         return Ok(());
     }
     let c = probe.random_cotangents(random)?;
@@ -39,14 +39,16 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     Err(fault.along("c", &c).along("m", &masks))
 }
 
-/// Whether the coordinates of a result are also those of a mask of it.
-fn masks_are_like_results<Op: Primitive + EvaluableGraphOperation>(
+/// Whether the coordinates of values are also those of masks of them.
+fn masks_are_like_values<Op: Primitive + EvaluableGraphOperation>(
     probe: &Probe<'_, Op>,
 ) -> Result<bool, Box<Fault>> {
-    let is_like = |result: &Op::Operand| {
-        let value_type = Op::type_of_operand(result);
+    let is_like = |value: &Op::Operand| {
+        let value_type = Op::type_of_operand(value);
         let has_mask = value_type.is_none_or(|known| Op::mask_type(&known) == known);
-        has_mask && probe.setting.space.dimension(result) > 0
+        has_mask && probe.setting.space.dimension(value) > 0
     };
-    Ok(probe.results()?.iter().all(is_like))
+    let results = probe.results()?;
+    let operands = probe.wrt.iter().map(|&at| &probe.values[at]);
+    Ok(results.iter().chain(operands).all(is_like))
 }

@@ -333,7 +333,8 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         Ok((builder.build(), cotangents))
     }
 
-    /// Jᵀ·c, by `wrt`; with masks, as from cotangents that are known to be zero where these are.
+    /// Jᵀ·c, by `wrt`; with masks, as from cotangents that are known to be zero where these are, and kept by the
+    /// masks that come out.
     pub fn pulled_back(
         &self,
         c: &[Vec<f64>],
@@ -357,15 +358,20 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         let is_masked = vec![masks.is_some(); results.len()];
         let vjp = typed.within(&mut ctx).nonzero_vjp(&self.wrt, &is_masked)?;
         let found = self.setting.run(&vjp.function.compile(), &inputs)?;
-        let cotangents = self
-            .wrt
-            .iter()
-            .zip(&vjp.places)
-            .map(|(&at, place)| match place {
-                Some(place) => self.setting.space.coordinates(&found[*place]),
+        let (cotangents, masks) = vjp.places.split_at(self.wrt.len());
+        let coordinates = |place: usize| self.setting.space.coordinates(&found[place]);
+        let kept = self.wrt.iter().zip(cotangents).zip(masks);
+        let kept = kept.map(|((&at, cotangent), mask)| {
+            let mut kept = match *cotangent {
+                Some(place) => coordinates(place),
                 None => vec![0.0; self.setting.space.dimension(&self.values[at])],
-            });
-        Ok(cotangents.collect())
+            };
+            let mask = mask.map(coordinates).unwrap_or_default();
+            let left_out = kept.iter_mut().zip(mask).filter(|(_, mask)| *mask == 0.0);
+            left_out.for_each(|(kept, _)| *kept = 0.0);
+            kept
+        });
+        Ok(kept.collect())
     }
 
     /// (x, t) ↦ J(x)·t, to be differentiated by x.

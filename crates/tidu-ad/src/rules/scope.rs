@@ -45,6 +45,11 @@ impl<'a, Op: Primitive, B: PrimitiveBuilder<Op>> RuleScope<'a, Op, B> {
         }
     }
 
+    /// Lets the rule use one more value.
+    pub fn give(&mut self, id: LocalValueId) {
+        self.known.insert(id);
+    }
+
     /// Checks what the rule returned.
     pub fn finish(
         self,

@@ -382,7 +382,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         engine.apply(&either, &[&one.value, &other.value], &mut results, None)?;
         let found = results.len();
         match results.pop().filter(|_| found == 1) {
-            Some(value) => Ok(self.mask(value, engine)),
+            Some(value) => Ok(self.mask(value)),
             None => {
                 let either = describe_operation(&either);
                 Err(wrong_count(either, Side::Outputs, 1, found))
@@ -390,11 +390,11 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         }
     }
 
-    /// A new mask. It is a constant: a selection changes in steps.
-    fn mask(&mut self, value: Value, engine: &impl Engine<Op, Value = Value>) -> Mask<Value> {
+    /// A new mask.
+    fn mask(&mut self, value: Value) -> Mask<Value> {
         self.made += 1;
         Mask {
-            value: engine.constant(value),
+            value,
             number: self.made,
         }
     }
@@ -424,12 +424,11 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         at: u32,
         list: &[Value],
         known: &mut Vec<(u32, Mask<Value>)>,
-        engine: &impl Engine<Op, Value = Value>,
     ) -> Mask<Value> {
         if let Some((_, mask)) = known.iter().find(|(place, _)| *place == at) {
             return mask.clone();
         }
-        let mask = self.mask(list[at as usize].clone(), engine);
+        let mask = self.mask(list[at as usize].clone());
         known.push((at, mask.clone()));
         mask
     }
@@ -610,7 +609,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 let cotangent = self.values[at as usize].clone();
                 let mask = vjp.masks.get(rank).copied().flatten();
                 let cotangents = &mut self.cotangents;
-                let mask = mask.map(|at| cotangents.mask_at(at, &self.values, &mut known, engine));
+                let mask = mask.map(|at| cotangents.mask_at(at, &self.values, &mut known));
                 let from = Some((template, location));
                 cotangents.add(operand, cotangent, mask, from, engine)?;
             }

@@ -38,9 +38,6 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
 
     fn operand<'a>(&self, value: &'a Self::Value) -> &'a Op::Operand;
 
-    /// The same, not depending on anything.
-    fn constant(&self, value: Self::Value) -> Self::Value;
-
     /// Appends the results of an operation. If they are recorded, then as of `location`.
     fn apply(
         &mut self,
@@ -124,10 +121,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         value
     }
 
-    fn constant(&self, value: Op::Operand) -> Op::Operand {
-        value
-    }
-
     #[inline(always)]
     fn apply(
         &mut self,
@@ -206,10 +199,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
 
     fn operand<'a>(&self, value: &'a Var<Op>) -> &'a Op::Operand {
         value.value()
-    }
-
-    fn constant(&self, value: Var<Op>) -> Var<Op> {
-        Var::constant(value.value)
     }
 
     fn apply(

@@ -41,6 +41,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Its inputs are the variables of `inputs`, under these names; every other leaf, and every constant,
     /// is a constant of the function. Its outputs are called `out0`, `out1`, and so on.
     ///
+    /// Hooks are not part of it: a recorded gradient that one left as it was is a gradient without the hook.
+    ///
     /// # Errors
     ///
     /// [`EagerError::StructureNotKept`] without [`keep_structure`](Self::keep_structure), for a segment

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Composite, Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive,
-    Pullback, Seed, Wrt,
+    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Seed, Wrt,
 };
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
 
@@ -177,16 +176,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let all: Vec<usize> = (0..visible).collect();
         let chosen: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
         let (wrt, _) = connected(function.as_graph(), &chosen, &all);
-        let split = match recomputes || wrt.is_empty() {
-            true => None,
-            false => match pullback(function, &wrt, ctx) {
-                Ok(split) => Some(split),
-                // Where something does not depend on something, the linear map has a zero among its
-                // results, which not every operation set can make. What is derived from the operands
-                // leaves it out.
-                Err(FunctionError::NoZero { .. }) => None,
-                Err(error) => return Err(cannot_derive(error)),
-            },
+        let split = if recomputes || wrt.is_empty() {
+            None
+        } else {
+            let split = function.within(ctx).pullback(Wrt::At(wrt.clone()));
+            Some(split.map_err(cannot_derive)?)
         };
         let (extended, pullback) = match split {
             Some(split) => (split.primal, Some(split.pullback)),
@@ -213,8 +207,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 let seeds = (0..visible).map(Source::Seed);
                 let sources = residuals.map(Source::Residual).chain(seeds);
                 let found = ranks(&wrt, template.active.len());
-                let cotangents = chosen.iter().map(|&at| found[at]);
-                template.lower(&pullback, sources, visible, cotangents)?
+                let (cotangents, masks) = pullback.places.split_at(wrt.len());
+                let cotangents = chosen.iter().map(|&at| cotangents[found[at]?]);
+                let masks = chosen.iter().map(|&at| masks[found[at]?]);
+                let outputs = cotangents.chain(masks);
+                let program = template.lower(&pullback.function, sources, visible, outputs)?;
+                program.with_masks(chosen.len())
             }
         };
         template.remember(whole, vjp);
@@ -646,31 +644,6 @@ impl<Op: Clone> Program<Op> {
         });
         self.outputs[output] = Some(next);
     }
-}
-
-/// What a function computes of its operands, and what goes backward from there.
-///
-/// Linearized and transposed, unless there is a VJP to go backward by: the transpose of the JVP beside it is
-/// something else.
-fn pullback<Op: Primitive>(
-    function: &Function<Op>,
-    wrt: &[usize],
-    ctx: &mut Op::ADContext,
-) -> Result<Pullback<Op>, FunctionError> {
-    let wrt = Wrt::At(wrt.to_vec());
-    let nodes = function.as_dense().nodes();
-    let mut composites = nodes.filter_map(|node| node.operation.as_composite());
-    if composites.any(Composite::has_vjp) {
-        return function.within(ctx).pullback(wrt);
-    }
-    let split = function.within(ctx).linearize(wrt)?;
-    let inputs = split.linear.as_dense().input_count();
-    let residuals = split.primal.output_names().len() - function.output_names().len();
-    let tangents = (residuals..inputs).collect();
-    Ok(Pullback {
-        pullback: split.linear.within(ctx).transpose(Wrt::At(tangents))?,
-        primal: split.primal,
-    })
 }
 
 fn cannot_derive(

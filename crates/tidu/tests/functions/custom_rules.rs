@@ -953,3 +953,38 @@ fn calls_do_not_read_back() {
     let expanded = f.expanded().unwrap().to_string();
     assert_eq!(expanded.parse::<F>().unwrap().to_string(), expanded);
 }
+
+/// A rule that yields zero, in forward mode beside a VJP.
+#[test]
+fn what_rules_take_for_zero_is_symbolic() {
+    let zero = |names| function(names, |_: [Expr; 2]| [Expr::constant(0.0)]).unwrap();
+    let step = function(["x"], |[x]| [x.floor()]).unwrap();
+    let rules = [
+        Rules::both(zero(["x", "d"]), zero(["x", "c"])),
+        Rules::vjp(zero(["x", "c"])),
+        Rules::jvp(zero(["x", "d"])),
+    ];
+    for rules in rules {
+        let step = step.with_rules("step", rules).unwrap();
+        let f = function(["x"], |[x]| {
+            // The root of 0 has an infinite slope.
+            [Expr::call(&step, std::slice::from_ref(&x)).unwrap()[0].sqrt() + x]
+        });
+        let f = f.unwrap();
+        for mode in [Mode::Forward, Mode::Reverse] {
+            let slope = f.within(&mut ()).mode(mode).jacobian("x").unwrap();
+            assert_eq!(slope.compile().call(&[0.5]).unwrap(), [1.0], "{mode:?}");
+        }
+    }
+    // Where only one of two rules is zero, each mode keeps to its own.
+    let vjp = function(["x", "c"], |[_, c]| [c * 100.0]).unwrap();
+    let step = step
+        .with_rules("step", Rules::both(zero(["x", "d"]), vjp))
+        .unwrap();
+    let slope = |mode| step.within(&mut ()).mode(mode).jacobian("x").unwrap();
+    assert_eq!(slope(Mode::Forward).compile().call(&[0.5]).unwrap(), [0.0]);
+    assert_eq!(
+        slope(Mode::Reverse).compile().call(&[0.5]).unwrap(),
+        [100.0]
+    );
+}

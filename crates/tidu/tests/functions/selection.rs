@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidu::eager::{EagerError, Tape, Var};
+use tidu::eager::{
+    EagerError, EagerInput, EvalExecutor, RecordedGraph, Recorder, Tape, Var, try_backward,
+};
 use tidu::graph::{ValueKey, compile, materialize_merge, resolve};
 use tidu::scalar::{Expr, ScalarKey, ScalarOp, function};
 use tidu::{Function, Mode, linear_transpose, linearize};
@@ -182,6 +184,41 @@ fn by_graphs(f: &F, x: &[f64]) -> Vec<f64> {
     cotangents.iter().map(&mut next).collect()
 }
 
+/// The same, recorded as one call.
+fn recorded(f: &F, x: &[f64]) -> Vec<f64> {
+    let graph = Arc::new(f.as_graph().clone());
+    let key = |id: usize| graph.values()[id].key.clone();
+    let outputs = vec![key(graph.outputs()[0])];
+    let mut names = 0;
+    let mut recorder = Recorder::new(|| {
+        names += 1;
+        ScalarKey::fresh(names)
+    });
+    let inputs = f.input_keys().into_iter().zip(x);
+    let inputs = inputs.map(|(key, &x)| EagerInput {
+        key: ValueKey::Input(key),
+        trace: None,
+        requires_grad: true,
+        data: Arc::new(x),
+    });
+    let inputs: Vec<EagerInput<ScalarOp>> = inputs.collect();
+    // All that a call computes is kept of it: the derivative takes what it needs.
+    let everything = (0..graph.values().len()).map(key);
+    let names = everything.clone().map(|key| (key, String::new()));
+    let values = F::from_keys(&f.input_keys(), names.collect()).unwrap();
+    let values = values.compile().call(x).unwrap().into_iter().map(Arc::new);
+    let kept = everything.zip(values).collect();
+    let value = Arc::new(f.compile().call(x).unwrap()[0]);
+    let call = RecordedGraph::new(Arc::clone(&graph), f.input_keys(), outputs);
+    let y = recorder
+        .record_graph(call, &inputs, &[value], kept)
+        .remove(0);
+    let (seed, executor) = (Arc::new(1.0), &mut EvalExecutor::default());
+    let found = try_backward(&y.key, y.trace.as_ref(), seed, executor, &mut ()).unwrap();
+    let gradient = |input: &EagerInput<ScalarOp>| found.get(&input.key).map_or(0.0, |x| **x);
+    inputs.iter().map(gradient).collect()
+}
+
 type T = Tape<ScalarOp>;
 type V = Var<ScalarOp>;
 
@@ -312,6 +349,7 @@ fn gradients_are_right_in_every_mode() {
             ("vjp", vjp(f, x)),
             ("transpose", transposed(f, x)),
             ("graphs", by_graphs(f, x)),
+            ("recorded", recorded(f, x)),
         ];
         for (way, found) in ways {
             let name = case.name;
@@ -436,4 +474,75 @@ fn random_selections_agree_in_both_modes() {
         }
     }
     assert!(finite > 2000 && bad > 200, "{finite} finite, {bad} not");
+}
+
+/// A gradient that was recorded on one side of a condition is a function on both.
+#[test]
+fn a_recorded_gradient_selects_anew() {
+    let choices = [
+        |tape: &mut T, c: &V, x: &V, y: &V| tape.apply_one(ScalarOp::Select, &[c, x, y]),
+        |tape: &mut T, c: &V, x: &V, _: &V| tape.apply_one(ScalarOp::KeepIf, &[c, x]),
+    ];
+    for (choice, other) in choices.into_iter().zip([2.0, 0.0]) {
+        for recorded_at in [-1.0, 1.0] {
+            let mut tape = tape();
+            tape.keep_structure().unwrap();
+            let x = tape.leaf(recorded_at);
+            let c = tape
+                .apply_one(ScalarOp::Gt, &[&x, &Var::constant(0.0)])
+                .unwrap();
+            let root = tape.apply_one(ScalarOp::Sqrt, &[&x]).unwrap();
+            let double = tape.apply_one(ScalarOp::Add, &[&x, &x]).unwrap();
+            let y = choice(&mut tape, &c, &root, &double).unwrap();
+            let one = Var::constant(1.0);
+            let slope = tape
+                .backward_recorded(&[(&y, one)], &[&x])
+                .unwrap()
+                .remove(0);
+            let slope = slope.unwrap();
+            let f = tape.to_function(&[("x".into(), &x)], &[&slope]).unwrap();
+            for (x, expected) in [(4.0, 0.25), (-4.0, other)] {
+                let found = f.compile().call(&[x]).unwrap();
+                assert_eq!(found, [expected], "recorded at {recorded_at}");
+            }
+        }
+    }
+}
+
+/// What a function does not hand on of a cotangent is zero for certain outside of it, too.
+#[test]
+fn calls_hand_masks_and_zeros_on() {
+    let select = function(["c", "a", "b"], |[c, a, b]| [c.select(&a, &b)]).unwrap();
+    let floor = function(["c", "a", "b"], |[_, a, b]| [&b + a.floor()]).unwrap();
+    let stop = function(["c", "a", "b"], |[_, a, b]| [&b + a.stop_gradient()]).unwrap();
+    for (f, at) in [(select, -1.0), (floor, 0.0), (stop, 0.0)] {
+        for (way, run) in ON_TAPE {
+            let mut tape = tape();
+            let x = tape.leaf(at);
+            let c = tape
+                .apply_one(ScalarOp::Gt, &[&x, &Var::constant(0.0)])
+                .unwrap();
+            let root = tape.apply_one(ScalarOp::Sqrt, &[&x]).unwrap();
+            let double = tape.apply_one(ScalarOp::Add, &[&x, &x]).unwrap();
+            let y = run(&mut tape, &f, &[&c, &root, &double]).unwrap().remove(0);
+            let all = tape.backward_all(&[(&y, 1.0)]).unwrap();
+            assert_eq!(all.get(&x).unwrap(), Some(&2.0), "{way}");
+            let found = tape.backward(&[(&y, 1.0)], &[&x]).unwrap();
+            assert_eq!(found, [Some(2.0)], "{way}");
+        }
+    }
+}
+
+/// A tape does not stop at what is zero for certain.
+#[test]
+fn watching_sees_what_is_kept() {
+    let f = function(["x"], |[x]| [x.greater(0.0).select(x.sqrt(), &x)]).unwrap();
+    for (way, run) in ON_TAPE {
+        let mut tape = tape();
+        tape.watch(|x: &f64| (!x.is_finite()).then(|| x.to_string()));
+        let x = tape.leaf(0.0);
+        let y = run(&mut tape, &f, &[&x]).unwrap().remove(0);
+        let found = tape.backward(&[(&y, 1.0)], &[&x]).unwrap();
+        assert_eq!(found, [Some(1.0)], "{way}");
+    }
 }

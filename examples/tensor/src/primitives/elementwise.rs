@@ -164,7 +164,7 @@ pub(crate) static RELU: Pointwise = Pointwise::new(
     "relu",
     1,
     reals!(|x| if x <= 0.0 { 0.0 } else { x }),
-    |_, y, dx| dx[0].where_not_zero(y),
+    |_, y, dx| dx[0].masked(y),
 )
 .on(Reals);
 
@@ -284,6 +284,17 @@ pub(crate) static KEEP_IF: Pointwise = Pointwise::step("keep_if", 2, |args| matc
 .selecting()
 .on(Conditional);
 
+/// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0: as [`KEEP_IF`], for conditions that a rule has of its own
+///
+/// ẏ = ẋ₁ or 0; x̄ = (0, ȳ) or (0, 0). Linear in x₁. Cotangents are not told where they are zero: what stands behind
+/// the parts of a factorization, or before a relu, is finite, and masks would cost more than the rule.
+pub(crate) static MASKED: Pointwise = Pointwise::step("masked", 2, |args| match args.kind() {
+    COMPLEX => args.keep_if(Complex64::default()),
+    _ => args.keep_if(0.0),
+})
+.linear(Linearity::In(&[&[false, true]]), |x, _, ct| ct.masked(x[0]))
+.on(Conditional);
+
 /// y = xᶜ, for a real number c
 ///
 /// ẏ = c·xᶜ⁻¹·ẋ. Edges: 1 for c = 0, with slope 0; those of `powf`, NaN for negative real numbers and a c that
@@ -349,7 +360,7 @@ fn shared<'a>(x: &[Fixed<'a>], y: Fixed<'a>, dx: &[Tangent<'a>]) -> Tangent<'a> 
         true => dx[i],
         false => {
             let share = is_taken[i] / count;
-            (share * dx[i]).where_not_zero(share)
+            (share * dx[i]).masked(share)
         }
     };
     part(0) + part(1)

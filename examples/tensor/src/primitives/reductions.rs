@@ -206,7 +206,7 @@ impl Definition for Max {
         let is_largest = at.x[0].with(TensorOp::Equal, y);
         let share = is_largest / is_largest.sum_kept(&self.0.axes);
         // Not multiplied by 0: what is not taken may be infinite.
-        let shares = (share * dx[0]).where_not_zero(share);
+        let shares = (share * dx[0]).masked(share);
         vec![shares.then(TensorOp::Sum(self.0.clone()))]
     }
 }
@@ -346,6 +346,15 @@ impl Definition for SumOthers {
 
     fn linearity(&self) -> Linearity {
         Linearity::Joint
+    }
+
+    fn mask_flow(&self, _: &[ValueType], _: usize) -> MaskFlow {
+        MaskFlow::Summed
+    }
+
+    /// All of the axes, where anything of them may be other than zero.
+    fn mask<'a>(&self, at: &Point<'a>, _: usize, mask: Tangent<'a>) -> Tangent<'a> {
+        mask.sum_kept(&self.0).broadcast_to(at.dims(0))
     }
 
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {

@@ -128,3 +128,78 @@ fn solutions_of_every_size() {
         }
     }
 }
+
+/// The ends of the range: A⁻¹·b, ln |det A| and T⁻¹·b are what they are for numbers near 1.
+#[test]
+fn solutions_at_the_ends_of_the_range() {
+    use num_complex::Complex64;
+    use support_near as near;
+    use tidu_tensor::Var;
+
+    fn support_near(found: &Tensor, expected: &Tensor) {
+        let [found, expected] = [found, expected].map(super::support::coordinates);
+        assert_eq!(found.len(), expected.len());
+        for (x, y) in found.iter().zip(&expected) {
+            assert!(
+                (x - y).abs() <= 1e-14 * y.abs(),
+                "{found:?} for {expected:?}"
+            );
+        }
+    }
+    let of = |tensor: Tensor| Var::from(tensor);
+    for scale in [1e308, 1e-308, 1e200, 1.0] {
+        let a = of(Tensor::from(
+            ndarray::arr2(&[[scale, scale], [-scale, scale]]).into_dyn(),
+        ));
+        let b = of(Tensor::from([scale, 0.0]));
+        near(a.solve(&b).value(), &Tensor::from([0.5, 0.5]));
+        let (sign, log) = a.log_determinant();
+        near(sign.value(), &Tensor::from(1.0));
+        let expected = 2.0 * scale.ln() + 2.0_f64.ln();
+        near(log.value(), &Tensor::from(expected));
+        let inverse = a.inverse() * of(Tensor::from(scale));
+        let half = ndarray::arr2(&[[0.5, -0.5], [0.5, 0.5]]).into_dyn();
+        near(inverse.value(), &Tensor::from(half));
+    }
+    for size in [1.7e308, 1e-308, 1.0] {
+        let z = Complex64::new(size, size);
+        let a = of(Tensor::from(ndarray::arr2(&[[z]]).into_dyn()));
+        let one = Tensor::from(ndarray::arr2(&[[Complex64::ONE]]).into_dyn());
+        near(a.solve(&a).value(), &one);
+        let lower = TriangularSolve {
+            lower: true,
+            unit: false,
+            adjoint: false,
+        };
+        near(a.triangular_solve(lower, &a).value(), &one);
+        let (_, log) = a.log_determinant();
+        near(log.value(), &Tensor::from(size.ln() + 0.5 * 2.0_f64.ln()));
+    }
+}
+
+/// A gap between eigenvalues that is larger than any number.
+#[test]
+fn gaps_beyond_the_range() {
+    let x = Tensor::new(vec![2, 2], vec![1e308, 0.0, 0.0, -1e308]).unwrap();
+    let by_eigh = |x: &Expr| {
+        let (w, v) = x.eigh();
+        let product = (v.clone() * w).matmul(&v.t());
+        product.slice(0, 0..1).slice(1, 1..2).sum_all()
+    };
+    let expected = Tensor::new(vec![2, 2], vec![0.0, 0.5, 0.5, 0.0]).unwrap();
+    assert_close(&matrix(&gradient(&x, by_eigh)), &matrix(&expected));
+}
+
+/// Minors are polynomials: of large singular matrices too.
+#[test]
+fn cofactors_of_large_singular_matrices() {
+    let elements = [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 3.0, 6.0, 9.0].map(|x| 1e160 * x);
+    let x = Tensor::new(vec![3, 3], elements.to_vec()).unwrap();
+    let found = gradient(&x, |x: &Expr| x.determinant());
+    // Rounded, the elements are multiples of each other to the last place only.
+    let found = matrix(&found);
+    assert!(
+        found.iter().all(|z| z.re.abs() <= 1e306 && !z.re.is_nan()),
+        "{found}"
+    );
+}

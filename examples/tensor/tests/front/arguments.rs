@@ -317,3 +317,13 @@ fn surplus_and_missing_arguments_are_said() {
         "{error}"
     );
 }
+
+/// Nothing is made for what does not fit.
+#[test]
+fn only_square_matrices_have_an_inverse() {
+    for dims in [[1 << 20, 0], [100_000, 1], [2, 3]] {
+        let f = function([("x", types::real(dims))], |[x]| [x.inverse()]);
+        let error = f.unwrap_err().to_string();
+        assert!(error.contains("a square matrix is needed"), "{error}");
+    }
+}

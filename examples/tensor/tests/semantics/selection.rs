@@ -1,7 +1,7 @@
 //! What is not taken has no influence, in any mode, be it a NaN or infinite: branches, parts, rows, elements
 //! at indices, eigenvectors.
 use tidu::{Function, ValueType};
-use tidu_tensor::{Expr, Tape, Tensor, TensorOp, Value, function_of, types};
+use tidu_tensor::{Expr, Jacobian, Tape, Tensor, TensorOp, Value, function_of, types};
 
 use crate::support::coordinates;
 
@@ -255,5 +255,60 @@ fn second_derivatives_of_parts() {
         &coordinates(&found[1]),
         &[0.0, 54.0 / 16.0],
         "second derivative",
+    );
+}
+
+body!(RowOfSoftmax, |x, y| {
+    let rows = x.reshape([2, 2]).softmax([-1]) + x.reshape([2, 2]).log_softmax([-1]);
+    rows.slice(0, 0..1).square().sum_all() + y.clone().square().sum_all()
+});
+
+/// Of a row that is not taken, the maximum is -∞, and so softmax is NaN.
+#[test]
+fn rows_of_softmax() {
+    let (a, b) = (0.1_f64, 0.5_f64);
+    let s = 1.0 / (1.0 + (b - a).exp());
+    let [p, q] = [s, 1.0 - s];
+    // With u = p + ln p and v = q + ln q: u̇ = p·q + q and v̇ = -p·q - p by the first.
+    let (u, v) = (p + p.ln(), q + q.ln());
+    let slope = 2.0 * u * (p * q + q) - 2.0 * v * (p * q + p);
+    let infinite = [a, b, f64::NEG_INFINITY, f64::NEG_INFINITY];
+    check(
+        &RowOfSoftmax,
+        &infinite,
+        &[1.0],
+        [&[slope, -slope, 0.0, 0.0], &[2.0]],
+    );
+}
+
+/// Calls know of indices what operations know.
+#[test]
+fn calls_and_jacobians_of_functions_of_indices() {
+    let inputs = [("x", types::real([3])), ("i", types::index([2]))];
+    let f = function_of(&inputs, |inputs| {
+        [inputs[0].gather(0, &inputs[1]).square().sum_all()]
+    });
+    let f = f.unwrap();
+    let tape = Tape::new();
+    let (x, i) = (tape.var([1.0, 2.0, 3.0]), tape.var([0_i64, 2]));
+    let y = tape.apply_function(&f, &[&x, &i]).unwrap().remove(0);
+    let gradients = y.backward().unwrap();
+    assert_eq!(
+        gradients.get(&x).unwrap(),
+        Some(&Tensor::from([2.0, 0.0, 6.0]))
+    );
+    assert_eq!(gradients.get(&i).unwrap(), None);
+
+    let error = Jacobian::new(&f, "i").unwrap_err().to_string();
+    assert!(
+        error.starts_with("input i is i64[2], by which there is no derivative"),
+        "{error}"
+    );
+    let inputs = [("x", types::real([3]))];
+    let f = function_of(&inputs, |x| [x[0].square().sum_all(), x[0].argmax(0)]).unwrap();
+    let error = Jacobian::new(&f, "x").unwrap_err().to_string();
+    assert!(
+        error.starts_with("output out1 is i64, of which there is no derivative"),
+        "{error}"
     );
 }

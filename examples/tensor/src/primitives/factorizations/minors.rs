@@ -13,7 +13,7 @@ use faer::traits::math_utils::{abs, conj, from_real, is_finite, nan, real, zero}
 use libm::frexp;
 use ndarray::{Array2, Ix2, arr0};
 
-use super::values::{Number, is_odd, sign_and_pivots, usable};
+use super::values::{Number, excess, is_odd, sign_and_pivots, usable};
 use crate::context::Args;
 use crate::tensor::{Shared, Tensor};
 
@@ -52,12 +52,24 @@ pub(super) fn cofactors<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
     let found = match n {
         0..=FEW => {
             let along: Vec<Array2<T>> = along.iter().map(of_two_axes).collect();
-            Some(by_permutations(&of_two_axes(&a), &along))
+            Some(by_permutations_in_range(&of_two_axes(&a), &along))
         }
         _ => by_singular_values(&a, &along),
     };
     let found = found.unwrap_or_else(|| Array2::from_elem((n, n), nan()));
     vec![x.fresh(found.into_dyn())]
+}
+
+/// [`by_permutations`], of which no term overflows where their sum does not: a polynomial of degree n - 1 - k in A.
+fn by_permutations_in_range<T: Number>(a: &Array2<T>, along: &[Array2<T>]) -> Array2<T> {
+    let exponent = excess(a.iter(), 250);
+    if exponent == 0 {
+        return by_permutations(a, along);
+    }
+    let degree = (a.nrows() as i64 - 1 - along.len() as i64).max(0);
+    let small = a.mapv(|x| times_power_of_two(x, -exponent));
+    let found = by_permutations(&small, along);
+    found.mapv(|y| times_power_of_two(y, exponent * degree))
 }
 
 /// The sum over all permutations, and over all choices of a row for the cofactor and of one for each M.
@@ -232,7 +244,7 @@ fn exponent_of<T: Number>(z: &T) -> i64 {
 }
 
 /// x·2ᵉ
-fn times_power_of_two<T: Number>(x: T, exponent: i64) -> T {
+pub(super) fn times_power_of_two<T: Number>(x: T, exponent: i64) -> T {
     // Beyond, everything is 0 or infinite.
     const FAR: i64 = 5000;
     const STEP: i64 = 1000;

@@ -80,8 +80,7 @@ fn hermitian_part(x: Tangent<'_>) -> Tangent<'_> {
 
 /// The diagonal of a square matrix of n rows, as a vector.
 fn diagonal<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
-    x.where_not_zero(weights(at, n, |i, j| f64::from(i == j)))
-        .sum(&[1])
+    x.masked(weights(at, n, |i, j| f64::from(i == j))).sum(&[1])
 }
 
 /// A constant matrix of n rows and columns.
@@ -94,7 +93,7 @@ fn weights<'a>(at: &Point<'a>, n: usize, weight: impl Fn(usize, usize) -> f64) -
 /// Φ: what is above the diagonal, half of what is on it, and 0 below.
 fn half_upper<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
     let half_diagonal = weights(at, n, |i, j| if i == j { 0.5 } else { 1.0 });
-    (half_diagonal * x).where_not_zero(weights(at, n, |i, j| f64::from(i <= j)))
+    (half_diagonal * x).masked(weights(at, n, |i, j| f64::from(i <= j)))
 }
 
 /// What is below the diagonal, half of what is on it, and 0 above.
@@ -103,11 +102,12 @@ fn half_lower<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
 }
 
 /// m_ij / (x_j - x_i) for a vector x, and 0 for i = j. ±∞ or NaN where elements are equal. (To multiply by 1 / (x_j -
-/// x_i) would overflow for small elements.)
+/// x_i) would overflow for small elements, and x_j - x_i itself may, so that it is half of that.)
 fn over_gaps<'a>(at: &Point<'a>, n: usize, x: Fixed<'a>, m: Tangent<'a>) -> Tangent<'a> {
-    let gaps = (x - x.reshape([n, 1])) + diagonal_ones(at, n);
+    let half = 0.5 * x;
+    let half_gaps = (half - half.reshape([n, 1])) + diagonal_ones(at, n);
     let off_diagonal = weights(at, n, |i, j| f64::from(i != j));
-    (m / gaps).where_not_zero(off_diagonal)
+    0.5 * (m / half_gaps).masked(off_diagonal)
 }
 
 /// The unit matrix: added to what is 0 on the diagonal, where nothing is asked for, it may be divided by.
@@ -119,8 +119,8 @@ fn diagonal_ones<'a>(at: &Point<'a>, n: usize) -> Fixed<'a> {
 /// leaves it real.
 fn turning<'a>(rows: usize, v: Fixed<'a>, d: Tangent<'a>) -> Tangent<'a> {
     let is_leading = leading(rows, v);
-    let leading_v = v.re().where_not_zero(is_leading).sum(&[0]);
-    let leading_d = d.then(TensorOp::Im).where_not_zero(is_leading);
+    let leading_v = v.re().masked(is_leading).sum(&[0]);
+    let leading_d = d.then(TensorOp::Im).masked(is_leading);
     imaginary(leading_d.sum(&[0]) / leading_v)
 }
 

@@ -1,15 +1,18 @@
 //! What factorizations are evaluated with: [`faer`], in the gauges that the definitions state.
 
 use std::cmp::Ordering;
+use std::f64::consts::LN_2;
 use std::ops::Div;
 
 use faer::linalg::solvers::Solve;
 use faer::traits::ComplexField;
-use faer::traits::math_utils::{abs, conj, from_real, is_finite, mul_real, nan, real, zero};
+use faer::traits::math_utils::{abs, conj, from_real, imag, is_finite, mul_real, nan, real, zero};
 use faer::{Mat, MatRef, Side};
+use libm::frexp;
 use ndarray::{Array1, Array2, ArrayD, IxDyn, LinalgScalar, arr0};
 use num_complex::Complex64;
 
+use super::minors::times_power_of_two;
 use super::solves::TriangularSolve;
 use crate::context::Args;
 use crate::tensor::{Element, Shared, Tensor};
@@ -121,14 +124,20 @@ pub(super) fn triangular_solve<T: Number>(
         true => adjoint(&t),
         false => matrix(&t),
     };
-    let mut y = matrix(&b);
+    let is_read = |i: usize, j: usize| i == j || (i > j) == (op.lower != op.adjoint);
+    let elements = (0..t.nrows()).flat_map(|i| (0..t.ncols()).map(move |j| (i, j)));
+    let elements = elements.filter(|&(i, j)| is_read(i, j)).map(|at| &t[at]);
+    // The diagonal 1 that is not read cannot be scaled.
+    let of_t = if op.unit { 0 } else { excess(elements, RANGE) };
+    let t = shifted(t, of_t);
+    let (mut y, of_b) = in_range(matrix(&b));
     match (op.lower != op.adjoint, op.unit) {
         (true, false) => t.solve_lower_triangular_in_place(&mut y),
         (false, false) => t.solve_upper_triangular_in_place(&mut y),
         (true, true) => t.solve_unit_lower_triangular_in_place(&mut y),
         (false, true) => t.solve_unit_upper_triangular_in_place(&mut y),
     }
-    vec![x.fresh(array(y.as_ref()))]
+    vec![x.fresh(array(shifted(y, of_t - of_b).as_ref()))]
 }
 
 /// A⁻¹·B or A⁻ᴴ·B.
@@ -138,10 +147,14 @@ pub(super) fn solve<T: Number>(x: &mut Args<'_, '_>, is_adjoint: bool) -> Vec<Te
         true => adjoint(&a),
         false => matrix(&a),
     };
-    let found = usable(a).map(|a| a.partial_piv_lu());
+    let found = usable(a).map(in_range);
+    let found = found.map(|(a, of_a)| (a.partial_piv_lu(), of_a));
     let is_regular = |u: MatRef<'_, T>| (0..u.nrows()).all(|i| u[(i, i)] != zero());
-    let y = match found.filter(|found| is_regular(found.U())) {
-        Some(found) => array(found.solve(matrix(&b)).as_ref()),
+    let y = match found.filter(|(found, _)| is_regular(found.U())) {
+        Some((found, of_a)) => {
+            let (b, of_b) = in_range(matrix(&b));
+            array(shifted(found.solve(b), of_a - of_b).as_ref())
+        }
         None => nans(b.shape()),
     };
     vec![x.fresh(y)]
@@ -160,14 +173,16 @@ fn sign_and_log<T: Number>(a: &Shared<T>) -> (T, f64) {
     if a.is_empty() {
         return (from_real(&1.0), 0.0);
     }
-    let Some(a) = usable(matrix(a)) else {
+    let Some((a, exponent)) = usable(matrix(a)).map(in_range) else {
         return (nan(), f64::NAN);
     };
     let (sign, pivots) = sign_and_pivots(&a);
     if pivots.contains(&zero()) {
         return (zero(), f64::NEG_INFINITY);
     }
-    (sign, pivots.iter().map(|pivot| abs(pivot).ln()).sum())
+    let shift = exponent as f64 * LN_2;
+    let logarithms = pivots.iter().map(|pivot| abs(pivot).ln() + shift);
+    (sign, logarithms.sum())
 }
 
 /// The pivots of the LU factorization of a matrix of finite elements, and det A / |det A|, of which that of a pivot 0
@@ -253,11 +268,50 @@ pub(super) fn usable<T: Number>(a: Mat<T>) -> Option<Mat<T>> {
     (all_are && a.nrows() > 0 && a.ncols() > 0).then_some(a)
 }
 
-/// A matrix with elements up to 2, and the power of two that it was divided by. Squares of them, which some
+/// Beyond 2 to this power, up or down, elements are brought nearer to 1: of complex ones, squares are taken.
+const RANGE: i64 = 400;
+
+/// A matrix whose elements are not beyond the range, and by which power of two it was divided. It is no more than is
+/// needed, so that small elements beside large ones keep their digits.
+fn in_range<T: Number>(a: Mat<T>) -> (Mat<T>, i64) {
+    let elements = a.col_iter().flat_map(|column| column.iter());
+    let exponent = excess(elements, RANGE);
+    (shifted(a, exponent), exponent)
+}
+
+/// A·2⁻ᵉ
+fn shifted<T: Number>(mut a: Mat<T>, exponent: i64) -> Mat<T> {
+    if exponent != 0 {
+        let elements = a.col_iter_mut().flat_map(|column| column.iter_mut());
+        elements.for_each(|x| *x = times_power_of_two(*x, -exponent));
+    }
+    a
+}
+
+/// By which power of two the largest of some numbers is beyond 2 to the power of ±`range`; 0 if not, or if one is not
+/// finite.
+pub(super) fn excess<'a, T: Number>(elements: impl Iterator<Item = &'a T>, range: i64) -> i64 {
+    let mut largest = 0.0_f64;
+    for x in elements {
+        if !is_finite(x) {
+            return 0;
+        }
+        largest = largest.max(real(x).abs()).max(imag(x).abs());
+    }
+    let exponent = if largest == 0.0 {
+        0
+    } else {
+        i64::from(frexp(largest).1)
+    };
+    exponent - exponent.clamp(-range, range)
+}
+
+/// A matrix with elements, or parts of complex ones, up to 2, and the power of two that it was divided by. Squares of them, which some
 /// factorizations sum, then neither vanish nor overflow.
 fn scaled<T: Number>(mut a: Mat<T>) -> (Mat<T>, f64) {
     let columns = a.col_iter().flat_map(|column| column.iter());
-    let largest = columns.map(|x| abs(x)).fold(0.0, f64::max);
+    let parts = columns.flat_map(|x| [real(x).abs(), imag(x).abs()]);
+    let largest = parts.fold(0.0, f64::max);
     let size = match largest {
         0.0 => 1.0,
         largest => largest.log2().floor().exp2(),
