@@ -583,10 +583,8 @@ pub trait Value:
     #[track_caller]
     fn inverse(&self) -> Self {
         // What does not fit is said of the matrix, without a unit matrix that no memory can hold.
-        let n = match *self.dims() {
-            [rows, columns] if rows == columns && check_size(&[rows, columns]).is_ok() => rows,
-            _ => 0,
-        };
+        let n = self.dims().into_iter().min().unwrap_or_default();
+        let n = check_size(&[n, n]).map_or(0, |()| n);
         self.solve(&unit(n).into())
     }
 

@@ -42,7 +42,7 @@ pub fn cross_entropy<V: Value>(scores: &V, labels: &V) -> V {
     let classes = scores.dims().last().copied().unwrap_or(1);
     // Slopes of log-softmax are finite: nobody needs to know where cotangents are zero.
     let is_label = labels.one_hot(classes);
-    let of_label = is_label.with(TensorOp::Masked, &scores.log_softmax([-1]));
+    let of_label = is_label.with(TensorOp::KeepPart, &scores.log_softmax([-1]));
     -of_label.sum([-1]).mean_all()
 }
 

@@ -155,12 +155,12 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
         condition.with(TensorOp::KeepIf, self)
     }
 
-    /// This where a mask that the rule made is not 0, and 0 elsewhere.
-    fn masked(self, mask: Fixed<'a>) -> Self
+    /// This where a condition of the rule's own is not 0, and 0 elsewhere.
+    fn part_where(self, condition: Fixed<'a>) -> Self
     where
         Fixed<'a>: Times<'a, TensorOp, Self, Product = Self>,
     {
-        mask.with(TensorOp::Masked, self)
+        condition.with(TensorOp::KeepPart, self)
     }
 
     /// A contraction with another term.

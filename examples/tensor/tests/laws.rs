@@ -118,7 +118,7 @@ fn choices() {
                 let operands = operands.map(|(kind, dims)| tensor(random, kind, dims, -1.0, 1.0));
                 [vec![condition(random, c)], operands.to_vec()].concat()
             });
-            let kept = [KeepIf, Masked].map(|op| {
+            let kept = [KeepIf, KeepPart].map(|op| {
                 let case = Case::operation(op, move |random| {
                     vec![condition(random, c), tensor(random, kinds[0], x, -1.0, 1.0)]
                 });

@@ -56,7 +56,7 @@ fn logistic_regression_backward_is_two_products() {
         %5 = "einsum ij,jk->ik" %0, %2
         %6 = add %5, %3
         %7 = "log_softmax [1]" %6
-        %8 = masked %4, %7
+        %8 = keep_part %4, %7
         %9 = "sum [1]" %8
         %10 = "sum [0]" %9
         %11 = const 5.0
@@ -83,7 +83,7 @@ fn logistic_regression_backward_is_two_products() {
         %9 = mul %2, %7
         %10 = "sum_others [1]" %9
         %11 = sub %8, %10
-        %12 = masked %3, %11
+        %12 = keep_part %3, %11
         %13 = "sum [1]" %12
         %14 = "sum [0]" %13
         %15 = const 5.0
@@ -104,7 +104,7 @@ fn logistic_regression_backward_is_two_products() {
         %9 = "broadcast_to [5]" %8
         %10 = "reshape [5, 1]" %9
         %11 = "broadcast_to [5, 3]" %10
-        %12 = masked %3, %11
+        %12 = keep_part %3, %11
         %13 = neg %12
         %14 = "sum_others [1]" %13
         %15 = mul %14, %2

@@ -164,7 +164,7 @@ pub(crate) static RELU: Pointwise = Pointwise::new(
     "relu",
     1,
     reals!(|x| if x <= 0.0 { 0.0 } else { x }),
-    |_, y, dx| dx[0].masked(y),
+    |_, y, dx| dx[0].part_where(y),
 )
 .on(Reals);
 
@@ -273,27 +273,30 @@ pub(crate) static SELECT: Pointwise = Pointwise::new(
 /// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0
 ///
 /// ẏ = ẋ₁ or 0; x̄ = (0, ȳ) or (0, 0). Linear in x₁.
-pub(crate) static KEEP_IF: Pointwise = Pointwise::step("keep_if", 2, |args| match args[1].kind() {
-    COMPLEX => args.keep_if(Complex64::default()),
-    INDEX => args.keep_if(0_i64),
-    _ => args.keep_if(0.0),
-})
-.linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
-    ct.where_not_zero(x[0])
-})
-.selecting()
-.on(Conditional);
+pub(crate) static KEEP_IF: Pointwise = Pointwise::step("keep_if", 2, kept)
+    .linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
+        ct.where_not_zero(x[0])
+    })
+    .selecting()
+    .on(Conditional);
 
 /// y = x₁ where x₀ ≠ 0, and 0 where x₀ = 0: as [`KEEP_IF`], for conditions that a rule has of its own
 ///
 /// ẏ = ẋ₁ or 0; x̄ = (0, ȳ) or (0, 0). Linear in x₁. Cotangents are not told where they are zero: what stands behind
 /// the parts of a factorization, or before a relu, is finite, and masks would cost more than the rule.
-pub(crate) static MASKED: Pointwise = Pointwise::step("masked", 2, |args| match args.kind() {
-    COMPLEX => args.keep_if(Complex64::default()),
-    _ => args.keep_if(0.0),
-})
-.linear(Linearity::In(&[&[false, true]]), |x, _, ct| ct.masked(x[0]))
-.on(Conditional);
+pub(crate) static KEEP_PART: Pointwise = Pointwise::step("keep_part", 2, kept)
+    .linear(Linearity::In(&[&[false, true]]), |x, _, ct| {
+        ct.part_where(x[0])
+    })
+    .on(Conditional);
+
+fn kept(args: &mut Args<'_, '_>) -> Tensor {
+    match args[1].kind() {
+        COMPLEX => args.keep_if(Complex64::default()),
+        INDEX => args.keep_if(0_i64),
+        _ => args.keep_if(0.0),
+    }
+}
 
 /// y = xᶜ, for a real number c
 ///
@@ -360,7 +363,7 @@ fn shared<'a>(x: &[Fixed<'a>], y: Fixed<'a>, dx: &[Tangent<'a>]) -> Tangent<'a> 
         true => dx[i],
         false => {
             let share = is_taken[i] / count;
-            (share * dx[i]).masked(share)
+            (share * dx[i]).part_where(share)
         }
     };
     part(0) + part(1)

@@ -164,7 +164,7 @@ table! {
     /// The second operand where the first is not 0, 0 elsewhere
     KeepIf => elementwise::KEEP_IF,
     /// The same, for conditions that a rule has of its own
-    Masked => elementwise::MASKED,
+    KeepPart => elementwise::KEEP_PART,
     /// Indices as real numbers
     ToReal => constants::TO_REAL,
     /// The conjugate

@@ -206,7 +206,7 @@ impl Definition for Max {
         let is_largest = at.x[0].with(TensorOp::Equal, y);
         let share = is_largest / is_largest.sum_kept(&self.0.axes);
         // Not multiplied by 0: what is not taken may be infinite.
-        let shares = (share * dx[0]).masked(share);
+        let shares = (share * dx[0]).part_where(share);
         vec![shares.then(TensorOp::Sum(self.0.clone()))]
     }
 }

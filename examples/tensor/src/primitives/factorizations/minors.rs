@@ -60,11 +60,13 @@ pub(super) fn cofactors<T: Number>(x: &mut Args<'_, '_>) -> Vec<Tensor> {
     vec![x.fresh(found.into_dyn())]
 }
 
-/// [`by_permutations`], of which no term overflows where their sum does not: a polynomial of degree n - 1 - k in A.
+/// [`by_permutations`], with an A nearer to 1 where terms overflow: their sum, a polynomial of degree n - 1 - k in A,
+/// need not.
 fn by_permutations_in_range<T: Number>(a: &Array2<T>, along: &[Array2<T>]) -> Array2<T> {
+    let found = by_permutations(a, along);
     let exponent = excess(a.iter(), 250);
-    if exponent == 0 {
-        return by_permutations(a, along);
+    if exponent <= 0 || found.iter().all(|y| is_finite(y)) {
+        return found;
     }
     let degree = (a.nrows() as i64 - 1 - along.len() as i64).max(0);
     let small = a.mapv(|x| times_power_of_two(x, -exponent));

@@ -80,7 +80,8 @@ fn hermitian_part(x: Tangent<'_>) -> Tangent<'_> {
 
 /// The diagonal of a square matrix of n rows, as a vector.
 fn diagonal<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
-    x.masked(weights(at, n, |i, j| f64::from(i == j))).sum(&[1])
+    x.part_where(weights(at, n, |i, j| f64::from(i == j)))
+        .sum(&[1])
 }
 
 /// A constant matrix of n rows and columns.
@@ -93,7 +94,7 @@ fn weights<'a>(at: &Point<'a>, n: usize, weight: impl Fn(usize, usize) -> f64) -
 /// Φ: what is above the diagonal, half of what is on it, and 0 below.
 fn half_upper<'a>(at: &Point<'a>, n: usize, x: Tangent<'a>) -> Tangent<'a> {
     let half_diagonal = weights(at, n, |i, j| if i == j { 0.5 } else { 1.0 });
-    (half_diagonal * x).masked(weights(at, n, |i, j| f64::from(i <= j)))
+    (half_diagonal * x).part_where(weights(at, n, |i, j| f64::from(i <= j)))
 }
 
 /// What is below the diagonal, half of what is on it, and 0 above.
@@ -107,7 +108,7 @@ fn over_gaps<'a>(at: &Point<'a>, n: usize, x: Fixed<'a>, m: Tangent<'a>) -> Tang
     let half = 0.5 * x;
     let half_gaps = (half - half.reshape([n, 1])) + diagonal_ones(at, n);
     let off_diagonal = weights(at, n, |i, j| f64::from(i != j));
-    0.5 * (m / half_gaps).masked(off_diagonal)
+    0.5 * (m / half_gaps).part_where(off_diagonal)
 }
 
 /// The unit matrix: added to what is 0 on the diagonal, where nothing is asked for, it may be divided by.
@@ -119,8 +120,8 @@ fn diagonal_ones<'a>(at: &Point<'a>, n: usize) -> Fixed<'a> {
 /// leaves it real.
 fn turning<'a>(rows: usize, v: Fixed<'a>, d: Tangent<'a>) -> Tangent<'a> {
     let is_leading = leading(rows, v);
-    let leading_v = v.re().masked(is_leading).sum(&[0]);
-    let leading_d = d.then(TensorOp::Im).masked(is_leading);
+    let leading_v = v.re().part_where(is_leading).sum(&[0]);
+    let leading_d = d.then(TensorOp::Im).part_where(is_leading);
     imaginary(leading_d.sum(&[0]) / leading_v)
 }
 

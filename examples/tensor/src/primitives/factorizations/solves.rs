@@ -96,7 +96,7 @@ impl Definition for TriangularSolve {
         let is_read = |i, j| f64::from(self.reads(i, j));
         let dt = match dx[0].is_zero() {
             true => dx[0],
-            false => dx[0].masked(weights(at, at.dims(0)[0], is_read)),
+            false => dx[0].part_where(weights(at, at.dims(0)[0], is_read)),
         };
         vec![change(at, self.adjoint, dt, dx[1])]
     }
