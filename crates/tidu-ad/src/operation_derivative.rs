@@ -192,7 +192,8 @@ impl<Op: Primitive> OperationLinearization<Op> {
         let mut glue = GraphBuilder::new();
         glue.add_parent(Arc::new(self.linear.as_graph().clone()));
         let mut masks = Masks::new();
-        let (inputs, cotangents) = self.seeds(seeds, &mut glue, &mut masks, ctx)?;
+        let mut inputs = self.keys.clone();
+        let cotangents = self.seeds(seeds, &mut inputs, &mut glue, &mut masks, ctx)?;
         let tangents = self.linear.tangent_outputs().iter().zip(cotangents);
         let live = tangents.filter_map(|(tangent, seed)| tangent.map(|_| seed));
         let live: Vec<Option<Cotangent>> = live.collect();
@@ -235,15 +236,15 @@ impl<Op: Primitive> OperationLinearization<Op> {
         })
     }
 
-    /// The inputs of a VJP, and the cotangents of results, of which some have masks.
+    /// The cotangents of results, of which some have masks, as further inputs of a VJP.
     fn seeds(
         &self,
         seeds: &[Seed],
+        inputs: &mut Vec<Op::InputKey>,
         glue: &mut GraphBuilder<Op>,
         masks: &mut Masks<Op>,
         ctx: &mut Op::ADContext,
-    ) -> Result<(Vec<Op::InputKey>, Vec<Option<Cotangent>>), FunctionError> {
-        let mut inputs = self.keys.clone();
+    ) -> Result<Vec<Option<Cotangent>>, FunctionError> {
         let mut cotangents = Vec::with_capacity(seeds.len());
         for (result, seed) in seeds.iter().enumerate() {
             let cotangent = seed.is_there().then(|| {
@@ -267,7 +268,7 @@ impl<Op: Primitive> OperationLinearization<Op> {
             let id = masks.given(value);
             cotangent.mask = Some(Mask { id, is_kept });
         }
-        Ok((inputs, cotangents))
+        Ok(cotangents)
     }
 }
 

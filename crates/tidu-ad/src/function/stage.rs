@@ -38,8 +38,8 @@ pub(super) struct Part<Op: Primitive> {
     pub name: String,
 }
 
-/// A value, and what it is called.
-pub(super) type Named<Op> = (ValueKey<Op>, String);
+/// Cotangents, and the masks of those that have one, with names.
+type MaskedParts<Op> = (Vec<Part<Op>>, Vec<Option<(ValueKey<Op>, String)>>);
 
 /// A number that the operation set supplies.
 #[derive(Clone, Copy)]
@@ -189,7 +189,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         seeds: &[Op::InputKey],
         masked: &[bool],
         mask_keys: &[Op::InputKey],
-    ) -> Result<(Vec<Part<Op>>, Vec<Option<Named<Op>>>), FunctionError> {
+    ) -> Result<MaskedParts<Op>, FunctionError> {
         let mut masks = Masks::new();
         let mut mask_keys = mask_keys.iter();
         let mut cotangents = Vec::with_capacity(seeds.len());

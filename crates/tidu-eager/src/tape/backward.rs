@@ -356,7 +356,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         let mask = match (known, mask) {
             (_, mask) if is_first => mask,
             (Some(known), Some(mask)) if known.number == mask.number => Some(mask),
-            (Some(known), Some(mask)) => Some(self.either(known, mask, engine)?),
+            (Some(known), Some(mask)) => Some(self.either(&known, &mask, engine)?),
             (_, None) | (None, _) => None,
         };
         if mask.is_some() {
@@ -370,8 +370,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
 
     fn either(
         &mut self,
-        one: Mask<Value>,
-        other: Mask<Value>,
+        one: &Mask<Value>,
+        other: &Mask<Value>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<Mask<Value>, EagerError> {
         let Some(masking) = &self.masking else {

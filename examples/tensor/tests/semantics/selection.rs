@@ -82,7 +82,7 @@ fn written(body: &impl Body, x: &Tensor, y: &Tensor) -> Function<TensorOp> {
 }
 
 fn zeros_like(x: &Tensor) -> Tensor {
-    Tensor::full(&x.dims().to_vec(), 0.0)
+    Tensor::full(x.dims(), 0.0)
 }
 
 fn assert_near(found: &[f64], expected: &[f64], what: &str) {
