@@ -221,13 +221,14 @@ fn recorded(f: &F, x: &[f64]) -> Vec<f64> {
 
 type T = Tape<ScalarOp>;
 type V = Var<ScalarOp>;
+type Run = fn(&mut T, &F, &[&V]) -> Result<Vec<V>, EagerError>;
 
 fn tape() -> T {
     Tape::new(|| ScalarKey::fresh(0))
 }
 
 /// The ways to run a function on a tape.
-const ON_TAPE: [(&str, fn(&mut T, &F, &[&V]) -> Result<Vec<V>, EagerError>); 4] = [
+const ON_TAPE: [(&str, Run); 4] = [
     ("tape", operations_of),
     ("call", |tape, f, x| tape.apply_function(f, x)),
     ("checkpoint", |tape, f, x| tape.checkpoint_function(f, x)),
@@ -249,15 +250,11 @@ fn operations_of(tape: &mut T, f: &F, x: &[&V]) -> Result<Vec<V>, EagerError> {
         values.extend(results);
     }
     let outputs = f.as_dense().outputs().iter();
-    Ok(outputs.map(|id| values[id.index()].clone()).collect())
+    Ok(outputs.map(|id| values[id.index()]).collect())
 }
 
 /// Σ aᵢ·∂ᵢf by recording the gradient, and its gradient; a is not uniform.
-fn second_on_tape(
-    f: &F,
-    x: &[f64],
-    run: fn(&mut T, &F, &[&V]) -> Result<Vec<V>, EagerError>,
-) -> Vec<f64> {
+fn second_on_tape(f: &F, x: &[f64], run: Run) -> Vec<f64> {
     let mut tape = tape();
     let leaves: Vec<V> = x.iter().map(|&x| tape.leaf(x)).collect();
     let leaves: Vec<&V> = leaves.iter().collect();
