@@ -401,15 +401,6 @@ fn emit<Op: Primitive, const N: usize>(
         .ok_or_else(|| ADRuleError::unsupported(format!("{op:?}"), ADRuleKind::Transpose))
 }
 
-impl<Op: Primitive> Default for Passed<Op> {
-    fn default() -> Self {
-        Self {
-            of_operands: Vec::new(),
-            of_results: None,
-        }
-    }
-}
-
 fn local<Op: Primitive>(value: &PrimitiveValue<Op>) -> Option<LocalValueId> {
     match value {
         PrimitiveValue::Local(id) => Some(*id),

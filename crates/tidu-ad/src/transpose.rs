@@ -229,7 +229,11 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         let sum = match self.cotangent[value] {
             None => new,
             Some(so_far) => {
-                let (terms, mask) = self.masks.join([so_far, new], self.builder, self.ctx)?;
+                let (terms, mask) = if so_far.mask.is_none() && new.mask.is_none() {
+                    ([so_far.value, new.value], None)
+                } else {
+                    self.masks.join([so_far, new], self.builder, self.ctx)?
+                };
                 let value = emit_sum(self.builder, terms)?;
                 Cotangent { value, mask }
             }
@@ -260,11 +264,12 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         operands.extend(keys.iter().cloned().map(PrimitiveValue::External));
         let mut scope = RuleScope::new(self.builder, operation, ADRuleKind::Transpose, cotangents);
         let role = step.key.role();
-        if let Some(PrimitiveValue::Local(mask)) = masks.of_results {
+        let of_results = masks.as_ref().and_then(|masks| masks.of_results.as_ref());
+        if let Some(&PrimitiveValue::Local(mask)) = of_results {
             scope.give(mask);
         }
         let ctx = &mut *self.ctx;
-        let returned = match &masks.of_results {
+        let returned = match of_results {
             None => {
                 operation.try_linear_transpose_rule(&mut scope, cotangents, operands, role, ctx)
             }
@@ -284,7 +289,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
                 if cotangent.is_none() && self.on_tangent[value] {
                     observer.died(id, at);
                 }
-                let mask = masks.of_operands.get(at).copied().flatten();
+                let mask = masks.as_ref().and_then(|masks| masks.of_operands[at]);
                 let cotangent = cotangent.map(|value| Cotangent { value, mask });
                 self.accumulate(value, cotangent)?;
             }
@@ -293,20 +298,20 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     }
 
     /// The masks that go through an operation: none wherever nothing is selected.
-    fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Passed<Op>> {
-        let OperationRole::Linearized { active_mask } = step.key.role() else {
-            return Ok(Passed::default());
-        };
+    #[inline]
+    fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Option<Passed<Op>>> {
         let cotangents = &mut self.cotangent[step.results()];
-        let arrive = cotangents
-            .iter()
-            .flatten()
-            .any(|cotangent| cotangent.mask.is_some());
+        let mut arriving = cotangents.iter().flatten();
+        let arrive = arriving.any(|cotangent| cotangent.mask.is_some());
         if !arrive && !self.masks.come_from(step.key.operation()) {
-            return Ok(Passed::default());
+            return Ok(None);
         }
-        self.masks
-            .pass(step.key, active_mask, cotangents, self.builder, self.ctx)
+        let OperationRole::Linearized { active_mask } = step.key.role() else {
+            return Ok(None);
+        };
+        let (masks, builder) = (&mut *self.masks, &mut *self.builder);
+        let passed = masks.pass(step.key, active_mask, cotangents, builder, self.ctx);
+        passed.map(Some)
     }
 
     /// Fails if an operand that depends on a tangent is not marked active.
