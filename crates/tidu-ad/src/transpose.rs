@@ -10,7 +10,7 @@ use tidu_graph::{
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::masks::{Cotangent, Masks, Passed};
+use crate::masks::{Cotangent, Mask, Masks, Passed};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleScope, emit_sum, note_same_type,
@@ -174,21 +174,25 @@ pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
         graph,
         on_tangent: depends_on_tangent(linear),
         cotangent: vec![None; graph.values().len()],
+        mask: Vec::new(),
         operands: Vec::new(),
         masks,
         builder,
         ctx,
     };
     for (&output, &seed) in graph.outputs().iter().zip(seeds) {
-        pass.note_seed(output, seed)
+        let Some(Cotangent { value, mask }) = seed else {
+            continue;
+        };
+        pass.note_seed(output, value)
             .map_err(|error| error.during(ADRuleKind::Transpose))?;
-        pass.accumulate(output, seed)?;
+        pass.accumulate(output, value, mask)?;
     }
     for (id, step) in graph.steps().enumerate().rev() {
         pass.transpose(id, step, observer)?;
     }
     let inputs = linear.tangent_inputs().iter();
-    Ok(inputs.map(|(_, id)| pass.cotangent[*id]).collect())
+    Ok(inputs.map(|(_, id)| pass.masked_cotangent(*id)).collect())
 }
 
 struct Transposer<'a, Op: Primitive, B> {
@@ -197,7 +201,9 @@ struct Transposer<'a, Op: Primitive, B> {
     on_tangent: Vec<bool>,
     /// By local value: what has been added up so far. A cotangent belongs to an occurrence, not to
     /// a structure: two equal operations each have their own.
-    cotangent: Vec<Option<Cotangent>>,
+    cotangent: Vec<Option<LocalValueId>>,
+    /// By local value: the mask of its cotangent. Empty until there is one.
+    mask: Vec<Option<Mask>>,
     /// Those that a rule is given, here to use their memory again.
     operands: Vec<PrimitiveValue<Op>>,
     masks: &'a mut Masks<Op>,
@@ -207,39 +213,61 @@ struct Transposer<'a, Op: Primitive, B> {
 
 impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     /// Tells the context that a seed is of the type of its output.
-    fn note_seed(&mut self, output: LocalValueId, seed: Option<Cotangent>) -> ADRuleResult<()> {
-        match seed.and_then(|seed| self.builder.key_of(seed.value)) {
+    fn note_seed(&mut self, output: LocalValueId, seed: LocalValueId) -> ADRuleResult<()> {
+        match self.builder.key_of(seed) {
             Some(seed) => note_same_type(&seed, &self.graph.values()[output].key, self.ctx),
             None => Ok(()),
         }
     }
 
     /// The one door by which a cotangent reaches a value, be it a seed or a rule's result.
+    #[inline]
     fn accumulate(
         &mut self,
         value: LocalValueId,
-        cotangent: Option<Cotangent>,
+        new: LocalValueId,
+        mask: Option<Mask>,
     ) -> ADRuleResult<()> {
         if !self.on_tangent[value] {
             return Ok(());
         }
-        let Some(new) = cotangent else {
-            return Ok(());
-        };
-        let sum = match self.cotangent[value] {
+        if mask.is_some() || !self.mask.is_empty() {
+            return self.accumulate_masked(value, Cotangent { value: new, mask });
+        }
+        self.cotangent[value] = Some(match self.cotangent[value] {
+            None => new,
+            Some(so_far) => emit_sum(self.builder, [so_far, new])?,
+        });
+        Ok(())
+    }
+
+    /// [`accumulate`](Self::accumulate) where some cotangent has a mask.
+    #[cold]
+    fn accumulate_masked(&mut self, value: LocalValueId, new: Cotangent) -> ADRuleResult<()> {
+        let sum = match self.masked_cotangent(value) {
             None => new,
             Some(so_far) => {
-                let (terms, mask) = if so_far.mask.is_none() && new.mask.is_none() {
-                    ([so_far.value, new.value], None)
-                } else {
-                    self.masks.join([so_far, new], self.builder, self.ctx)?
-                };
+                let terms = [so_far, new];
+                let (terms, mask) = self.masks.join(terms, self.builder, self.ctx)?;
                 let value = emit_sum(self.builder, terms)?;
                 Cotangent { value, mask }
             }
         };
-        self.cotangent[value] = Some(sum);
+        self.set(value, sum);
         Ok(())
+    }
+
+    fn masked_cotangent(&self, value: LocalValueId) -> Option<Cotangent> {
+        let mask = self.mask.get(value).copied().flatten();
+        self.cotangent[value].map(|value| Cotangent { value, mask })
+    }
+
+    fn set(&mut self, value: LocalValueId, cotangent: Cotangent) {
+        if self.mask.is_empty() {
+            self.mask.resize(self.graph.values().len(), None);
+        }
+        self.cotangent[value] = Some(cotangent.value);
+        self.mask[value] = cotangent.mask;
     }
 
     /// Hands an operation's cotangents on to its operands.
@@ -254,10 +282,12 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         }
         self.check_linear(step)?;
         observer.enter(step.key, self.builder);
-        let masks = self.pass_masks(step)?;
-        let cotangents = self.cotangent[step.results()].iter();
-        let cotangents = cotangents.map(|cotangent| cotangent.map(|cotangent| cotangent.value));
-        let cotangents = &SmallVec::<[_; 2]>::from_iter(cotangents)[..];
+        let masks = if self.mask.is_empty() && !self.masks.come_from(step.key.operation()) {
+            None
+        } else {
+            self.pass_masks(step)?
+        };
+        let cotangents = &self.cotangent[step.results()];
         let (operation, keys) = (step.key.operation(), step.key.inputs());
         let operands = &mut self.operands;
         operands.clear();
@@ -285,22 +315,27 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             }
         };
         for (at, (operand, cotangent)) in step.operands().zip(returned).enumerate() {
-            if let StepOperand::Local(value) = operand {
-                if cotangent.is_none() && self.on_tangent[value] {
-                    observer.died(id, at);
+            let StepOperand::Local(value) = operand else {
+                continue;
+            };
+            match cotangent {
+                Some(cotangent) => {
+                    let mask = masks.as_ref().and_then(|masks| masks.of_operands[at]);
+                    self.accumulate(value, cotangent, mask)?;
                 }
-                let mask = masks.as_ref().and_then(|masks| masks.of_operands[at]);
-                let cotangent = cotangent.map(|value| Cotangent { value, mask });
-                self.accumulate(value, cotangent)?;
+                None if self.on_tangent[value] => observer.died(id, at),
+                None => {}
             }
         }
         Ok(())
     }
 
-    /// The masks that go through an operation: none wherever nothing is selected.
-    #[inline]
+    /// The masks that go through an operation: none where nothing is selected.
+    #[cold]
     fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Option<Passed<Op>>> {
-        let cotangents = &mut self.cotangent[step.results()];
+        let results = step.results();
+        let cotangents = results.clone().map(|value| self.masked_cotangent(value));
+        let mut cotangents: SmallVec<[_; 2]> = cotangents.collect();
         let mut arriving = cotangents.iter().flatten();
         let arrive = arriving.any(|cotangent| cotangent.mask.is_some());
         if !arrive && !self.masks.come_from(step.key.operation()) {
@@ -310,8 +345,13 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             return Ok(None);
         };
         let (masks, builder) = (&mut *self.masks, &mut *self.builder);
-        let passed = masks.pass(step.key, active_mask, cotangents, builder, self.ctx);
-        passed.map(Some)
+        let passed = masks.pass(step.key, active_mask, &mut cotangents, builder, self.ctx)?;
+        for (value, cotangent) in results.zip(cotangents) {
+            if let Some(cotangent) = cotangent {
+                self.set(value, cotangent);
+            }
+        }
+        Ok(Some(passed))
     }
 
     /// Fails if an operand that depends on a tangent is not marked active.
@@ -326,18 +366,16 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         if *step.key.role() == OperationRole::Primary {
             return not_linear("it has the role of a primal operation".into());
         }
-        match inactive_tangents(step, &self.on_tangent)[..] {
-            [] => Ok(()),
-            [operand, ..] => {
-                let place = match step.operands().nth(operand) {
-                    Some(StepOperand::Local(id)) => format!("operand {operand}, %{id},"),
-                    _ => format!("operand {operand}"),
-                };
-                not_linear(format!(
-                    "{place} depends on a tangent but is not marked active"
-                ))
-            }
-        }
+        let Some(operand) = inactive_tangents(step, &self.on_tangent).next() else {
+            return Ok(());
+        };
+        let place = match step.operands().nth(operand) {
+            Some(StepOperand::Local(id)) => format!("operand {operand}, %{id},"),
+            _ => format!("operand {operand}"),
+        };
+        not_linear(format!(
+            "{place} depends on a tangent but is not marked active"
+        ))
     }
 }
 

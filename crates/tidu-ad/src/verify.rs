@@ -144,21 +144,20 @@ pub(crate) fn depends_on_tangent<Op: GraphOperation>(linear: &LinearizedGraph<Op
 
 /// The operands that depend on a tangent but are not marked active; the reason for which an
 /// operation cannot be transposed.
-pub(crate) fn inactive_tangents<Op: GraphOperation>(
-    step: Step<'_, Op>,
-    depends: &[bool],
-) -> Vec<usize> {
+pub(crate) fn inactive_tangents<'a, Op: GraphOperation>(
+    step: Step<'a, Op>,
+    depends: &'a [bool],
+) -> impl Iterator<Item = usize> + 'a {
     let active_mask: &[bool] = match step.key.role() {
         OperationRole::Primary => &[],
         OperationRole::Linearized { active_mask } => active_mask,
     };
     let operands = step.operands().enumerate();
     operands
-        .filter(|(at, operand)| {
+        .filter(move |(at, operand)| {
             is_tangent(*operand, depends) && active_mask.get(*at) != Some(&true)
         })
         .map(|(at, _)| at)
-        .collect()
 }
 
 fn check_operation<Op: Primitive>(
@@ -167,7 +166,7 @@ fn check_operation<Op: Primitive>(
     depends: &[bool],
     report: &mut Report,
 ) {
-    let inactive = inactive_tangents(step, depends);
+    let inactive: Vec<usize> = inactive_tangents(step, depends).collect();
     let OperationRole::Linearized { active_mask } = step.key.role() else {
         if !inactive.is_empty() {
             report.push(

@@ -134,6 +134,7 @@ impl<Op: GraphOperation> OperationKey<Op> {
 }
 
 /// Fails for an operation that is not applied to as many operands as it takes, or has too many results.
+#[inline]
 pub(crate) fn check_counts<Op: GraphOperation>(
     operation: &Op,
     outputs: usize,
@@ -159,6 +160,7 @@ pub(crate) fn check_counts<Op: GraphOperation>(
 
 impl<Op: GraphOperation> ValueKey<Op> {
     /// Fails for a result that the operation does not have.
+    #[inline]
     pub(crate) fn check_slot(&self) -> Result<(), GraphError> {
         match self {
             ValueKey::Derived {

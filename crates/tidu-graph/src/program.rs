@@ -506,6 +506,7 @@ impl Registers {
     }
 
     /// The slots of an operation, which go into the list where there are too many.
+    #[inline]
     fn slots_of<Op: GraphOperation>(
         &mut self,
         operation: usize,

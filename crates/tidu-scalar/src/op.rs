@@ -325,7 +325,6 @@ impl EvaluableGraphOperation for ScalarOp {
                 (Eval::Unary(f), 1) => f(x[0]),
                 (Eval::Numbered(f), 1) => f(self.number(), x[0]),
                 (Eval::Binary(f), 2) => f(x[0], x[1]),
-                (Eval::NumberedBinary(f), 2) => f(self.number(), x[0], x[1]),
                 (Eval::Ternary(f), 3) => f(x[0], x[1], x[2]),
                 _ => return None,
             },

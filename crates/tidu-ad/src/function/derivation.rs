@@ -271,11 +271,11 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         &mut self,
         value: Option<DenseId>,
         input: usize,
-        name: &str,
+        name: impl FnOnce() -> String,
     ) -> Result<DenseId, FunctionError> {
         match value {
             Some(value) => Ok(value),
-            None => self.unit(Unit::Zero, self.here[input], name),
+            None => self.unit(Unit::Zero, self.here[input], &name()),
         }
     }
 
@@ -284,13 +284,13 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         &mut self,
         value: Option<DenseId>,
         output: usize,
-        name: &str,
+        name: impl FnOnce() -> String,
     ) -> Result<DenseId, FunctionError> {
         match value {
             Some(value) => Ok(value),
             None => {
                 let like = self.function.as_dense().outputs()[output];
-                self.unit(Unit::Zero, self.here[like.index()], name)
+                self.unit(Unit::Zero, self.here[like.index()], &name())
             }
         }
     }

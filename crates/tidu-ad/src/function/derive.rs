@@ -1,8 +1,9 @@
 //! Derivatives of functions.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
 use super::derivation::Derivation;
@@ -117,24 +118,17 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// assert_eq!(second.output_names(), ["out0", "d.out0", "d_2.out0", "d_2.d.out0"]);
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
-    pub fn jvp(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+    pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
         let function = self.function;
-        let positions = wrt.positions(&function.input_names())?;
-        function.check_inputs(&positions, self.ctx)?;
-        function.check_outputs(self.ctx)?;
-        let jvp = self.again(function).jvp_by_any_name(&wrt)?;
-        let names = function.output_names();
-        let tangents = names_apart(names, |mark| with_prefix(&format!("d{mark}"), names));
-        Ok(jvp.renamed([names, &tangents].concat()))
-    }
-
-    fn jvp_by_any_name(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
-        if self.in_place {
-            return self.staged_jvp(wrt);
-        }
-        let function = self.function;
         let wrt = wrt.positions(&function.input_names())?;
+        function.check_inputs(&wrt, self.ctx)?;
+        function.check_outputs(self.ctx)?;
+        let names = function.output_names();
+        let names = names_apart(names, |mark| with_prefix(&format!("d{mark}."), names));
+        if self.in_place {
+            return self.staged_jvp(wrt, names);
+        }
         let mut inputs = function.input_keys();
         inputs.extend(tangent_names(function, &wrt)?);
         let mut derivation = self.derivation(&wrt, wrt.len(), Mode::Forward);
@@ -143,9 +137,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let seeds: Vec<_> = seeds.collect();
         let tangents = derivation.push_forward(&seeds)?;
         let mut outputs = derivation.primal();
-        for (at, tangent) in tangents.into_iter().enumerate() {
-            let name = format!("d.{}", function.output_names()[at]);
-            let tangent = derivation.or_zero_of_output(tangent, at, &name)?;
+        for (at, (tangent, name)) in tangents.into_iter().zip(names).enumerate() {
+            let tangent = derivation.or_zero_of_output(tangent, at, || name.clone())?;
             outputs.push((tangent, name));
         }
         derivation.finish(inputs, outputs)
@@ -209,8 +202,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         dense.set_outputs(outputs);
         let names = function.output_names();
         let of_order = |order: usize, mark: &str| match order {
-            1 => with_prefix(&format!("d{mark}"), names),
-            _ => with_prefix(&format!("d{order}{mark}"), names),
+            1 => with_prefix(&format!("d{mark}."), names),
+            _ => with_prefix(&format!("d{order}{mark}."), names),
         };
         let derivatives = names_apart(names, |mark| {
             let orders = 1..orders.len();
@@ -231,27 +224,18 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Errors
     ///
     /// As for [`jvp`](Self::jvp), but for those of outputs.
-    pub fn vjp(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+    pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
         let function = self.function;
         let inputs = function.input_names();
-        let positions = wrt.positions(&inputs)?;
-        function.check_inputs(&positions, self.ctx)?;
-        let vjp = self.again(function).vjp_by_any_name(&wrt)?;
-        let names = function.output_names();
-        let inputs = positions.iter().map(|&at| inputs[at].clone());
-        let inputs: Vec<String> = inputs.collect();
-        let cotangents = names_apart(names, |mark| with_prefix(&format!("ct{mark}"), &inputs));
-        Ok(vjp.renamed([names, &cotangents].concat()))
-    }
-
-    fn vjp_by_any_name(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+        let wrt = wrt.positions(&inputs)?;
+        function.check_inputs(&wrt, self.ctx)?;
+        let names = names_apart(function.output_names(), |mark| {
+            with_prefix(&format!("ct{mark}."), wrt.iter().map(|&at| &inputs[at]))
+        });
         if self.in_place {
-            return self.staged_vjp(wrt);
+            return self.staged_vjp(wrt, names);
         }
-        let function = self.function;
-        let names = function.input_names();
-        let wrt = wrt.positions(&names)?;
         let count = function.output_names().len();
         let first = tangent_names(function, &wrt)?.swap_remove(0);
         let mut inputs = function.input_keys();
@@ -262,9 +246,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let activity = derivation.activity()?;
         let cotangents = derivation.pull_back(&activity, &seeds)?;
         let mut outputs = derivation.primal();
-        for (&input, cotangent) in wrt.iter().zip(cotangents) {
-            let name = format!("ct.{}", names[input]);
-            let cotangent = derivation.or_zero_of_input(cotangent, input, &name)?;
+        for ((&input, cotangent), name) in wrt.iter().zip(cotangents).zip(names) {
+            let cotangent = derivation.or_zero_of_input(cotangent, input, || name.clone())?;
             outputs.push((cotangent, name));
         }
         derivation.finish(inputs, outputs)
@@ -425,10 +408,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let columns = wrt.positions(&inputs)?;
         function.check_inputs(&columns, self.ctx)?;
         let names = function.output_names();
-        let by = columns.iter().map(|&at| inputs[at].clone());
-        let by: Vec<String> = by.collect();
         let entries = names_apart(if with_value { names } else { &[] }, |mark| {
-            with_prefix(&format!("d{mark}"), &by)
+            with_prefix(&format!("d{mark}."), columns.iter().map(|&at| &inputs[at]))
         });
         let Some(loss) = self.loss_beside_others()? else {
             if names.len() != 1 {
@@ -525,8 +506,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
                     let seed = derivation.basis(column, &input_names[column])?;
                     let tangents = derivation.push_forward(&[(column, seed)])?;
                     for (i, tangent) in tangents.into_iter().enumerate() {
-                        let name = format!("d.{}", rows[i]);
-                        let tangent = derivation.or_zero_of_output(tangent, i, &name)?;
+                        let name = || format!("d.{}", rows[i]);
+                        let tangent = derivation.or_zero_of_output(tangent, i, name)?;
                         entries[i * columns.len() + j] = Some(tangent);
                     }
                 }
@@ -537,9 +518,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
                     let seed = derivation.seed(seed, i)?;
                     let cotangents = derivation.pull_back(&activity, &[(i, seed)])?;
                     for (j, cotangent) in cotangents.into_iter().enumerate() {
-                        let name = format!("d.{}", input_names[columns[j]]);
-                        let cotangent =
-                            derivation.or_zero_of_input(cotangent, columns[j], &name)?;
+                        let name = || format!("d.{}", input_names[columns[j]]);
+                        let cotangent = derivation.or_zero_of_input(cotangent, columns[j], name)?;
                         entries[i * columns.len() + j] = Some(cotangent);
                     }
                 }
@@ -576,7 +556,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 /// Names of derivatives, all with the same mark, none of which is among those that there are: without a mark if
 /// that will do, or with `_2`, `_3` and so on.
 pub(super) fn names_apart(there: &[String], names: impl Fn(&str) -> Vec<String>) -> Vec<String> {
-    let known: HashSet<&String> = there.iter().collect();
+    let known: HashSet<&String, FixedState> = there.iter().collect();
     let marks = (2_usize..).map(|number| format!("_{number}"));
     let marks = std::iter::once(String::new()).chain(marks);
     let mut candidates = marks.map(|mark| names(&mark));
@@ -584,11 +564,9 @@ pub(super) fn names_apart(there: &[String], names: impl Fn(&str) -> Vec<String>)
     apart.expect("some number is in no name that there is")
 }
 
-fn with_prefix(prefix: &str, names: &[String]) -> Vec<String> {
-    names
-        .iter()
-        .map(|name| format!("{prefix}.{name}"))
-        .collect()
+fn with_prefix<'a>(prefix: &str, names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let names = names.into_iter();
+    names.map(|name| [prefix, name].concat()).collect()
 }
 
 /// The names of the tangents of `wrt`.
@@ -597,7 +575,7 @@ fn tangent_names<Op: Primitive>(
     wrt: &[usize],
 ) -> Result<Vec<Op::InputKey>, FunctionError> {
     let inputs = &function.content.input_keys;
-    let known: HashSet<&Op::InputKey> = inputs.iter().collect();
+    let known: HashSet<&Op::InputKey, FixedState> = inputs.iter().collect();
     let wrt: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
     let outputs = function.output_names().len();
     let (_, names) = free_names(&wrt, outputs, inputs.len(), |name| known.contains(name))?;

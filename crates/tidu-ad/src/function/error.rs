@@ -1,7 +1,7 @@
 //! What can go wrong with functions.
 
-use std::collections::HashSet;
-
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use thiserror::Error;
 use tidu_graph::text::input_label;
 use tidu_graph::{GraphError, GraphOperation};
@@ -215,7 +215,7 @@ pub enum FunctionError {
 pub(super) fn check_distinct<Op: GraphOperation>(
     keys: &[Op::InputKey],
 ) -> Result<(), FunctionError> {
-    let mut seen = HashSet::with_capacity(keys.len());
+    let mut seen = HashSet::with_capacity_and_hasher(keys.len(), FixedState::default());
     match keys.iter().find(|key| !seen.insert(*key)) {
         None => Ok(()),
         Some(key) => Err(FunctionError::RepeatedInput {

@@ -239,24 +239,6 @@ impl<Op: GraphOperation> Function<Op> {
         }
     }
 
-    /// The function with other names of its outputs, as many as there are.
-    fn renamed(self, output_names: Vec<String>) -> Self {
-        let content = Arc::try_unwrap(self.content).unwrap_or_else(|shared| Content {
-            dense: shared.dense.clone(),
-            input_keys: shared.input_keys.clone(),
-            output_names: Arc::clone(&shared.output_names),
-            graph: OnceLock::new(),
-        });
-        let output_names = output_names.into();
-        Self {
-            content: Arc::new(Content {
-                output_names,
-                ..content
-            }),
-            types: self.types,
-        }
-    }
-
     fn output_keys(&self) -> Vec<ValueKey<Op>> {
         let graph = self.as_graph();
         let outputs = graph.outputs().iter();

@@ -1,9 +1,14 @@
 //! Functions being written: whose input is whose.
 
-use std::collections::HashMap;
+use std::cell::LazyCell;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidu_graph::{GraphError, GraphOperation, MaterializedGraph, ValueKey, describe_key};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tidu_graph::{
+    DenseGraph, GraphError, GraphOperation, MaterializedGraph, ValueKey, describe_key,
+};
 
 use super::error::check_distinct;
 use super::{Function, FunctionError};
@@ -93,12 +98,16 @@ impl<Op: GraphOperation<InputKey: ADKey>> FunctionScope<Op> {
         output_names: Vec<String>,
     ) -> Result<Function<Op>, FunctionError> {
         check_distinct::<Op>(&self.names)?;
-        let free = self.free.as_ref().unwrap_or(&self.names);
-        let own = self.own.iter().zip(0..);
-        let position: HashMap<&Op::InputKey, usize> = own.chain(free.iter().zip(0..)).collect();
-        let dense = flat.closed_by(self.names.len(), |key| position.get(key).copied());
-        let dense = dense.map_err(|error| self.locate(error))?;
+        let dense = self.close_dense(flat).map_err(|error| self.locate(error))?;
         Function::settle(dense, self.names, output_names, None)
+    }
+
+    fn close_dense(&self, flat: &MaterializedGraph<Op>) -> Result<DenseGraph<Op>, GraphError> {
+        let own = positions(&self.own);
+        let free = LazyCell::new(|| positions(self.free.as_ref().unwrap_or(&self.names)));
+        flat.closed_by(self.names.len(), |key| {
+            own.get(key).or_else(|| free.get(key)).copied()
+        })
     }
 
     /// An error that says whose an input is, if the function has one of the same name.
@@ -116,4 +125,8 @@ impl<Op: GraphOperation<InputKey: ADKey>> FunctionScope<Op> {
     fn has_input_like(&self, key: &str) -> bool {
         self.inputs().any(|input| describe_key(&input) == key)
     }
+}
+
+fn positions<Key: Eq + Hash>(keys: &[Key]) -> HashMap<&Key, usize, FixedState> {
+    keys.iter().zip(0..).collect()
 }

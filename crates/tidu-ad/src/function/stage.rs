@@ -301,11 +301,16 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
 /// Derivatives for operation sets whose rules have a context, which may know something of each value.
 impl<Op: Primitive> Derive<'_, Op> {
     /// [`jvp`](Self::jvp)
-    pub(super) fn staged_jvp(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+    pub(super) fn staged_jvp(
+        self,
+        wrt: Vec<usize>,
+        names: Vec<String>,
+    ) -> Result<Function<Op>, FunctionError> {
         let (function, level) = (self.function, self.level);
+        let wrt = &Wrt::At(wrt);
         let mut stage = Stage::linearize(function, wrt, Some(Mode::Forward), self.ctx)?;
         let mut outputs = stage.primal();
-        outputs.extend(stage.fill(stage.tangents())?);
+        outputs.extend(stage.fill(called(stage.tangents(), names))?);
         let mut inputs = function.input_keys();
         inputs.extend(stage.tangent_keys());
         stage
@@ -314,14 +319,19 @@ impl<Op: Primitive> Derive<'_, Op> {
     }
 
     /// [`vjp`](Self::vjp)
-    pub(super) fn staged_vjp(self, wrt: &Wrt) -> Result<Function<Op>, FunctionError> {
+    pub(super) fn staged_vjp(
+        self,
+        wrt: Vec<usize>,
+        names: Vec<String>,
+    ) -> Result<Function<Op>, FunctionError> {
         let (function, level) = (self.function, self.level);
+        let wrt = &Wrt::At(wrt);
         let mut stage = Stage::linearize(function, wrt, Some(Mode::Reverse), self.ctx)?;
         let mut inputs = function.input_keys();
         inputs.extend(stage.seed_keys());
         let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
         let mut outputs = stage.primal();
-        outputs.extend(stage.fill(cotangents)?);
+        outputs.extend(stage.fill(called(cotangents, names))?);
         stage.close(&inputs, outputs, level)
     }
 
@@ -391,6 +401,12 @@ impl<Op: Primitive> Derive<'_, Op> {
         let matrix = Function::close(graphs, &function.input_keys(), outputs, self.level)?;
         matrix.typed_like(function).without_tangents(self.level)
     }
+}
+
+/// Parts with names in the place of theirs.
+fn called<Op: Primitive>(parts: Vec<Part<Op>>, names: Vec<String>) -> Vec<Part<Op>> {
+    let parts = parts.into_iter().zip(names);
+    parts.map(|(part, name)| Part { name, ..part }).collect()
 }
 
 /// Has the operation set emit a number for the value `like`, called `name` in errors.

@@ -246,7 +246,7 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let swept = catch_unwind(AssertUnwindSafe(|| {
         for (output, seed) in seeds {
             let cotangents = &mut pass.cotangents;
-            cotangents.add(output, seed.clone(), None, None, engine)?;
+            cotangents.add(output, seed.clone(), None, engine)?;
         }
         pass.sweep(&mut past, engine)
     }));
@@ -311,13 +311,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         &mut self,
         value: u32,
         cotangent: Value,
-        mask: Option<Mask<Value>>,
         from: Option<Origin<'_, Op>>,
         engine: &mut impl Engine<Op, Value = Value>,
     ) -> Result<(), EagerError> {
-        if mask.is_some() || !self.masks.is_empty() {
-            self.add_mask(value, mask, engine)?;
-        }
         let add = Op::add();
         let place = &mut self.by_value[value as usize];
         let Some(so_far) = place else {
@@ -342,7 +338,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         Ok(())
     }
 
-    /// Notes the mask of what is about to be added to the cotangent of a value.
+    /// Notes the mask of what is about to be added to the cotangent of a value; not needed where nothing has
+    /// one.
     #[cold]
     fn add_mask(
         &mut self,
@@ -401,12 +398,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
 
     /// Hands the masks of some cotangents to a VJP, whose list of values this is, and says where in it each
     /// is.
-    #[inline]
+    #[cold]
     fn take_masks(&mut self, of: Range<u32>, list: &mut Vec<Value>) -> Vec<(u32, Mask<Value>)> {
         let mut given = Vec::new();
-        if self.masks.is_empty() {
-            return given;
-        }
         for value in of {
             let mask = self.masks.get_mut(value as usize);
             if let Some(mask) = mask.and_then(Option::take) {
@@ -417,8 +411,30 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         given
     }
 
-    /// The mask at a place of the list of a VJP: one that is known already, or a new one.
+    /// Adds the cotangents that a VJP has computed, of which some may have masks.
     #[cold]
+    fn add_masked(
+        &mut self,
+        vjp: &Program<Op>,
+        operands: &[u32],
+        list: &[Value],
+        mut given: Vec<(u32, Mask<Value>)>,
+        from: Origin<'_, Op>,
+        engine: &mut impl Engine<Op, Value = Value>,
+    ) -> Result<(), EagerError> {
+        for (rank, (&operand, at)) in operands.iter().zip(&vjp.outputs).enumerate() {
+            if let Some(at) = *at {
+                let mask = vjp.masks.get(rank).copied().flatten();
+                let mask = mask.map(|at| self.mask_at(at, list, &mut given));
+                let cotangent = list[at as usize].clone();
+                self.add_mask(operand, mask, engine)?;
+                self.add(operand, cotangent, Some(from), engine)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mask at a place of the list of a VJP: one that is known already, or a new one.
     fn mask_at(
         &mut self,
         at: u32,
@@ -595,23 +611,21 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             }
         }
         let vjp = template.vjp(vjp);
+        let from = (template, location);
         let cotangents = &mut self.cotangents;
-        let mut known = cotangents.take_masks(first..first + outputs, &mut self.values);
-        run(
-            vjp,
-            (template, location),
-            &mut self.values,
-            &mut self.results,
-            engine,
-        )?;
-        for (rank, (&operand, at)) in operands.iter().zip(&vjp.outputs).enumerate() {
+        let is_masked = !cotangents.masks.is_empty() || !vjp.masks.is_empty();
+        let given = match is_masked {
+            true => cotangents.take_masks(first..first + outputs, &mut self.values),
+            false => Vec::new(),
+        };
+        run(vjp, from, &mut self.values, &mut self.results, engine)?;
+        if is_masked {
+            return cotangents.add_masked(vjp, operands, &self.values, given, from, engine);
+        }
+        for (&operand, at) in operands.iter().zip(&vjp.outputs) {
             if let Some(at) = *at {
                 let cotangent = self.values[at as usize].clone();
-                let mask = vjp.masks.get(rank).copied().flatten();
-                let cotangents = &mut self.cotangents;
-                let mask = mask.map(|at| cotangents.mask_at(at, &self.values, &mut known));
-                let from = Some((template, location));
-                cotangents.add(operand, cotangent, mask, from, engine)?;
+                cotangents.add(operand, cotangent, Some(from), engine)?;
             }
         }
         Ok(())
@@ -805,7 +819,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         for (result, seed) in results.iter().zip(seeds) {
             if let Some((seed, mask)) = seed.filter(|_| result.requires_grad()) {
                 let cotangents = &mut self.cotangents;
-                cotangents.add(result.index(), seed, mask, None, engine)?;
+                cotangents.add_mask(result.index(), mask, engine)?;
+                cotangents.add(result.index(), seed, None, engine)?;
             }
         }
         self.sweep(again, engine)

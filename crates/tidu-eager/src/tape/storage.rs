@@ -50,6 +50,7 @@ pub(super) enum Kind {
 
 const LEAF: u32 = u32::MAX;
 const SEGMENT: u32 = u32::MAX - 1;
+/// The least that is no call.
 const REPLACED: u32 = u32::MAX - 2;
 /// Set for a call whose residuals are gone.
 const FREED: u32 = 1 << 31;
@@ -326,10 +327,10 @@ impl Node {
     #[inline]
     pub fn kind(self) -> Kind {
         match self.0 {
+            template if template < REPLACED => Kind::Call((template & !FREED) as usize),
             LEAF => Kind::Leaf,
             SEGMENT => Kind::Segment,
-            REPLACED => Kind::Replaced,
-            template => Kind::Call((template & !FREED) as usize),
+            _ => Kind::Replaced,
         }
     }
 
