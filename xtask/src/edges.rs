@@ -15,6 +15,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
         "tidu",
         &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar"],
     ),
+    ("tidu-benches", &[]),
     ("tidu-examples", &["tidu"]),
     ("tidu-tensor", &["tidu"]),
     (

@@ -33,8 +33,9 @@ pub fn run(arguments: &[OsString]) -> Result<(), String> {
             "test",
             "--release",
             "--package=tidu",
-            "--test=differential",
-            "all_paths_agree",
+            "--all-features",
+            "--test=all",
+            "differential::all_paths_agree",
         ],
         environment: &[("TIDU_FUZZ_COUNT", &count), ("TIDU_FUZZ_SEED", &seed)],
     };

@@ -8,6 +8,7 @@ mod edges;
 mod files;
 mod fuzz;
 mod lint;
+mod report;
 mod shell;
 mod snapshots;
 mod sources;

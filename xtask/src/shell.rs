@@ -1,6 +1,6 @@
 //! Running other programs, visibly, and saying at the end what failed.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -13,8 +13,7 @@ pub struct Cargo<'a> {
 impl Cargo<'_> {
     /// Prints the command line, runs it, and fails if it fails.
     pub fn run(&self) -> Result<(), String> {
-        println!("$ {}", self.line());
-        let status = self.command().status();
+        let status = self.announced().status();
         let status = status.map_err(|error| format!("cannot run `{}`: {error}", self.line()))?;
         match status.success() {
             true => Ok(()),
@@ -22,23 +21,19 @@ impl Cargo<'_> {
         }
     }
 
-    /// What it prints, for a call whose output is read and not shown.
+    /// What it prints, for a call whose output is read and not shown; its errors are shown.
     pub fn output(&self) -> Result<Vec<u8>, String> {
-        println!("$ {}", self.line());
-        let output = self.command().output();
+        let output = self.announced().stderr(Stdio::inherit()).output();
         let output = output.map_err(|error| format!("cannot run `{}`: {error}", self.line()))?;
         match output.status.success() {
             true => Ok(output.stdout),
-            false => Err(format!(
-                "`{}` failed: {}\n{}",
-                self.line(),
-                output.status,
-                String::from_utf8_lossy(&output.stderr)
-            )),
+            false => Err(format!("`{}` failed: {}", self.line(), output.status)),
         }
     }
 
-    fn command(&self) -> Command {
+    /// The call, whose line has been printed.
+    pub fn announced(&self) -> Command {
+        println!("$ {}", self.line());
         // Cargo says here which cargo it is, so that a `+toolchain` is kept.
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -48,7 +43,7 @@ impl Cargo<'_> {
     }
 
     /// The call as one would type it.
-    fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let environment = self.environment.iter();
         let environment = environment.map(|(name, value)| match value.contains(' ') {
             true => format!("{name}=\"{value}\""),

@@ -18,7 +18,7 @@ use crate::shell::{self, Cargo};
 /// The name of the benchmark that callgrind runs.
 pub const TARGET: &str = "instructions";
 
-const BASELINE: &str = "crates/tidu/benches/instructions.tsv";
+const BASELINE: &str = "benches/instructions.tsv";
 
 /// What callgrind calls the files that it writes.
 const FILE: &str = "counts";
@@ -189,7 +189,7 @@ fn build() -> Result<String, String> {
     let cargo = Cargo {
         arguments: &[
             "bench",
-            "--package=tidu",
+            "--package=tidu-benches",
             "--bench",
             TARGET,
             "--no-run",

@@ -23,7 +23,7 @@ Without a mode: every criterion benchmark of the workspace whose name contains F
 each only until it is roughly known.
 
 --instructions counts the instructions of each stage under callgrind and fails where one takes more
-than 2% more of them than crates/tidu/benches/instructions.tsv says. --save rewrites that file; --profile
+than 2% more of them than benches/instructions.tsv says. --save rewrites that file; --profile
 prints the functions that the instructions are spent in.
 
 --peers builds the workspace in peers/ and measures this library beside others on the same workloads,

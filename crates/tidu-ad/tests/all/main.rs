@@ -1,0 +1,7 @@
+//! Tests of rules and transforms: one module for each part.
+
+mod bad_input;
+mod function_scale;
+mod notation;
+mod scale;
+mod support;

@@ -1,0 +1,19 @@
+//! Functions and their transforms.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod chain;
+mod counts;
+mod custom_rules;
+mod errors;
+mod linearize;
+mod missing_rules;
+mod modes;
+mod orders;
+mod selection;
+mod series;
+mod shapes;
+mod simplify;
+mod ways;

@@ -1,0 +1,642 @@
+//! Vectors of several lengths, which operations do not know: rules ask a table of types.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use tidu::eager::{Dual, EagerError, Tape, Var};
+use tidu::graph::{
+    EvaluableGraphOperation, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
+    ValueRef,
+};
+use tidu::scalar::ScalarKey;
+use tidu::{
+    ADRuleError, ADRuleKind, ADRuleResult, Composite, Function, FunctionError, InferTypes,
+    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand::Active, RuleOperand::Fixed, Rules,
+    TypeError, TypeTable, ValueType,
+};
+
+use crate::support::{Names, Random, TestOp};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Op {
+    Add,
+    Mul,
+    Exp,
+    /// The sum of all elements, a vector of one.
+    Sum,
+    /// A vector of one, n times.
+    Spread(usize),
+    /// A constant: n times a number of halves.
+    Fill {
+        n: usize,
+        halves: i64,
+    },
+    Call(Composite<Op>),
+}
+
+use Op::{Add, Exp, Fill, Mul, Spread, Sum};
+
+impl GraphOperation for Op {
+    type Operand = Vec<f64>;
+    type Context = ();
+    type InputKey = ScalarKey;
+
+    fn input_count(&self) -> usize {
+        match self {
+            Add | Mul => 2,
+            Exp | Sum | Spread(_) => 1,
+            Fill { .. } => 0,
+            Op::Call(function) => function.input_count(),
+        }
+    }
+
+    fn output_count(&self) -> usize {
+        match self {
+            Op::Call(function) => function.output_count(),
+            _ => 1,
+        }
+    }
+}
+
+impl EvaluableGraphOperation for Op {
+    fn eval(&self, ctx: &mut (), x: &[&Vec<f64>]) -> Vec<Vec<f64>> {
+        let zip = |f: fn(f64, f64) -> f64| {
+            assert_eq!(x[0].len(), x[1].len(), "{self:?}");
+            let pairs = x[0].iter().zip(x[1]);
+            pairs.map(|(a, b)| f(*a, *b)).collect()
+        };
+        vec![match self {
+            Add => zip(|a, b| a + b),
+            Mul => zip(|a, b| a * b),
+            Exp => x[0].iter().map(|x| x.exp()).collect(),
+            Sum => vec![x[0].iter().sum()],
+            Spread(n) => vec![x[0][0]; *n],
+            Fill { n, halves } => vec![*halves as f64 / 2.0; *n],
+            Op::Call(function) => return function.eval(ctx, x),
+        }]
+    }
+}
+
+fn vector(n: usize) -> ValueType {
+    ValueType::new("f64", [n])
+}
+
+/// Two vectors that should be of one length.
+#[derive(Clone, Debug, PartialEq)]
+struct Mismatch(usize, usize);
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "lengths {} and {} differ", self.0, self.1)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+impl InferTypes for Op {
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn infer_types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, Self::Error> {
+        let length = |at: usize| x[at].dims()[0];
+        Ok(vec![match self {
+            Add | Mul if length(0) != length(1) => Err(Mismatch(length(0), length(1)))?,
+            Add | Mul | Exp => x[0].clone(),
+            Sum => vector(1),
+            Spread(n) | Fill { n, .. } => vector(*n),
+            Op::Call(function) => return Ok(function.infer_types(x)?),
+        }])
+    }
+}
+
+impl Op {
+    /// The derivative of the operation by an operand, applied to a tangent of it.
+    fn slope(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        x: &[ValueKey<Self>],
+        y: &[ValueKey<Self>],
+        operand: usize,
+        dx: LocalValueId,
+    ) -> LocalValueId {
+        let fixed = |key: &ValueKey<Self>| Fixed(PrimitiveValue::External(key.clone()));
+        match self {
+            Add => dx,
+            Mul => b.emit_linear(Mul, [Active(dx), fixed(&x[1 - operand])]),
+            Exp => b.emit_linear(Mul, [Active(dx), fixed(&y[0])]),
+            linear => b.emit_linear(linear.clone(), [Active(dx)]),
+        }
+    }
+}
+
+impl Primitive for Op {
+    type ADContext = TypeTable<Op>;
+
+    fn add() -> Self {
+        Add
+    }
+
+    fn one_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        types: &mut TypeTable<Op>,
+    ) -> Option<LocalValueId> {
+        let single = *types.of(like).ok()? == vector(1);
+        single.then(|| b.emit_linear(Fill { n: 1, halves: 2 }, []))
+    }
+
+    fn zero_like(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        types: &mut TypeTable<Op>,
+    ) -> Option<LocalValueId> {
+        let n = types.of(like).ok()?.dims()[0];
+        Some(b.emit_linear(Fill { n, halves: 0 }, []))
+    }
+
+    fn composite(function: Composite<Self>) -> Option<Self> {
+        Some(Op::Call(function))
+    }
+
+    fn as_composite(&self) -> Option<&Composite<Self>> {
+        match self {
+            Op::Call(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    fn type_of_operand(operand: &Vec<f64>) -> Option<ValueType> {
+        Some(vector(operand.len()))
+    }
+
+    fn type_of(key: &ValueKey<Self>, types: &mut TypeTable<Op>) -> ADRuleResult<Option<ValueType>> {
+        Ok(Some(types.of(key)?.clone()))
+    }
+
+    fn note_type(
+        key: &ValueKey<Self>,
+        value_type: &ValueType,
+        types: &mut TypeTable<Op>,
+    ) -> ADRuleResult<()> {
+        Ok(types.note(key, value_type)?)
+    }
+
+    fn try_jvp_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        x: &[ValueKey<Self>],
+        y: &[ValueKey<Self>],
+        dx: &[Option<LocalValueId>],
+        types: &mut TypeTable<Op>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        if let Op::Call(function) = self {
+            return function.try_jvp_rule(b, x, dx, types);
+        }
+        let terms = dx.iter().enumerate();
+        let terms = terms.map(|(at, dx)| dx.map(|dx| self.slope(b, x, y, at, dx)));
+        let terms: Vec<_> = terms.collect();
+        Ok(vec![b.emit_sum(terms)])
+    }
+
+    fn try_linear_transpose_rule(
+        &self,
+        b: &mut impl PrimitiveBuilder<Self>,
+        ct: &[Option<LocalValueId>],
+        x: &[PrimitiveValue<Self>],
+        role: &OperationRole,
+        types: &mut TypeTable<Op>,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        if let Op::Call(function) = self {
+            return function.try_linear_transpose_rule(b, ct, x, types);
+        }
+        let OperationRole::Linearized { active_mask } = role else {
+            let op = format!("{self:?}");
+            return Err(ADRuleError::unsupported(op, ADRuleKind::Transpose));
+        };
+        let ct = ct[0].unwrap();
+        Ok(match self {
+            Add => vec![Some(ct), Some(ct)],
+            Mul => {
+                let active = active_mask.iter().position(|active| *active).unwrap();
+                let other = Fixed(x[1 - active].clone());
+                let product = b.emit_linear(Mul, [Active(ct), other]);
+                (0..2).map(|at| (at == active).then_some(product)).collect()
+            }
+            Sum => {
+                let PrimitiveValue::External(key) = &x[0] else {
+                    panic!("rules are given operands by key");
+                };
+                let n = types.of(key)?.dims()[0];
+                vec![Some(b.emit_linear(Spread(n), [Active(ct)]))]
+            }
+            Spread(_) => vec![Some(b.emit_linear(Sum, [Active(ct)]))],
+            Exp | Fill { .. } | Op::Call(_) => {
+                let op = format!("{self:?}");
+                return Err(ADRuleError::unsupported(op, ADRuleKind::Transpose));
+            }
+        })
+    }
+}
+
+impl TestOp for Op {}
+
+type F = Function<Op>;
+
+fn build(
+    inputs: &[&str],
+    body: impl FnOnce(&mut dyn FnMut(Op, &[usize]) -> usize, &[usize]) -> Vec<usize>,
+) -> F {
+    Function::build(
+        inputs.iter().copied(),
+        |builder: &mut GraphBuilder<Op>, x| {
+            let mut apply = |op, operands: &[usize]| {
+                let operands = operands.iter().map(|&id| ValueRef::Local(id)).collect();
+                builder.add_operation(op, operands, OperationRole::Primary)[0]
+            };
+            body(&mut apply, x)
+        },
+    )
+    .unwrap()
+}
+
+/// f(x, w) = Σ exp(x∘w) · Σ x, for vectors of any length.
+fn product_of_sums() -> F {
+    build(&["x", "w"], |apply, input| {
+        let xw = apply(Mul, &[input[0], input[1]]);
+        let exp = apply(Exp, &[xw]);
+        let (a, b) = (apply(Sum, &[exp]), apply(Sum, &[input[0]]));
+        vec![apply(Mul, &[a, b])]
+    })
+}
+
+/// ∂f/∂xᵢ = wᵢ·eᵢ·Σx + Σe and ∂f/∂wᵢ = xᵢ·eᵢ·Σx, where eᵢ = exp(xᵢ·wᵢ).
+fn gradient_of_product(x: &[f64], w: &[f64]) -> [Vec<f64>; 2] {
+    let e: Vec<f64> = x.iter().zip(w).map(|(x, w)| (x * w).exp()).collect();
+    let (sum_e, sum_x): (f64, f64) = (e.iter().sum(), x.iter().sum());
+    let by_x = w.iter().zip(&e).map(|(w, e)| w * e * sum_x + sum_e);
+    let by_w = x.iter().zip(&e).map(|(x, e)| x * e * sum_x);
+    [by_x.collect(), by_w.collect()]
+}
+
+fn points() -> impl Iterator<Item = [Vec<f64>; 2]> {
+    let mut random = Random(7);
+    [1, 2, 5].into_iter().map(move |n| {
+        let mut vector = || (0..n).map(|_| random.unit() - 0.5).collect();
+        [vector(), vector()]
+    })
+}
+
+#[track_caller]
+fn assert_near(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        let tolerance = 1e-7 * (1.0 + expected.abs());
+        assert!((found - expected).abs() < tolerance, "{found} {expected}");
+    }
+}
+
+fn call(f: &F, x: &[&Vec<f64>]) -> Vec<Vec<f64>> {
+    f.compile().call_in(&mut (), x).unwrap()
+}
+
+/// (g(x + h·v) - g(x - h·v)) / 2h
+fn slope_along(g: impl Fn(&[f64]) -> Vec<f64>, x: &[f64], v: &[f64]) -> Vec<f64> {
+    let h = 1e-5;
+    let at = |h: f64| g(&x.iter().zip(v).map(|(x, v)| x + h * v).collect::<Vec<_>>());
+    let (up, down) = (at(h), at(-h));
+    let slopes = up
+        .iter()
+        .zip(&down)
+        .map(|(up, down)| (up - down) / (2.0 * h));
+    slopes.collect()
+}
+
+#[test]
+fn derivatives_know_the_types_of_their_inputs() -> Result<(), FunctionError> {
+    for [x, w] in points() {
+        let n = x.len();
+        let f = product_of_sums().with_types_of(&[&x, &w])?;
+        assert_eq!(f.output_types()?, Some(vec![vector(1)]));
+        let expected = gradient_of_product(&x, &w);
+
+        let gradient = f.grad(..)?;
+        assert_eq!(gradient.output_types()?, Some(vec![vector(n), vector(n)]));
+        let found = call(&gradient, &[&x, &w]);
+        assert_near(&found.concat(), &expected.concat());
+
+        let vjp = f.vjp(..)?;
+        assert_eq!(
+            vjp.input_types(),
+            Some(&[vector(n), vector(n), vector(1)][..])
+        );
+        let found = call(&vjp, &[&x, &w, &vec![3.0]]);
+        let tripled: Vec<f64> = expected.concat().iter().map(|d| 3.0 * d).collect();
+        assert_near(&found[1..].concat(), &tripled);
+
+        let split = f.linearize("x")?;
+        let transposed = split
+            .linear
+            .transpose(vec![split.linear.input_names().len() - 1])?;
+        let mut residuals = call(&split.primal, &[&x, &w]);
+        residuals.remove(0);
+        residuals.push(vec![1.0]);
+        let found = call(&transposed, &residuals.iter().collect::<Vec<_>>());
+        assert_near(&found[0], &expected[0]);
+
+        let v: Vec<f64> = (0..n).map(|at| 1.0 + at as f64).collect();
+        let by_x = |x: &[f64]| gradient_of_product(x, &w)[0].clone();
+        let expected = slope_along(by_x, &x, &v);
+        let forward_over_reverse = call(&f.hvp("x")?, &[&x, &w, &v]);
+        assert_near(&forward_over_reverse[0], &expected);
+        let reverse_over_reverse = f.grad("x")?.vjp("x")?;
+        let found = call(&reverse_over_reverse, &[&x, &w, &v]);
+        assert_near(&found[1], &expected);
+        let reverse_over_forward = f.jvp("x")?.select_at(&[1])?.grad("x")?;
+        assert_near(&call(&reverse_over_forward, &[&x, &w, &v])[0], &expected);
+    }
+    Ok(())
+}
+
+/// An input that the output does not depend on has a gradient of zeros, as many as it has elements.
+#[test]
+fn zeros_are_as_long_as_what_they_stand_for() -> Result<(), FunctionError> {
+    let f = build(&["x", "y"], |apply, input| vec![apply(Sum, &[input[0]])]);
+    let gradient = f.with_types([vector(2), vector(3)])?.grad(..)?;
+    let found = call(&gradient, &[&vec![5.0; 2], &vec![5.0; 3]]);
+    assert_eq!(found, [vec![1.0; 2], vec![0.0; 3]]);
+    Ok(())
+}
+
+#[test]
+fn functions_keep_types_through_what_arranges_them() -> Result<(), FunctionError> {
+    let f = product_of_sums().with_types([vector(3), vector(3)])?;
+    assert_eq!(f.select_at(&[0, 0])?.output_types()?.unwrap().len(), 2);
+    let bound = f.bind("x", Fill { n: 3, halves: 1 })?;
+    assert_eq!(bound.input_types(), Some(&[vector(3)][..]));
+    let inner = build(&["s"], |apply, s| {
+        let x = apply(Spread(3), &[s[0]]);
+        vec![x, x]
+    });
+    let composed = f.compose(&inner.with_types([vector(1)])?)?;
+    // s ↦ 9·s·exp(s²), at 1
+    let slope = call(&composed.grad("s")?, &[&vec![1.0]]);
+    assert_near(&slope[0], &[9.0 * 3.0 * 1.0_f64.exp()]);
+    Ok(())
+}
+
+/// The same tape, operations and functions with vectors of several lengths, none of which may be taken
+/// for another.
+#[test]
+fn a_tape_derives_operations_by_types() -> Result<(), EagerError> {
+    let f = product_of_sums();
+    let mut tape: Tape<Op> = Tape::new(Names::default());
+    for [x, w] in points().chain(points()) {
+        let expected = gradient_of_product(&x, &w);
+        let (n, leaves) = (x.len(), [tape.leaf(x.clone()), tape.leaf(w.clone())]);
+        let by_function = tape
+            .apply_function(&f, &[&leaves[0], &leaves[1]])?
+            .remove(0);
+        let recomputed = tape
+            .checkpoint_function(&f, &[&leaves[0], &leaves[1]])?
+            .remove(0);
+        let mut apply = |op, x: &[&Var<Op>]| tape.apply_one(op, x);
+        let exp = apply(Mul, &[&leaves[0], &leaves[1]])?;
+        let exp = apply(Exp, &[&exp])?;
+        let sums = [apply(Sum, &[&exp])?, apply(Sum, &[&leaves[0]])?];
+        let by_operations = apply(Mul, &[&sums[0], &sums[1]])?;
+        for y in [by_function, recomputed, by_operations] {
+            let wrt = [&leaves[0], &leaves[1]];
+            let found = tape.backward_keeping(&[(&y, vec![1.0])], &wrt)?;
+            for (found, expected) in found.into_iter().zip(&expected) {
+                assert_near(&found.unwrap(), expected);
+            }
+            // The gradient's own gradient, against a difference.
+            let gradient = tape.backward_recorded(&[(&y, Var::constant(vec![1.0]))], &wrt)?;
+            let v: Vec<f64> = (0..n).map(|at| 1.0 + at as f64).collect();
+            let by_x = gradient[0].clone().unwrap();
+            let second = tape.backward_keeping(&[(&by_x, v.clone())], &wrt[..1])?;
+            let slope = slope_along(|x| gradient_of_product(x, &w)[0].clone(), &x, &v);
+            assert_near(second[0].as_ref().unwrap(), &slope);
+            // Forward, it is the same: second derivatives commute.
+            let moved = tape.tangents(&[(&leaves[0], v)], &[&by_x])?;
+            assert_near(moved[0].as_ref().unwrap(), &slope);
+        }
+        let moving = Dual {
+            primal: leaves[0].clone(),
+            tangent: Some(Var::constant(vec![2.0; n])),
+        };
+        let sum = tape.apply_forward(Sum, &[&moving])?.remove(0);
+        assert_eq!(sum.tangent.unwrap().value(), &[2.0 * n as f64]);
+    }
+    Ok(())
+}
+
+/// ln Σ eˣ by a rule of its own, which needs the length: its derivative is eˣ / Σ eˣ.
+#[test]
+fn a_function_with_rules_of_its_own_has_types() -> Result<(), FunctionError> {
+    let exp_sum = build(&["x"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        vec![apply(Sum, &[exp])]
+    });
+    let jvp = build(&["x", "dx"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        let product = apply(Mul, &[exp, x[1]]);
+        vec![apply(Sum, &[product])]
+    });
+    let vjp = build(&["x", "ct"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        let ct = apply(Spread(3), &[x[1]]);
+        vec![apply(Mul, &[exp, ct])]
+    });
+    let x = vec![0.5, -1.0, 2.0];
+    let exp: Vec<f64> = x.iter().map(|x: &f64| x.exp()).collect();
+    let f = exp_sum.with_types([vector(3)])?;
+    for rules in [
+        Rules::jvp(jvp.clone()),
+        Rules::vjp(vjp.clone()),
+        Rules::both(jvp, vjp),
+    ] {
+        let f = f.with_rules("exp_sum", rules)?;
+        // Called on something that has the name of the function's own input, and another type.
+        let outer = f.compose(&build(&["x"], |apply, x| vec![apply(Spread(3), &[x[0]])]))?;
+        let outer = outer.with_types([vector(1)])?;
+        assert_near(&call(&f.grad("x")?, &[&x])[0], &exp);
+        assert_near(&call(&f.hvp("x")?, &[&x, &vec![1.0; 3]])[0], &exp);
+        let slope = call(&outer.grad("x")?, &[&vec![0.25]]);
+        assert_near(&slope[0], &[3.0 * 0.25_f64.exp()]);
+        let slope = call(&outer.jvp("x")?, &[&vec![0.25], &vec![1.0]]);
+        assert_near(&slope[1], &[3.0 * 0.25_f64.exp()]);
+        let error = f.with_types([vector(4)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Call(call exp_sum) of f64[4]: input x of call exp_sum is f64[3], and cannot be f64[4] too: \
+             give each function an AD context of its own"
+        );
+    }
+    Ok(())
+}
+
+/// Σ eˣ, twice as steep backward as forward: on a tape, alone and inside of a function, with vectors of several
+/// lengths.
+#[test]
+fn a_tape_goes_backward_by_the_vjp_and_forward_by_the_jvp() -> Result<(), EagerError> {
+    let exp_sum = build(&["x"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        vec![apply(Sum, &[exp])]
+    });
+    let jvp = build(&["x", "dx"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        let product = apply(Mul, &[exp, x[1]]);
+        vec![apply(Sum, &[product])]
+    });
+    let mut tape: Tape<Op> = Tape::new(Names::default());
+    for x in [vec![0.5, -1.0, 2.0], vec![1.0], vec![0.0; 5]] {
+        let n = x.len();
+        let vjp = build(&["x", "ct"], |apply, x| {
+            let exp = apply(Exp, &[x[0]]);
+            let ct = apply(Spread(n), &[x[1]]);
+            let slope = apply(Mul, &[exp, ct]);
+            vec![apply(Add, &[slope, slope])]
+        });
+        let f = exp_sum.with_types([vector(n)]).unwrap();
+        let f = f.with_rules("exp_sum", Rules::both(jvp.clone(), vjp));
+        let f = f.unwrap();
+        let inside = f.compose(&build(&["x"], |apply, x| vec![apply(Add, &[x[0], x[0]])]));
+        let inside = inside.unwrap();
+        let leaf = tape.leaf(x.clone());
+        for (f, factor) in [(&f, 1.0), (&inside, 2.0)] {
+            let slopes = |mode: f64, order: i32| -> Vec<f64> {
+                let slopes = x.iter().map(|x| (factor * x).exp());
+                slopes.map(|e| mode * e * factor.powi(order)).collect()
+            };
+            for y in [
+                tape.apply_function(f, &[&leaf])?.remove(0),
+                tape.checkpoint_function(f, &[&leaf])?.remove(0),
+            ] {
+                let found = tape.backward_keeping(&[(&y, vec![1.0])], &[&leaf])?;
+                assert_near(found[0].as_ref().unwrap(), &slopes(2.0, 1));
+                let found = tape.tangents(&[(&leaf, vec![1.0; n])], &[&y])?;
+                let expected = slopes(1.0, 1).iter().sum();
+                assert_near(found[0].as_ref().unwrap(), &[expected]);
+                // What was recorded is 2·eˣ, an ordinary function.
+                let seed = Var::constant(vec![1.0]);
+                let slope = tape.backward_recorded(&[(&y, seed)], &[&leaf])?.remove(0);
+                let slope = slope.unwrap();
+                let found = tape.tangents(&[(&leaf, vec![1.0; n])], &[&slope])?;
+                assert_near(found[0].as_ref().unwrap(), &slopes(2.0, 2));
+                let found = tape.backward_keeping(&[(&slope, vec![1.0; n])], &[&leaf])?;
+                assert_near(found[0].as_ref().unwrap(), &slopes(2.0, 2));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_types_is_said() -> Result<(), FunctionError> {
+    let f = product_of_sums();
+    assert_eq!(
+        f.grad(..).unwrap_err().to_string(),
+        "the type of input x is not known: note it in the AD context, or give the function the \
+         types of its inputs (`Function::with_types`)"
+    );
+    let error = f.with_types([vector(3)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the function has 2 inputs, found 1 types"
+    );
+
+    let error = f.with_types([vector(3), vector(4)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Mul of f64[3] and f64[4]: lengths 3 and 4 differ"
+    );
+    let FunctionError::Rule(ADRuleError::Type {
+        source: TypeError::Operation { source, .. },
+        ..
+    }) = error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source.downcast_ref(), Some(&Mismatch(3, 4)));
+
+    let program = f.with_types([vector(3), vector(3)])?.compile();
+    let error = program.call(&[vec![1.0; 3], vec![1.0; 2]]).unwrap_err();
+    assert_eq!(error.to_string(), "input w is f64[3], found f64[2]");
+
+    let mut ctx = TypeTable::default();
+    let [short, long] = [3, 4].map(|n| f.with_types([vector(n), vector(n)]));
+    short?.within(&mut ctx).grad(..)?;
+    let error = long?.within(&mut ctx).grad(..).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "input x is f64[3], and cannot be f64[4] too: give each function an AD context of its own"
+    );
+    Ok(())
+}
+
+/// A tape says so too, and can be used afterwards.
+#[test]
+fn a_tape_says_what_is_wrong_with_types() {
+    let mut tape: Tape<Op> = Tape::new(Names::default());
+    let (x, y) = (tape.leaf(vec![1.0; 3]), tape.leaf(vec![1.0; 4]));
+    let error = tape.apply_one(Mul, &[&x, &y]).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("Mul of f64[3] and f64[4]: lengths 3 and 4 differ"),
+        "{text}"
+    );
+    let y = tape.apply_one(Sum, &[&x]).unwrap();
+    let found = tape.backward(&[(&y, vec![1.0])], &[&x]).unwrap();
+    assert_eq!(found, [Some(vec![1.0; 3])]);
+}
+
+/// Types are inferred with constant stack, each value once: two chains that are built apart and are equal
+/// would otherwise be compared again and again.
+#[test]
+fn types_of_long_chains() {
+    const LENGTH: usize = 100_000;
+    tidu_testkit::on_small_stack(|| {
+        let chain = || {
+            build(&["x"], |apply, x| {
+                let chain = (0..LENGTH).fold(x[0], |value, _| apply(Mul, &[value, value]));
+                vec![apply(Sum, &[chain])]
+            })
+        };
+        let mut types = TypeTable::default();
+        types
+            .note(&ValueKey::Input("x".into()), &vector(2))
+            .unwrap();
+        for f in [chain(), chain()] {
+            let graph = f.as_graph();
+            for id in [graph.values().len() - 1, LENGTH / 2, LENGTH] {
+                let key = &graph.values()[id].key;
+                let last = id == graph.values().len() - 1;
+                assert_eq!(types.of(key), Ok(&vector(if last { 1 } else { 2 })));
+            }
+        }
+        let f = chain().with_types([vector(2)]).unwrap();
+        assert_eq!(call(&f.grad("x").unwrap(), &[&vec![1.0, 0.0]])[0][1], 0.0);
+    });
+}
+
+#[cfg(feature = "laws")]
+#[test]
+fn the_set_obeys_the_laws() {
+    use tidu::laws::{Laws, Space};
+
+    let draw = |count: usize| {
+        move |random: &mut tidu::laws::Random| {
+            let length = 1 + random.below(3);
+            let vector = |_| random.many_between(length, -2.0, 2.0);
+            (0..count).map(vector).collect()
+        }
+    };
+    Laws::new(Space::real_vectors(), |at| ScalarKey::fresh(at as u64))
+        .operations([Add, Mul], draw(2))
+        .operations([Exp, Sum], draw(1))
+        .operation(Spread(3), |random| vec![random.many_between(1, -2.0, 2.0)])
+        .compositions(40, 6)
+        .check()
+        .assert();
+}

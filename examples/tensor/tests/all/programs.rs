@@ -1,0 +1,12 @@
+//! The programs, with the tests that stand in them.
+
+#[path = "../../examples/conduction.rs"]
+mod conduction;
+#[path = "../../examples/newton.rs"]
+mod newton;
+#[path = "../../examples/vibrations.rs"]
+mod vibrations;
+#[path = "../../examples/wine.rs"]
+mod wine;
+#[path = "../../examples/wine_eager.rs"]
+mod wine_eager;

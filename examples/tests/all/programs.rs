@@ -1,0 +1,8 @@
+//! The programs that no tutorial walks through, with the tests that stand in them.
+
+#[path = "../../gradient_two_inputs.rs"]
+mod gradient_two_inputs;
+#[path = "../../kepler.rs"]
+mod kepler;
+#[path = "../../variables.rs"]
+mod variables;
