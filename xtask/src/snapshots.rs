@@ -24,8 +24,6 @@ const RECORD: Cargo = Cargo {
         "--quiet",
         "--workspace",
         "--all-features",
-        "--lib",
-        "--bins",
         "--tests",
         "--no-fail-fast",
     ],

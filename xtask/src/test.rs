@@ -12,15 +12,13 @@ use crate::{files, snapshots};
 /// Snapshots are compared, never written, whatever the caller's environment says.
 const COMPARE_SNAPSHOTS: &[(&str, &str)] = &[("INSTA_UPDATE", "no"), ("INSTA_FORCE_PASS", "0")];
 
-/// The test programs. Benchmarks measure and assert nothing; clippy compiles them, and the examples, whose
+/// The test programs: `--tests` is all that has tests by its manifest. Benchmarks measure and assert nothing; clippy compiles them, and the examples, whose
 /// tests are modules of a test program.
 const BUILD: Cargo = Cargo {
     arguments: &[
         "test",
         "--workspace",
         "--all-features",
-        "--lib",
-        "--bins",
         "--tests",
         "--no-run",
         "--message-format=json-render-diagnostics",

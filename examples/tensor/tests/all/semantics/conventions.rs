@@ -5,7 +5,6 @@ use tidu::graph::{EvaluableGraphOperation, GraphOperation};
 use tidu_tensor::{Context, Expr, Tensor, TensorOp, Value, Var, function, types};
 
 use super::{INF, assert_is, of};
-use crate::support;
 
 /// Every operation that says so gives the same bits if its operands change places: zeros of either sign, infinities,
 /// and NaN of several payloads included.
