@@ -10,9 +10,9 @@ use tidu::graph::{GraphOperation, OperationKey, OperationRole, ValueKey};
 use tidu::scalar::ScalarKey;
 use tidu::{Function, FunctionError, FunctionScope, InferTypes, TypeError, ValueType};
 
-use crate::front::{Value, operators};
+use crate::front::{Value, assignments, operators};
 use crate::op::TensorOp;
-use crate::shape::{REAL, ShapeError};
+use crate::shape::{Misuse, REAL, ShapeError};
 use crate::tensor::Tensor;
 
 /// Makes a function of named inputs of these types; `body` is given the inputs and returns the outputs, which
@@ -111,13 +111,36 @@ pub enum ModelError {
         /// The operation, the types, and what is wrong with them.
         source: TypeError,
     },
-    /// An argument that no operation can be made of: an axis, labels.
-    #[error("{location}: {source}")]
+    /// A method that was asked for what no operation does: an axis that there is not, labels, shapes.
+    #[error("{location}: {method} of {}: {source}", list(operands))]
     Argument {
         /// Where it is written: file, line and column.
         location: String,
-        /// What is wrong with it.
+        /// The name of the method.
+        method: &'static str,
+        /// The types of what it was called with.
+        operands: Vec<ValueType>,
+        /// What is wrong.
         source: ShapeError,
+    },
+    /// A seed, or a tangent, that is not of the type of what it is for.
+    #[error("{place} must be {expected}, as what it is for is, found {found}")]
+    WrongType {
+        /// Which one.
+        place: String,
+        /// The type that it must have.
+        expected: Box<ValueType>,
+        /// The type that it has.
+        found: Box<ValueType>,
+    },
+    /// The gradient of a result of many numbers.
+    #[error(
+        "a gradient is of a single number, and the function returns {found}: sum it up (`sum_all`, `mean_all`), or \
+         say how much each number counts (`Tape::backward_all`)"
+    )]
+    NotANumber {
+        /// The type of the result.
+        found: Box<ValueType>,
     },
     /// A tape that refuses an operation.
     #[error(transparent)]
@@ -183,7 +206,7 @@ impl Expr {
 
 impl Value for Expr {
     #[track_caller]
-    fn apply(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Vec<Self> {
+    fn apply(operation: Result<TensorOp, Misuse>, operands: &[&Self]) -> Vec<Self> {
         let count = operation.as_ref().map_or(1, TensorOp::output_count);
         applied(operation, operands, Location::caller())
             .unwrap_or_else(|error| vec![Self { known: Err(error) }; count])
@@ -204,14 +227,16 @@ fn free_name(name: &str, value_type: &ValueType) -> ScalarKey {
 
 /// An operation that takes operands of these types, and the types of its results.
 pub(crate) fn fitting(
-    operation: Result<TensorOp, ShapeError>,
+    operation: Result<TensorOp, Misuse>,
     operands: &[&ValueType],
     location: &Location<'_>,
 ) -> Result<(TensorOp, Vec<ValueType>), ModelError> {
     let location = || location.to_string();
-    let operation = operation.map_err(|source| ModelError::Argument {
+    let operation = operation.map_err(|misuse| ModelError::Argument {
         location: location(),
-        source,
+        method: misuse.method,
+        operands: operands.iter().copied().cloned().collect(),
+        source: misuse.source,
     })?;
     let types = operation.result_types(operands);
     let types = types.map_err(|source| ModelError::Shape {
@@ -221,8 +246,17 @@ pub(crate) fn fitting(
     Ok((operation, types))
 }
 
+fn list(types: &[ValueType]) -> String {
+    let types: Vec<String> = types.iter().map(ValueType::to_string).collect();
+    if types.is_empty() {
+        "nothing".into()
+    } else {
+        types.join(" and ")
+    }
+}
+
 fn applied(
-    operation: Result<TensorOp, ShapeError>,
+    operation: Result<TensorOp, Misuse>,
     operands: &[&Expr],
     location: &Location<'_>,
 ) -> Result<Vec<Expr>, ModelError> {
@@ -247,6 +281,7 @@ fn applied(
 }
 
 operators!([] Expr);
+assignments!([] Expr);
 
 impl From<f64> for Expr {
     #[track_caller]
