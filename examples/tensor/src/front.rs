@@ -21,8 +21,9 @@ use crate::tensor::Tensor;
 /// [`Var`](crate::Var) on a tape, or a [`Tensor`] itself. A model that is written for any such thing runs on all
 /// three.
 ///
-/// Operators take values and references on the right, and numbers on either side of a concrete type, on the
-/// right of any. Shapes are broadcast as in NumPy; real numbers become complex where they meet complex ones.
+/// Operators take values and references on the right, and numbers too. On the left of an operator, references and
+/// numbers stand with concrete types only: for a `V: Value`, write `x.clone() * y` and `x * 2.0`. What does not depend
+/// on anything becomes a value by `into`, from numbers and tensors. Shapes are broadcast as in NumPy; real numbers become complex where they meet complex ones.
 /// Axes are counted from 0; negative ones from the end.
 ///
 /// ```
@@ -191,6 +192,7 @@ pub trait Value:
     }
 
     /// xᶜ
+    #[doc(alias("pow", "powf"))]
     #[track_caller]
     fn power(&self, exponent: f64) -> Self {
         self.then(TensorOp::Power(Power::new(exponent)))
@@ -416,6 +418,7 @@ pub trait Value:
     }
 
     /// The matrix, or each of a stack of them, transposed
+    #[doc(alias = "transpose")]
     #[track_caller]
     fn t(&self) -> Self {
         let rank = self.dims().len();

@@ -35,7 +35,7 @@ pub mod types;
 mod var;
 
 pub use context::Context;
-pub use expr::{Expr, ModelError, function, function_of};
+pub use expr::{Expr, IntoOutputs, ModelError, function, function_of};
 pub use front::Value;
 pub use jacobian::Jacobian;
 pub use op::TensorOp;

@@ -27,16 +27,15 @@ impl TensorOp {
         }
     }
 
-    /// The result of an operation of two operands, in the memory of the first, if nobody else has it and its type is
+    /// The result of an operator of two operands, in the memory of the first, if nobody else has it and its type is
     /// that of the result.
-    pub(crate) fn eval_over(&self, first: Tensor, second: &Tensor) -> Option<Tensor> {
+    pub(crate) fn eval_over(&self, first: Tensor, second: &Tensor) -> Tensor {
         let ctx = &mut Context::default();
-        match self.meaning() {
-            Meaning::Defined(definition) => {
-                definition.eval(&mut Args::taking(first, second, ctx)).pop()
-            }
-            Meaning::Composite(function) => function.eval(ctx, &[&first, second]).pop(),
-        }
+        let mut results = match self.meaning() {
+            Meaning::Defined(definition) => definition.eval(&mut Args::taking(first, second, ctx)),
+            Meaning::Composite(function) => function.eval(ctx, &[&first, second]),
+        };
+        results.swap_remove(0)
     }
 }
 

@@ -50,21 +50,31 @@ impl Tensor {
     /// Puts the result of an operation in the place of this.
     #[track_caller]
     fn assign(&mut self, operation: TensorOp, other: &Self) {
-        let types = [self.value_type(), other.value_type()];
-        let found = fitting(Ok(operation), &types.each_ref(), Location::caller());
-        let (operation, results) = found.unwrap_or_else(|error| panic!("{error}"));
-        let [this, other_type] = &types;
-        assert!(
-            results[0] == *this,
-            "{}: {operation:?} of {this} and {other_type} is {}, which does not fit in the place of {this}: \
-             write `x = x + y`, with the operator that is meant, for a result of another type",
-            Location::caller(),
-            results[0],
-        );
-        let first = replace(self, 0.0.into());
-        if let Some(result) = operation.eval_over(first, other) {
-            *self = result;
+        match self.fit_in_place(operation, other) {
+            Ok(operation) => {
+                let first = replace(self, 0.0.into());
+                *self = operation.eval_over(first, other);
+            }
+            Err(error) => panic!("{error}"),
         }
+    }
+
+    /// The operation, if its result has the type of this.
+    #[track_caller]
+    fn fit_in_place(&self, operation: TensorOp, other: &Self) -> Result<TensorOp, ModelError> {
+        let types = [self.value_type(), other.value_type()];
+        let (operation, results) = fitting(Ok(operation), &types.each_ref(), Location::caller())?;
+        let [this, other] = types;
+        let result = results.into_iter().find(|result| *result != this);
+        result.map_or(Ok(operation.clone()), |result| {
+            Err(ModelError::InPlace {
+                location: Location::caller().to_string(),
+                operation: format!("{operation:?}"),
+                this: Box::new(this),
+                other: Box::new(other),
+                result: Box::new(result),
+            })
+        })
     }
 }
 

@@ -17,6 +17,15 @@ use crate::shape::{COMPLEX, INDEX, REAL, ShapeError};
 /// let x = Tensor::new([2, 3], (0..6).map(f64::from).collect())?;
 /// assert_eq!(x.value_type().to_string(), "f64[2, 3]");
 /// assert_eq!(Tensor::from(2.5).item(), Some(2.5));
+/// assert_eq!(Tensor::from([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), x);
+/// assert_eq!(Tensor::from([0, 1]).value_type().to_string(), "i64[2]");
+///
+/// // Operators and methods compute at once.
+/// use tidu_tensor::Value;
+///
+/// let mut y = 2.0 * x.sum([0]) - 1.0;
+/// y -= Tensor::from([5.0, 9.0, 13.0]);
+/// assert_eq!(y, Tensor::full(&[3], 0.0));
 /// # Ok::<(), tidu_tensor::ShapeError>(())
 /// ```
 #[derive(Clone, PartialEq)]
@@ -113,6 +122,7 @@ impl Tensor {
     /// # Panics
     ///
     /// If no memory can hold so many elements. ([`Value::full`](crate::Value::full) says so as an error.)
+    #[doc(alias("zeros", "ones"))]
     pub fn full<T: Element>(dims: &[usize], number: T) -> Self {
         ArrayD::from_elem(IxDyn(dims), number).into()
     }
@@ -127,6 +137,7 @@ impl Tensor {
     }
 
     /// The sizes of the axes.
+    #[doc(alias = "shape")]
     pub fn dims(&self) -> &[usize] {
         for_any!(self, array => array.shape())
     }
@@ -195,6 +206,12 @@ impl<T: Element, const N: usize> From<[T; N]> for Tensor {
 impl<T: Element, const N: usize, const M: usize> From<[[T; M]; N]> for Tensor {
     fn from(rows: [[T; M]; N]) -> Self {
         Array::from_shape_fn([N, M], |(row, column)| rows[row][column]).into()
+    }
+}
+
+impl<T: Element, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M]; N]> for Tensor {
+    fn from(layers: [[[T; K]; M]; N]) -> Self {
+        Array::from_shape_fn([N, M, K], |(layer, row, column)| layers[layer][row][column]).into()
     }
 }
 

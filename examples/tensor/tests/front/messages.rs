@@ -290,6 +290,23 @@ fn a_gradient_of_many_numbers_says_what_to_do() {
     );
 }
 
+/// The body of a function returns an expression or several.
+#[test]
+fn a_function_of_one_output_needs_no_list() {
+    let inputs = || [("x", types::real([3]))];
+    let one = function(inputs(), |[x]| x.exp()).unwrap();
+    let listed = [
+        function(inputs(), |[x]| [x.exp()]),
+        function(inputs(), |[x]| vec![x.exp()]),
+    ];
+    for listed in listed {
+        assert_eq!(listed.unwrap().to_string(), one.to_string());
+    }
+    let two = function(inputs(), |[x]| [x.exp(), x]).unwrap();
+    assert_eq!(two.output_names(), ["out0", "out1"]);
+    assert_eq!(one.output_names(), ["out0"]);
+}
+
 /// The first that is wrong is told, whatever is made of it.
 #[test]
 fn the_first_error_stays() {
