@@ -58,7 +58,10 @@ fn learn(name: &'static str, sizes: &[usize], wines: &Wines) -> Result<History, 
             parameters = results.split_off(1);
         }
         let [train, test] = parts.each_ref().map(|[x, y]| {
-            let found = [cross_entropy(&scores(x, &parameters), y), accuracy(x, y, &parameters)];
+            let found = [
+                cross_entropy(&scores(x, &parameters), y),
+                accuracy(x, y, &parameters),
+            ];
             found.map(|found| found.item().unwrap_or(f64::NAN))
         });
         history.train.push(train[0]);

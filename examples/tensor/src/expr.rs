@@ -143,7 +143,7 @@ pub enum ModelError {
         /// The types of what it was called with.
         operands: Vec<ValueType>,
         /// What is wrong.
-        source: ShapeError,
+        source: Box<ShapeError>,
     },
     /// A seed, or a tangent, that is not of the type of what it is for.
     #[error("{place} must be {expected}, as what it is for is, found {found}")]
@@ -275,7 +275,7 @@ pub(crate) fn fitting(
         location: location(),
         method: misuse.method,
         operands: operands.iter().copied().cloned().collect(),
-        source: misuse.source,
+        source: Box::new(misuse.source),
     })?;
     let types = operation.result_types(operands);
     let types = types.map_err(|source| ModelError::Shape {

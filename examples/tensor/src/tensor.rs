@@ -7,7 +7,7 @@ use ndarray::{ArcArray, Array, ArrayD, Dimension, IxDyn};
 use num_complex::Complex64;
 use tidu::ValueType;
 
-use crate::shape::{COMPLEX, INDEX, REAL, ShapeError};
+use crate::shape::{COMPLEX, INDEX, REAL, ShapeError, check_size};
 
 /// An array of real numbers, complex numbers or indices. Cloning one shares its elements.
 ///
@@ -123,7 +123,11 @@ impl Tensor {
     ///
     /// If no memory can hold so many elements. ([`Value::full`](crate::Value::full) says so as an error.)
     #[doc(alias("zeros", "ones"))]
+    #[track_caller]
     pub fn full<T: Element>(dims: &[usize], number: T) -> Self {
+        if let Err(error) = check_size(dims) {
+            panic!("{error}");
+        }
         ArrayD::from_elem(IxDyn(dims), number).into()
     }
 
@@ -215,12 +219,14 @@ impl<T: Element, const N: usize, const M: usize, const K: usize> From<[[[T; K]; 
     }
 }
 
+/// The type and the elements.
 impl Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for_any!(self, array => Debug::fmt(&array.view(), f))
+        write!(f, "{} {self}", self.value_type())
     }
 }
 
+/// The elements.
 impl Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for_any!(self, array => Display::fmt(&array.view(), f))

@@ -1,7 +1,7 @@
 //! Tensors that remember what they were computed from: the eager front end.
 
-use std::cell::RefCell;
-use std::fmt::{self, Debug};
+use std::cell::{RefCell, RefMut};
+use std::fmt::{self, Debug, Display};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use num_complex::Complex64;
@@ -64,7 +64,7 @@ impl Tape {
 
     /// A tensor to differentiate by.
     pub fn var(&self, value: impl Into<Tensor>) -> Var<'_> {
-        let var = self.tape.borrow_mut().leaf(value.into());
+        let var = self.recorder().leaf(value.into());
         self.here(var)
     }
 
@@ -91,16 +91,16 @@ impl Tape {
     pub fn scope<T>(&self, body: impl FnOnce() -> T) -> Result<T, EagerError> {
         let mark = self.tape.borrow().mark();
         let result = catch_unwind(AssertUnwindSafe(body));
-        let rewound = self.tape.borrow_mut().rewind(mark);
+        let rewound = self.recorder().rewind(mark);
         let result = result.unwrap_or_else(|panic| resume_unwind(panic));
         rewound.map(|()| result)
     }
 
     /// Runs `body` without recording: what it computes are constants.
     pub fn no_grad<T>(&self, body: impl FnOnce() -> T) -> T {
-        let was_on = self.tape.borrow_mut().set_recording(false);
+        let was_on = self.recorder().set_recording(false);
         let result = catch_unwind(AssertUnwindSafe(body));
-        self.tape.borrow_mut().set_recording(was_on);
+        self.recorder().set_recording(was_on);
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -184,7 +184,7 @@ impl Tape {
             .iter()
             .map(|(output, seed)| (&output.var, seed.clone()));
         let outputs: Vec<_> = outputs.collect();
-        let gradients = self.tape.borrow_mut().backward_all(&outputs)?;
+        let gradients = self.recorder().backward_all(&outputs)?;
         Ok(Gradients { gradients })
     }
 
@@ -207,7 +207,7 @@ impl Tape {
             .map(|(output, seed)| (&output.var, seed.var.clone()));
         let outputs: Vec<_> = outputs.collect();
         let wrt: Vec<_> = wrt.iter().map(|var| &var.var).collect();
-        let found = self.tape.borrow_mut().backward_recorded(&outputs, &wrt)?;
+        let found = self.recorder().backward_recorded(&outputs, &wrt)?;
         let found = found
             .into_iter()
             .map(|found| found.map(|var| self.here(var)));
@@ -249,7 +249,7 @@ impl Tape {
             .map(|(input, tangent)| (&input.var, tangent.clone()));
         let inputs: Vec<_> = inputs.collect();
         let outputs: Vec<_> = outputs.iter().map(|var| &var.var).collect();
-        Ok(self.tape.borrow_mut().tangents(&inputs, &outputs)?)
+        Ok(self.recorder().tangents(&inputs, &outputs)?)
     }
 
     /// Runs a part of a computation and keeps nothing of it but its operands; going backward runs it again. See
@@ -282,7 +282,7 @@ impl Tape {
         body: impl for<'s> Fn(&[Var<'s>]) -> Vec<Var<'s>> + Send + Sync + 'static,
     ) -> Result<Vec<Var<'_>>, EagerError> {
         let operands: Vec<_> = operands.iter().map(|var| &var.var).collect();
-        let mut tape = self.tape.borrow_mut();
+        let mut tape = self.recorder();
         let results = tape.checkpoint(&operands, move |tape, operands| {
             Ok(lend(tape, operands, |operands| body(operands)))
         })?;
@@ -304,7 +304,7 @@ impl Tape {
         step: impl for<'s> Fn(&[Var<'s>], usize) -> Vec<Var<'s>> + Send + Sync + 'static,
     ) -> Result<Vec<Var<'_>>, EagerError> {
         let state: Vec<_> = state.iter().map(|var| &var.var).collect();
-        let mut tape = self.tape.borrow_mut();
+        let mut tape = self.recorder();
         let results = tape.iterate(steps, &state, move |tape, state, at| {
             Ok(lend(tape, state, |state| step(state, at)))
         })?;
@@ -323,7 +323,7 @@ impl Tape {
         operands: &[&Var<'_>],
     ) -> Result<Vec<Var<'_>>, EagerError> {
         let operands: Vec<_> = operands.iter().map(|var| &var.var).collect();
-        let results = self.tape.borrow_mut().apply_function(function, &operands)?;
+        let results = self.recorder().apply_function(function, &operands)?;
         Ok(results.into_iter().map(|var| self.here(var)).collect())
     }
 
@@ -355,13 +355,26 @@ impl Tape {
     /// # Ok::<(), tidu::eager::EagerError>(())
     /// ```
     pub fn with<T>(&self, body: impl FnOnce(&mut eager::Tape<TensorOp>) -> T) -> T {
-        body(&mut self.tape.borrow_mut())
+        body(&mut self.recorder())
     }
 
     /// A variable of the tape behind the operators, with operators. (One of another tape is found out when it is
     /// used.)
     pub fn adopt(&self, var: eager::Var<TensorOp>) -> Var<'_> {
         self.here(var)
+    }
+
+    /// # Panics
+    ///
+    /// Inside [`with`](Self::with), where the tape is lent.
+    #[track_caller]
+    fn recorder(&self) -> RefMut<'_, eager::Tape<TensorOp>> {
+        match self.tape.try_borrow_mut() {
+            Ok(recorder) => recorder,
+            Err(_) => panic!(
+                "the tape is lent to the body of `Tape::with`, which must use that and variables without operators"
+            ),
+        }
     }
 
     fn here(&self, var: eager::Var<TensorOp>) -> Var<'_> {
@@ -481,7 +494,7 @@ impl<'t> Var<'t> {
         let types: Vec<&ValueType> = types.iter().collect();
         let (operation, _) = fitting(operation, &types, Location::caller())?;
         let vars: Vec<_> = operands.iter().map(|var| &var.var).collect();
-        let results = tape.tape.borrow_mut().apply(operation, &vars)?;
+        let results = tape.recorder().apply(operation, &vars)?;
         Ok(results.into_iter().map(|var| tape.here(var)).collect())
     }
 
@@ -495,7 +508,7 @@ impl<'t> Var<'t> {
     /// [`EagerError::Derive`].
     pub fn backward(&self) -> Result<Gradients, EagerError> {
         let seed = self.one();
-        let mut tape = self.tape()?.tape.borrow_mut();
+        let mut tape = self.tape()?.recorder();
         let gradients = tape.backward_all(&[(&self.var, seed)])?;
         Ok(Gradients { gradients })
     }
@@ -511,7 +524,7 @@ impl<'t> Var<'t> {
         let tape = self.tape()?;
         let vars: Vec<_> = wrt.iter().map(|var| &var.var).collect();
         let seed = eager::Var::constant(self.one());
-        let mut recorder = tape.tape.borrow_mut();
+        let mut recorder = tape.recorder();
         let found = recorder.backward_recorded(&[(&self.var, seed)], &vars)?;
         let found = found.into_iter().zip(wrt).map(|(found, var)| match found {
             Some(found) => tape.here(found),
@@ -556,7 +569,7 @@ impl<'t> Var<'t> {
         mut hook: impl FnMut(&Tensor) -> Option<Tensor> + Send + 'static,
     ) -> Result<(), EagerError> {
         let location = Location::caller();
-        let mut tape = self.tape()?.tape.borrow_mut();
+        let mut tape = self.tape()?.recorder();
         tape.hook(&self.var, move |gradient| {
             hook(gradient).inspect(|found| check_replacement(gradient, found, location))
         })
@@ -594,7 +607,7 @@ impl<'t> Var<'t> {
         mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + Send + 'static,
     ) -> Result<(), EagerError> {
         let location = Location::caller();
-        let mut tape = self.tape()?.tape.borrow_mut();
+        let mut tape = self.tape()?.recorder();
         tape.hook_recorded(&self.var, move |tape, gradient| {
             let given = std::slice::from_ref(gradient);
             let found = lend(tape, given, |given| Vec::from_iter(hook(given[0].clone())));
@@ -698,5 +711,12 @@ impl From<&Self> for Var<'_> {
 impl Debug for Var<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Debug::fmt(&self.var, f)
+    }
+}
+
+/// The tensor.
+impl Display for Var<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self.value(), f)
     }
 }

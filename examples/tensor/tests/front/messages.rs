@@ -255,6 +255,10 @@ fn shapes_are_said_with_what_fits() {
         "full of nothing: [18446744073709551615, 2] are too many elements to hold"
     );
     assert_eq!(
+        panic_text(|| Tensor::full(&[usize::MAX, 2], 1.0)),
+        "[18446744073709551615, 2] are too many elements to hold"
+    );
+    assert_eq!(
         Tensor::new([2, 3], vec![1.0; 5]).unwrap_err().to_string(),
         "5 elements do not fill [2, 3], which takes 6"
     );
@@ -285,7 +289,11 @@ fn a_gradient_of_many_numbers_says_what_to_do() {
     assert_eq!(found[1], x.exp() * weights);
     let sum = function([("x", types::real([3]))], |[x]| [x.exp().sum_all()]).unwrap();
     assert_eq!(
-        sum.grad("x").unwrap().compile().call(&[x.clone()]).unwrap(),
+        sum.grad("x")
+            .unwrap()
+            .compile()
+            .call(std::slice::from_ref(&x))
+            .unwrap(),
         [x.exp()]
     );
 }

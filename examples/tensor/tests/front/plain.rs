@@ -196,6 +196,8 @@ fn operators_take_tensors_references_and_numbers() {
     let mut turning = Tensor::from(turned);
     turning *= i;
     assert_eq!(turning, Tensor::from([-10.0, -20.0].map(Complex64::from)));
+    assert_eq!(format!("{y} {y:?}"), "[10, 20] f64[2] [10, 20]");
+    assert_eq!(format!("{:?}", Tensor::from(0.5)), "f64 0.5");
     let none = Tensor::full(&[0, 2], 1.0);
     assert_eq!(&none + &y, none);
 }

@@ -9,6 +9,8 @@ use tidu::eager::{self, EagerError};
 use tidu::laws::Random;
 use tidu_tensor::{Expr, Tape, Tensor, Value, Var, function, types};
 
+use tidu_testkit::panic_text;
+
 use super::support::{Kind, assert_near, coordinates, tensor};
 
 /// (tanh (x·a)∘x, Σ eˣ)
@@ -188,8 +190,12 @@ fn repeated_steps_have_the_gradient_of_powers() -> Result<(), Box<dyn Error>> {
         let by_matrix = terms.fold(a.clone() * 0.0, |sum, term| sum + term);
         assert_near(&found.wrt(&[&matrix])?[0], &by_matrix, 1e-13);
     }
+    // Steps are told which they are: 5!·x.
     let tape = Tape::new();
     let x = tape.var([1.0]);
+    let end = tape.iterate(5, &[&x], |x, at| vec![x[0].clone() * (at as f64 + 1.0)])?;
+    assert_eq!(end[0].value(), &Tensor::from([120.0]));
+    assert_eq!(end[0].backward()?.wrt(&[&x])?, [Tensor::from([120.0])]);
     let wrong = tape.iterate(3, &[&x], |state, _| vec![state[0].clone(); 2]);
     assert!(matches!(
         wrong,
@@ -299,6 +305,8 @@ fn scopes_and_pauses_leave_the_tape_as_it_was() -> Result<(), Box<dyn Error>> {
     let error = Var::try_apply(tidu_tensor::TensorOp::Ln, &[&tape.var(-1.0)]).unwrap_err();
     assert!(error.to_string().starts_with("result 0 of ln"), "{error}");
     tape.with(eager::Tape::unwatch);
+    let lent = panic_text(|| tape.with(|_| x.exp()));
+    assert!(lent.contains("lent to the body of `Tape::with`"), "{lent}");
     let product =
         tape.with(|eager| eager.apply_one(tidu_tensor::TensorOp::Mul, &[x.eager(), x.eager()]))?;
     let product = tape.adopt(product).sum_all();
