@@ -41,13 +41,13 @@ use crate::tensor::Tensor;
 /// let f = function(inputs, |[x, w, y]| [loss(&x, &w, &y)])?;
 /// let slope = f.grad("w")?.compile().call(&[x.clone(), w.clone(), y.clone()])?;
 ///
+/// // Without derivatives, and with those of a tape.
+/// let value = loss(&x, &w, &y);
 /// let tape = Tape::new();
 /// let w = tape.var(w);
-/// let gradients = loss(&x.into(), &w, &y.into()).backward()?;
-/// assert_eq!(gradients.get(&w)?, Some(&slope[0]));
-///
-/// // Or without derivatives.
-/// assert_eq!(loss(&x.into(), w.value(), &y.into()).dims(), []);
+/// let recorded = loss(&x.into(), &w, &y.into());
+/// assert_eq!(recorded.value(), &value);
+/// assert_eq!(recorded.backward()?.get(&w)?, Some(&slope[0]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Value:

@@ -74,6 +74,8 @@ fn recorded_gradients_depend_on_their_seeds() -> Result<(), Box<dyn Error>> {
     let slope = found[0].as_ref().unwrap();
     assert_eq!(slope.value(), &Tensor::from([6.0, 12.0]));
     assert!(found[1].is_none());
+    let by_none = cube.gradient(&[&none])?.remove(0);
+    assert_eq!(by_none.value(), &Tensor::from(0.0));
     let weights = Tensor::from([1.0, 10.0]);
     let second = tape.backward_all(&[(slope, weights)])?;
     assert_eq!(second.get(&x)?, Some(&Tensor::from([6.0, -240.0])));
