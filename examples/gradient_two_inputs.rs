@@ -63,5 +63,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn example_runs() -> Result<(), Box<dyn Error>> {
-    run()
+    main()
 }

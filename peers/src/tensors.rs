@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use tidu::FunctionProgram;
-use tidu_tensor::model::{cross_entropy, descend, descent, scores};
+use tidu_tensor::model::{cross_entropy, descent, scores};
 use tidu_tensor::{Context, Tape, Tensor, TensorOp, Value, Var, function, types};
 
 use crate::clock::{Measurement, measure};
@@ -121,7 +121,7 @@ impl Recorded {
         });
         let (loss, gradients) = loss.expect("outside checkpoints");
         for (parameter, gradient) in parameters.iter_mut().zip(&gradients) {
-            descend(parameter, gradient, RATE);
+            *parameter -= gradient * RATE;
         }
         loss
     }

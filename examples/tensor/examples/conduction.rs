@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use ndarray::{Array1, Array2};
-use tidu_tensor::{Expr, Jacobian, Tensor, Value, Var, function, types};
+use tidu_tensor::{Expr, Jacobian, Tensor, Value, function, types};
 
 const CELLS: usize = 30;
 /// Logarithms of conductivities at equal distances; in between, lines.
@@ -111,26 +111,24 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nstep      misfit   worst knot is off by");
     let jacobian = Jacobian::new(&model, "knots")?;
-    let mut knots = start;
+    let mut knots = Tensor::from(start);
     let mut worst = f64::MAX;
     for step in 0..8 {
-        let (u, matrix) = jacobian.call(&[knots.into()])?;
-        let misses = Var::from(u[0].clone()) - Var::from(measured.clone());
-        worst = knots
-            .iter()
-            .zip(truth)
-            .fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()));
+        let (u, matrix) = jacobian.call(&[knots.clone()])?;
+        let misses = &u[0] - &measured;
+        worst = (&knots - Tensor::from(truth))
+            .abs()
+            .max([0])
+            .item()
+            .unwrap_or(f64::NAN);
         let misfit = misses.square().sum_all().item().unwrap_or(f64::NAN).sqrt();
         println!("{step:>4} {misfit:>11.1e} {worst:>11.1e}");
         // Gauss and Newton: the least squares of misses, taken for linear.
-        let matrix = constant::<Var<'_>>(matrix);
-        let change = matrix
+        let matrix = Tensor::from(matrix);
+        knots -= matrix
             .t()
             .matmul(&matrix)
             .solve(&matrix.t().matmul(&misses));
-        for (knot, change) in knots.iter_mut().zip(numbers(change.value())) {
-            *knot -= change;
-        }
     }
     assert!(worst < 1e-10);
     Ok(())

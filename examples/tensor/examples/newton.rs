@@ -6,10 +6,9 @@ mod wines;
 
 use std::error::Error;
 
-use ndarray::ArrayD;
-use tidu::FunctionProgram;
+use tidu::{FunctionError, FunctionProgram};
 use tidu_tensor::model::cross_entropy;
-use tidu_tensor::{Context, Tensor, TensorOp, Value, Var, function, types};
+use tidu_tensor::{Context, Tensor, TensorOp, Value, function, types};
 
 use wines::{CLASSES, MEASUREMENTS, Wines};
 
@@ -17,8 +16,6 @@ use wines::{CLASSES, MEASUREMENTS, Wines};
 fn loss<V: Value>(wines: &V, classes: &V, weights: &V) -> V {
     cross_entropy(&wines.matmul(weights), classes) + weights.square().sum_all() * 1e-3
 }
-
-type Vector = ArrayD<f64>;
 
 /// What is asked for at some weights.
 struct Problem {
@@ -31,9 +28,8 @@ impl Problem {
     fn new(wines: &Wines) -> Result<Self, Box<dyn Error>> {
         let [measurements, classes] = wines.train.all();
         let count = wines.train.len();
-        let [measurements, one] = [measurements, Tensor::full(&[count, 1], 1.0)].map(Var::from);
-        let with_one = Var::concatenate(&[&measurements, &one], 1);
-        let data = [with_one.value().clone(), classes];
+        let one = Tensor::full(&[count, 1], 1.0);
+        let data = [Tensor::concatenate(&[&measurements, &one], 1), classes];
         let inputs = [
             ("wines", types::real([count, MEASUREMENTS + 1])),
             ("classes", types::index([count])),
@@ -47,44 +43,40 @@ impl Problem {
         })
     }
 
-    fn gradient(&self, weights: &Vector) -> Result<Vector, Box<dyn Error>> {
+    fn gradient(&self, weights: &Tensor) -> Result<Tensor, FunctionError> {
         self.call(&self.slope, &[weights])
     }
 
-    fn hessian_times(&self, weights: &Vector, v: &Vector) -> Result<Vector, Box<dyn Error>> {
+    fn hessian_times(&self, weights: &Tensor, v: &Tensor) -> Result<Tensor, FunctionError> {
         self.call(&self.curvature, &[weights, v])
     }
 
     fn call(
         &self,
         program: &FunctionProgram<TensorOp>,
-        at: &[&Vector],
-    ) -> Result<Vector, Box<dyn Error>> {
-        let at: Vec<Tensor> = at.iter().map(|&numbers| numbers.clone().into()).collect();
-        let inputs: Vec<&Tensor> = self.data.iter().chain(&at).collect();
-        let results = program.call_in(&mut Context::default(), &inputs)?;
-        Ok(results[0]
-            .array()
-            .ok_or("a result of real numbers")?
-            .to_owned())
+        at: &[&Tensor],
+    ) -> Result<Tensor, FunctionError> {
+        let inputs: Vec<&Tensor> = self.data.iter().chain(at.iter().copied()).collect();
+        let mut results = program.call_in(&mut Context::default(), &inputs)?;
+        Ok(results.swap_remove(0))
     }
 }
 
-fn dot(a: &Vector, b: &Vector) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    (a * b).sum_all().item().unwrap_or(f64::NAN)
 }
 
-fn norm(a: &Vector) -> f64 {
+fn norm(a: &Tensor) -> f64 {
     dot(a, a).sqrt()
 }
 
 /// Solves A·x = b for a symmetric positive A, by conjugate gradients, until the residual is this much smaller
 /// than b. Returns x, and how often A was applied.
 fn conjugate_gradients(
-    b: &Vector,
+    b: &Tensor,
     tolerance: f64,
-    mut a_times: impl FnMut(&Vector) -> Result<Vector, Box<dyn Error>>,
-) -> Result<(Vector, usize), Box<dyn Error>> {
+    mut a_times: impl FnMut(&Tensor) -> Result<Tensor, FunctionError>,
+) -> Result<(Tensor, usize), FunctionError> {
     let mut x = b * 0.0;
     let (mut residual, mut direction) = (b.clone(), b.clone());
     let mut applied = 0;
@@ -93,10 +85,10 @@ fn conjugate_gradients(
         applied += 1;
         let before = dot(&residual, &residual);
         let length = before / dot(&direction, &image);
-        x.scaled_add(length, &direction);
-        residual.scaled_add(-length, &image);
+        x += &direction * length;
+        residual -= image * length;
         let turn = dot(&residual, &residual) / before;
-        direction = &residual + &(direction * turn);
+        direction = &residual + direction * turn;
     }
     Ok((x, applied))
 }
@@ -104,7 +96,7 @@ fn conjugate_gradients(
 /// Public for the test that runs it.
 pub fn main() -> Result<(), Box<dyn Error>> {
     let problem = Problem::new(&Wines::load())?;
-    let start = Vector::zeros(vec![MEASUREMENTS + 1, CLASSES]);
+    let start = Tensor::full(&[MEASUREMENTS + 1, CLASSES], 0.0);
 
     println!("Newton's method\nstep   |gradient|   products with the Hessian");
     let mut weights = start.clone();
@@ -117,7 +109,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         let (change, products) =
             conjugate_gradients(&gradient, tolerance, |v| problem.hessian_times(at, v))?;
         println!("{steps:>4} {:>12.1e} {products:>10}", norm(&gradient));
-        weights = weights - change;
+        weights -= change;
         gradient = problem.gradient(&weights)?;
         (steps, passes) = (steps + 1, passes + products + 1);
         assert!(steps < 10, "Newton's method converges");
@@ -135,7 +127,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
             norm(&gradient) > 1e-4,
             "as many passes over the data do not suffice"
         );
-        slow.scaled_add(-1.0, &gradient);
+        slow -= gradient;
     }
     Ok(())
 }

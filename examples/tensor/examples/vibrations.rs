@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use ndarray::{Array, Array1, Array2, Axis};
-use tidu_tensor::{Jacobian, Tensor, Value, Var, function, types};
+use tidu_tensor::{Jacobian, Tensor, Value, function, types};
 use tidu_testkit::Random;
 
 /// The energy of atoms at these places, a row each.
@@ -44,12 +44,9 @@ fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
         let point = [Tensor::from(places.clone())];
         let (gradient, matrix) = hessian.call(&point)?;
         let gradient = Array1::from_iter(gradient[0].elements::<f64>().unwrap_or_default());
-        let (squares, modes) = Var::from(Tensor::from(matrix)).eigh();
-        let squares: Vec<f64> = squares.value().elements().unwrap_or_default();
-        let modes = modes
-            .value()
-            .array::<f64>()
-            .ok_or("modes of real numbers")?;
+        let (squares, modes) = Tensor::from(matrix).eigh();
+        let squares: Vec<f64> = squares.elements().unwrap_or_default();
+        let modes = modes.array::<f64>().ok_or("modes of real numbers")?;
         let force = gradient.fold(0.0, |worst: f64, slope| worst.max(slope.abs()));
         if force < 1e-12 {
             let energy = program.call(&point)?[0].item().unwrap_or(f64::NAN);

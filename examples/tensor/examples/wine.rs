@@ -15,7 +15,7 @@ use tidu_tensor::{Context, Tensor};
 use tidu_testkit::Random;
 
 use chart::{Chart, Line};
-use wines::{CLASSES, MEASUREMENTS, NAMES, Wines, accuracy, loss, on_wines, start};
+use wines::{CLASSES, MEASUREMENTS, NAMES, Part, Wines, accuracy, loss, on_wines, start};
 
 const BATCH: usize = 64;
 const EPOCHS: usize = 60;
@@ -36,17 +36,7 @@ fn learn(name: &'static str, sizes: &[usize], wines: &Wines) -> Result<History, 
     let names = &NAMES[..parameters.len()];
     let on_batch = on_wines(BATCH, &parameters, |x, y, p| [loss(x, y, p)])?;
     let step = descent(&on_batch, names, RATE)?.compile();
-    let quality = |count| {
-        on_wines(count, &parameters, |x, y, p| {
-            [cross_entropy(&scores(x, p), y), accuracy(x, y, p)]
-        })
-    };
-    let parts = [&wines.train, &wines.test];
-    let [of_train, of_test] = parts.map(|part| (quality(part.len()), part.all()));
-    let (of_train, of_test) = (
-        (of_train.0?.compile(), of_train.1),
-        (of_test.0?.compile(), of_test.1),
-    );
+    let parts = [&wines.train, &wines.test].map(Part::all);
 
     let bar = ProgressBar::new(EPOCHS as u64).with_prefix(name);
     bar.set_style(ProgressStyle::with_template(
@@ -67,13 +57,13 @@ fn learn(name: &'static str, sizes: &[usize], wines: &Wines) -> Result<History, 
             let mut results = step.call_in(&mut Context::default(), &inputs)?;
             parameters = results.split_off(1);
         }
-        let found = [&of_train, &of_test].map(|(program, wines)| {
-            let inputs: Vec<&Tensor> = wines.iter().chain(&parameters).collect();
-            program.call_in(&mut Context::default(), &inputs)
+        let [train, test] = parts.each_ref().map(|[x, y]| {
+            let found = [
+                cross_entropy(&scores(x, &parameters), y),
+                accuracy(x, y, &parameters),
+            ];
+            found.map(|found| found.item().unwrap_or(f64::NAN))
         });
-        let [train, test] = found;
-        let numbers = |results: Vec<Tensor>| results.iter().filter_map(Tensor::item).collect();
-        let [train, test]: [Vec<f64>; 2] = [numbers(train?), numbers(test?)];
         history.train.push(train[0]);
         history.test.push(test[0]);
         history.accuracy = test[1];

@@ -6,9 +6,8 @@ mod wines;
 
 use std::error::Error;
 
-use tidu::eager::EagerError;
-use tidu_tensor::model::{descend, descent};
-use tidu_tensor::{Context, Tape, Tensor, Var};
+use tidu_tensor::model::descent;
+use tidu_tensor::{Context, ModelError, Tape, Tensor, Value, Var};
 
 use wines::{CLASSES, MEASUREMENTS, NAMES, Wines, accuracy, loss, on_wines, start};
 
@@ -16,22 +15,17 @@ const BATCH: usize = 64;
 const RATE: f64 = 0.1;
 
 /// The loss of some wines; the parameters are one step on.
-fn step(tape: &Tape, wines: &[Tensor; 2], parameters: &mut [Tensor]) -> Result<f64, EagerError> {
+fn step(
+    tape: &mut Tape,
+    wines: &[Tensor; 2],
+    parameters: &mut [Tensor],
+) -> Result<f64, ModelError> {
     let [x, y] = wines.each_ref().map(|tensor| Var::from(tensor.clone()));
-    let (loss, gradients) = tape.scope(|| {
-        let vars: Vec<Var<'_>> = parameters.iter().map(|p| tape.var(p.clone())).collect();
-        let loss = loss(&x, &y, &vars);
-        let gradients = loss.backward()?;
-        let gradients = vars.iter().map(|var| Ok(gradients.get(var)?.cloned()));
-        let gradients: Result<Vec<_>, EagerError> = gradients.collect();
-        Ok::<_, EagerError>((loss.item(), gradients?))
-    })??;
-    for (parameter, gradient) in parameters.iter_mut().zip(&gradients) {
-        if let Some(gradient) = gradient {
-            descend(parameter, gradient, RATE);
-        }
+    let (loss, slopes) = tape.value_and_grad(|p| loss(&x, &y, p), parameters)?;
+    for (parameter, slope) in parameters.iter_mut().zip(slopes) {
+        *parameter -= slope * RATE;
     }
-    Ok(loss.unwrap_or(f64::NAN))
+    Ok(loss.item().unwrap_or(f64::NAN))
 }
 
 /// Public for the test that runs it.
@@ -42,7 +36,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let on_batch = on_wines(BATCH, &parameters, |x, y, p| [loss(x, y, p)])?;
     let program = descent(&on_batch, &NAMES, RATE)?.compile();
 
-    let tape = Tape::new();
+    let mut tape = Tape::new();
     let mut bytes = Vec::new();
     println!("step     loss   bytes on the tape");
     for at in 0..300 {
@@ -50,8 +44,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
             .map(|row| (at * BATCH + row) % wines.train.len())
             .collect();
         let batch = wines.train.choose(&batch);
-        let loss = step(&tape, &batch, &mut parameters)?;
-        bytes.push(tape.with(|tape| tape.memory()));
+        let loss = step(&mut tape, &batch, &mut parameters)?;
+        bytes.push(tape.memory());
 
         let inputs: Vec<&Tensor> = batch.iter().chain(&of_program).collect();
         let mut results = program.call_in(&mut Context::default(), &inputs)?;
@@ -69,9 +63,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         "each step takes the memory of the first"
     );
 
-    let [x, y] = wines.test.all().map(Var::from);
-    let constants: Vec<Var<'_>> = parameters.into_iter().map(Var::from).collect();
-    let right = accuracy(&x, &y, &constants).item().unwrap_or(0.0);
+    let [x, y] = wines.test.all();
+    let right = accuracy(&x, &y, &parameters).item().unwrap_or(0.0);
     println!(
         "{:.1}% of the wines to test with are told right",
         100.0 * right
@@ -82,11 +75,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
 /// The largest difference of two elements in one place.
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
-    let [a, b] = [a, b].map(|tensor| tensor.elements::<f64>().unwrap_or_default());
-    assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(&b)
-        .fold(0.0, |worst, (a, b)| f64::max(worst, (a - b).abs()))
+    let largest = (a - b).abs().reshape([a.len()]).max([0]);
+    largest.item().unwrap_or(f64::NAN)
 }
 
 #[test]

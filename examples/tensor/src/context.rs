@@ -29,6 +29,8 @@ pub(crate) struct Args<'a, 'o> {
 enum Source<'a, 'o> {
     Borrowed(&'a [&'a Tensor]),
     Program(&'a mut Operands<'o, Tensor>),
+    /// Two operands, of which the first may be written over; `None` once it is taken.
+    Taking(Option<Tensor>, &'a Tensor),
 }
 
 /// The elements of an operand that was taken.
@@ -52,10 +54,17 @@ impl<'a, 'o> Args<'a, 'o> {
         Self { source, context }
     }
 
+    /// Two operands, of which the first is handed over.
+    pub fn taking(first: Tensor, second: &'a Tensor, context: &'a mut Context) -> Self {
+        let source = Source::Taking(Some(first), second);
+        Self { source, context }
+    }
+
     pub fn len(&self) -> usize {
         match &self.source {
             Source::Borrowed(operands) => operands.len(),
             Source::Program(operands) => operands.len(),
+            Source::Taking(..) => 2,
         }
     }
 
@@ -106,13 +115,15 @@ impl<'a, 'o> Args<'a, 'o> {
 
     /// An operand that no later operation reads, if it has the shape of the result.
     fn take<T: Element>(&mut self, at: usize, dims: &[usize]) -> Option<Taken<T>> {
-        let Source::Program(operands) = &mut self.source else {
-            return None;
-        };
-        if T::view(&operands[at])?.shape() != dims {
+        if T::view(&self[at])?.shape() != dims {
             return None;
         }
-        let array = T::unwrap(operands.take(at)?)?;
+        let taken = match &mut self.source {
+            Source::Borrowed(_) => None,
+            Source::Program(operands) => operands.take(at),
+            Source::Taking(first, _) => first.take_if(|_| at == 0),
+        };
+        let array = T::unwrap(taken?)?;
         Some(match array.try_into_owned_nocopy() {
             Ok(array) => {
                 self.context.reused += 1;
@@ -229,6 +240,11 @@ impl Index<usize> for Args<'_, '_> {
         match &self.source {
             Source::Borrowed(operands) => operands[at],
             Source::Program(operands) => &operands[at],
+            Source::Taking(Some(first), _) if at == 0 => first,
+            Source::Taking(_, second) if at == 1 => second,
+            Source::Taking(..) => {
+                panic!("operand {at} of 2, of which the first may have been taken")
+            }
         }
     }
 }

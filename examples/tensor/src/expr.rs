@@ -10,13 +10,13 @@ use tidu::graph::{GraphOperation, OperationKey, OperationRole, ValueKey};
 use tidu::scalar::ScalarKey;
 use tidu::{Function, FunctionError, FunctionScope, InferTypes, TypeError, ValueType};
 
-use crate::front::{Value, operators};
+use crate::front::{Value, assignments, operators};
 use crate::op::TensorOp;
-use crate::shape::{REAL, ShapeError};
+use crate::shape::{Misuse, REAL, ShapeError};
 use crate::tensor::Tensor;
 
-/// Makes a function of named inputs of these types; `body` is given the inputs and returns the outputs, which
-/// are called `out0`, `out1`, and so on.
+/// Makes a function of named inputs of these types; `body` is given the inputs and returns the output, or several in
+/// an array or a vector, which are called `out0`, `out1`, and so on.
 ///
 /// A function is closed: an expression of another function, finished or still being written, has to be passed to
 /// it as an input, whatever the inputs are called.
@@ -32,7 +32,7 @@ use crate::tensor::Tensor;
 /// ```
 /// use tidu_tensor::{Tensor, Value, function, types};
 ///
-/// let f = function([("x", types::real([3]))], |[x]| [x.exp().sum([0])])?;
+/// let f = function([("x", types::real([3]))], |[x]| x.exp().sum([0]))?;
 /// let x = Tensor::from([0.0, 1.0, 2.0]);
 /// let gradient = f.grad("x")?.compile().call(&[x.clone()])?;
 /// assert_eq!(gradient[0], Tensor::from([0.0_f64, 1.0, 2.0].map(f64::exp)));
@@ -47,7 +47,7 @@ use crate::tensor::Tensor;
     clippy::needless_pass_by_value,
     reason = "they are written where they are used"
 )]
-pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
+pub fn function<const N: usize, Outputs: IntoOutputs>(
     inputs: [(&str, ValueType); N],
     body: impl FnOnce([Expr; N]) -> Outputs,
 ) -> Result<Function<TensorOp>, ModelError> {
@@ -76,7 +76,7 @@ pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
 /// assert_eq!(sum.compile().call(&ones)?, [Tensor::full(&[2], 3.0)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn function_of<Outputs: IntoIterator<Item = Expr>>(
+pub fn function_of<Outputs: IntoOutputs>(
     inputs: &[(&str, ValueType)],
     body: impl FnOnce(&[Expr]) -> Outputs,
 ) -> Result<Function<TensorOp>, ModelError> {
@@ -91,12 +91,34 @@ pub fn function_of<Outputs: IntoIterator<Item = Expr>>(
         Expr { known }
     });
     let expressions: Vec<Expr> = expressions.collect();
-    let named = body(&expressions).into_iter().enumerate();
+    let named = body(&expressions).into_outputs().into_iter().enumerate();
     let named = named.map(|(at, output)| Ok((output.known?.key, format!("out{at}"))));
     let named = named.collect::<Result<_, ModelError>>()?;
     let function = scope.close(named)?;
     let types = inputs.iter().map(|(_, value_type)| value_type.clone());
     Ok(function.with_types(types)?)
+}
+
+/// What the body of a [`function`] may return: an expression, or any array, vector or iterator of them.
+#[diagnostic::on_unimplemented(
+    message = "a function of tensors cannot return `{Self}`",
+    note = "return an `Expr`, or an array, a vector or an iterator of them: `|[x, y]| [x + y]`"
+)]
+pub trait IntoOutputs {
+    /// The outputs, in order.
+    fn into_outputs(self) -> Vec<Expr>;
+}
+
+impl<Outputs: IntoIterator<Item = Expr>> IntoOutputs for Outputs {
+    fn into_outputs(self) -> Vec<Expr> {
+        self.into_iter().collect()
+    }
+}
+
+impl IntoOutputs for Expr {
+    fn into_outputs(self) -> Vec<Expr> {
+        vec![self]
+    }
 }
 
 /// What can be wrong with a model.
@@ -111,13 +133,53 @@ pub enum ModelError {
         /// The operation, the types, and what is wrong with them.
         source: TypeError,
     },
-    /// An argument that no operation can be made of: an axis, labels.
-    #[error("{location}: {source}")]
+    /// A method that was asked for what no operation does: an axis that there is not, labels, shapes.
+    #[error("{location}: {method} of {}: {source}", list(operands))]
     Argument {
         /// Where it is written: file, line and column.
         location: String,
-        /// What is wrong with it.
-        source: ShapeError,
+        /// The name of the method.
+        method: &'static str,
+        /// The types of what it was called with.
+        operands: Vec<ValueType>,
+        /// What is wrong.
+        source: Box<ShapeError>,
+    },
+    /// A seed, or a tangent, that is not of the type of what it is for.
+    #[error("{place} must be {expected}, as what it is for is, found {found}")]
+    WrongType {
+        /// Which one.
+        place: String,
+        /// The type that it must have.
+        expected: Box<ValueType>,
+        /// The type that it has.
+        found: Box<ValueType>,
+    },
+    /// A result that does not fit in the place of the left side.
+    #[error(
+        "{location}: {operation} of {this} and {other} is {result}, which does not fit in the place of {this}: write \
+         `x = x + y`, with the operator that is meant, for a result of another type"
+    )]
+    InPlace {
+        /// Where it is written: file, line and column.
+        location: String,
+        /// The operation.
+        operation: String,
+        /// The type of the left side.
+        this: Box<ValueType>,
+        /// That of the right side.
+        other: Box<ValueType>,
+        /// That of the result.
+        result: Box<ValueType>,
+    },
+    /// The gradient of a result of many numbers.
+    #[error(
+        "a gradient is of a single number, and the function returns {found}: sum it up (`sum_all`, `mean_all`), or \
+         say how much each number counts (`Tape::backward_all`)"
+    )]
+    NotANumber {
+        /// The type of the result.
+        found: Box<ValueType>,
     },
     /// A tape that refuses an operation.
     #[error(transparent)]
@@ -183,7 +245,7 @@ impl Expr {
 
 impl Value for Expr {
     #[track_caller]
-    fn apply(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Vec<Self> {
+    fn apply(operation: Result<TensorOp, Misuse>, operands: &[&Self]) -> Vec<Self> {
         let count = operation.as_ref().map_or(1, TensorOp::output_count);
         applied(operation, operands, Location::caller())
             .unwrap_or_else(|error| vec![Self { known: Err(error) }; count])
@@ -204,14 +266,16 @@ fn free_name(name: &str, value_type: &ValueType) -> ScalarKey {
 
 /// An operation that takes operands of these types, and the types of its results.
 pub(crate) fn fitting(
-    operation: Result<TensorOp, ShapeError>,
+    operation: Result<TensorOp, Misuse>,
     operands: &[&ValueType],
     location: &Location<'_>,
 ) -> Result<(TensorOp, Vec<ValueType>), ModelError> {
     let location = || location.to_string();
-    let operation = operation.map_err(|source| ModelError::Argument {
+    let operation = operation.map_err(|misuse| ModelError::Argument {
         location: location(),
-        source,
+        method: misuse.method,
+        operands: operands.iter().copied().cloned().collect(),
+        source: Box::new(misuse.source),
     })?;
     let types = operation.result_types(operands);
     let types = types.map_err(|source| ModelError::Shape {
@@ -221,8 +285,17 @@ pub(crate) fn fitting(
     Ok((operation, types))
 }
 
+fn list(types: &[ValueType]) -> String {
+    let types: Vec<String> = types.iter().map(ValueType::to_string).collect();
+    if types.is_empty() {
+        "nothing".into()
+    } else {
+        types.join(" and ")
+    }
+}
+
 fn applied(
-    operation: Result<TensorOp, ShapeError>,
+    operation: Result<TensorOp, Misuse>,
     operands: &[&Expr],
     location: &Location<'_>,
 ) -> Result<Vec<Expr>, ModelError> {
@@ -247,6 +320,7 @@ fn applied(
 }
 
 operators!([] Expr);
+assignments!([] Expr);
 
 impl From<f64> for Expr {
     #[track_caller]

@@ -1,6 +1,6 @@
 //! What can be written with operators and methods, said once for expressions and variables.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use tidu::ValueType;
 
@@ -14,14 +14,16 @@ use crate::primitives::indexing::{Gather, OneHot, ScatterAdd};
 use crate::primitives::products::Einsum;
 use crate::primitives::reductions::{ArgMax, Axes, LogSoftmax, LogSumExp, Max, Softmax};
 use crate::primitives::shapes::{Concatenate, Pad, Slice, Window};
-use crate::shape::{REAL, ShapeError, broadcast, check_size, counted_axis};
+use crate::shape::{Misuse, REAL, ShapeError, broadcast, check_product, counted_axis, stack_of};
 use crate::tensor::Tensor;
 
-/// Something that stands for a tensor: an [`Expr`](crate::Expr) of a function that is being made, or a
-/// [`Var`](crate::Var) on a tape. A model that is written for any such thing runs on both.
+/// Something that stands for a tensor: an [`Expr`](crate::Expr) of a function that is being made, a
+/// [`Var`](crate::Var) on a tape, or a [`Tensor`] itself. A model that is written for any such thing runs on all
+/// three.
 ///
-/// Operators take values and references on the right, and numbers on either side of a concrete type, on the
-/// right of any. Shapes are broadcast as in NumPy; real numbers become complex where they meet complex ones.
+/// Operators take values and references on the right, and numbers too. On the left of an operator, references and
+/// numbers stand with concrete types only: for a `V: Value`, write `x.clone() * y` and `x * 2.0`. What does not depend
+/// on anything becomes a value by `into`, from numbers and tensors. Shapes are broadcast as in NumPy; real numbers become complex where they meet complex ones.
 /// Axes are counted from 0; negative ones from the end.
 ///
 /// ```
@@ -39,10 +41,13 @@ use crate::tensor::Tensor;
 /// let f = function(inputs, |[x, w, y]| [loss(&x, &w, &y)])?;
 /// let slope = f.grad("w")?.compile().call(&[x.clone(), w.clone(), y.clone()])?;
 ///
+/// // Without derivatives, and with those of a tape.
+/// let value = loss(&x, &w, &y);
 /// let tape = Tape::new();
 /// let w = tape.var(w);
-/// let gradients = loss(&x.into(), &w, &y.into()).backward()?;
-/// assert_eq!(gradients.get(&w)?, Some(&slope[0]));
+/// let recorded = loss(&x.into(), &w, &y.into());
+/// assert_eq!(recorded.value(), &value);
+/// assert_eq!(recorded.backward()?.get(&w)?, Some(&slope[0]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Value:
@@ -63,10 +68,14 @@ pub trait Value:
     + Sub<f64, Output = Self>
     + Mul<f64, Output = Self>
     + Div<f64, Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
 {
-    /// The results of an operation.
+    /// The results of an operation, or what is wrong with the method that asks for one.
     #[track_caller]
-    fn apply(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Vec<Self>;
+    fn apply(operation: Result<TensorOp, Misuse>, operands: &[&Self]) -> Vec<Self>;
 
     /// The type; of what went wrong, that of a single number.
     fn value_type(&self) -> ValueType;
@@ -78,7 +87,7 @@ pub trait Value:
 
     /// The result of an operation that has one.
     #[track_caller]
-    fn apply_one(operation: Result<TensorOp, ShapeError>, operands: &[&Self]) -> Self {
+    fn apply_one(operation: Result<TensorOp, Misuse>, operands: &[&Self]) -> Self {
         let mut results = Self::apply(operation, operands);
         results.swap_remove(0)
     }
@@ -179,10 +188,11 @@ pub trait Value:
     /// x²
     #[track_caller]
     fn square(&self) -> Self {
-        self.power(2.0)
+        self.ask("square", TensorOp::Power(Power::new(2.0)))
     }
 
     /// xᶜ
+    #[doc(alias("pow", "powf"))]
     #[track_caller]
     fn power(&self, exponent: f64) -> Self {
         self.then(TensorOp::Power(Power::new(exponent)))
@@ -270,88 +280,79 @@ pub trait Value:
     /// Σ x over axes
     #[track_caller]
     fn sum<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self
-            .axes(axes)
-            .map(|axes| TensorOp::Sum(Axes::dropped(&axes)));
-        Self::apply_one(reduction, &[self])
+        self.over("sum", axes, |axes| Axes::dropped(&axes).into())
     }
 
     /// Σ x over axes, which keep one element
     #[track_caller]
     fn sum_kept<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self.axes(axes).map(|axes| TensorOp::Sum(Axes::kept(&axes)));
-        Self::apply_one(reduction, &[self])
+        self.over("sum_kept", axes, |axes| Axes::kept(&axes).into())
     }
 
     /// Σ x over all axes
     #[track_caller]
     fn sum_all(&self) -> Self {
-        let axes: Vec<usize> = (0..self.dims().len()).collect();
-        self.then(TensorOp::Sum(Axes::dropped(&axes)))
+        self.ask("sum_all", over_all(&self.dims()))
     }
 
     /// The mean over axes; NaN for no elements
     #[track_caller]
     fn mean<const N: usize>(&self, axes: [isize; N]) -> Self {
-        self.sum(axes) / self.count(axes)
+        self.over("mean", axes, |axes| Axes::dropped(&axes).into()) / self.count(axes)
     }
 
     /// The mean over axes, which keep one element
     #[track_caller]
     fn mean_kept<const N: usize>(&self, axes: [isize; N]) -> Self {
-        self.sum_kept(axes) / self.count(axes)
+        self.over("mean_kept", axes, |axes| Axes::kept(&axes).into()) / self.count(axes)
     }
 
     /// The mean over all axes
     #[track_caller]
     fn mean_all(&self) -> Self {
-        self.sum_all() / number_of(self.dims())
+        self.ask("mean_all", over_all(&self.dims())) / number_of(self.dims())
     }
 
     /// max x over axes, of real numbers; ties share, and derivatives there are those of their mean; -∞ for no elements
     #[track_caller]
     fn max<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self
-            .axes(axes)
-            .map(|axes| TensorOp::Max(Max(Axes::dropped(&axes))));
-        Self::apply_one(reduction, &[self])
+        self.over("max", axes, |axes| Max(Axes::dropped(&axes)).into())
     }
 
     /// min x over axes, of real numbers; ties as of [`max`](Self::max); ∞ for no elements
     #[track_caller]
     fn min<const N: usize>(&self, axes: [isize; N]) -> Self {
-        -(-self.clone()).max(axes)
+        let largest = self.axes(axes).map(|axes| Max(Axes::dropped(&axes)).into());
+        match asked("min", largest, &[self.value_type()]) {
+            Ok(largest) => -(-self.clone()).then(largest),
+            Err(error) => Self::apply_one(Err(error), &[self]),
+        }
     }
 
     /// The index along an axis of the largest element; an axis without elements does not fit
     #[track_caller]
     fn argmax(&self, axis: isize) -> Self {
-        let reduction = self
-            .axes([axis])
-            .map(|axes| TensorOp::ArgMax(ArgMax(axes[0])));
-        Self::apply_one(reduction, &[self])
+        self.over("argmax", [axis], |axes| ArgMax(axes[0]).into())
     }
 
     /// ln Σ eˣ over axes, of real numbers, without overflow
     #[track_caller]
     fn logsumexp<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self.axes(axes);
-        let reduction = reduction.map(|axes| TensorOp::LogSumExp(LogSumExp(Axes::dropped(&axes))));
-        Self::apply_one(reduction, &[self])
+        self.over("logsumexp", axes, |axes| {
+            LogSumExp(Axes::dropped(&axes)).into()
+        })
     }
 
     /// eˣ / Σ eˣ over axes, of real numbers, without overflow
     #[track_caller]
     fn softmax<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self.axes(axes).map(|axes| TensorOp::Softmax(Softmax(axes)));
-        Self::apply_one(reduction, &[self])
+        self.over("softmax", axes, |axes| Softmax(axes).into())
     }
 
     /// ln (eˣ / Σ eˣ) over axes, of real numbers, without overflow
     #[track_caller]
     fn log_softmax<const N: usize>(&self, axes: [isize; N]) -> Self {
-        let reduction = self.axes(axes).map(|axes| LogSoftmax(axes).into());
-        Self::apply_one(reduction, &[self])
+        self.over("log_softmax", axes, |axes| LogSoftmax(axes).into())
     }
 
     /// The product of matrices, stacks of matrices and vectors, as of NumPy's `matmul`: stacks of two shapes are
@@ -363,15 +364,14 @@ pub trait Value:
             [left.len(), right.len()],
             [stack_of(&left), stack_of(&right)],
         );
-        let fits = stacks.iter().any(|stack| stack.is_empty()) || stacks[0] == stacks[1];
-        if fits {
-            let product = Einsum::matmul(ranks[0], ranks[1]);
-            return self.with(TensorOp::Einsum(product), other);
-        }
-        let stack = match broadcast(stacks) {
+        let stack = match check_product(&left, &right).and_then(|()| broadcast(stacks)) {
             Ok(stack) => stack,
-            Err(error) => return Self::apply_one(Err(error), &[self, other]),
+            Err(error) => return Self::ask_both("matmul", Err(error), self, other),
         };
+        if stacks.iter().any(|stack| stack.is_empty()) || stacks[0] == stacks[1] {
+            let product = Einsum::matmul(ranks[0], ranks[1]);
+            return Self::ask_both("matmul", Ok(product.into()), self, other);
+        }
         let stretched = |x: &Self, dims: &[usize]| {
             x.broadcast_to([stack.as_slice(), &dims[dims.len() - 2..]].concat())
         };
@@ -383,7 +383,10 @@ pub trait Value:
     /// A product summed over labels: `a.einsum("ij,jk->ik", &b)` is a product of matrices.
     #[track_caller]
     fn einsum(&self, labels: &str, other: &Self) -> Self {
-        let contraction = Einsum::parse(labels);
+        let contraction = Einsum::parse(labels).map_err(|source| Misuse {
+            method: "einsum",
+            source,
+        });
         Self::apply_one(contraction.map(TensorOp::Einsum), &[self, other])
     }
 
@@ -401,7 +404,7 @@ pub trait Value:
             dims.insert(axis, 1);
             TensorOp::reshape(dims)
         });
-        Self::apply_one(expanded, &[self])
+        Self::apply_one(asked("expand", expanded, &[self.value_type()]), &[self])
     }
 
     /// Axis i of the result is axis `axes[i]` of this.
@@ -410,10 +413,12 @@ pub trait Value:
         let rank = self.dims().len();
         let axes = axes.into_iter().map(|axis| counted_axis(axis, rank));
         let axes: Result<Vec<usize>, ShapeError> = axes.collect();
-        Self::apply_one(axes.map(TensorOp::permute), &[self])
+        let permuted = asked("permute", axes.map(TensorOp::permute), &[self.value_type()]);
+        Self::apply_one(permuted, &[self])
     }
 
     /// The matrix, or each of a stack of them, transposed
+    #[doc(alias = "transpose")]
     #[track_caller]
     fn t(&self) -> Self {
         let rank = self.dims().len();
@@ -434,29 +439,29 @@ pub trait Value:
     /// The elements `start..end` along an axis; none if the range runs backward
     #[track_caller]
     fn slice(&self, axis: isize, range: std::ops::Range<usize>) -> Self {
-        let part = self.axes([axis]).map(|axes| {
-            let mut windows: Vec<Window> = self.dims().into_iter().map(Window::all).collect();
+        let mut windows: Vec<Window> = self.dims().into_iter().map(Window::all).collect();
+        self.over("slice", [axis], |axes| {
             windows[axes[0]] = Window {
                 start: range.start,
                 count: range.len(),
                 step: 1,
             };
-            TensorOp::Slice(Slice(windows))
-        });
-        Self::apply_one(part, &[self])
+            Slice(windows).into()
+        })
     }
 
     /// What windows show, one an axis
     #[track_caller]
     fn windows(&self, windows: impl IntoIterator<Item = Window>) -> Self {
-        self.then(TensorOp::Slice(Slice(windows.into_iter().collect())))
+        self.ask("windows", Slice(windows.into_iter().collect()).into())
     }
 
     /// With zeros around: for each axis, how many before and after
     #[track_caller]
     fn pad(&self, around: impl IntoIterator<Item = (usize, usize)>) -> Self {
         let around: Vec<(usize, usize)> = around.into_iter().collect();
-        Self::apply_one(padded(&self.dims(), &around), &[self])
+        let padded = asked("pad", padded(&self.dims(), &around), &[self.value_type()]);
+        Self::apply_one(padded, &[self])
     }
 
     /// One after another along an axis
@@ -468,7 +473,8 @@ pub trait Value:
             Some(first) => counted_axis(axis, first.dims().len())
                 .map(|axis| TensorOp::Concatenate(Concatenate { axis, count })),
         };
-        Self::apply_one(joined, values)
+        let types: Vec<ValueType> = values.iter().map(|value| value.value_type()).collect();
+        Self::apply_one(asked("concatenate", joined, &types), values)
     }
 
     /// The elements at indices along an axis, as of NumPy's `take`
@@ -479,7 +485,7 @@ pub trait Value:
             axis: axes[0],
             or_zero,
         });
-        Self::apply_one(gather.map(TensorOp::Gather), &[self, indices])
+        Self::ask_both("gather", gather.map(TensorOp::Gather), self, indices)
     }
 
     /// Sums of elements that have one index, along an axis of some size: `axis` of the result
@@ -488,7 +494,7 @@ pub trait Value:
         // The axes of the indices are one axis of the result.
         let rank = (self.dims().len() + 1).saturating_sub(indices.dims().len());
         let sums = counted_axis(axis, rank).map(|axis| ScatterAdd { axis, size });
-        Self::apply_one(sums.map(TensorOp::ScatterAdd), &[self, indices])
+        Self::ask_both("scatter_add", sums.map(TensorOp::ScatterAdd), self, indices)
     }
 
     /// 1 at the index, and 0 elsewhere, along a new last axis
@@ -502,9 +508,46 @@ pub trait Value:
     fn full(dims: impl IntoIterator<Item = usize>, number: f64) -> Self {
         let full = Full::new(&ValueType::new(REAL, dims), number);
         match full {
-            Some(full) => Self::apply_one(Ok(TensorOp::Full(full)), &[]),
+            Some(full) => {
+                let full = asked("full", Ok(TensorOp::Full(full)), &[]);
+                Self::apply_one(full, &[])
+            }
             None => Self::from(number),
         }
+    }
+
+    /// The result of an operation that a method of this name makes of this.
+    #[doc(hidden)]
+    #[track_caller]
+    fn ask(&self, method: &'static str, operation: TensorOp) -> Self {
+        let operation = asked(method, Ok(operation), &[self.value_type()]);
+        Self::apply_one(operation, &[self])
+    }
+
+    /// The same of an operation of two operands.
+    #[doc(hidden)]
+    #[track_caller]
+    fn ask_both(
+        method: &'static str,
+        operation: Result<TensorOp, ShapeError>,
+        left: &Self,
+        right: &Self,
+    ) -> Self {
+        let operation = asked(method, operation, &[left.value_type(), right.value_type()]);
+        Self::apply_one(operation, &[left, right])
+    }
+
+    /// The same of an operation over axes.
+    #[doc(hidden)]
+    #[track_caller]
+    fn over<const N: usize>(
+        &self,
+        method: &'static str,
+        axes: [isize; N],
+        operation: impl FnOnce(Vec<usize>) -> TensorOp,
+    ) -> Self {
+        let operation = self.axes(axes).map(operation);
+        Self::apply_one(asked(method, operation, &[self.value_type()]), &[self])
     }
 
     #[doc(hidden)]
@@ -570,30 +613,44 @@ pub trait Value:
     #[track_caller]
     fn solve(&self, b: &Self) -> Self {
         let adjoint = false;
-        self.solve_by(Solve { adjoint }.into(), b)
+        self.solve_by("solve", Solve { adjoint }.into(), b)
     }
 
     /// T⁻¹·b or T⁻ᴴ·b, of a triangle T of this, and a matrix or a vector b
     #[track_caller]
     fn triangular_solve(&self, triangle: TriangularSolve, b: &Self) -> Self {
-        self.solve_by(triangle.into(), b)
+        self.solve_by("triangular_solve", triangle.into(), b)
     }
 
     /// this⁻¹; `a.solve(b)` is faster and nearer than `a.inverse().matmul(b)`
     #[track_caller]
     fn inverse(&self) -> Self {
-        // What does not fit is said of the matrix, without a unit matrix that no memory can hold.
-        let n = self.dims().into_iter().min().unwrap_or_default();
-        let n = check_size(&[n, n]).map_or(0, |()| n);
-        self.solve(&unit(n).into())
+        let adjoint = false;
+        let this = self.value_type();
+        // Before there is a unit matrix, which no memory might hold.
+        match asked(
+            "inverse",
+            Ok(Solve { adjoint }.into()),
+            &[this.clone(), this],
+        ) {
+            Ok(solve) => self.with(solve, &unit(self.dims()[0]).into()),
+            Err(error) => Self::apply_one(Err(error), &[self]),
+        }
     }
 
     #[doc(hidden)]
     #[track_caller]
-    fn solve_by(&self, solve: TensorOp, b: &Self) -> Self {
-        match *b.dims() {
-            [n] => self.with(solve, &b.reshape([n, 1])).reshape([n]),
-            _ => self.with(solve, b),
+    fn solve_by(&self, method: &'static str, solve: TensorOp, b: &Self) -> Self {
+        let right = b.value_type();
+        let n = match *right.dims() {
+            [n] => n,
+            _ => return Self::ask_both(method, Ok(solve), self, b),
+        };
+        let column = ValueType::new(right.kind(), [n, 1]);
+        let solve = asked(method, Ok(solve), &[self.value_type(), column]);
+        match solve.map_err(|error| error.of_vector(n)) {
+            Ok(solve) => self.with(solve, &b.reshape([n, 1])).reshape([n]),
+            Err(error) => Self::apply_one(Err(error), &[self, b]),
         }
     }
 
@@ -605,9 +662,21 @@ pub trait Value:
     }
 }
 
-/// The axes before those of a matrix.
-fn stack_of(dims: &[usize]) -> &[usize] {
-    &dims[..dims.len().saturating_sub(2)]
+/// The operation, if it takes operands of these types; otherwise it is the method that was asked for the wrong thing.
+fn asked(
+    method: &'static str,
+    operation: Result<TensorOp, ShapeError>,
+    operands: &[ValueType],
+) -> Result<TensorOp, Misuse> {
+    let operands: Vec<&ValueType> = operands.iter().collect();
+    let checked = operation.and_then(|operation| operation.check(&operands).map(|()| operation));
+    checked.map_err(|source| Misuse { method, source })
+}
+
+/// Σ x over all axes
+fn over_all(dims: &[usize]) -> TensorOp {
+    let axes: Vec<usize> = (0..dims.len()).collect();
+    Axes::dropped(&axes).into()
 }
 
 /// The product of sizes, which may be more than a `usize` holds.
@@ -619,7 +688,7 @@ fn number_of(sizes: impl IntoIterator<Item = usize>) -> f64 {
 fn padded(dims: &[usize], around: &[(usize, usize)]) -> Result<TensorOp, ShapeError> {
     let (expected, found) = (dims.len(), around.len());
     if expected != found {
-        let what = "pairs";
+        let what = "pair";
         return Err(ShapeError::PerAxis {
             what,
             expected,
@@ -703,4 +772,27 @@ macro_rules! operators {
     };
 }
 
-pub(crate) use operators;
+/// An operator that puts its result in the place of the left side.
+macro_rules! assignments {
+    ([$($generics:tt)*] $Type:ty) => {
+        assignments!(@one [$($generics)*] $Type, AddAssign, add_assign, Add, add);
+        assignments!(@one [$($generics)*] $Type, SubAssign, sub_assign, Sub, sub);
+        assignments!(@one [$($generics)*] $Type, MulAssign, mul_assign, Mul, mul);
+        assignments!(@one [$($generics)*] $Type, DivAssign, div_assign, Div, div);
+    };
+    (@one [$($generics:tt)*] $Type:ty, $Assign:ident, $assign:ident, $Trait:ident, $method:ident) => {
+        assignments!(@pair [$($generics)*] $Type, $Assign, $assign, $Trait, $method, $Type);
+        assignments!(@pair [$($generics)*] $Type, $Assign, $assign, $Trait, $method, &$Type);
+        assignments!(@pair [$($generics)*] $Type, $Assign, $assign, $Trait, $method, f64);
+    };
+    (@pair [$($generics:tt)*] $Type:ty, $Assign:ident, $assign:ident, $Trait:ident, $method:ident, $Other:ty) => {
+        impl $($generics)* std::ops::$Assign<$Other> for $Type {
+            #[track_caller]
+            fn $assign(&mut self, other: $Other) {
+                *self = std::ops::$Trait::$method(&*self, other);
+            }
+        }
+    };
+}
+
+pub(crate) use {assignments, operators};

@@ -13,7 +13,7 @@
 //! | `context.rs` | operands that are evaluated, and written over |
 //! | `model.rs` | what models that learn are made of |
 //! | `jacobian.rs` | Jacobians and Hessians of functions of tensors |
-//! | `front.rs`, `expr.rs`, `var.rs` | methods and operators; functions; variables on a tape |
+//! | `front.rs`, `expr.rs`, `var.rs`, `plain.rs` | methods and operators; functions; variables on a tape; tensors without either |
 
 #![warn(clippy::unwrap_used)]
 
@@ -26,6 +26,7 @@ pub mod model;
 mod notation;
 mod numbers;
 mod op;
+mod plain;
 mod primitives;
 mod rules;
 mod shape;
@@ -34,7 +35,7 @@ pub mod types;
 mod var;
 
 pub use context::Context;
-pub use expr::{Expr, ModelError, function, function_of};
+pub use expr::{Expr, IntoOutputs, ModelError, function, function_of};
 pub use front::Value;
 pub use jacobian::Jacobian;
 pub use op::TensorOp;
@@ -45,7 +46,7 @@ pub use primitives::indexing::{Gather, OneHot, ScatterAdd};
 pub use primitives::products::Einsum;
 pub use primitives::reductions::{ArgMax, Axes, LogSoftmax, LogSumExp, Max, Softmax, SumOthers};
 pub use primitives::shapes::{BroadcastTo, Concatenate, Pad, Permute, Reshape, Slice, Window};
-pub use shape::ShapeError;
+pub use shape::{Misuse, ShapeError};
 pub use tensor::{Element, Shared, Tensor};
 pub use var::{Gradients, Tape, Var};
 

@@ -5,7 +5,6 @@ use tidu::Function;
 use crate::expr::{Expr, ModelError, function_of};
 use crate::front::Value;
 use crate::op::TensorOp;
-use crate::tensor::Tensor;
 use crate::types;
 
 /// x·w + b: a layer that connects every column of x with every column of the result.
@@ -91,19 +90,4 @@ pub fn descent(
         *output = parameter - &*output * rate;
     }
     function_of(&inputs, |_| outputs)
-}
-
-/// A step of gradient descent in place: p ← p - rate·gradient, of real numbers.
-///
-/// # Panics
-///
-/// If the two are not of one shape, or not of real numbers.
-pub fn descend(parameter: &mut Tensor, gradient: &Tensor, rate: f64) {
-    match (parameter, gradient) {
-        (Tensor::Real(parameter), Tensor::Real(gradient)) => parameter.scaled_add(-rate, gradient),
-        (parameter, gradient) => {
-            let [parameter, gradient] = [parameter.value_type(), gradient.value_type()];
-            panic!("a step of {gradient} from {parameter}: both must be of real numbers");
-        }
-    }
 }

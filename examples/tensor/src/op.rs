@@ -18,6 +18,25 @@ impl TensorOp {
     pub fn constant(value: impl Into<Tensor>) -> Self {
         Self::Constant(value.into().into())
     }
+
+    /// Sees to it that it takes operands of these types; of a function with rules of its own, nothing is said.
+    pub(crate) fn check(&self, x: &[&ValueType]) -> Result<(), ShapeError> {
+        match self.meaning() {
+            Meaning::Defined(definition) => types(definition, x).map(|_| ()),
+            Meaning::Composite(_) => Ok(()),
+        }
+    }
+
+    /// The result of an operator of two operands, in the memory of the first, if nobody else has it and its type is
+    /// that of the result.
+    pub(crate) fn eval_over(&self, first: Tensor, second: &Tensor) -> Tensor {
+        let ctx = &mut Context::default();
+        let mut results = match self.meaning() {
+            Meaning::Defined(definition) => definition.eval(&mut Args::taking(first, second, ctx)),
+            Meaning::Composite(function) => function.eval(ctx, &[&first, second]),
+        };
+        results.swap_remove(0)
+    }
 }
 
 impl GraphOperation for TensorOp {

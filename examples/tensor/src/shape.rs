@@ -23,7 +23,10 @@ pub enum ShapeError {
         right: Vec<usize>,
     },
     /// Elements that the operation is not defined for.
-    #[error("operand {operand} holds {found}, and must hold {expected}")]
+    #[error(
+        "operand {operand} holds {found}, and must hold {expected}{}",
+        other_elements(found, expected)
+    )]
     Kind {
         /// Which operand.
         operand: usize,
@@ -33,7 +36,7 @@ pub enum ShapeError {
         found: &'static str,
     },
     /// The wrong number of axes.
-    #[error("operand {operand} has {found} axes, and must have {expected}")]
+    #[error("operand {operand} has {}, and must have {expected}", number_of_axes(*found))]
     Rank {
         /// Which operand.
         operand: usize,
@@ -43,15 +46,15 @@ pub enum ShapeError {
         found: usize,
     },
     /// An axis that there is not.
-    #[error("there is no axis {axis} in a tensor of {rank} axes")]
+    #[error("there is no axis {axis}{}", known_axes(*rank))]
     Axis {
-        /// The axis asked for.
-        axis: isize,
+        /// The axis asked for: more than a `usize` or an `isize` alone can be.
+        axis: i128,
         /// The number of axes.
         rank: usize,
     },
     /// Axes that are not each axis once.
-    #[error("{axes:?} is not an order of {rank} axes")]
+    #[error("{axes:?} is not an order of {}: each axis must stand in it once", number_of_axes(*rank))]
     Order {
         /// The axes.
         axes: Vec<usize>,
@@ -65,7 +68,10 @@ pub enum ShapeError {
         axis: usize,
     },
     /// A number of elements that does not fill a shape.
-    #[error("{found} elements do not fill {dims:?}")]
+    #[error(
+        "{found} elements do not fill {dims:?}, which takes {}",
+        number_of_elements(dims)
+    )]
     Count {
         /// How many elements there are.
         found: usize,
@@ -87,7 +93,7 @@ pub enum ShapeError {
         found: usize,
     },
     /// Nothing to put together.
-    #[error("nothing to put together: at least one operand is needed")]
+    #[error("at least one operand is needed")]
     NoOperands,
     /// An axis without elements, where one of them is asked for.
     #[error("axis {axis} has no elements to choose from")]
@@ -96,9 +102,9 @@ pub enum ShapeError {
         axis: usize,
     },
     /// Arguments of which there must be one an axis.
-    #[error("{found} {what} for {expected} axes: one an axis is needed")]
+    #[error("{} for {}: one for each axis is needed", counted(*found, what), number_of_axes(*expected))]
     PerAxis {
-        /// What they are.
+        /// What they are, in the singular.
         what: &'static str,
         /// The number of axes.
         expected: usize,
@@ -123,16 +129,39 @@ pub enum ShapeError {
         /// What the windows show, by axis.
         windows: Vec<usize>,
     },
+    /// A shape that does not stretch to another one.
+    #[error(
+        "{from:?} does not stretch to {to:?}: counted from the last, each axis must be as long, or have one \
+         element, or be missing in front"
+    )]
+    Stretch {
+        /// The shape.
+        from: Vec<usize>,
+        /// The other one.
+        to: Vec<usize>,
+    },
+    /// Operands of which there is no product of matrices.
+    #[error("{}", no_product(left, right))]
+    Product {
+        /// The shape of the left one.
+        left: Vec<usize>,
+        /// That of the right one.
+        right: Vec<usize>,
+    },
     /// A part of an axis that reaches beyond its end.
-    #[error("{window} leaves an axis of {size}")]
+    #[error("{window} does not fit axis {axis}, which has {}", counted(*size, "element"))]
     Window {
+        /// Which axis.
+        axis: usize,
         /// The part.
         window: String,
         /// The size of the axis.
         size: usize,
     },
     /// An operand that differs from the first one elsewhere than along an axis.
-    #[error("operand {operand} is {found:?}, and must be like {first:?} but for axis {axis}")]
+    #[error(
+        "operand {operand} is {found:?}, and must be like operand 0, which is {first:?}, but for axis {axis}"
+    )]
     Concatenation {
         /// Which operand.
         operand: usize,
@@ -144,7 +173,9 @@ pub enum ShapeError {
         axis: usize,
     },
     /// Elements that do not stand where their indices do.
-    #[error("{found:?} does not have the axes {indices:?} of the indices from axis {axis} on")]
+    #[error(
+        "from axis {axis} on, {found:?} must have the axes of the indices, which are {indices:?}"
+    )]
     Indices {
         /// Where they should stand.
         axis: usize,
@@ -154,17 +185,17 @@ pub enum ShapeError {
         found: Vec<usize>,
     },
     /// A label of a contraction that stands for two sizes.
-    #[error("{label} is {left} in one operand and {right} in another place")]
+    #[error("{label} is {left} in operand 0 and {right} in operand 1")]
     Label {
         /// The label.
         label: char,
-        /// One size.
+        /// Its size in the left operand.
         left: usize,
-        /// The other.
+        /// That in the right one.
         right: usize,
     },
     /// A text that says no contraction.
-    #[error("{text:?} is no contraction of two operands: {reason}")]
+    #[error("{text:?} is no contraction of two operands, as \"ij,jk->ik\" is: {reason}")]
     Contraction {
         /// The text.
         text: String,
@@ -184,13 +215,32 @@ pub enum ShapeError {
         found: Vec<usize>,
     },
     /// A right side that does not have as many rows as the matrix.
-    #[error("the right side must have the {expected} rows of the matrix, found {found:?}")]
+    #[error("the right side must have {} as the matrix has, found {found:?}", counted(*expected, "row"))]
     Rows {
         /// The number of rows of the matrix.
         expected: usize,
         /// The shape of the right side.
         found: Vec<usize>,
     },
+}
+
+/// What a method was asked for and no operation does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misuse {
+    /// The name of the method.
+    pub method: &'static str,
+    /// What is wrong.
+    pub source: ShapeError,
+}
+
+impl Misuse {
+    /// The same of a vector that was made a column.
+    pub(crate) fn of_vector(mut self, length: usize) -> Self {
+        if let ShapeError::Rows { found, .. } = &mut self.source {
+            *found = vec![length];
+        }
+        self
+    }
 }
 
 /// The shape that several shapes stretch to: aligned at the last axis, of each axis the size that is not 1.
@@ -235,7 +285,7 @@ pub fn without(dims: &[usize], axes: &[usize], keep: bool) -> Vec<usize> {
 pub fn check_axes(axes: &[usize], rank: usize) -> Result<(), ShapeError> {
     for (at, &axis) in axes.iter().enumerate() {
         if axis >= rank {
-            let axis = axis.cast_signed();
+            let axis = axis as i128;
             return Err(ShapeError::Axis { axis, rank });
         }
         if axes[..at].contains(&axis) {
@@ -265,6 +315,7 @@ pub fn counted_axis(axis: isize, rank: usize) -> Result<usize, ShapeError> {
     let counted = axis.checked_add_unsigned(from_end);
     let counted = counted.and_then(|axis| usize::try_from(axis).ok());
     let counted = counted.filter(|&axis| axis < rank);
+    let axis = axis as i128;
     counted.ok_or(ShapeError::Axis { axis, rank })
 }
 
@@ -292,4 +343,110 @@ pub fn check_kind(
             found: x.kind(),
         }),
     }
+}
+
+/// Sees to it that there is a product of matrices, stacks of matrices and vectors of these shapes.
+pub fn check_product(left: &[usize], right: &[usize]) -> Result<(), ShapeError> {
+    let summed = summed_axes(left, right);
+    let meet = summed.is_some_and(|[at, other]| left[at] == right[other]);
+    match meet && broadcast([stack_of(left), stack_of(right)]).is_ok() {
+        true => Ok(()),
+        false => Err(ShapeError::Product {
+            left: left.to_vec(),
+            right: right.to_vec(),
+        }),
+    }
+}
+
+/// The axes before those of a matrix.
+pub fn stack_of(dims: &[usize]) -> &[usize] {
+    &dims[..dims.len().saturating_sub(2)]
+}
+
+/// Over which axis of each operand a product of matrices sums; `None` if one of them has none.
+fn summed_axes(left: &[usize], right: &[usize]) -> Option<[usize; 2]> {
+    let at = left.len().checked_sub(1)?;
+    let other = right.len().checked_sub(1)?.saturating_sub(1);
+    Some([at, other])
+}
+
+/// Why operands have no product, and what the left one takes.
+fn no_product(left: &[usize], right: &[usize]) -> String {
+    let Some([at, other]) = summed_axes(left, right) else {
+        let operand = usize::from(!left.is_empty());
+        return format!("operand {operand} is a single number: multiply by `*`");
+    };
+    let (length, found) = (left[at], right[other]);
+    if length == found {
+        let stacks = [left, right].map(stack_of);
+        return format!(
+            "{:?} and {:?}, the axes before those of matrices, do not broadcast: of two sizes that differ, one \
+             must be 1",
+            stacks[0], stacks[1]
+        );
+    }
+    let transposed = match right.last() {
+        Some(&last) if right.len() > 1 && last == length => {
+            ", as operand 1 has if transposed (`t`)"
+        }
+        _ => "",
+    };
+    let order = if right.len() > 1 {
+        "last but one"
+    } else {
+        "only"
+    };
+    format!(
+        "the last axis of operand 0 is {length}, and the {order} axis of operand 1 is {found}: they must be as \
+         long as each other, so {left:?} takes [{length}] or [{length}, n]{transposed}"
+    )
+}
+
+/// How to come by the elements that are expected.
+fn other_elements(found: &str, expected: &str) -> &'static str {
+    match (found, expected) {
+        (INDEX, "numbers" | "real numbers" | "a real condition") => {
+            " (`to_real` makes numbers of indices; `1.0` is a number, and `1` an index)"
+        }
+        (COMPLEX, "real numbers" | "real numbers or indices" | "a real condition") => {
+            " (`re`, `im` and `abs` make real numbers)"
+        }
+        (REAL, "indices") => {
+            " (`Tensor::from([0, 1])` holds indices, `Tensor::from([0.0, 1.0])` numbers)"
+        }
+        _ => "",
+    }
+}
+
+/// Which axes there are.
+fn known_axes(rank: usize) -> String {
+    match rank {
+        0 => ": a single number has none".into(),
+        1 => " of 1: it is 0, or -1 from the end".into(),
+        _ => format!(
+            " of {rank}: they are 0 to {}, or -{rank} to -1 from the end",
+            rank - 1
+        ),
+    }
+}
+
+fn number_of_axes(count: usize) -> String {
+    match count {
+        1 => "1 axis".into(),
+        _ => format!("{count} axes"),
+    }
+}
+
+/// So many of something, in the plural unless it is one.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn number_of_elements(dims: &[usize]) -> String {
+    let mut sizes = dims.iter();
+    let count = sizes.try_fold(1_usize, |count, &size| count.checked_mul(size));
+    count.map_or("more than there can be".into(), |count| count.to_string())
 }

@@ -7,7 +7,7 @@ use ndarray::{ArcArray, Array, ArrayD, Dimension, IxDyn};
 use num_complex::Complex64;
 use tidu::ValueType;
 
-use crate::shape::{COMPLEX, INDEX, REAL, ShapeError};
+use crate::shape::{COMPLEX, INDEX, REAL, ShapeError, check_size};
 
 /// An array of real numbers, complex numbers or indices. Cloning one shares its elements.
 ///
@@ -17,6 +17,15 @@ use crate::shape::{COMPLEX, INDEX, REAL, ShapeError};
 /// let x = Tensor::new([2, 3], (0..6).map(f64::from).collect())?;
 /// assert_eq!(x.value_type().to_string(), "f64[2, 3]");
 /// assert_eq!(Tensor::from(2.5).item(), Some(2.5));
+/// assert_eq!(Tensor::from([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), x);
+/// assert_eq!(Tensor::from([0, 1]).value_type().to_string(), "i64[2]");
+///
+/// // Operators and methods compute at once.
+/// use tidu_tensor::Value;
+///
+/// let mut y = 2.0 * x.sum([0]) - 1.0;
+/// y -= Tensor::from([5.0, 9.0, 13.0]);
+/// assert_eq!(y, Tensor::full(&[3], 0.0));
 /// # Ok::<(), tidu_tensor::ShapeError>(())
 /// ```
 #[derive(Clone, PartialEq)]
@@ -113,7 +122,12 @@ impl Tensor {
     /// # Panics
     ///
     /// If no memory can hold so many elements. ([`Value::full`](crate::Value::full) says so as an error.)
+    #[doc(alias("zeros", "ones"))]
+    #[track_caller]
     pub fn full<T: Element>(dims: &[usize], number: T) -> Self {
+        if let Err(error) = check_size(dims) {
+            panic!("{error}");
+        }
         ArrayD::from_elem(IxDyn(dims), number).into()
     }
 
@@ -127,6 +141,7 @@ impl Tensor {
     }
 
     /// The sizes of the axes.
+    #[doc(alias = "shape")]
     pub fn dims(&self) -> &[usize] {
         for_any!(self, array => array.shape())
     }
@@ -198,12 +213,20 @@ impl<T: Element, const N: usize, const M: usize> From<[[T; M]; N]> for Tensor {
     }
 }
 
-impl Debug for Tensor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for_any!(self, array => Debug::fmt(&array.view(), f))
+impl<T: Element, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M]; N]> for Tensor {
+    fn from(layers: [[[T; K]; M]; N]) -> Self {
+        Array::from_shape_fn([N, M, K], |(layer, row, column)| layers[layer][row][column]).into()
     }
 }
 
+/// The type and the elements.
+impl Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {self}", self.value_type())
+    }
+}
+
+/// The elements.
 impl Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for_any!(self, array => Display::fmt(&array.view(), f))

@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
 use super::derivation::Derivation;
+use super::error::with_type;
 use super::missing::{Mode, survey};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
@@ -473,12 +474,15 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ) -> Result<Function<Op>, FunctionError> {
         let matrix = self.untyped_matrix(mode, columns, seed, names, with_value);
         matrix.map_err(|error| match error {
-            FunctionError::NoUnit { value } => FunctionError::NoUnit {
-                value: self.function.with_type(value, self.ctx),
-            },
-            FunctionError::NoBasis { value } => FunctionError::NoBasis {
-                value: self.function.with_type(value, self.ctx),
-            },
+            FunctionError::NoUnit { value } => {
+                let value_type = self.function.type_named(&value, self.ctx);
+                FunctionError::no_unit(value, value_type)
+            }
+            FunctionError::NoBasis { value } => {
+                let value_type = self.function.type_named(&value, self.ctx);
+                let value = with_type(value, value_type.as_ref());
+                FunctionError::NoBasis { value }
+            }
             error => error,
         })
     }

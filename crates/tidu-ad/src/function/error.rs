@@ -98,6 +98,17 @@ pub enum FunctionError {
         /// The name of the value, with its type, if that is known.
         value: String,
     },
+    /// The gradient of what is more than a number.
+    #[error(
+        "output {value} is {value_type}, and a gradient is of a single number: sum the output up, or use `vjp`, \
+         which takes a weight for each of its numbers, or `jvp`"
+    )]
+    NotANumber {
+        /// The output.
+        value: String,
+        /// Its type.
+        value_type: Box<ValueType>,
+    },
     /// The operation set has no basis for the space of a value.
     #[error(
         "a matrix of derivatives is of single real numbers by single real numbers, and the operation set has no \
@@ -210,6 +221,35 @@ pub enum FunctionError {
         /// The number of outputs of the inner function.
         found: usize,
     },
+}
+
+impl FunctionError {
+    /// Of what is more than a number there is no unit, whatever an operation set supplies.
+    pub(super) fn no_unit(value: String, value_type: Option<ValueType>) -> Self {
+        match value_type {
+            Some(value_type) if is_several(&value_type) => Self::NotANumber {
+                value,
+                value_type: Box::new(value_type),
+            },
+            known => {
+                let value = with_type(value, known.as_ref());
+                Self::NoUnit { value }
+            }
+        }
+    }
+}
+
+/// Whether values of a type do not have one element.
+fn is_several(value_type: &ValueType) -> bool {
+    value_type.dims().iter().any(|&size| size != 1)
+}
+
+/// A name with its type, if that is known.
+pub(super) fn with_type(name: String, value_type: Option<&ValueType>) -> String {
+    match value_type {
+        Some(value_type) => format!("{name}: {value_type}"),
+        None => name,
+    }
 }
 
 pub(super) fn check_distinct<Op: GraphOperation>(

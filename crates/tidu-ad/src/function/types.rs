@@ -169,17 +169,14 @@ impl<Op: Primitive> Function<Op> {
         Ok(keys.map(|key| without_derivative(&key, ctx)).collect())
     }
 
-    /// The name of an input or output, with its type, if the context knows it.
-    pub(super) fn with_type(&self, name: String, ctx: &mut Op::ADContext) -> String {
+    /// The type of the input or output of this name, if the context knows it.
+    pub(super) fn type_named(&self, name: &str, ctx: &mut Op::ADContext) -> Option<ValueType> {
         let inputs = self.input_names().into_iter();
         let inputs = inputs.zip(self.content.input_keys.iter().cloned().map(ValueKey::Input));
         let outputs = self.output_names().iter().cloned().zip(self.output_keys());
         let mut named = outputs.chain(inputs);
         let found = named.find(|(known, _)| *known == name);
-        match found.and_then(|(_, key)| Op::type_of(&key, ctx).ok().flatten()) {
-            Some(value_type) => format!("{name}: {value_type}"),
-            None => name,
-        }
+        found.and_then(|(_, key)| Op::type_of(&key, ctx).ok().flatten())
     }
 
     /// With the types of inputs that a context knows, if it knows all.

@@ -150,11 +150,11 @@ impl Definition for BroadcastTo {
 
     fn types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {
         let (left, right) = (x[0].dims(), self.0.as_slice());
-        match broadcast([left, right])? == right {
+        match broadcast([left, right]).is_ok_and(|dims| dims == right) {
             true => Ok(vec![ValueType::new(x[0].kind(), self.0.clone())]),
-            false => Err(ShapeError::Broadcast {
-                left: left.to_vec(),
-                right: right.to_vec(),
+            false => Err(ShapeError::Stretch {
+                from: left.to_vec(),
+                to: right.to_vec(),
             }),
         }
     }
@@ -205,7 +205,7 @@ impl Window {
     }
 
     /// Sees to it that the elements are there; of none, that they could stand there.
-    fn check(self, size: usize) -> Result<(), ShapeError> {
+    fn check(self, axis: usize, size: usize) -> Result<(), ShapeError> {
         let length = self.count.saturating_sub(1).checked_mul(self.step);
         let last = length.and_then(|length| length.checked_add(self.start));
         let is_inside = match self.count {
@@ -215,6 +215,7 @@ impl Window {
         match self.step > 0 && is_inside {
             true => Ok(()),
             false => Err(ShapeError::Window {
+                axis,
                 window: self.to_string(),
                 size,
             }),
@@ -462,15 +463,15 @@ fn parts(windows: &[Window]) -> Vec<SliceInfoElem> {
 fn check_windows(windows: &[Window], dims: &[usize]) -> Result<(), ShapeError> {
     let (expected, found) = (dims.len(), windows.len());
     if expected != found {
-        let what = "windows";
+        let what = "window";
         return Err(ShapeError::PerAxis {
             what,
             expected,
             found,
         });
     }
-    let mut windows = windows.iter().zip(dims);
-    windows.try_for_each(|(window, &size)| window.check(size))
+    let mut windows = windows.iter().zip(dims).enumerate();
+    windows.try_for_each(|(axis, (window, &size))| window.check(axis, size))
 }
 
 fn fmt_windows(windows: &[Window], f: &mut fmt::Formatter<'_>) -> fmt::Result {

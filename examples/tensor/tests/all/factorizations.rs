@@ -798,31 +798,31 @@ fn shapes_that_do_not_fit_are_said() {
             &|x, _| x.inverse(),
             &wide,
             &wide,
-            "solve of f64[2, 3] and f64[2, 2]: a square matrix is needed, found [2, 3]",
+            "inverse of f64[2, 3]: a square matrix is needed, found [2, 3]",
         ),
         (
             &|x, y| x.solve(y),
             &square,
             &vector,
-            "solve of c128[2, 2] and f64[3, 1]: the right side must have the 2 rows of the matrix, found [3, 1]",
+            "solve of c128[2, 2] and f64[3]: the right side must have 2 rows as the matrix has, found [3]",
         ),
         (
             &|x, y| x.triangular_solve(TriangularSolve::lower().adjoint().unit(), y),
             &square,
             &deep,
-            "triangular_solve lower adjoint unit of c128[2, 2] and f64[2, 2, 2]: operand 1 has 3 axes, and must have 2",
+            "triangular_solve of c128[2, 2] and f64[2, 2, 2]: operand 1 has 3 axes, and must have 2",
         ),
         (
             &|x, _| x.cholesky(),
             &index,
             &wide,
-            "cholesky of i64[2, 2]: operand 0 holds i64, and must hold numbers",
+            "cholesky of i64[2, 2]: operand 0 holds i64, and must hold numbers (`to_real` makes numbers of indices; `1.0` is a number, and `1` an index)",
         ),
         (
             &|x, y| x.solve(y),
             &square,
             &index,
-            "solve of c128[2, 2] and i64[2, 2]: operand 1 holds i64, and must hold numbers",
+            "solve of c128[2, 2] and i64[2, 2]: operand 1 holds i64, and must hold numbers (`to_real` makes numbers of indices; `1.0` is a number, and `1` an index)",
         ),
     ];
     for (f, x, y, expected) in cases {

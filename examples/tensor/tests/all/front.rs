@@ -5,6 +5,9 @@
 )]
 
 mod arguments;
+mod messages;
+mod plain;
+mod tapes;
 
 use std::error::Error;
 
@@ -250,7 +253,7 @@ fn what_has_no_derivative_is_said_of_whom() -> Result<(), Box<dyn Error>> {
     // Results of many numbers.
     let f = function([("x", types::real([3]))], |[x]| [x.exp()])?;
     let error = f.grad("x").unwrap_err().to_string();
-    for said in ["out0: f64[3]", "sum up", "`vjp`"] {
+    for said in ["out0 is f64[3]", "sum the output up", "`vjp`"] {
         assert!(error.contains(said), "{error}");
     }
     let error = f.jacobian("x").unwrap_err().to_string();
@@ -290,55 +293,61 @@ fn shapes_that_do_not_fit_are_said_where_they_are_written() {
     );
     assert_text!(
         |x, y, l| x.matmul(&y),
-        "einsum ij,jk->ik of f64[2, 3] and f64[4, 5]: j is 3 in one operand and 4 in another place"
+        "matmul of f64[2, 3] and f64[4, 5]: the last axis of operand 0 is 3, and the last but one axis of operand 1 \
+         is 4: they must be as long as each other, so [2, 3] takes [3] or [3, n]"
     );
     assert_text!(
         |x, y, l| x.matmul(&1.0.into()),
-        "einsum ij,jk->ik of f64[2, 3] and f64: operand 1 has 0 axes, and must have 2"
+        "matmul of f64[2, 3] and f64: operand 1 is a single number: multiply by `*`"
     );
     assert_text!(
         |x, y, l| x.sum([2]),
-        "there is no axis 2 in a tensor of 2 axes"
+        "sum of f64[2, 3]: there is no axis 2 of 2: they are 0 to 1, or -2 to -1 from the end"
     );
     assert_text!(
         |x, y, l| x.sum([-3]),
-        "there is no axis -3 in a tensor of 2 axes"
+        "sum of f64[2, 3]: there is no axis -3 of 2: they are 0 to 1, or -2 to -1 from the end"
     );
     assert_text!(
         |x, y, l| x.sum([0, -2]),
-        "sum [0, 0] of f64[2, 3]: axis 0 is named twice"
+        "sum of f64[2, 3]: axis 0 is named twice"
     );
     assert_text!(
         |x, y, l| x.reshape([7]),
-        "reshape [7] of f64[2, 3]: 6 elements do not fill [7]"
+        "reshape [7] of f64[2, 3]: 6 elements do not fill [7], which takes 7"
     );
     assert_text!(
         |x, y, l| x.permute([0, 0]),
-        "permute [0, 0] of f64[2, 3]: [0, 0] is not an order of 2 axes"
+        "permute of f64[2, 3]: [0, 0] is not an order of 2 axes: each axis must stand in it once"
     );
     assert_text!(
         |x, y, l| x.broadcast_to([3, 3]),
-        "broadcast_to [3, 3] of f64[2, 3]: [2, 3] and [3, 3] do not broadcast: of two sizes that differ, one must be 1"
+        "broadcast_to [3, 3] of f64[2, 3]: [2, 3] does not stretch to [3, 3]: counted from the last, each axis must \
+         be as long, or have one element, or be missing in front"
     );
     assert_text!(
         |x, y, l| x.slice(1, 2..4),
-        "slice [0..2, 2..4] of f64[2, 3]: 2..4 leaves an axis of 3"
+        "slice of f64[2, 3]: 2..4 does not fit axis 1, which has 3 elements"
     );
     assert_text!(
         |x, y, l| l.exp(),
-        "exp of i64[2]: operand 0 holds i64, and must hold numbers"
+        "exp of i64[2]: operand 0 holds i64, and must hold numbers (`to_real` makes numbers of indices; `1.0` is a \
+         number, and `1` an index)"
     );
     assert_text!(
         |x, y, l| x.gather(0, &y),
-        "gather 0 of f64[2, 3] and f64[4, 5]: operand 1 holds f64, and must hold indices"
+        "gather of f64[2, 3] and f64[4, 5]: operand 1 holds f64, and must hold indices (`Tensor::from([0, 1])` holds \
+         indices, `Tensor::from([0.0, 1.0])` numbers)"
     );
     assert_text!(
         |x, y, l| Value::concatenate(&[&x, &y], 0),
-        "concatenate 0 of 2 of f64[2, 3] and f64[4, 5]: operand 1 is [4, 5], and must be like [2, 3] but for axis 0"
+        "concatenate of f64[2, 3] and f64[4, 5]: operand 1 is [4, 5], and must be like operand 0, which is [2, 3], \
+         but for axis 0"
     );
     assert_text!(
         |x, y, l| x.einsum("ij,jk", &y),
-        "\"ij,jk\" is no contraction of two operands: no `->` in it"
+        "einsum of f64[2, 3] and f64[4, 5]: \"ij,jk\" is no contraction of two operands, as \"ij,jk->ik\" is: \
+         no `->` in it"
     );
     assert_text!(
         |x, y, l| x.windows([
@@ -349,25 +358,27 @@ fn shapes_that_do_not_fit_are_said_where_they_are_written() {
             },
             Window::all(3)
         ]),
-        "slice [1..18446744073709551615 by 18446744073709551615, 0..3] of f64[2, 3]: \
-         1..18446744073709551615 by 18446744073709551615 leaves an axis of 2"
+        "windows of f64[2, 3]: 1..18446744073709551615 by 18446744073709551615 does not fit axis 0, which has 2 \
+         elements"
     );
     assert_text!(
         |x, y, l| x.reshape([usize::MAX, 2]),
-        "reshape [18446744073709551615, 2] of f64[2, 3]: 6 elements do not fill [18446744073709551615, 2]"
+        "reshape [18446744073709551615, 2] of f64[2, 3]: 6 elements do not fill [18446744073709551615, 2], which \
+         takes more than there can be"
     );
     assert_text!(
         |x, y, l| x.pad([(1, 0)]),
-        "1 pairs for 2 axes: one an axis is needed"
+        "pad of f64[2, 3]: 1 pair for 2 axes: one for each axis is needed"
     );
     assert_text!(
         |x, y, l| x.scatter_add(0, &l, 4) + x.scatter_add(1, &l, 4),
-        "scatter_add 1 of 4 of f64[2, 3] and i64[2]: [2, 3] does not have the axes [2] of the indices from axis 1 on"
+        "scatter_add of f64[2, 3] and i64[2]: from axis 1 on, [2, 3] must have the axes of the indices, which are [2]"
     );
     // The first one on the way is reported.
     assert_text!(
         |x, y, l| (l.exp() + x.reshape([7])).exp(),
-        "exp of i64[2]: operand 0 holds i64, and must hold numbers"
+        "exp of i64[2]: operand 0 holds i64, and must hold numbers (`to_real` makes numbers of indices; `1.0` is a \
+         number, and `1` an index)"
     );
 }
 

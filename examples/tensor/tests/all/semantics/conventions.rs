@@ -111,7 +111,10 @@ fn stacks_are_stretched() {
     );
     let text = f.unwrap_err().to_string();
     assert!(
-        text.ends_with("[2] and [4] do not broadcast: of two sizes that differ, one must be 1"),
+        text.ends_with(
+            "matmul of f64[2, 3, 3] and f64[4, 3, 3]: [2] and [4], the axes before those of matrices, do not \
+             broadcast: of two sizes that differ, one must be 1"
+        ),
         "{text}"
     );
     let deep = [2_usize; 12];
