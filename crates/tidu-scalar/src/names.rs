@@ -22,7 +22,7 @@ impl ParseNames for ScalarOp {
     }
 
     fn parse_input_name(text: &str) -> Option<ScalarKey> {
-        ScalarKey::parse(text)
+        Some(ScalarKey::parse(text))
     }
 
     fn primal_of(key: &ScalarKey) -> ScalarKey {

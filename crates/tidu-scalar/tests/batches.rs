@@ -255,12 +255,20 @@ fn wrong_counts_and_lengths_are_errors() {
     let (expected, found) = (2, 1);
     assert_eq!(
         error,
-        Err(ProgramError::WrongInputCount { expected, found })
+        Err(ProgramError::WrongInputCount {
+            expected,
+            found,
+            known: "x, y".into()
+        })
     );
     let error = program.eval_batch(&[two, two], &mut [&mut u]);
     assert_eq!(
         error,
-        Err(ProgramError::WrongOutputCount { expected, found })
+        Err(ProgramError::WrongOutputCount {
+            expected,
+            found,
+            known: "out0, out1".into()
+        })
     );
     let error = program.eval_batch(&[two, three], &mut [&mut u, &mut v]);
     let text = |error: Result<(), ProgramError>| error.expect_err("unequal lengths").to_string();

@@ -11,7 +11,11 @@ mod functions {
     mod counts;
     mod custom_rules;
     mod errors;
+    mod front;
+    mod jacobians;
+    mod keys;
     mod linearize;
+    mod messages;
     mod missing_rules;
     mod modes;
     mod orders;
@@ -19,5 +23,6 @@ mod functions {
     mod series;
     mod shapes;
     mod simplify;
+    mod values;
     mod ways;
 }

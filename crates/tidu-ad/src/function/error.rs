@@ -3,10 +3,9 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use thiserror::Error;
-use tidu_graph::text::input_label;
+use tidu_graph::text::{counted, input_label, name_list};
 use tidu_graph::{GraphError, GraphOperation};
 
-use super::select::list;
 use crate::rules::{ADRuleError, MissingRule, TypeError, ValueType};
 
 /// What can go wrong with functions.
@@ -55,7 +54,7 @@ pub enum FunctionError {
         name: String,
     },
     /// A call with the wrong number of values.
-    #[error("the function takes {expected} inputs, found {found}; its inputs are {known}")]
+    #[error("the function takes {}, found {found}; its inputs are {known}", counted(*expected, "input"))]
     WrongInputCount {
         /// The number of inputs.
         expected: usize,
@@ -79,14 +78,19 @@ pub enum FunctionError {
     /// A derivative with respect to nothing.
     #[error("nothing to differentiate by: name at least one input, or `..` for all")]
     NoInputs,
-    /// The gradient of a function that does not have one output.
+    /// The gradient, or what is made of it, of a function that does not have one output.
     #[error(
-        "a gradient needs a function of one output, this one has {outputs}: \
-         use `jacobian` for all derivatives, `vjp` for a weighted sum of them, or `select` an output"
+        "`{transform}` needs a function of one output, this one has {}: `select` one of them first, or use \
+         `jacobian` for the derivatives of all, `vjp` for those of a weighted sum",
+        count_and_list(*outputs, known)
     )]
     NotScalar {
-        /// The number of outputs.
+        /// What was asked for: `grad`, `value_and_grad`, `hvp` or `hessian`.
+        transform: &'static str,
+        /// The number of outputs, without those that have no derivatives.
         outputs: usize,
+        /// Their names.
+        known: String,
     },
     /// The operation set has no unit for a value.
     #[error(
@@ -164,8 +168,8 @@ pub enum FunctionError {
     },
     /// A derivative rule for a whole function that does not fit it.
     #[error(
-        "the {rule} of {name} must take {} inputs and have {} outputs, found {} and {}",
-        expected.0, expected.1, found.0, found.1
+        "the {rule} of {name} must take {} and have {}, found {} and {}",
+        counted(expected.0, "input"), counted(expected.1, "output"), found.0, found.1
     )]
     WrongRuleArity {
         /// The name given to the function.
@@ -203,7 +207,10 @@ pub enum FunctionError {
     )]
     NoStopGradient,
     /// Two functions that cannot be composed.
-    #[error("the outer function takes {expected} inputs, the inner one has {found} outputs")]
+    #[error(
+        "the outer function takes {}, the inner one has {}",
+        counted(*expected, "input"), counted(*found, "output")
+    )]
     WrongArity {
         /// The number of inputs of the outer function.
         expected: usize,
@@ -224,6 +231,13 @@ pub(super) fn check_distinct<Op: GraphOperation>(
     }
 }
 
+fn count_and_list(count: usize, names: &str) -> String {
+    match count {
+        0 => "none".to_owned(),
+        count => format!("{count} ({names})"),
+    }
+}
+
 fn in_parentheses(names: &str) -> String {
     match names {
         "" => String::new(),
@@ -233,5 +247,5 @@ fn in_parentheses(names: &str) -> String {
 
 fn list_rules(missing: &[MissingRule]) -> String {
     let rules: Vec<String> = missing.iter().map(MissingRule::to_string).collect();
-    list(&rules)
+    name_list(&rules)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::name::{KEYWORDS, is_word_char};
+use super::name::{KEYWORDS, counted, is_word_char};
 use crate::builder::GraphBuilder;
 use crate::graph::{Graph, ValueRef};
 use crate::key::{OperationKey, ValueKey};
@@ -643,8 +643,7 @@ impl<'t> Cursor<'t> {
 
     /// The error that an operation has too few or too many of something.
     fn wrong_count(&self, expected: usize, what: &str, found: usize) -> ParseError {
-        let plural = if expected == 1 { "" } else { "s" };
-        self.error(&format!("{expected} {what}{plural}"), found.to_string())
+        self.error(&counted(expected, what), found.to_string())
     }
 
     fn error(&self, expected: &str, found: String) -> ParseError {
