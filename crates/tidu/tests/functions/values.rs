@@ -1,6 +1,6 @@
 //! What is written once for any value is the same, to the bit, with numbers, on a tape, and as a function.
 
-use tidu::scalar::{Tape, Value, function};
+use tidu::scalar::{Expr, Tape, Value, Var, function};
 
 const AWKWARD: [f64; 16] = [
     0.0,
@@ -41,24 +41,28 @@ macro_rules! cases {
 
         #[test]
         fn values_are_the_same_to_the_bit() {
-            $(
-                let f = function(["x", "y", "z"], $name).unwrap();
-                let program = f.compile();
-                let tape = Tape::new();
-                for x in AWKWARD {
-                    for y in AWKWARD {
-                        for z in [0.0, 1.5, -2.0, f64::NAN] {
-                            let expected = program.call(&[x, y, z]).unwrap()[0];
-                            let number = $name([x, y, z]);
-                            assert!(same(number, expected), "{} of {x}, {y}, {z}: {number} for {expected}", stringify!($name));
-                            let recorded = $name(tape.vars([x, y, z])).value();
-                            assert!(same(recorded, expected), "{} of {x}, {y}, {z}: {recorded} for {expected}", stringify!($name));
-                        }
-                    }
-                }
-            )*
+            $(assert_same(stringify!($name), $name, $name, $name);)*
         }
     };
+}
+
+/// Tries what is written once as all three.
+fn assert_same(
+    name: &str,
+    number: fn([f64; 3]) -> f64,
+    recorded: for<'t> fn([Var<'t>; 3]) -> Var<'t>,
+    expression: fn([Expr; 3]) -> Expr,
+) {
+    let program = function(["x", "y", "z"], expression).unwrap().compile();
+    let tape = Tape::new();
+    let points = AWKWARD.iter().flat_map(|x| AWKWARD.map(|y| (*x, y)));
+    for ((x, y), z) in points.flat_map(|point| [0.0, 1.5, -2.0, f64::NAN].map(|z| (point, z))) {
+        let expected = program.call(&[x, y, z]).unwrap()[0];
+        let others = [number([x, y, z]), recorded(tape.vars([x, y, z])).value()];
+        for found in others {
+            assert!(same(found, expected), "{name} of {x}, {y}, {z}: {found} for {expected}");
+        }
+    }
 }
 
 cases! {
