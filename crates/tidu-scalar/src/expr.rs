@@ -164,7 +164,7 @@ impl Expr {
     ///
     /// # Errors
     ///
-    /// [`FunctionError::Graph`] for the wrong number of arguments.
+    /// [`FunctionError::WrongInputCount`].
     ///
     /// ```
     /// use tidu_scalar::{Expr, function};

@@ -3,7 +3,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use thiserror::Error;
-use tidu_graph::text::{counted, input_label, name_list};
+use tidu_graph::text::{counted, input_label};
 use tidu_graph::{GraphError, GraphOperation};
 
 use crate::rules::{ADRuleError, MissingRule, TypeError, ValueType};
@@ -80,9 +80,8 @@ pub enum FunctionError {
     NoInputs,
     /// The gradient, or what is made of it, of a function that does not have one output.
     #[error(
-        "`{transform}` needs a function of one output, this one has {}: `select` one of them first, or use \
-         `jacobian` for the derivatives of all, `vjp` for those of a weighted sum",
-        count_and_list(*outputs, known)
+        "`{transform}` needs a function of one output, this one has {}",
+        outputs_and_advice(*outputs, known)
     )]
     NotScalar {
         /// What was asked for: `grad`, `value_and_grad`, `hvp` or `hessian`.
@@ -231,10 +230,13 @@ pub(super) fn check_distinct<Op: GraphOperation>(
     }
 }
 
-fn count_and_list(count: usize, names: &str) -> String {
+fn outputs_and_advice(count: usize, names: &str) -> String {
     match count {
         0 => "none".to_owned(),
-        count => format!("{count} ({names})"),
+        count => format!(
+            "{count} ({names}): `select` one of them first, or use `jacobian` for the derivatives of all, \
+             `vjp` for those of a weighted sum"
+        ),
     }
 }
 
@@ -246,6 +248,12 @@ fn in_parentheses(names: &str) -> String {
 }
 
 fn list_rules(missing: &[MissingRule]) -> String {
-    let rules: Vec<String> = missing.iter().map(MissingRule::to_string).collect();
-    name_list(&rules)
+    /// Enough to see whose rules are missing.
+    const SHOWN: usize = 12;
+    let rules = missing.iter().take(SHOWN).map(MissingRule::to_string);
+    let mut text = rules.collect::<Vec<_>>().join(", ");
+    if missing.len() > SHOWN {
+        text.push_str(&format!(" and {} more", missing.len() - SHOWN));
+    }
+    text
 }

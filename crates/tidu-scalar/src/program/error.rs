@@ -30,7 +30,7 @@ pub enum ProgramError {
         known: String,
     },
     /// An input or output of a batch with a number of points unlike that of the first one.
-    #[error("{name} has {}, expected {expected}", counted(*found, "point"))]
+    #[error("{name} has {}, expected {expected}, as {first} has", counted(*found, "point"))]
     WrongPointCount {
         /// The input or output.
         name: String,
@@ -38,6 +38,8 @@ pub enum ProgramError {
         expected: usize,
         /// How many points this one has.
         found: usize,
+        /// The first input; the first output of a program without inputs.
+        first: String,
     },
     /// A function of more values than can be numbered.
     #[error("a program has fewer than 2^32 values, found {values}")]
