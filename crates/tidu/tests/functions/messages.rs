@@ -45,9 +45,7 @@ fn programs_name_what_they_take() {
         constant.compile().call(&[1.0]).unwrap_err().to_string(),
         "the function takes 0 inputs, found 1; its inputs are none"
     );
-    let one = f
-        .bind("mass", ScalarOp::constant(2.0))
-        .unwrap();
+    let one = f.bind("mass", ScalarOp::constant(2.0)).unwrap();
     assert_eq!(
         one.compile().call(&[]).unwrap_err().to_string(),
         "the function takes 1 input, found 0; its inputs are speed"
