@@ -44,7 +44,7 @@ fn explain(text: &str) -> Option<String> {
     if let Some(example) = numbered_example(&lower) {
         let holds = match number {
             "" => "without its number".to_owned(),
-            number => format!("with the number `{number}`"),
+            number => format!("with the number `{}`", cut(number)),
         };
         return Some(format!("`{name}` {holds}: it is written like `{example}`"));
     }
@@ -56,6 +56,15 @@ fn explain(text: &str) -> Option<String> {
         "`{name}`: it is written `{}`",
         operation_name(&known)
     ))
+}
+
+/// Enough of a text to recognise it by.
+fn cut(text: &str) -> String {
+    const SHOWN: usize = 24;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// How an operation of this name, which holds numbers, is written.

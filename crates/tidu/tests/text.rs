@@ -1034,9 +1034,9 @@ fn wrong_operations_are_told() {
     _, _ = sin_cos %0
      ^ line 3, column 2: expected `=`, found `, _ = sin_cos %0`
     %1 = const one
-         ^ line 3, column 6: expected an operation, found `const one`
+         ^ line 3, column 6: expected an operation, found `const` with the number `one`: it is written like `const 1.5`
     %1 = const NaN.3ff0000000000000
-         ^ line 3, column 6: expected an operation, found `const NaN.3ff00000000000…`
+         ^ line 3, column 6: expected an operation, found `const` with the number `NaN.3ff0000000000000`: it is written like `const 1.5`
     %1 = exp
          ^ line 3, column 6: expected 1 operand, found 0
     %1 = mul %0
@@ -1066,7 +1066,7 @@ fn wrong_operands_are_told() {
     ];
     assert_snapshot!(complaints(&items), @"
     %1 = exp 0
-         ^ line 3, column 6: expected an operation, found `exp 0`
+             ^ line 3, column 10: expected an operand: `%` or `@`, found `0`
     %1 = exp %1
              ^ line 3, column 10: expected a local value that was defined before, found `%1`
     %1 = exp %
