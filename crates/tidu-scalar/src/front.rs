@@ -660,7 +660,7 @@ pub trait Value:
     ///
     /// # Panics
     ///
-    /// For another number of operands than the operation takes.
+    /// For another number of operands than the operation takes, and for an operation of one result.
     fn apply_pair<const N: usize>(op: ScalarOp, operands: [&Self; N]) -> (Self, Self);
 
     /// A number.
