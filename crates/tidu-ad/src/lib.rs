@@ -100,7 +100,7 @@ mod why;
 
 pub use function::{
     Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, Linearization,
-    Mode, Nonzero, Pullback, Rules, Wrt,
+    Mode, Nonzero, Pullback, Rules, Wrt, WrtKeys,
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
@@ -108,7 +108,8 @@ pub use operation_derivative::{OperandMask, OperationJvp, OperationVjp, Seed};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, InferTypes, MissingRule, Primitive,
-    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, TypeError, TypeTable, ValueType,
+    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, StringKey, TypeError, TypeTable,
+    ValueType,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::{Linearity, verify_linear};

@@ -4,6 +4,8 @@ use std::fmt::{self, Debug, Write};
 
 use thiserror::Error;
 
+use crate::text::counted;
+
 /// What can go wrong with a graph, and where.
 ///
 /// Operations and keys appear as short text: an error never carries, or prints, a whole structure.
@@ -11,7 +13,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum GraphError {
     /// An operation was applied to the wrong number of operands.
-    #[error("{operation} takes {expected} operands, found {found}")]
+    #[error("{operation} takes {}, found {found}", counted(*expected, "operand"))]
     WrongArity {
         /// The operation.
         operation: String,
@@ -22,7 +24,8 @@ pub enum GraphError {
     },
     /// An operand names a local value that does not exist yet.
     #[error(
-        "operand {operand} of {operation} is local value %{id}, but the graph has {available} values so far"
+        "operand {operand} of {operation} is local value %{id}, but the graph has {} so far",
+        counted(*available, "value")
     )]
     UnknownLocal {
         /// The operation.
@@ -35,7 +38,7 @@ pub enum GraphError {
         available: usize,
     },
     /// A local id that the graph does not have.
-    #[error("local value %{id} does not exist: the graph has {available} values")]
+    #[error("local value %{id} does not exist: the graph has {}", counted(*available, "value"))]
     UnknownLocalId {
         /// The id that was given.
         id: usize,
@@ -43,7 +46,10 @@ pub enum GraphError {
         available: usize,
     },
     /// A graph output names a local value that does not exist.
-    #[error("graph output {position} is local value %{id}, but the graph has {available} values")]
+    #[error(
+        "graph output {position} is local value %{id}, but the graph has {}",
+        counted(*available, "value")
+    )]
     UnknownOutputId {
         /// The position in the list of outputs.
         position: usize,
@@ -63,7 +69,7 @@ pub enum GraphError {
         limit: usize,
     },
     /// A key names a result that its operation does not have.
-    #[error("{operation} has {outputs} outputs, there is no output slot {slot}")]
+    #[error("{operation} has {}, there is no output slot {slot}", counted(*outputs, "output"))]
     UnknownOutputSlot {
         /// The operation.
         operation: String,
@@ -115,7 +121,7 @@ pub enum GraphError {
         reason: String,
     },
     /// A program was called with the wrong number of operands.
-    #[error("the program takes {expected} inputs, found {found}")]
+    #[error("the program takes {}, found {found}", counted(*expected, "input"))]
     WrongInputCount {
         /// The number of inputs of the program, or of the graph to be inlined.
         expected: usize,

@@ -162,18 +162,29 @@ impl Eval {
         }
     }
 
+    /// The result of an operation that has one; `None` for another, and for the wrong number of operands.
+    #[inline]
+    pub fn one(&self, op: &ScalarOp, x: &[&f64]) -> Option<f64> {
+        match (self, x) {
+            (Eval::Constant, []) => Some(op.number()),
+            (Eval::Unary(f), [x]) => Some(f(**x)),
+            (Eval::Numbered(f), [x]) => Some(f(op.number(), **x)),
+            (Eval::Binary(f), [x, y]) => Some(f(**x, **y)),
+            (Eval::NumberedBinary(f), [x, y]) => Some(f(op.number(), **x, **y)),
+            (Eval::Ternary(f), [x, y, z]) => Some(f(**x, **y, **z)),
+            _ => None,
+        }
+    }
+
     /// Appends the results of an operation; `false` for the wrong number of operands.
     #[inline]
     pub fn call(&self, op: &ScalarOp, x: &[&f64], out: &mut Vec<f64>) -> bool {
         match (self, x) {
-            (Eval::Constant, []) => out.push(op.number()),
-            (Eval::Unary(f), [x]) => out.push(f(**x)),
-            (Eval::Numbered(f), [x]) => out.push(f(op.number(), **x)),
-            (Eval::Binary(f), [x, y]) => out.push(f(**x, **y)),
-            (Eval::NumberedBinary(f), [x, y]) => out.push(f(op.number(), **x, **y)),
-            (Eval::Ternary(f), [x, y, z]) => out.push(f(**x, **y, **z)),
             (Eval::Pair(f), [x]) => out.extend(<[f64; 2]>::from(f(**x))),
-            _ => return false,
+            _ => match self.one(op, x) {
+                Some(result) => out.push(result),
+                None => return false,
+            },
         }
         true
     }

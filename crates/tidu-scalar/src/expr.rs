@@ -12,7 +12,9 @@ use crate::key::ScalarKey;
 use crate::op::ScalarOp;
 
 /// Makes a function of named inputs; `body` is given the inputs and returns the outputs, which are
-/// called `out0`, `out1`, and so on.
+/// called `out0`, `out1`, and so on: one expression, or an array, a vector or an iterator of them ([`IntoOutputs`]).
+///
+/// For names that are made at run time, there is [`function_of`].
 ///
 /// A function is closed: what it computes depends on its inputs alone. A body may make functions, derive
 /// them and [call](Expr::call) them; but an expression of another function, finished or still being written,
@@ -26,7 +28,7 @@ use crate::op::ScalarOp;
 /// # Example
 ///
 /// ```
-/// let norm = tidu_scalar::function(["x", "y"], |[x, y]| [&x * &x + &y * &y])?;
+/// let norm = tidu_scalar::function(["x", "y"], |[x, y]| &x * &x + &y * &y)?;
 /// assert_eq!(norm.grad(..)?.compile().call(&[3.0, 4.0])?, [6.0, 8.0]);
 /// # Ok::<(), tidu_ad::FunctionError>(())
 /// ```
@@ -37,23 +39,89 @@ use crate::op::ScalarOp;
 /// use tidu_scalar::{Expr, function};
 ///
 /// let f = function(["x"], |[x]| {
-///     let inner = function(["y", "x"], |[y, x]| [x + y]).unwrap();
+///     let inner = function(["y", "x"], |[y, x]| x + y).unwrap();
 ///     let slope = inner.grad("y").unwrap();
-///     [&x * &Expr::call(&slope, &[Expr::constant(1.0), x.clone()]).unwrap()[0]]
+///     &x * &Expr::call(&slope, &[Expr::constant(1.0), x.clone()]).unwrap()[0]
 /// })?;
 /// assert_eq!(f.grad("x")?.compile().call(&[3.0])?, [1.0]);
 /// # Ok::<(), tidu_ad::FunctionError>(())
 /// ```
-pub fn function<const N: usize, Outputs: IntoIterator<Item = Expr>>(
+pub fn function<const N: usize, Outputs: IntoOutputs>(
     inputs: [&str; N],
     body: impl FnOnce([Expr; N]) -> Outputs,
 ) -> Result<Function<ScalarOp>, FunctionError> {
-    let scope = FunctionScope::new(inputs.map(ScalarKey::from).to_vec());
+    function_of(inputs, |expressions| {
+        body(std::array::from_fn(|at| expressions[at].clone()))
+    })
+}
+
+/// [`function`] of as many inputs as there happen to be, with names made at run time: a vector or a slice of
+/// strings, an iterator, keys.
+///
+/// # Errors
+///
+/// Those of [`function`].
+///
+/// # Example
+///
+/// Σ xᵢ², of a hundred inputs:
+///
+/// ```
+/// use tidu_scalar::{Expr, function_of};
+///
+/// let names: Vec<String> = (0..100).map(|i| format!("x{i}")).collect();
+/// let f = function_of(&names, |x| x.iter().map(|x| x.powi(2)).sum::<Expr>())?;
+/// assert_eq!(f.grad("x7")?.compile().call(&[0.5; 100])?, [1.0]);
+/// # Ok::<(), tidu_ad::FunctionError>(())
+/// ```
+pub fn function_of<Name: Into<ScalarKey>, Outputs: IntoOutputs>(
+    inputs: impl IntoIterator<Item = Name>,
+    body: impl FnOnce(&[Expr]) -> Outputs,
+) -> Result<Function<ScalarOp>, FunctionError> {
+    let scope = FunctionScope::new(inputs.into_iter().map(Into::into).collect());
     let expressions: Vec<Expr> = scope.inputs().map(|key| Expr { key }).collect();
-    let outputs = body(std::array::from_fn(|at| expressions[at].clone()));
+    let outputs = body(&expressions).into_outputs();
     let named = outputs.into_iter().enumerate();
     let named = named.map(|(position, output)| (output.key, format!("out{position}")));
     scope.close(named.collect())
+}
+
+/// What the body of a [`function`] may return: one expression, or anything that yields expressions, such as an
+/// array, a vector, an option or an iterator.
+///
+/// ```
+/// use tidu_scalar::{Expr, function};
+///
+/// let one = function(["x", "y"], |[x, y]| x * y)?;
+/// let two = function(["x", "y"], |[x, y]| [&x + &y, x * y])?;
+/// let many = function(["x"], |[x]| (1..=5).map(move |n| x.powi(n)))?;
+/// let constant = function([], |[]| Expr::constant(2.0))?;
+/// let outputs = [one, two, many, constant].map(|f| f.output_names().len());
+/// assert_eq!(outputs, [1, 2, 5, 1]);
+/// # Ok::<(), tidu_ad::FunctionError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the body of a function may not return `{Self}`",
+    label = "not an expression, nor a collection of expressions",
+    note = "return one `Expr`, an array `[a, b]`, a `Vec<Expr>`, or an iterator of `Expr`",
+    note = "a number is `Expr::constant(2.0)`, a reference is cloned, and a tuple `(a, b)` is written `[a, b]`"
+)]
+pub trait IntoOutputs {
+    /// The outputs, in order.
+    fn into_outputs(self) -> Vec<Expr>;
+}
+
+impl IntoOutputs for Expr {
+    fn into_outputs(self) -> Vec<Expr> {
+        vec![self]
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<Outputs: IntoIterator<Item = Expr>> IntoOutputs for Outputs {
+    fn into_outputs(self) -> Vec<Expr> {
+        self.into_iter().collect()
+    }
 }
 
 /// A scalar expression: an input, a number, or what an operation makes of others.
@@ -96,7 +164,7 @@ impl Expr {
     ///
     /// # Errors
     ///
-    /// [`FunctionError::Graph`] for the wrong number of arguments.
+    /// [`FunctionError::WrongInputCount`].
     ///
     /// ```
     /// use tidu_scalar::{Expr, function};

@@ -59,7 +59,8 @@ mod simplify;
 mod var;
 
 pub use closures::{derivative, grad, hessian, hvp, jacobian, jacobian_in, jvp, value_and_grad};
-pub use expr::{Expr, function};
+pub use expr::{Expr, IntoOutputs, function, function_of};
+pub use front::Value;
 pub use key::ScalarKey;
 pub use op::{Constant, PowerOrders, ScalarOp};
 pub use program::{

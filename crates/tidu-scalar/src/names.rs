@@ -1,7 +1,7 @@
 //! How operations and inputs are named in print, and read back.
 
 use tidu_ad::Composite;
-use tidu_graph::text::ParseNames;
+use tidu_graph::text::{ParseNames, operation_name};
 
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;
@@ -18,11 +18,11 @@ impl ParseNames for ScalarOp {
     }
 
     fn explain_name(text: &str) -> Option<String> {
-        Composite::<Self>::explain_name(text)
+        Composite::<Self>::explain_name(text).or_else(|| explain(text))
     }
 
     fn parse_input_name(text: &str) -> Option<ScalarKey> {
-        ScalarKey::parse(text)
+        Some(ScalarKey::parse(text))
     }
 
     fn primal_of(key: &ScalarKey) -> ScalarKey {
@@ -35,6 +35,49 @@ impl ScalarOp {
         let definition = self.definition();
         definition.is_some_and(|definition| definition.name == name)
     }
+}
+
+/// What a text that is nearly the name of an operation should be.
+fn explain(text: &str) -> Option<String> {
+    let (name, number) = text.split_once(' ').unwrap_or((text, ""));
+    let lower = name.to_lowercase();
+    if let Some(example) = numbered_example(&lower) {
+        let holds = match number {
+            "" => "without its number".to_owned(),
+            number => format!("with the number `{}`", cut(number)),
+        };
+        return Some(format!("`{name}` {holds}: it is written like `{example}`"));
+    }
+    if name == lower || !number.is_empty() {
+        return None;
+    }
+    let known = ScalarOp::parse_name(&lower)?;
+    Some(format!(
+        "`{name}`: it is written `{}`",
+        operation_name(&known)
+    ))
+}
+
+/// Enough of a text to recognise it by.
+fn cut(text: &str) -> String {
+    const SHOWN: usize = 24;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// How an operation of this name, which holds numbers, is written.
+fn numbered_example(name: &str) -> Option<String> {
+    let examples = [
+        ScalarOp::constant(1.5),
+        ScalarOp::powf(0.5),
+        ScalarOp::Powi(3),
+        ScalarOp::Polygamma(1),
+        ScalarOp::pow_partial(1, 0),
+    ];
+    let found = examples.into_iter().find(|op| op.is_named(name))?;
+    Some(operation_name(&found))
 }
 
 /// An operation that holds a number.

@@ -178,6 +178,12 @@ impl ScalarOp {
         }
     }
 
+    /// The result of a primitive that has one; `None` for others, and for the wrong number of operands.
+    #[inline]
+    pub(crate) fn eval_number(&self, operands: &[&f64]) -> Option<f64> {
+        self.definition()?.eval.one(self, operands)
+    }
+
     /// The number that the operation holds; 0 if it holds none.
     pub(crate) fn number(&self) -> f64 {
         match self {

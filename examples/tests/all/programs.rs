@@ -4,5 +4,7 @@
 mod gradient_two_inputs;
 #[path = "../../kepler.rs"]
 mod kepler;
+#[path = "../../pendulum.rs"]
+mod pendulum;
 #[path = "../../variables.rs"]
 mod variables;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphOperation};
 
-use super::select::{list, positions_of};
+use super::select::positions_of;
 use super::{Function, FunctionError, Wrt};
 use crate::rules::Primitive;
 
@@ -126,7 +127,7 @@ impl<Op: GraphOperation> Function<Op> {
     fn unknown_output(&self, name: String) -> FunctionError {
         FunctionError::UnknownOutput {
             name,
-            known: list(self.output_names()),
+            known: name_list(self.output_names()),
         }
     }
 }
@@ -149,7 +150,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
     pub fn stop_gradient(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
-        let stopped = wrt.into().positions(&self.input_names())?;
+        let stopped = wrt.into().positions(self)?;
         let stop = Op::stop_gradient().ok_or(FunctionError::NoStopGradient)?;
         let mut dense = DenseGraph::new(self.as_dense().input_count());
         let mut arguments: Vec<DenseId> = dense.inputs().collect();

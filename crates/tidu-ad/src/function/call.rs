@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidu_graph::text::name_list;
 use tidu_graph::{
     DenseGraph, DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
     ValueKey, ValueRef,
@@ -17,13 +18,27 @@ impl<Op: GraphOperation> Function<Op> {
     ///
     /// # Errors
     ///
-    /// [`FunctionError::Graph`] for the wrong number of arguments.
+    /// [`FunctionError::WrongInputCount`].
     pub fn apply(&self, arguments: &[ValueKey<Op>]) -> Result<Vec<ValueKey<Op>>, FunctionError> {
+        self.check_input_count(arguments.len())?;
         let mut builder = GraphBuilder::new();
         let arguments = arguments.iter().cloned();
         let arguments: Vec<ValueRef<Op>> = arguments.map(ValueRef::External).collect();
         let results = builder.try_inline(self.as_graph(), &arguments)?;
         Ok(keys_of(&builder, results))
+    }
+
+    /// Fails for another number of values than there are inputs.
+    fn check_input_count(&self, found: usize) -> Result<(), FunctionError> {
+        let expected = self.as_dense().input_count();
+        if found == expected {
+            return Ok(());
+        }
+        Err(FunctionError::WrongInputCount {
+            expected,
+            found,
+            known: name_list(&self.input_names()),
+        })
     }
 
     /// The function with some operations replaced by functions: `body` says by which.

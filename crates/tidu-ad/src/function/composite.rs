@@ -247,7 +247,8 @@ impl<Op: Primitive> Function<Op> {
         let jvp = rules.jvp.map(|jvp| jvp.written_out_for(&tangents));
         let jvp = jvp.transpose()?;
         if let Some(jvp) = &jvp {
-            checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())?;
+            checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())
+                .map_err(|error| of_rule(error, name, "JVP"))?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
         let vjp = rules.vjp.map(|vjp| Vjp::new(&vjp, &seeds));
@@ -579,13 +580,7 @@ impl<Op: Primitive> Composite<Op> {
 
     /// An error that says whose rule is not linear.
     fn locate(&self, error: FunctionError, rule: &str) -> FunctionError {
-        match error {
-            FunctionError::NotLinear { wrt, reason } => FunctionError::NotLinear {
-                wrt,
-                reason: format!("{reason}; it is {}'s {rule}", self.name()),
-            },
-            error => error,
-        }
+        of_rule(error, self.name(), rule)
     }
 
     /// The zero cotangent of an output.
@@ -670,6 +665,17 @@ fn check_counts<Op: GraphOperation>(
         expected,
         found,
     })
+}
+
+/// An error that says whose rule is not linear.
+fn of_rule(error: FunctionError, name: &str, rule: &str) -> FunctionError {
+    match error {
+        FunctionError::NotLinear { wrt, reason } => FunctionError::NotLinear {
+            wrt,
+            reason: format!("{reason}; it is {name}'s {rule}"),
+        },
+        error => error,
+    }
 }
 
 /// An error of a function as one of a rule.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
+use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
 use super::derivation::Derivation;
@@ -86,8 +87,9 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         self
     }
 
-    /// Goes this way in [`grad`](Self::grad), [`value_and_grad`](Self::value_and_grad) and
-    /// [`jacobian`](Self::jacobian), where otherwise it would be the cheaper one.
+    /// Goes this way in [`grad`](Self::grad), [`value_and_grad`](Self::value_and_grad),
+    /// [`jacobian`](Self::jacobian) and [`value_and_jacobian`](Self::value_and_jacobian), where otherwise it would
+    /// be the cheaper one.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
@@ -122,7 +124,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     pub fn jvp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
         let function = self.function;
-        let wrt = wrt.positions(&function.input_names())?;
+        let wrt = wrt.positions(function)?;
         function.check_inputs(&wrt, self.ctx)?;
         function.check_outputs(self.ctx)?;
         let names = function.output_names();
@@ -181,7 +183,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             function.as_graph().inputs().len(),
             function.output_names().len(),
         );
-        let wrt = Wrt::At(wrt.into().positions(&function.input_names())?);
+        let wrt = Wrt::At(wrt.into().positions(function)?);
         let jvp = self.again(function).jvp(wrt.clone())?;
         let keys = jvp.input_keys();
         let (values, tangents) = (0..count, count..2 * count);
@@ -229,7 +231,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let wrt = wrt.into();
         let function = self.function;
         let inputs = function.input_names();
-        let wrt = wrt.positions(&inputs)?;
+        let wrt = wrt.positions(function)?;
         function.check_inputs(&wrt, self.ctx)?;
         let names = names_apart(function.output_names(), |mark| {
             with_prefix(&format!("ct{mark}."), wrt.iter().map(|&at| &inputs[at]))
@@ -266,7 +268,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             return self.staged_nonzero_jvp(&wrt);
         }
         let function = self.function;
-        let wrt = wrt.positions(&function.input_names())?;
+        let wrt = wrt.positions(function)?;
         let mut inputs = function.input_keys();
         inputs.extend(tangent_names(function, &wrt)?);
         let mut derivation = self.derivation(&wrt, wrt.len(), Mode::Forward);
@@ -293,7 +295,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`jvp`](Self::jvp); [`FunctionError::NotScalar`], [`FunctionError::NoUnit`].
     pub fn grad(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        self.gradient(&wrt.into(), false)
+        self.gradient(&wrt.into(), false, "grad")
     }
 
     /// Value and gradient of a function of one output: the output, then the outputs of
@@ -306,7 +308,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ///
     /// As for [`grad`](Self::grad).
     pub fn value_and_grad(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        self.gradient(&wrt.into(), true)
+        self.gradient(&wrt.into(), true, "value_and_grad")
     }
 
     /// The Hessian-vector product (x, v) ↦ ∇²f(x)·v of a function of one output, forward over
@@ -320,7 +322,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// As for [`grad`](Self::grad).
     pub fn hvp(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
-        let gradient = self.again(self.function).grad(wrt.clone())?;
+        let gradient = self.again(self.function).gradient(&wrt, false, "hvp")?;
         let jvp = self.again(&gradient).jvp(wrt)?;
         let components = gradient.output_names().len();
         let tangents: Vec<usize> = (components..2 * components).collect();
@@ -337,34 +339,37 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Errors
     ///
     /// As for [`jvp`](Self::jvp); [`FunctionError::NoBasis`].
-    pub fn jacobian(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let function = self.function;
-        let names = function.input_names();
-        let columns = wrt.into().positions(&names)?;
-        function.check_inputs(&columns, self.ctx)?;
-        function.check_outputs(self.ctx)?;
-        let rows = function.output_names().iter();
-        let rows = rows.flat_map(|row| {
-            let columns = columns.iter().map(|&column| &names[column]);
-            columns.map(move |column| format!("d.{row}.{column}"))
-        });
-        let entries: Vec<String> = rows.collect();
-        let [cheaper, other] = match columns.len() <= function.output_names().len() {
-            true => [Mode::Forward, Mode::Reverse],
-            false => [Mode::Reverse, Mode::Forward],
-        };
-        let asked_for = self.mode;
-        let mode = asked_for.unwrap_or(cheaper);
-        let first = self.matrix(mode, &columns, Unit::Basis, &entries, false);
-        match (first, asked_for) {
-            (Err(FunctionError::NoBasis { value }), None) => {
-                match self.matrix(other, &columns, Unit::Basis, &entries, false) {
-                    Err(FunctionError::NoBasis { .. }) => Err(FunctionError::NoBasis { value }),
-                    second => second,
-                }
-            }
-            (first, _) => first,
-        }
+    pub fn jacobian(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+        self.all_derivatives(&wrt.into(), false)
+    }
+
+    /// Values and all first derivatives, which share their work: the outputs of the function, then those of
+    /// [`jacobian`](Self::jacobian), by rows.
+    ///
+    /// For whatever needs both at one point, as Newton's and Gauss–Newton's method do. (JAX has none of this
+    /// name; it is to `jacobian` what [`value_and_grad`](Self::value_and_grad) is to `grad`.)
+    ///
+    /// # Errors
+    ///
+    /// As for [`jacobian`](Self::jacobian).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [&x * &y, &x + &y, x.powi(2)])?;
+    /// let both = f.value_and_jacobian(..)?;
+    /// assert_eq!(
+    ///     both.output_names(),
+    ///     ["out0", "out1", "out2", "d.out0.x", "d.out0.y", "d.out1.x", "d.out1.y", "d.out2.x", "d.out2.y"]
+    /// );
+    /// let numbers = both.compile().call(&[3.0, 5.0])?;
+    /// let (values, rows) = numbers.split_at(3);
+    /// assert_eq!(values, [15.0, 8.0, 9.0]);
+    /// assert_eq!(rows, [5.0, 3.0, 1.0, 1.0, 6.0, 0.0]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn value_and_jacobian(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
+        self.all_derivatives(&wrt.into(), true)
     }
 
     /// All second derivatives of a function of one output: the Jacobian of its gradient. (JAX:
@@ -379,7 +384,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             mode: None,
             ..self.again(self.function)
         };
-        let gradient = gradient.grad(wrt.clone())?;
+        let gradient = gradient.gradient(&wrt, false, "hessian")?;
         self.again(&gradient).jacobian(wrt)
     }
 
@@ -398,29 +403,72 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         wrt: impl Into<Wrt>,
         mode: Mode,
     ) -> Result<Vec<MissingRule>, FunctionError> {
-        let wrt = wrt.into().positions(&self.function.input_names())?;
+        let wrt = wrt.into().positions(self.function)?;
         Ok(survey(self.function, &wrt, mode, self.ctx)?)
     }
 
-    fn gradient(mut self, wrt: &Wrt, with_value: bool) -> Result<Function<Op>, FunctionError> {
+    /// Jacobian, after the outputs, if they are wanted.
+    fn all_derivatives(
+        mut self,
+        wrt: &Wrt,
+        with_value: bool,
+    ) -> Result<Function<Op>, FunctionError> {
+        let function = self.function;
+        let names = function.input_names();
+        let columns = wrt.positions(function)?;
+        function.check_inputs(&columns, self.ctx)?;
+        function.check_outputs(self.ctx)?;
+        let rows = function.output_names();
+        let entries = names_apart(if with_value { rows } else { &[] }, |mark| {
+            let entries = rows.iter().flat_map(|row| {
+                let columns = columns.iter().map(|&column| &names[column]);
+                columns.map(move |column| format!("d{mark}.{row}.{column}"))
+            });
+            entries.collect()
+        });
+        let [cheaper, other] = if columns.len() <= rows.len() {
+            [Mode::Forward, Mode::Reverse]
+        } else {
+            [Mode::Reverse, Mode::Forward]
+        };
+        let asked_for = self.mode;
+        let mode = asked_for.unwrap_or(cheaper);
+        let first = self.matrix(mode, &columns, Unit::Basis, &entries, with_value);
+        match (first, asked_for) {
+            (Err(FunctionError::NoBasis { value }), None) => {
+                match self.matrix(other, &columns, Unit::Basis, &entries, with_value) {
+                    Err(FunctionError::NoBasis { .. }) => Err(FunctionError::NoBasis { value }),
+                    second => second,
+                }
+            }
+            (first, _) => first,
+        }
+    }
+
+    /// The gradient, after the outputs, if they are wanted, for the transform of this name.
+    fn gradient(
+        mut self,
+        wrt: &Wrt,
+        with_value: bool,
+        transform: &'static str,
+    ) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
         function.note_types(self.ctx)?;
         let inputs = function.input_names();
-        let columns = wrt.positions(&inputs)?;
+        let columns = wrt.positions(function)?;
         function.check_inputs(&columns, self.ctx)?;
         let names = function.output_names();
         let entries = names_apart(if with_value { names } else { &[] }, |mark| {
             with_prefix(&format!("d{mark}."), columns.iter().map(|&at| &inputs[at]))
         });
-        let Some(loss) = self.loss_beside_others()? else {
+        let Some(loss) = self.loss_beside_others(transform)? else {
             if names.len() != 1 {
-                let outputs = names.len();
-                return Err(FunctionError::NotScalar { outputs });
+                return Err(not_scalar(transform, names));
             }
             let mode = self.mode.unwrap_or_else(|| self.cheaper_way_to(&columns));
             return self.matrix(mode, &columns, Unit::One, &entries, with_value);
         };
-        let gradient = self.again(&loss).gradient(wrt, false)?;
+        let gradient = self.again(&loss).gradient(wrt, false, transform)?;
         if with_value {
             function.beside(&gradient, &entries, self.level)
         } else {
@@ -429,7 +477,10 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     }
 
     /// The function with the one output that has derivatives, if there are others that have none.
-    fn loss_beside_others(&mut self) -> Result<Option<Function<Op>>, FunctionError> {
+    fn loss_beside_others(
+        &mut self,
+        transform: &'static str,
+    ) -> Result<Option<Function<Op>>, FunctionError> {
         let function = self.function;
         let without = function.outputs_without_derivative(self.ctx)?;
         if without.iter().all(Option::is_none) {
@@ -441,7 +492,10 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         match with.len() {
             0 => function.check_outputs(self.ctx).map(|()| None),
             1 => function.select_at(&with).map(Some),
-            outputs => Err(FunctionError::NotScalar { outputs }),
+            _ => {
+                let names = with.iter().map(|&at| function.output_names()[at].clone());
+                Err(not_scalar(transform, &names.collect::<Vec<_>>()))
+            }
         }
     }
 
@@ -554,6 +608,14 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             mode: self.mode,
             in_place: self.in_place,
         }
+    }
+}
+
+fn not_scalar(transform: &'static str, names: &[String]) -> FunctionError {
+    FunctionError::NotScalar {
+        transform,
+        outputs: names.len(),
+        known: name_list(names),
     }
 }
 

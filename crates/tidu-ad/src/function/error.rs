@@ -3,10 +3,9 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use thiserror::Error;
-use tidu_graph::text::input_label;
+use tidu_graph::text::{counted, input_label};
 use tidu_graph::{GraphError, GraphOperation};
 
-use super::select::list;
 use crate::rules::{ADRuleError, MissingRule, TypeError, ValueType};
 
 /// What can go wrong with functions.
@@ -55,7 +54,7 @@ pub enum FunctionError {
         name: String,
     },
     /// A call with the wrong number of values.
-    #[error("the function takes {expected} inputs, found {found}; its inputs are {known}")]
+    #[error("the function takes {}, found {found}; its inputs are {known}", counted(*expected, "input"))]
     WrongInputCount {
         /// The number of inputs.
         expected: usize,
@@ -79,14 +78,18 @@ pub enum FunctionError {
     /// A derivative with respect to nothing.
     #[error("nothing to differentiate by: name at least one input, or `..` for all")]
     NoInputs,
-    /// The gradient of a function that does not have one output.
+    /// The gradient, or what is made of it, of a function that does not have one output.
     #[error(
-        "a gradient needs a function of one output, this one has {outputs}: \
-         use `jacobian` for all derivatives, `vjp` for a weighted sum of them, or `select` an output"
+        "`{transform}` needs a function of one output, this one has {}",
+        outputs_and_advice(*outputs, known)
     )]
     NotScalar {
-        /// The number of outputs.
+        /// What was asked for: `grad`, `value_and_grad`, `hvp` or `hessian`.
+        transform: &'static str,
+        /// The number of outputs, without those that have no derivatives.
         outputs: usize,
+        /// Their names.
+        known: String,
     },
     /// The operation set has no unit for a value.
     #[error(
@@ -175,8 +178,8 @@ pub enum FunctionError {
     },
     /// A derivative rule for a whole function that does not fit it.
     #[error(
-        "the {rule} of {name} must take {} inputs and have {} outputs, found {} and {}",
-        expected.0, expected.1, found.0, found.1
+        "the {rule} of {name} must take {} and have {}, found {} and {}",
+        counted(expected.0, "input"), counted(expected.1, "output"), found.0, found.1
     )]
     WrongRuleArity {
         /// The name given to the function.
@@ -214,7 +217,10 @@ pub enum FunctionError {
     )]
     NoStopGradient,
     /// Two functions that cannot be composed.
-    #[error("the outer function takes {expected} inputs, the inner one has {found} outputs")]
+    #[error(
+        "the outer function takes {}, the inner one has {}",
+        counted(*expected, "input"), counted(*found, "output")
+    )]
     WrongArity {
         /// The number of inputs of the outer function.
         expected: usize,
@@ -264,6 +270,16 @@ pub(super) fn check_distinct<Op: GraphOperation>(
     }
 }
 
+fn outputs_and_advice(count: usize, names: &str) -> String {
+    match count {
+        0 => "none".to_owned(),
+        count => format!(
+            "{count} ({names}): `select` one of them first, or use `jacobian` for the derivatives of all, \
+             `vjp` for those of a weighted sum"
+        ),
+    }
+}
+
 fn in_parentheses(names: &str) -> String {
     match names {
         "" => String::new(),
@@ -272,6 +288,12 @@ fn in_parentheses(names: &str) -> String {
 }
 
 fn list_rules(missing: &[MissingRule]) -> String {
-    let rules: Vec<String> = missing.iter().map(MissingRule::to_string).collect();
-    list(&rules)
+    /// Enough to see whose rules are missing.
+    const SHOWN: usize = 12;
+    let rules = missing.iter().take(SHOWN).map(MissingRule::to_string);
+    let mut text = rules.collect::<Vec<_>>().join(", ");
+    if missing.len() > SHOWN {
+        text.push_str(&format!(" and {} more", missing.len() - SHOWN));
+    }
+    text
 }

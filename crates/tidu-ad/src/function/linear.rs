@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use tidu_graph::text::{input_label, operation_label};
+use tidu_graph::text::{input_label, name_list, operation_label};
 use tidu_graph::{
     DenseGraph, DenseId, Exactness, GraphBuilder, GraphError, GraphOperation, LocalValueId,
     OperationNode, OperationRole, Producers, Shade, ValueKey, ValueRef,
 };
 
 use super::derive::names_apart;
-use super::select::list;
 use super::stage::{Part, Stage, Unit, emit_unit};
 use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
@@ -110,7 +109,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// ```
     pub fn pullback(mut self, wrt: impl Into<Wrt>) -> Result<Pullback<Op>, FunctionError> {
         let function = self.function;
-        let wrt = wrt.into().positions(&function.input_names())?;
+        let wrt = wrt.into().positions(function)?;
         let inputs = function.as_dense().input_count();
         let outputs = function.output_names().len();
         let values: Vec<usize> = (0..outputs).collect();
@@ -151,7 +150,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// ```
     pub fn transpose(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let (function, level) = (self.function, self.level);
-        let wrt = wrt.into().positions(&function.input_names())?;
+        let wrt = wrt.into().positions(function)?;
         function.check_inputs(&wrt, self.ctx)?;
         let written_out = function.written_out_for(&wrt)?;
         let derive = self.again(&written_out);
@@ -193,7 +192,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     fn transposed(self, wrt: &Wrt) -> Result<(Stage<'a, Op>, Vec<Op::InputKey>), FunctionError> {
         let Self { function, ctx, .. } = self;
         function.note_types(ctx)?;
-        let wrt = wrt.positions(&function.input_names())?;
+        let wrt = wrt.positions(function)?;
         let linear = checked_linear_graph(function, &wrt, ctx)?;
         let mut inputs = function.input_keys();
         let mut taken = vec![false; inputs.len()];
@@ -557,7 +556,7 @@ fn not_linear_after_all<Op: GraphOperation>(
         FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
             let names: Vec<String> = inputs.iter().map(input_label::<Op>).collect();
             FunctionError::NotLinear {
-                wrt: list(&names),
+                wrt: name_list(&names),
                 reason: "its derivative depends on them".into(),
             }
         }
@@ -568,5 +567,5 @@ fn not_linear_after_all<Op: GraphOperation>(
 fn list_inputs<Op: GraphOperation>(function: &Function<Op>, wrt: &[usize]) -> String {
     let names = function.input_names();
     let names: Vec<String> = wrt.iter().map(|&at| names[at].clone()).collect();
-    list(&names)
+    name_list(&names)
 }

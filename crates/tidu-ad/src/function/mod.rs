@@ -34,7 +34,7 @@ pub use linear::{Linearization, Pullback};
 pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use scope::FunctionScope;
-pub use select::Wrt;
+pub use select::{Wrt, WrtKeys};
 
 use self::types::InputTypes;
 use crate::rules::{ADKey, MissingRule, Primitive};
@@ -358,6 +358,16 @@ impl<Op: Primitive> Function<Op> {
     /// As there.
     pub fn jacobian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).jacobian(wrt)
+    }
+
+    /// See [`Derive::value_and_jacobian`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn value_and_jacobian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
+        self.within(&mut Op::ADContext::default())
+            .value_and_jacobian(wrt)
     }
 
     /// See [`Derive::hessian`].

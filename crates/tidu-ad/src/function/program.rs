@@ -3,9 +3,10 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use tidu_graph::text::name_list;
 use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation};
 
-use super::select::{list, positions_of};
+use super::select::positions_of;
 use super::types::InputTypes;
 use super::{Function, FunctionError};
 
@@ -112,7 +113,7 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
             return Err(FunctionError::WrongInputCount {
                 expected: self.input_names.len(),
                 found: inputs.len(),
-                known: list(&self.input_names),
+                known: name_list(&self.input_names),
             });
         }
         if let Some(types) = &self.types {

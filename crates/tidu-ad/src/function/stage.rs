@@ -61,7 +61,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
         ctx: &'a mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
         function.note_types(ctx)?;
-        let wrt = wrt.positions(&function.input_names())?;
+        let wrt = wrt.positions(function)?;
         let inputs = function.input_keys();
         let keys: Vec<Op::InputKey> = wrt.iter().map(|&at| inputs[at].clone()).collect();
         let outputs = function.output_keys();

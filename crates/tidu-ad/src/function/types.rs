@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use tidu_graph::text::name_list;
 use tidu_graph::{GraphOperation, ValueKey};
 
-use super::select::list;
 use super::{Function, FunctionError};
 use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType};
 
@@ -217,7 +217,11 @@ fn first_of(
     let others = names.iter().zip(without);
     let others = others.filter(|(_, without)| without.is_none());
     let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
-    Some((name, value_type, list(&others)))
+    let others = match others.as_slice() {
+        [] => String::new(),
+        others => name_list(others),
+    };
+    Some((name, value_type, others))
 }
 
 fn input_types<Op: Primitive>(types: Box<[ValueType]>) -> Arc<InputTypes<Op>> {

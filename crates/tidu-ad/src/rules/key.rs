@@ -20,6 +20,8 @@ const FIRST_SCOPE_PASS: DiffPassId = 7 << 61;
 
 /// An input key that can name the tangent of an input.
 ///
+/// [`StringKey`](crate::StringKey) is one, for operation sets that need no key type of their own.
+///
 /// # Example
 ///
 /// ```

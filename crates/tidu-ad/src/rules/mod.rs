@@ -6,6 +6,7 @@
 //! | [`PrimitiveBuilder`] | where a rule puts the operations that it emits |
 //! | [`PrimitiveValue`] | what those operations are applied to |
 //! | [`ADKey`] | how inputs for tangents and cotangents are named |
+//! | [`StringKey`] | a ready key, for sets that need no other |
 //! | [`Work`], [`Fixed`], [`Tangent`] | notation: rules as formulas |
 //! | [`MaskFlow`], [`Masking`] | what selections do to cotangents |
 //! | [`TypeTable`] | an AD context for rules that ask for shapes |
@@ -19,6 +20,7 @@ mod missing;
 mod notation;
 mod primitive;
 mod scope;
+mod string_key;
 mod value_type;
 
 pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
@@ -28,6 +30,7 @@ pub use mask::{MaskFlow, Masking};
 pub use missing::MissingRule;
 pub use notation::{Arithmetic, Fixed, Tangent, Term, Times, Work};
 pub use primitive::Primitive;
+pub use string_key::StringKey;
 pub use value_type::{InferTypes, TypeError, TypeTable, ValueType};
 
 pub(crate) use key::FIRST_RESERVED_PASS;

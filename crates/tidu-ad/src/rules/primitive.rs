@@ -26,14 +26,9 @@ use crate::verify::Linearity;
 /// is the product with the other one:
 ///
 /// ```
-/// use tidu_ad::{ADKey, DiffPassId, Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand};
+/// use tidu_ad::{Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand, StringKey};
 /// use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey};
 ///
-/// # #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-/// # struct Key(String);
-/// # impl ADKey for Key {
-/// #     fn tangent_of(&self, pass: DiffPassId) -> Self { Key(format!("d{pass}.{}", self.0)) }
-/// # }
 /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 /// enum Op {
 ///     Add,
@@ -43,7 +38,7 @@ use crate::verify::Linearity;
 /// # impl GraphOperation for Op {
 /// #     type Operand = f64;
 /// #     type Context = ();
-/// #     type InputKey = Key;
+/// #     type InputKey = StringKey;
 /// #     fn input_count(&self) -> usize { 2 }
 /// #     fn output_count(&self) -> usize { 1 }
 /// # }

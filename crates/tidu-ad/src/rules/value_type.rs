@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use thiserror::Error;
-use tidu_graph::text::input_label;
+use tidu_graph::text::{counted, input_label};
 use tidu_graph::{
     GraphError, GraphOperation, OperationKey, ValueKey, ValueKeyId, ValueKeyInterner,
     describe_operation,
@@ -302,7 +302,7 @@ pub enum TypeError {
         found: usize,
     },
     /// A number of types that is not the number of inputs.
-    #[error("the function has {expected} inputs, found {found} types")]
+    #[error("the function has {}, found {}", counted(*expected, "input"), counted(*found, "type"))]
     WrongCount {
         /// The number of inputs.
         expected: usize,

@@ -227,7 +227,7 @@ fn an_operation_that_cannot_stand_in_a_graph() {
                 slot: 9,
                 outputs: 1,
             },
-            "Sin has 1 outputs, there is no output slot 9".into(),
+            "Sin has 1 output, there is no output slot 9".into(),
         ),
     ];
     for (fault, source, text) in cases {

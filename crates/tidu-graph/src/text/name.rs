@@ -33,6 +33,37 @@ pub fn input_label<Op: GraphOperation>(key: &Op::InputKey) -> String {
     NameOf(|f: &mut fmt::Formatter<'_>| Op::fmt_input_name(key, f)).to_string()
 }
 
+/// Names for a message, quoted where they would be misread, and cut where there are many; `none` for none.
+///
+/// ```
+/// use tidu_graph::text::name_list;
+///
+/// let names: Vec<String> = (0..14).map(|i| format!("x{i}")).collect();
+/// assert_eq!(name_list(&names[..3]), "x0, x1, x2");
+/// assert!(name_list(&names).ends_with("x10, x11 and 2 more"));
+/// assert_eq!(name_list(&["a, b".into(), "c".into()]), r#""a, b", c"#);
+/// ```
+pub fn name_list(names: &[String]) -> String {
+    /// Enough to see a misspelling by.
+    const SHOWN: usize = 12;
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let shown = names.iter().take(SHOWN);
+    let shown: Vec<String> = shown.map(|name| plain_or_quoted_word(name)).collect();
+    let mut text = shown.join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// A number of things for a message: `counted(1, "input")` is `1 input`, `counted(2, "input")` is `2 inputs`.
+pub fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
 pub(super) fn plain_or_quoted_word(text: &str) -> String {
     let starts_plain = text
         .chars()

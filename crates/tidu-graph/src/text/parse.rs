@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::name::{KEYWORDS, is_word_char};
+use super::name::{KEYWORDS, counted, is_word_char};
 use crate::builder::GraphBuilder;
 use crate::graph::{Graph, ValueRef};
 use crate::key::{OperationKey, ValueKey};
@@ -327,18 +327,14 @@ impl<Op: ParseNames> Parser<Op> {
         let prefix = self.parse_prefix(line)?;
         let name_at = *line;
         let name = line.name()?;
-        let operation = match Op::parse_name(&name) {
-            Some(operation) => operation,
-            None => {
-                return Err(match Op::explain_name(&name) {
-                    Some(reason) => name_at.error("an operation", reason),
-                    None => name_at.expected("an operation"),
-                });
-            }
-        };
+        let operation = Op::parse_name(&name).ok_or_else(|| no_operation::<Op>(name_at, &name))?;
         let mut operands = Vec::new();
         let mut mask = Vec::new();
         line.skip_blanks();
+        if operation.input_count() == 0 && !line.rest().is_empty() {
+            let expected = format!("the end of the line, as {name} takes no operands");
+            return Err(line.expected(&expected));
+        }
         while !line.rest().is_empty() {
             if !operands.is_empty() {
                 if !line.eat(",") {
@@ -444,6 +440,29 @@ impl<Op: ParseNames> Parser<Op> {
         let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
         key.ok_or_else(|| start.expected("the name of an input"))
     }
+}
+
+/// What is wrong where a name is none of an operation.
+fn no_operation<Op: ParseNames>(at: Cursor<'_>, name: &str) -> ParseError {
+    if let Some(reason) = Op::explain_name(name) {
+        return at.error("an operation", reason);
+    }
+    /// More words than names have.
+    const WORDS: usize = 4;
+    // An operand without its mark reads as a word of the name.
+    let words = name.match_indices(' ').take(WORDS).map(|(end, _)| end);
+    let operations = words.filter(|&end| {
+        let operation = Op::parse_name(&name[..end]);
+        operation.is_some_and(|operation| operation.input_count() > 0)
+    });
+    if let Some(end) = operations.last()
+        && at.rest().starts_with(name)
+    {
+        let mut operand = at;
+        operand.eat(&name[..=end]);
+        return operand.expected("an operand: `%` or `@`");
+    }
+    at.expected("an operation")
 }
 
 /// The names of an external operation's results: `@N`, or `_` for one that nothing uses.
@@ -643,8 +662,7 @@ impl<'t> Cursor<'t> {
 
     /// The error that an operation has too few or too many of something.
     fn wrong_count(&self, expected: usize, what: &str, found: usize) -> ParseError {
-        let plural = if expected == 1 { "" } else { "s" };
-        self.error(&format!("{expected} {what}{plural}"), found.to_string())
+        self.error(&counted(expected, what), found.to_string())
     }
 
     fn error(&self, expected: &str, found: String) -> ParseError {

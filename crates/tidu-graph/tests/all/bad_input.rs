@@ -336,7 +336,7 @@ fn wrong_input_count() {
             expected: 1,
             found: inputs.len(),
         };
-        let text = format!("the program takes 1 inputs, found {}", inputs.len());
+        let text = format!("the program takes 1 input, found {}", inputs.len());
         assert_eq!(program.try_eval(&mut (), &inputs), Err(error.clone()));
         assert_eq!(error.to_string(), text);
         assert_eq!(panic_text(|| program.eval(&mut (), &inputs)), text);

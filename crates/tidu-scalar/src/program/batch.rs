@@ -157,10 +157,13 @@ impl Batch<'_> {
                 (name, outputs[position].len())
             }
         };
+        let program = self.program;
+        let mut all = program.input_names.iter().chain(&*program.output_names);
         ProgramError::WrongPointCount {
             name: name.clone(),
             expected,
             found,
+            first: all.next().unwrap_or(name).clone(),
         }
     }
 

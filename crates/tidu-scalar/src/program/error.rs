@@ -3,29 +3,34 @@
 use thiserror::Error;
 use tidu_ad::FunctionError;
 use tidu_graph::GraphError;
+use tidu_graph::text::counted;
 
 /// What can go wrong with a scalar program, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProgramError {
     /// The wrong number of inputs.
-    #[error("the program takes {expected} inputs, found {found}")]
+    #[error("the program takes {}, found {found}; its inputs are {known}", counted(*expected, "input"))]
     WrongInputCount {
         /// The number of inputs of the program.
         expected: usize,
         /// How many were given.
         found: usize,
+        /// The names that there are.
+        known: String,
     },
     /// Room for the wrong number of outputs.
-    #[error("the program has {expected} outputs, found room for {found}")]
+    #[error("the program has {}, found room for {found}; its outputs are {known}", counted(*expected, "output"))]
     WrongOutputCount {
         /// The number of outputs of the program.
         expected: usize,
         /// For how many there was room.
         found: usize,
+        /// The names that there are.
+        known: String,
     },
     /// An input or output of a batch with a number of points unlike that of the first one.
-    #[error("{name} has {found} points, expected {expected}")]
+    #[error("{name} has {}, expected {expected}, as {first} has", counted(*found, "point"))]
     WrongPointCount {
         /// The input or output.
         name: String,
@@ -33,6 +38,8 @@ pub enum ProgramError {
         expected: usize,
         /// How many points this one has.
         found: usize,
+        /// The first input; the first output of a program without inputs.
+        first: String,
     },
     /// A function of more values than can be numbered.
     #[error("a program has fewer than 2^32 values, found {values}")]

@@ -14,6 +14,7 @@ mod vector_math;
 use std::sync::Arc;
 
 use tidu_ad::Function;
+use tidu_graph::text::name_list;
 use tidu_graph::{MaterializedGraph, ValueKey};
 
 pub use batch::{Batch, BatchWorkspace};
@@ -267,18 +268,26 @@ impl ScalarProgram {
 
     fn check_inputs(&self, found: usize) -> Result<(), ProgramError> {
         let expected = self.input_names.len();
-        match found == expected {
-            true => Ok(()),
-            false => Err(ProgramError::WrongInputCount { expected, found }),
+        if found == expected {
+            return Ok(());
         }
+        Err(ProgramError::WrongInputCount {
+            expected,
+            found,
+            known: name_list(&self.input_names),
+        })
     }
 
     fn check_outputs(&self, found: usize) -> Result<(), ProgramError> {
         let expected = self.outputs.len();
-        match found == expected {
-            true => Ok(()),
-            false => Err(ProgramError::WrongOutputCount { expected, found }),
+        if found == expected {
+            return Ok(());
         }
+        Err(ProgramError::WrongOutputCount {
+            expected,
+            found,
+            known: name_list(&self.output_names),
+        })
     }
 }
 

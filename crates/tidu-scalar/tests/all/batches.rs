@@ -253,18 +253,26 @@ fn wrong_counts_and_lengths_are_errors() {
     let (expected, found) = (2, 1);
     assert_eq!(
         error,
-        Err(ProgramError::WrongInputCount { expected, found })
+        Err(ProgramError::WrongInputCount {
+            expected,
+            found,
+            known: "x, y".into()
+        })
     );
     let error = program.eval_batch(&[two, two], &mut [&mut u]);
     assert_eq!(
         error,
-        Err(ProgramError::WrongOutputCount { expected, found })
+        Err(ProgramError::WrongOutputCount {
+            expected,
+            found,
+            known: "out0, out1".into()
+        })
     );
     let error = program.eval_batch(&[two, three], &mut [&mut u, &mut v]);
     let text = |error: Result<(), ProgramError>| error.expect_err("unequal lengths").to_string();
-    assert_eq!(text(error), "y has 3 points, expected 2");
+    assert_eq!(text(error), "y has 3 points, expected 2, as x has");
     let error = program.eval_batch(&[two, two], &mut [&mut u, &mut w]);
-    assert_eq!(text(error), "out1 has 3 points, expected 2");
+    assert_eq!(text(error), "out1 has 3 points, expected 2, as x has");
 }
 
 #[test]

@@ -413,14 +413,18 @@ fn outputs_may_be_inputs_constants_and_the_same() {
 fn wrong_counts_are_errors() {
     let program = scalar(&function(["x", "y"], |[x, y]| [&x + &y, x * y]).expect("a function"));
     let error = program.call(&[1.0]).expect_err("an input is missing");
-    assert_eq!(error.to_string(), "the program takes 2 inputs, found 1");
+    assert_eq!(
+        error.to_string(),
+        "the program takes 2 inputs, found 1; its inputs are x, y"
+    );
     let mut workspace = Workspace::default();
     let error = program.eval_into(&mut workspace, &[1.0; 3], &mut [0.0; 2]);
     assert_eq!(
         error,
         Err(ProgramError::WrongInputCount {
             expected: 2,
-            found: 3
+            found: 3,
+            known: "x, y".into()
         })
     );
     let error = program.eval_into(&mut workspace, &[1.0; 2], &mut [0.0; 3]);
@@ -428,7 +432,8 @@ fn wrong_counts_are_errors() {
         error,
         Err(ProgramError::WrongOutputCount {
             expected: 2,
-            found: 3
+            found: 3,
+            known: "out0, out1".into()
         })
     );
 }

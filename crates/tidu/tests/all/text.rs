@@ -9,11 +9,11 @@ use insta::assert_snapshot;
 use tidu::eager::RecordedGraph;
 use tidu::graph::text::{Listing, ParseNames, parse};
 use tidu::graph::{
-    Graph, GraphBuilder, GraphOperation, OperationRole, ValueKey, ValueRef, compile,
+    Graph, GraphBuilder, GraphOperation, OperationKey, OperationRole, ValueKey, ValueRef, compile,
     materialize_merge, resolve,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
-use tidu::{LinearizedGraph, linear_transpose, linearize};
+use tidu::{Function, LinearizedGraph, linear_transpose, linearize};
 
 use crate::support::{AWKWARD_NAMES, AWKWARD_NUMBERS, Random, wild_problem};
 
@@ -613,10 +613,47 @@ fn operations_of_any_name_read_back() {
         "const 1",
         "input",
         "_ =",
+        "const 1,5",
+        "a,b",
+        "x=y",
+        "f(x, y)",
+        "[1.0, 2.0]",
     ]);
     let ops: Vec<Named> = names.iter().map(|&name| Named(name.to_owned())).collect();
     let keys: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     check_random_graphs(&ops, &keys);
+}
+
+/// Names of inputs and outputs, and those of derivatives, which are made of them.
+#[test]
+fn functions_of_any_names_read_back() {
+    let mut random = Random(3);
+    let any = |random: &mut Random| AWKWARD_NAMES[random.below(AWKWARD_NAMES.len())];
+    for _ in 0..200 {
+        let x = any(&mut random);
+        let y = AWKWARD_NAMES.iter().find(|name| **name != x).unwrap();
+        let inputs = [ScalarKey::from(x), ScalarKey::from(*y)];
+        let [x, y] = inputs
+            .each_ref()
+            .map(|key| ValueKey::<ScalarOp>::Input(key.clone()));
+        let product = OperationKey::new(ScalarOp::Mul, vec![x, y.clone()], OperationRole::Primary);
+        let product = ValueKey::Derived {
+            operation: Arc::new(product),
+            output_slot: 0,
+        };
+        let names = [0; 2].map(|_| any(&mut random).to_owned());
+        let outputs = [product, y].into_iter().zip(names);
+        let f = Function::from_keys(&inputs, outputs.collect()).unwrap();
+        let derived = [f.value_and_jacobian(..), f.jvp(..), f.vjp(..)];
+        for f in [Ok(f)].into_iter().chain(derived) {
+            let f = f.unwrap();
+            let text = f.to_string();
+            let read: Function<ScalarOp> = text.parse().unwrap();
+            assert_eq!(read.to_string(), text);
+            assert_eq!(read.input_keys(), f.input_keys(), "{text}");
+            assert_eq!(read.output_names(), f.output_names(), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -995,9 +1032,9 @@ fn wrong_operations_are_told() {
     _, _ = sin_cos %0
      ^ line 3, column 2: expected `=`, found `, _ = sin_cos %0`
     %1 = const one
-         ^ line 3, column 6: expected an operation, found `const one`
+         ^ line 3, column 6: expected an operation, found `const` with the number `one`: it is written like `const 1.5`
     %1 = const NaN.3ff0000000000000
-         ^ line 3, column 6: expected an operation, found `const NaN.3ff00000000000…`
+         ^ line 3, column 6: expected an operation, found `const` with the number `NaN.3ff0000000000000`: it is written like `const 1.5`
     %1 = exp
          ^ line 3, column 6: expected 1 operand, found 0
     %1 = mul %0
@@ -1027,7 +1064,7 @@ fn wrong_operands_are_told() {
     ];
     assert_snapshot!(complaints(&items), @"
     %1 = exp 0
-         ^ line 3, column 6: expected an operation, found `exp 0`
+             ^ line 3, column 10: expected an operand: `%` or `@`, found `0`
     %1 = exp %1
              ^ line 3, column 10: expected a local value that was defined before, found `%1`
     %1 = exp %

@@ -477,7 +477,7 @@ fn rules_are_checked() {
     assert_eq!(error, arity("JVP", (2, 1), (1, 1)));
     assert_eq!(
         error.to_string(),
-        "the JVP of name must take 2 inputs and have 1 outputs, found 1 and 1"
+        "the JVP of name must take 2 inputs and have 1 output, found 1 and 1"
     );
     assert_eq!(
         refused(&sin, Rules::vjp(sin.clone())),

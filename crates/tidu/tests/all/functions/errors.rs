@@ -98,23 +98,35 @@ fn long_lists_of_names_are_cut() {
 #[test]
 fn a_gradient_needs_one_output() {
     let two = x_exp_y().grad(..).unwrap();
-    for derived in [
-        two.grad("x"),
-        two.value_and_grad("x"),
-        two.hvp("x"),
-        two.hessian("x"),
+    for (transform, derived) in [
+        ("grad", two.grad("x")),
+        ("value_and_grad", two.value_and_grad("x")),
+        ("hvp", two.hvp("x")),
+        ("hessian", two.hessian("x")),
     ] {
         let error = derived.unwrap_err();
-        assert_eq!(error, FunctionError::NotScalar { outputs: 2 });
-        let text = error.to_string();
-        for advice in ["this one has 2", "`jacobian`", "`vjp`", "`select`"] {
-            assert!(text.contains(advice), "{text}");
-        }
+        let (outputs, known) = (2, "d.x, d.y".into());
+        let expected = FunctionError::NotScalar {
+            transform,
+            outputs,
+            known,
+        };
+        assert_eq!(error, expected);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "`{transform}` needs a function of one output, this one has 2 (d.x, d.y): `select` one of them \
+                 first, or use `jacobian` for the derivatives of all, `vjp` for those of a weighted sum"
+            )
+        );
     }
-    let none = two.select(&[]).unwrap();
+    // What the message says to do.
+    let second = two.select(&["d.x"]).unwrap().grad("y").unwrap();
+    assert_eq!(second.compile().call(&[3.0, 0.0]).unwrap(), [1.0]);
+    let none = two.select(&[]).unwrap().grad("x").unwrap_err();
     assert_eq!(
-        none.grad("x").unwrap_err(),
-        FunctionError::NotScalar { outputs: 0 }
+        none.to_string(),
+        "`grad` needs a function of one output, this one has none"
     );
 }
 
@@ -126,7 +138,7 @@ fn compositions_and_selections_are_checked() {
     assert_eq!(error, FunctionError::WrongArity { expected, found });
     assert_eq!(
         error.to_string(),
-        "the outer function takes 2 inputs, the inner one has 1 outputs"
+        "the outer function takes 2 inputs, the inner one has 1 output"
     );
     let unknown = |name: &str| FunctionError::UnknownOutput {
         name: name.into(),

@@ -88,7 +88,7 @@ fn a_single_input_goes_forward() {
     let two = f.grad(..).unwrap();
     for mode in MODES {
         let error = two.within(&mut ()).mode(mode).grad("x").unwrap_err();
-        assert_eq!(error, FunctionError::NotScalar { outputs: 2 });
+        assert!(matches!(error, FunctionError::NotScalar { outputs: 2, .. }));
     }
 }
 

@@ -9,7 +9,7 @@ fn apply(b: &mut GraphBuilder<Op>, op: Op, operands: &[usize]) -> Vec<usize> {
 
 /// f(x, y) = x·tanh y + sinh x
 fn example() -> Function<Op> {
-    let f = Function::build(["x", "y"].map(|name| Key(name.into())), |b, inputs| {
+    let f = Function::build(["x", "y"], |b, inputs| {
         let tanh = apply(b, Op::Tanh, &[inputs[1]]);
         let product = apply(b, Op::Mul, &[inputs[0], tanh[0]]);
         let sinh_cosh = apply(b, Op::SinhCosh, &[inputs[0]]);

@@ -2,7 +2,7 @@
 impl GraphOperation for Op {
     type Operand = f64;
     type Context = ();
-    type InputKey = Key;
+    type InputKey = StringKey;
 
     fn input_count(&self) -> usize {
         match self {
@@ -27,9 +27,5 @@ impl GraphOperation for Op {
             Op::Tanh => f.write_str("tanh"),
             Op::SinhCosh => f.write_str("sinh_cosh"),
         }
-    }
-
-    fn fmt_input_name(key: &Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&key.0)
     }
 }

@@ -1,8 +1,8 @@
-// A part of docs/prove-your-own-primitive.md: the operations and the keys.
+// A part of docs/prove-your-own-primitive.md: the operations.
 use std::fmt;
 
+use tidu::StringKey;
 use tidu::graph::{EvaluableGraphOperation, GraphOperation};
-use tidu::{ADKey, DiffPassId};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Op {
@@ -17,23 +17,6 @@ enum Op {
 
 fn number(value: f64) -> Op {
     Op::Const(value.to_bits())
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key(String);
-
-impl ADKey for Key {
-    fn tangent_of(&self, pass: DiffPassId) -> Self {
-        Key(format!("d{pass}.{}", self.0))
-    }
-
-    fn cotangent_of(&self, output: usize) -> Self {
-        Key(format!("ct{output}.{}", self.0))
-    }
-
-    fn residual_of(&self, residual: usize) -> Self {
-        Key(format!("r{residual}.{}", self.0))
-    }
 }
 
 impl EvaluableGraphOperation for Op {
