@@ -1,5 +1,7 @@
 //! Scalar programs compute what generic programs do, to the bit; and what they are made of.
 
+#[path = "programs/scan.rs"]
+mod scan;
 mod support;
 
 use support::functions::random_function;

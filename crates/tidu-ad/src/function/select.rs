@@ -27,7 +27,12 @@ pub enum Wrt {
 
 impl Wrt {
     /// The positions meant, among inputs of these names.
-    pub(super) fn positions(&self, names: &[String]) -> Result<Vec<usize>, FunctionError> {
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::UnknownInput`], [`FunctionError::RepeatedInput`]; [`FunctionError::NoInputs`] where none
+    /// is meant.
+    pub fn positions(&self, names: &[String]) -> Result<Vec<usize>, FunctionError> {
         let positions = match self {
             Wrt::All => (0..names.len()).collect(),
             Wrt::Named(wanted) => positions_of(wanted, names)?,
