@@ -11,8 +11,8 @@ use tidu_ad::{
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef};
 
-use super::CONSTANT;
 use super::types::{Types, context_of_operation};
+use super::{CONSTANT, describe_function};
 use crate::error::EagerError;
 
 /// All templates of a tape.

@@ -83,7 +83,8 @@ fn powers_of_a_matrix() {
     let [a, b] = power(1.0);
     for steps in STEPS {
         let n = steps as f64;
-        let given = inputs(&[-1.1, 0.6], &[a, b]);
+        let params = [a, b];
+        let given = inputs(&[-1.1, 0.6], &params);
         let (end, back) = there_and_back(&scan, steps, given, &[seed[1], seed[0]]);
         let tolerance = 1e-14 * (10.0 + n);
         let [x, y] = times(power(n), z);
@@ -276,7 +277,8 @@ fn second_derivatives() {
     let forward = scan(&step, ["x"]).jvp().expect("a JVP");
     let (a, x) = (1.01_f64, 0.7);
     for n in [0, 1, 2, 3, 40] {
-        let given = inputs(&[x, 0.0], &[a, 1.0]);
+        let (carry, params) = ([x, 0.0], [a, 1.0]);
+        let given = inputs(&carry, &params);
         let (end, back) = there_and_back(&forward, n as usize, given, &[0.0, 1.0]);
         let power = |k: i32| a.powi(n - k) * x;
         let (first, second) = (f64::from(n), f64::from(n * (n - 1)));
@@ -445,7 +447,7 @@ fn wrong_inputs() {
     let (_, pullback) = scan.vjp(2, fine).expect("fits");
     let said = |carry: &[f64], ys: &[&[f64]]| pullback.call(carry, ys).unwrap_err().to_string();
     assert_eq!(
-        said(&[], &[&[0.0; 2]; 2]),
+        said(&[], &[&[0.0; 2], &[0.0; 2]]),
         "cotangents of what is carried: the scan takes 2 (q, p), found 0"
     );
     assert_eq!(
