@@ -819,7 +819,14 @@ fn not_one_result<Op: GraphOperation>(operation: &Op, results: usize) -> EagerEr
 
 /// A function, as errors name it.
 fn describe_function<Op: Primitive>(function: &Function<Op>) -> String {
-    format!("a function of {}", function.input_names().join(", "))
+    /// Enough to see which it is.
+    const SHOWN: usize = 12;
+    let names = function.input_names();
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len() - names.len().min(SHOWN) {
+        0 => format!("a function of {shown}"),
+        more => format!("a function of {shown} and {more} more"),
+    }
 }
 
 /// What functions are looked up by: clones share what they compute.
