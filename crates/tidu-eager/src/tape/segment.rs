@@ -84,6 +84,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Repeats a step: state ↦ step(state, i) for i = 0, …, `steps` - 1, and returns the last state. Every
     /// √steps steps are a [`checkpoint`](Self::checkpoint), so that memory grows like √steps only.
     ///
+    /// A parameter of the step may be captured, as other variables of the tape may, or be a part of the state
+    /// that each step returns as it is. Variables with operators (`scalar::Var`) cannot be captured
+    /// ([`RunsAgain`]).
+    ///
     /// # Errors
     ///
     /// As for [`checkpoint`](Self::checkpoint); [`EagerError::WrongStateCount`] for a step that returns

@@ -1,10 +1,12 @@
 //! What backward frees, what clearing and rewinding make stale.
 
+use std::sync::{Arc, Mutex};
+
 use tidu_eager::{EagerError, Forgotten};
 use tidu_scalar::ScalarOp;
 
 use super::own::{Counted, Own, OwnTape, OwnVar, numbers, own_tape};
-use super::{Scalar, assert_near, one, scalars};
+use super::{Scalar, Scalars, assert_near, one, scalars};
 
 fn own(tape: &mut OwnTape, operation: Own, operands: &[&OwnVar]) -> OwnVar {
     tape.apply_one(operation, operands).expect("fine")
