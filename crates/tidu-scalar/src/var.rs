@@ -8,7 +8,7 @@ use std::ops::Index;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tidu_ad::Function;
-use tidu_eager::{EagerError, RunsAgain, Tape as EagerTape, Var as EagerVar};
+use tidu_eager::{EagerError, HeldByTape, RunsAgain, Tape as EagerTape, Var as EagerVar};
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::front::{methods, operators};
@@ -408,13 +408,21 @@ impl<'t> Var<'t> {
     /// [`EagerError::ReplacedGradient`]. See [`tidu_eager::Tape::hook`], and
     /// [`hook_recorded`](Self::hook_recorded), which has no such limit.
     ///
+    /// A hook cannot capture variables ([`HeldByTape`]):
+    ///
+    /// ```compile_fail,E0277
+    /// let tape = tidu_scalar::Tape::new();
+    /// let x = tape.var(3.0);
+    /// (x * x).hook(move |gradient| Some(gradient * x.value()));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`] for a constant.
     #[track_caller]
     pub fn hook(
         &self,
-        mut hook: impl FnMut(f64) -> Option<f64> + Send + 'static,
+        mut hook: impl FnMut(f64) -> Option<f64> + HeldByTape,
     ) -> Result<(), EagerError> {
         let mut tape = self.tape()?.lock();
         tape.hook(&self.var, move |gradient| hook(*gradient))
@@ -443,7 +451,7 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn hook_recorded(
         &self,
-        mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + Send + 'static,
+        mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + HeldByTape,
     ) -> Result<(), EagerError> {
         let mut tape = self.tape()?.lock();
         tape.hook_recorded(&self.var, move |tape, gradient| {

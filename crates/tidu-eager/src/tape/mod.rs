@@ -26,6 +26,7 @@ pub use backward::Gradients;
 pub use forward::Dual;
 pub use life::Mark;
 pub use segment::RunsAgain;
+pub use watch::HeldByTape;
 
 use self::forward::Jvp;
 use self::life::Life;
