@@ -360,9 +360,9 @@ impl Scan {
     fn check(&self, steps: usize, inputs: ScanInputs<'_>) -> Result<(), ProgramError> {
         let Roles { carry, xs, params } = &self.roles;
         let names = |positions: &[usize]| self.names(positions);
-        check_count("numbers to carry", names(carry), inputs.carry.len())?;
-        check_count("slices of xs", names(xs), inputs.xs.len())?;
-        check_count("parameters", names(params), inputs.params.len())?;
+        check_count("numbers to carry", &names(carry), inputs.carry.len())?;
+        check_count("slices of xs", &names(xs), inputs.xs.len())?;
+        check_count("parameters", &names(params), inputs.params.len())?;
         check_lengths(&names(xs), inputs.xs, steps)
     }
 }
@@ -416,8 +416,8 @@ impl ScanPullback<'_> {
 
     fn check(&self, carry: &[f64], ys: &[&[f64]]) -> Result<(), ProgramError> {
         let (carry_names, ys_names) = (self.scan.carry_names(), self.scan.ys_names());
-        check_count("cotangents of what is carried", carry_names, carry.len())?;
-        check_count("slices of cotangents of ys", ys_names.to_vec(), ys.len())?;
+        check_count("cotangents of what is carried", &carry_names, carry.len())?;
+        check_count("slices of cotangents of ys", ys_names, ys.len())?;
         check_lengths(ys_names, ys, self.steps)
     }
 }
@@ -483,7 +483,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn check_count(what: &'static str, names: Vec<String>, found: usize) -> Result<(), ProgramError> {
+fn check_count(what: &'static str, names: &[String], found: usize) -> Result<(), ProgramError> {
     let expected = names.len();
     if expected == found {
         return Ok(());
