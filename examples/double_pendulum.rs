@@ -13,10 +13,13 @@ use std::time::{Duration, Instant};
 use tidu::scalar::{Expr, ScalarOp, Scan, ScanInputs, Tape, Var, function};
 use tidu::{Function, FunctionError};
 
+/// How many steps there are.
 pub const STEPS: usize = 2_000;
+/// The length of a step.
 const H: f64 = 2e-3;
 /// Two angles from below, in radians, and how fast they change.
 pub const START: [f64; 4] = [1.2, -0.7, 0.0, 0.3];
+/// The acceleration, in units of which an arm has length 1.
 pub const GRAVITY: f64 = 9.81;
 
 /// What stands for numbers.
@@ -102,6 +105,7 @@ pub fn end(start: [f64; 4], gravity: f64) -> f64 {
 /// The derivatives of the first angle at the end by the state at the start and by gravity.
 pub type Way = fn() -> Result<[f64; 5], Box<dyn Error>>;
 
+/// Each of them, by name.
 pub const WAYS: [(&str, Way); 4] = [
     ("tape", on_a_tape),
     ("iterate", iterated),
