@@ -1,6 +1,6 @@
 //! A time loop: how far an angle of a double pendulum moves at the end when the start or gravity is changed.
 //!
-//! The equations are written once, for whatever stands for numbers, and differentiated in four ways: recorded
+//! The equations are written once, for whatever stands for numbers, and differentiated in several ways: recorded
 //! on a tape, recorded with checkpoints (`iterate`), recorded as one compiled call a step (`apply_function`), and
 //! not recorded at all (`Scan`). All give the same numbers; what they take is printed beside what the values
 //! alone take.
@@ -106,11 +106,12 @@ pub fn end(start: [f64; 4], gravity: f64) -> f64 {
 pub type Way = fn() -> Result<[f64; 5], Box<dyn Error>>;
 
 /// Each of them, by name.
-pub const WAYS: [(&str, Way); 4] = [
+pub const WAYS: [(&str, Way); 5] = [
     ("tape", on_a_tape),
     ("iterate", iterated),
     ("apply_function", as_calls),
     ("scan", scanned),
+    ("scan, all kept", scanned_keeping_all),
 ];
 
 /// Every operation of every step is recorded.
@@ -159,9 +160,22 @@ fn as_calls() -> Result<[f64; 5], Box<dyn Error>> {
     Ok([a, b, u, v, gradients[gravity]])
 }
 
-/// Nothing is recorded: the step and its VJP are compiled, and the loop over them is written already.
+/// Nothing is recorded: the step and its VJP are compiled, and the loop over them is written already. It keeps every
+/// √n-th state, and runs the steps in between again.
 fn scanned() -> Result<[f64; 5], Box<dyn Error>> {
-    let scan = Scan::new(&step_function()?, ["a", "b", "u", "v"])?;
+    gradient_of(&scan()?)
+}
+
+/// The same, with every state kept.
+fn scanned_keeping_all() -> Result<[f64; 5], Box<dyn Error>> {
+    gradient_of(&scan()?.checkpoint_every(1))
+}
+
+fn scan() -> Result<Scan, Box<dyn Error>> {
+    Ok(Scan::new(&step_function()?, ["a", "b", "u", "v"])?)
+}
+
+fn gradient_of(scan: &Scan) -> Result<[f64; 5], Box<dyn Error>> {
     let inputs = ScanInputs {
         carry: &START,
         params: &[GRAVITY],
