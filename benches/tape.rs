@@ -1,8 +1,9 @@
 //! Recording on a tape, and going backward through it.
 //!
-//! `cargo bench -p tidu --bench tape`. Throughput is in primal operations. Each iteration records on
+//! `cargo bench -p tidu-benches --bench tape`. Throughput is in primal operations. Each iteration records on
 //! the memory of the one before, as a training loop would. `tape` applies operations by name, `variables`
-//! does the same with operators on `scalar::Var`; its gradients are by everything.
+//! does the same with operators on `scalar::Var`; its gradients are by everything. `loops` is the example
+//! `double_pendulum`, from nothing to a gradient; throughput is in steps.
 //!
 //! Where the time goes, in instructions an operation (callgrind, 3 000 operations): chain 830, of which
 //! recording takes 375 and going backward 455; wide 790, 370 and 420. Recording costs nearly the same
@@ -18,6 +19,10 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tidu::eager::{EagerError, KeySource, Tape, Var};
 use tidu::scalar::{self, ScalarKey, ScalarOp};
+
+#[allow(dead_code, reason = "what only the example does")]
+#[path = "../../../examples/double_pendulum.rs"]
+mod double_pendulum;
 
 type Scalars = Tape<ScalarOp>;
 /// Records a program of about so many operations; returns inputs and output.
@@ -150,5 +155,20 @@ fn variables(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, tape, variables);
+/// A time loop: its values alone, and their gradient in each of the ways that the example shows.
+fn loops(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("loops/double pendulum");
+    group.throughput(Throughput::Elements(double_pendulum::STEPS as u64));
+    group.sample_size(20);
+    group.bench_function("values alone", |bencher| {
+        let (start, gravity) = (double_pendulum::START, double_pendulum::GRAVITY);
+        bencher.iter(|| double_pendulum::end(black_box(start), black_box(gravity)));
+    });
+    for (name, way) in double_pendulum::WAYS {
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(way()).is_ok()));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, tape, variables, loops);
 criterion_main!(benches);

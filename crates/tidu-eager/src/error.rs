@@ -64,6 +64,25 @@ pub enum EagerError {
         /// The number of values.
         found: usize,
     },
+    /// A step of a loop that returns another number of values than it is given.
+    #[error(
+        "a step of `iterate` is given a state of {expected} values, and returned {found}: it must return all of \
+         the next state, also what it leaves as it is"
+    )]
+    WrongStateCount {
+        /// The number of values of the state.
+        expected: usize,
+        /// How many a step returned.
+        found: usize,
+    },
+    /// A direction of another dimension than the point.
+    #[error("the direction has {found} components, and the point {expected}")]
+    WrongDirection {
+        /// The dimension of the point.
+        expected: usize,
+        /// The number of components of the direction.
+        found: usize,
+    },
     /// An operation of several results, or of none, where one is wanted.
     #[error(
         "{operation} has {results} results where one is wanted: `Tape::apply` returns all of them"
@@ -94,19 +113,27 @@ pub enum EagerError {
         key: String,
     },
     /// A variable of another tape.
-    #[error("{place} is a variable of another tape")]
+    #[error(
+        "{place} is of another tape: make on one tape what is used together, or take its value alone, as a \
+         constant (`detach`)"
+    )]
     ForeignVar {
         /// Where it stands.
         place: String,
     },
-    /// A variable whose place on the tape was cleared or rewound.
-    #[error("{place} is a variable that the tape has forgotten, by `clear` or `rewind`")]
+    /// A variable whose place on the tape was cleared or rewound, or a mark.
+    #[error("{place} is forgotten by the tape: {cause}")]
     StaleVar {
         /// Where it stands.
         place: String,
+        /// How it came about.
+        cause: Forgotten,
     },
-    /// Going backward from a value that no gradient flows to.
-    #[error("{place} is a constant: no gradient flows to it")]
+    /// Going backward from, or by, a value that no gradient flows to.
+    #[error(
+        "{place} is a constant, to which no gradient flows: it was not computed of variables that a tape made to \
+         be differentiated by, or it was cut off by `detach` or `no_grad`"
+    )]
     ConstantVar {
         /// Where it stands.
         place: String,
@@ -132,14 +159,16 @@ pub enum EagerError {
         /// What it is instead.
         value: String,
     },
-    /// Something that cannot be done inside a segment.
-    #[error("cannot {what} inside a segment, which runs again on the way back")]
+    /// Something that cannot be done in the body of a checkpoint.
+    #[error(
+        "cannot {what} in the body of a `checkpoint` or `iterate`, which runs again on the way back: do it outside"
+    )]
     InSegment {
         /// What was to be done.
         what: &'static str,
     },
     /// Something that cannot be done inside a hook.
-    #[error("cannot {what} inside a hook, which is called on the way back")]
+    #[error("cannot {what} in a hook, which is called on the way back: do it outside")]
     InHook {
         /// What was to be done.
         what: &'static str,
@@ -164,7 +193,7 @@ pub enum EagerError {
     },
     /// A segment that computed something else when it ran again.
     #[error(
-        "result {position} of a segment is not what it was the first time: the body runs again on the way \
+        "result {position} of a checkpoint is not what it was the first time: the body runs again on the way \
          back and must compute the same, so what changes (random numbers, say) must be among its operands"
     )]
     SegmentChanged {
@@ -172,7 +201,9 @@ pub enum EagerError {
         position: usize,
     },
     /// A function of what was recorded needs something that the tape does not remember.
-    #[error("the tape does not remember {what}; see `Tape::keep_structure`")]
+    #[error(
+        "the tape does not remember {what}: call `keep_structure` on it before anything else, and compute there"
+    )]
     StructureNotKept {
         /// What is missing.
         what: String,
@@ -210,6 +241,39 @@ pub enum EagerError {
         /// How many it returned.
         found: usize,
     },
+}
+
+/// How a tape came to forget a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forgotten {
+    /// By [`Tape::clear`](crate::Tape::clear).
+    Cleared,
+    /// By [`Tape::rewind`](crate::Tape::rewind).
+    Rewound,
+    /// The scope in which it was made has ended: [`Tape::end_scope`](crate::Tape::end_scope).
+    ScopeEnded,
+    /// The body of a checkpoint, or a pass over the tape, in which it was made has ended.
+    PassEnded,
+}
+
+impl std::fmt::Display for Forgotten {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Forgotten::Cleared => {
+                "it was made before `clear`, which derivatives of closures call too; make it again after that"
+            }
+            Forgotten::Rewound => {
+                "it was made after the mark that `rewind` went back to; set the mark later, or make it again"
+            }
+            Forgotten::ScopeEnded => {
+                "the `scope` in which it was made has ended; return its value from there, or use it inside"
+            }
+            Forgotten::PassEnded => {
+                "the body of a `checkpoint`, or the hook, in which it was made has ended; use it inside"
+            }
+        })
+    }
 }
 
 /// A call, or an operation, with the wrong number of operands or results.

@@ -62,9 +62,9 @@ mod tape;
 mod trace;
 
 pub use backward::{BackwardExecutor, try_backward};
-pub use error::{EagerError, Side};
+pub use error::{EagerError, Forgotten, Side};
 pub use executor::EvalExecutor;
 pub use recorded_graph::RecordedGraph;
 pub use recorder::{EagerInput, EagerOutput, KeySource, Recorder};
-pub use tape::{Dual, Gradients, Mark, Tape, Var};
+pub use tape::{Dual, Gradients, HeldByTape, Mark, RunsAgain, Tape, Var};
 pub use trace::Trace;

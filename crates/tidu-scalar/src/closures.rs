@@ -1,7 +1,7 @@
 //! Derivatives of closures.
 
 use tidu_ad::Mode;
-use tidu_eager::{EagerError, Side};
+use tidu_eager::EagerError;
 
 use crate::var::{Tape, Var};
 
@@ -57,7 +57,7 @@ pub fn derivative(f: impl for<'t> FnOnce(Var<'t>) -> Var<'t>, x: f64) -> Result<
 ///
 /// # Errors
 ///
-/// As for [`grad`]; [`EagerError::WrongValueCount`] for a direction of another dimension.
+/// As for [`grad`]; [`EagerError::WrongDirection`] for a direction of another dimension.
 ///
 /// ```
 /// let (value, slope) = tidu_scalar::jvp(|x| x[0] * x[1], &[2.0, 3.0], &[1.0, 0.5])?;
@@ -130,6 +130,45 @@ pub fn jacobian(
     x: &[f64],
 ) -> Result<Vec<Vec<f64>>, EagerError> {
     Tape::new().jacobian(f, x)
+}
+
+/// The values and the Jacobian of a function of several results at a point, in one evaluation. See [`jacobian`].
+///
+/// # Errors
+///
+/// As for [`grad`].
+///
+/// # Example
+///
+/// A step of Gauss and Newton's method for residuals that can all vanish, at the root of x² = 2:
+///
+/// ```
+/// let mut x = 1.0;
+/// for _ in 0..6 {
+///     let (residuals, jacobian) = tidu_scalar::value_and_jacobian(|x| vec![x[0] * x[0] - 2.0], &[x])?;
+///     x -= residuals[0] / jacobian[0][0];
+/// }
+/// assert!((x - 2.0_f64.sqrt()).abs() < 1e-15);
+/// # Ok::<(), tidu_eager::EagerError>(())
+/// ```
+pub fn value_and_jacobian(
+    f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
+    x: &[f64],
+) -> Result<(Vec<f64>, Vec<Vec<f64>>), EagerError> {
+    Tape::new().value_and_jacobian(f, x)
+}
+
+/// [`value_and_jacobian`], forward or in reverse.
+///
+/// # Errors
+///
+/// As for [`grad`].
+pub fn value_and_jacobian_in(
+    mode: Mode,
+    f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
+    x: &[f64],
+) -> Result<(Vec<f64>, Vec<Vec<f64>>), EagerError> {
+    Tape::new().value_and_jacobian_in(mode, f, x)
 }
 
 /// [`jacobian`], forward or in reverse.
@@ -264,20 +303,7 @@ impl Tape {
         f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
         x: &[f64],
     ) -> Result<Vec<Vec<f64>>, EagerError> {
-        self.clear();
-        let x = self.vars_of(x);
-        let results = f(&x);
-        let rows = results.iter().filter(|y| y.requires_grad()).count();
-        if x.len() > rows || self.with(|tape| tape.has_hooks()) {
-            return self.by_rows(&results, &x);
-        }
-        match self.by_columns(&results, &x) {
-            // What has no forward mode may have a reverse mode.
-            Err(error @ (EagerError::Derive { .. } | EagerError::ResidualNotKept { .. })) => {
-                self.by_rows(&results, &x).map_err(|_| error)
-            }
-            found => found,
-        }
+        Ok(self.value_and_jacobian(f, x)?.1)
     }
 
     /// [`jacobian`](Self::jacobian), forward or in reverse.
@@ -291,13 +317,56 @@ impl Tape {
         f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
         x: &[f64],
     ) -> Result<Vec<Vec<f64>>, EagerError> {
+        Ok(self.value_and_jacobian_in(mode, f, x)?.1)
+    }
+
+    /// The values and the Jacobian of a function of several results at a point, in one evaluation. See
+    /// [`value_and_jacobian`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`grad`].
+    pub fn value_and_jacobian(
+        &mut self,
+        f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
+        x: &[f64],
+    ) -> Result<(Vec<f64>, Vec<Vec<f64>>), EagerError> {
         self.clear();
         let x = self.vars_of(x);
         let results = f(&x);
-        match mode {
+        let active = results.iter().filter(|y| y.requires_grad()).count();
+        if x.len() > active || self.with(|tape| tape.has_hooks()) {
+            return Ok((values(&results), self.by_rows(&results, &x)?));
+        }
+        let jacobian = match self.by_columns(&results, &x) {
+            // What has no forward mode may have a reverse mode.
+            Err(error @ (EagerError::Derive { .. } | EagerError::ResidualNotKept { .. })) => {
+                self.by_rows(&results, &x).map_err(|_| error)
+            }
+            found => found,
+        };
+        Ok((values(&results), jacobian?))
+    }
+
+    /// [`value_and_jacobian`](Self::value_and_jacobian), forward or in reverse.
+    ///
+    /// # Errors
+    ///
+    /// As for [`grad`].
+    pub fn value_and_jacobian_in(
+        &mut self,
+        mode: Mode,
+        f: impl for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>,
+        x: &[f64],
+    ) -> Result<(Vec<f64>, Vec<Vec<f64>>), EagerError> {
+        self.clear();
+        let x = self.vars_of(x);
+        let results = f(&x);
+        let jacobian = match mode {
             Mode::Forward => self.by_columns(&results, &x),
             Mode::Reverse => self.by_rows(&results, &x),
-        }
+        };
+        Ok((values(&results), jacobian?))
     }
 
     /// The derivatives of `y` by `x`, by one pass backward for each of `y`.
@@ -351,6 +420,10 @@ impl Tape {
     }
 }
 
+fn values(results: &[Var<'_>]) -> Vec<f64> {
+    results.iter().map(Var::value).collect()
+}
+
 /// The gradient as variables, constants if `y` is one.
 fn gradient<'t>(y: Var<'t>, x: &[Var<'t>]) -> Result<Vec<Var<'t>>, EagerError> {
     match y.requires_grad() {
@@ -363,11 +436,6 @@ fn check_direction(x: &[f64], direction: &[f64]) -> Result<(), EagerError> {
     let (expected, found) = (x.len(), direction.len());
     match expected == found {
         true => Ok(()),
-        false => Err(EagerError::WrongValueCount {
-            primitive: "the function, in a direction,".into(),
-            side: Side::Inputs,
-            expected,
-            found,
-        }),
+        false => Err(EagerError::WrongDirection { expected, found }),
     }
 }

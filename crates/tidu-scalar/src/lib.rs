@@ -58,12 +58,16 @@ mod rules;
 mod simplify;
 mod var;
 
-pub use closures::{derivative, grad, hessian, hvp, jacobian, jacobian_in, jvp, value_and_grad};
+pub use closures::{
+    derivative, grad, hessian, hvp, jacobian, jacobian_in, jvp, value_and_grad, value_and_jacobian,
+    value_and_jacobian_in,
+};
 pub use expr::{Expr, IntoOutputs, function, function_of};
 pub use front::Value;
 pub use key::ScalarKey;
 pub use op::{Constant, PowerOrders, ScalarOp};
 pub use program::{
-    Batch, BatchWorkspace, CompileScalar, ProgramError, ProgramOptions, ScalarProgram, Workspace,
+    Batch, BatchWorkspace, CompileScalar, ProgramError, ProgramOptions, ScalarProgram, Scan,
+    ScanCotangents, ScanInputs, ScanOutputs, ScanPullback, Workspace,
 };
 pub use var::{Gradients, Tape, Var};

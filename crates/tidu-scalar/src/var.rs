@@ -1,6 +1,6 @@
 //! Numbers that remember what they were computed from: the eager front end.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::cmp::Ordering;
 use std::fmt::{self, Debug, Display};
 use std::iter::{Product, Sum};
@@ -8,7 +8,7 @@ use std::ops::Index;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tidu_ad::Function;
-use tidu_eager::{EagerError, Tape as EagerTape, Var as EagerVar};
+use tidu_eager::{EagerError, HeldByTape, RunsAgain, Tape as EagerTape, Var as EagerVar};
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::front::{methods, operators};
@@ -83,7 +83,7 @@ impl Tape {
 
     /// A number to differentiate by.
     pub fn var(&self, value: f64) -> Var<'_> {
-        let var = self.tape.borrow_mut().leaf(value);
+        let var = self.lock().leaf(value);
         self.here(var)
     }
 
@@ -126,28 +126,37 @@ impl Tape {
     /// # Ok::<(), tidu_eager::EagerError>(())
     /// ```
     pub fn scope<T>(&self, body: impl FnOnce() -> T) -> Result<T, EagerError> {
-        let mark = self.tape.borrow().mark();
+        let mark = self.lock().mark();
         let result = catch_unwind(AssertUnwindSafe(body));
-        let rewound = self.tape.borrow_mut().rewind(mark);
+        let rewound = self.lock().end_scope(mark);
         let result = result.unwrap_or_else(|panic| resume_unwind(panic));
         rewound.map(|()| result)
     }
 
     /// Runs `body` without recording: what it computes are constants.
     pub fn no_grad<T>(&self, body: impl FnOnce() -> T) -> T {
-        let was_on = self.tape.borrow_mut().set_recording(false);
+        let was_on = self.lock().set_recording(false);
         let result = catch_unwind(AssertUnwindSafe(body));
-        self.tape.borrow_mut().set_recording(was_on);
+        self.lock().set_recording(was_on);
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// The bytes of memory that the tape holds for what it records.
     pub fn memory(&self) -> usize {
-        self.tape.borrow().memory()
+        self.lock().memory()
     }
 
     /// Runs a part of a computation and keeps nothing of it but its operands; going backward runs it
     /// again. See [`tidu_eager::Tape::checkpoint`].
+    ///
+    /// The body is given variables of a tape that is there while it runs. Those outside are of another, so it
+    /// cannot capture any ([`RunsAgain`]): what it needs is given as an operand. Numbers can be captured.
+    ///
+    /// ```compile_fail,E0277
+    /// let tape = tidu_scalar::Tape::new();
+    /// let [x, rate] = tape.vars([0.5, 2.0]);
+    /// let y = tape.checkpoint(&[x], move |x| vec![x[0] * rate]);
+    /// ```
     ///
     /// # Errors
     ///
@@ -165,10 +174,10 @@ impl Tape {
     pub fn checkpoint(
         &self,
         operands: &[Var<'_>],
-        body: impl for<'s> Fn(&[Var<'s>]) -> Vec<Var<'s>> + Send + Sync + 'static,
+        body: impl for<'s> Fn(&[Var<'s>]) -> Vec<Var<'s>> + RunsAgain,
     ) -> Result<Vec<Var<'_>>, EagerError> {
         let operands: Vec<&EagerVar<ScalarOp>> = operands.iter().map(|var| &var.var).collect();
-        let mut tape = self.tape.borrow_mut();
+        let mut tape = self.lock();
         let results = tape.checkpoint(&operands, move |tape, operands| {
             Ok(lend(tape, operands, |operands| body(operands)))
         })?;
@@ -176,20 +185,46 @@ impl Tape {
     }
 
     /// Repeats a step: state ↦ step(state, i) for i = 0, …, `steps` - 1, on memory that grows like √steps.
-    /// See [`tidu_eager::Tape::iterate`].
+    /// See [`tidu_eager::Tape::iterate`]; and [`Scan`](crate::Scan), which does the same with a compiled step, ten times
+    /// as fast.
+    ///
+    /// A step cannot capture variables: a parameter is a part of the state, which each step returns as it is.
+    ///
+    /// ```
+    /// let tape = tidu_scalar::Tape::new();
+    /// let [x, rate] = tape.vars([1.0, 0.5]);
+    /// let h = 1e-3;
+    /// let end = tape.iterate(1_000, &[x, rate], move |state, _| {
+    ///     let [x, rate] = [state[0], state[1]];
+    ///     vec![x + h * rate * x, rate]
+    /// })?;
+    /// let gradients = end[0].backward()?;
+    /// // x·(1 + h·rate)ⁿ
+    /// assert!((gradients[x] - 1.0005_f64.powi(1_000)).abs() < 1e-12);
+    /// assert!((gradients[rate] - 1.0005_f64.powi(999)).abs() < 1e-12);
+    /// # Ok::<(), tidu_eager::EagerError>(())
+    /// ```
+    ///
+    /// Captured, it does not compile:
+    ///
+    /// ```compile_fail,E0277
+    /// let tape = tidu_scalar::Tape::new();
+    /// let [x, rate] = tape.vars([1.0, 0.5]);
+    /// let end = tape.iterate(1_000, &[x], move |state, _| vec![state[0] * rate]);
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`EagerError::ForeignVar`]; [`EagerError::WrongValueCount`] for a step that returns another number
+    /// [`EagerError::ForeignVar`]; [`EagerError::WrongStateCount`] for a step that returns another number
     /// of values than it is given.
     pub fn iterate(
         &self,
         steps: usize,
         state: &[Var<'_>],
-        step: impl for<'s> Fn(&[Var<'s>], usize) -> Vec<Var<'s>> + Send + Sync + 'static,
+        step: impl for<'s> Fn(&[Var<'s>], usize) -> Vec<Var<'s>> + RunsAgain,
     ) -> Result<Vec<Var<'_>>, EagerError> {
         let state: Vec<&EagerVar<ScalarOp>> = state.iter().map(|var| &var.var).collect();
-        let mut tape = self.tape.borrow_mut();
+        let mut tape = self.lock();
         let results = tape.iterate(steps, &state, move |tape, state, at| {
             Ok(lend(tape, state, |state| step(state, at)))
         })?;
@@ -208,7 +243,7 @@ impl Tape {
         operands: &[Var<'_>],
     ) -> Result<Vec<Var<'_>>, EagerError> {
         let operands: Vec<&EagerVar<ScalarOp>> = operands.iter().map(|var| &var.var).collect();
-        let results = self.tape.borrow_mut().apply_function(function, &operands)?;
+        let results = self.lock().apply_function(function, &operands)?;
         Ok(results.into_iter().map(|var| self.here(var)).collect())
     }
 
@@ -217,8 +252,21 @@ impl Tape {
     /// # Panics
     ///
     /// If `body` uses a variable of this tape with operators.
+    #[track_caller]
     pub fn with<T>(&self, body: impl FnOnce(&mut EagerTape<ScalarOp>) -> T) -> T {
-        body(&mut self.tape.borrow_mut())
+        body(&mut self.lock())
+    }
+
+    /// The tape, which [`with`](Self::with) may have lent.
+    #[inline]
+    #[track_caller]
+    fn lock(&self) -> RefMut<'_, EagerTape<ScalarOp>> {
+        match self.tape.try_borrow_mut() {
+            Ok(tape) => tape,
+            Err(_) => panic!(
+                "the tape is in use by `Tape::with`: in there, compute with the tape that the closure is given"
+            ),
+        }
     }
 
     #[inline]
@@ -290,7 +338,7 @@ impl<'t> Var<'t> {
         let vars: Vec<&EagerVar<ScalarOp>> = operands.iter().map(|var| &var.var).collect();
         match tape_of(&operands) {
             Some(tape) => {
-                let var = tape.tape.borrow_mut().apply_one(op, &vars)?;
+                let var = tape.lock().apply_one(op, &vars)?;
                 Ok(tape.here(var))
             }
             None => {
@@ -311,7 +359,7 @@ impl<'t> Var<'t> {
     ///
     /// Linear in the tape.
     pub fn backward(&self) -> Result<Gradients, EagerError> {
-        let mut tape = self.tape()?.tape.borrow_mut();
+        let mut tape = self.tape()?.lock();
         let gradients = tape.backward_all(&[(&self.var, 1.0)])?;
         Ok(Gradients { gradients })
     }
@@ -343,7 +391,7 @@ impl<'t> Var<'t> {
         let tape = self.tape()?;
         let wrt: Vec<&EagerVar<ScalarOp>> = wrt.iter().map(|var| &var.var).collect();
         let seed = EagerVar::constant(1.0);
-        let mut eager = tape.tape.borrow_mut();
+        let mut eager = tape.lock();
         let found = eager.backward_recorded(&[(&self.var, seed)], &wrt)?;
         let found = found.into_iter();
         Ok(found
@@ -360,15 +408,23 @@ impl<'t> Var<'t> {
     /// [`EagerError::ReplacedGradient`]. See [`tidu_eager::Tape::hook`], and
     /// [`hook_recorded`](Self::hook_recorded), which has no such limit.
     ///
+    /// A hook cannot capture variables ([`HeldByTape`]):
+    ///
+    /// ```compile_fail,E0277
+    /// let tape = tidu_scalar::Tape::new();
+    /// let x = tape.var(3.0);
+    /// (x * x).hook(move |gradient| Some(gradient * x.value()));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EagerError::ConstantVar`] for a constant.
     #[track_caller]
     pub fn hook(
         &self,
-        mut hook: impl FnMut(f64) -> Option<f64> + Send + 'static,
+        mut hook: impl FnMut(f64) -> Option<f64> + HeldByTape,
     ) -> Result<(), EagerError> {
-        let mut tape = self.tape()?.tape.borrow_mut();
+        let mut tape = self.tape()?.lock();
         tape.hook(&self.var, move |gradient| hook(*gradient))
     }
 
@@ -395,9 +451,9 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn hook_recorded(
         &self,
-        mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + Send + 'static,
+        mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + HeldByTape,
     ) -> Result<(), EagerError> {
-        let mut tape = self.tape()?.tape.borrow_mut();
+        let mut tape = self.tape()?.lock();
         tape.hook_recorded(&self.var, move |tape, gradient| {
             let found = lend(tape, &[*gradient], |given| Vec::from_iter(hook(given[0])));
             Ok(found.into_iter().next())
@@ -421,7 +477,7 @@ impl<'t> Var<'t> {
         let Some(tape) = tape_of(&operands) else {
             return evaluate(&op, &operands.map(|var| var.var.value()));
         };
-        match tape.tape.borrow_mut().apply_one(op, &vars) {
+        match tape.lock().apply_one(op, &vars) {
             Ok(var) => tape.here(var),
             Err(error) => fail(&error),
         }
@@ -429,28 +485,30 @@ impl<'t> Var<'t> {
 
     #[track_caller]
     fn apply_pair<const N: usize>(op: ScalarOp, operands: [&Self; N]) -> (Self, Self) {
-        let constant;
-        let tape = match tape_of(&operands) {
-            Some(tape) => &tape.tape,
-            None => {
-                constant = RefCell::new(EagerTape::new(name));
-                &constant
-            }
+        let vars = operands.map(|var| &var.var);
+        let tape = tape_of(&operands);
+        let results = match tape {
+            Some(tape) => tape.lock().apply(op, &vars),
+            None => EagerTape::new(name).apply(op, &vars),
         };
-        let results = tape.borrow_mut().apply(op, &operands.map(|var| &var.var));
         let results = results.unwrap_or_else(|error| fail(&error));
         let [first, second] = [0, 1].map(|at: usize| Self {
             var: results[at],
-            tape: tape_of(&operands),
+            tape,
         });
         (first, second)
     }
 }
 
-/// The tape of the first operand that has one. The tape itself sees if another one has another.
+/// The tape of the first operand to which a gradient can flow, or else of the first that has one: constants may
+/// come from anywhere. The tape itself sees if another variable is of another one.
 #[inline]
 fn tape_of<'t>(operands: &[&Var<'t>]) -> Option<&'t Tape> {
-    operands.iter().find_map(|var| var.tape)
+    let active = operands.iter().find(|var| var.requires_grad());
+    match active {
+        Some(active) => active.tape,
+        None => operands.iter().find_map(|var| var.tape),
+    }
 }
 
 /// What an operation of one result makes of numbers alone.

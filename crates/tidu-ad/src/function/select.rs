@@ -94,7 +94,12 @@ impl WrtKeys {
 
 impl Wrt {
     /// The positions meant, among the inputs of a function.
-    pub(super) fn positions<Op: GraphOperation>(
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::UnknownInput`], [`FunctionError::RepeatedInput`]; [`FunctionError::NoInputs`] where none
+    /// is meant.
+    pub fn positions<Op: GraphOperation>(
         &self,
         function: &Function<Op>,
     ) -> Result<Vec<usize>, FunctionError> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tidu_ad::rules::Masking;
 use tidu_ad::{Primitive, Seed};
-use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
+use tidu_graph::text::operation_label;
+use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 use super::engine::{Engine, Evaluate, Record};
 use super::life::Life;
@@ -195,7 +196,7 @@ fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 ) -> Result<Vec<Option<E::Value>>, EagerError> {
     engine.tape().check_outside("go backward")?;
     for (position, input) in wrt.iter().enumerate() {
-        let place = || format!("input {position}");
+        let place = || format!("`wrt[{position}]`");
         engine.tape().check(input, place)?;
         check_type::<Op>(input.value(), place)?;
     }
@@ -326,7 +327,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         engine.apply(&add, &operands, &mut self.sum, location)?;
         let found = self.sum.len();
         let Some(sum) = self.sum.pop().filter(|_| found == 1) else {
-            let add = describe_operation(&add);
+            let add = operation_label(&add);
             return Err(wrong_count(add, Side::Outputs, 1, found));
         };
         if engine.watch().is_some()
@@ -381,7 +382,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value
         match results.pop().filter(|_| found == 1) {
             Some(value) => Ok(self.mask(value)),
             None => {
-                let either = describe_operation(&either);
+                let either = operation_label(&either);
                 Err(wrong_count(either, Side::Outputs, 1, found))
             }
         }
@@ -768,7 +769,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             true => segment.body.clone(),
             false => segment.body.take(),
         };
-        let body = body.ok_or_else(|| freed("a segment".into()))?;
+        let body = body.ok_or_else(|| freed("a checkpoint".into()))?;
         let count = segment.operands as usize;
         let kept = storage.residuals[at.residuals..][..count].iter_mut();
         let operands = kept.zip(&storage.operands[at.operands..]);
@@ -851,7 +852,7 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
         let (expected, found) = (instruction.results as usize, results.len());
         if expected != found {
             results.clear();
-            let operation = describe_operation(operation);
+            let operation = operation_label(operation);
             return Err(wrong_count(operation, Side::Outputs, expected, found));
         }
         if engine.watch().is_some() && vjp.masks.is_empty() {

@@ -3,7 +3,8 @@
 use std::panic::Location;
 
 use tidu_ad::Primitive;
-use tidu_graph::{EvaluableGraphOperation, describe_operation};
+use tidu_graph::EvaluableGraphOperation;
+use tidu_graph::text::operation_label;
 
 use super::segment::Inside;
 use super::template::Template;
@@ -63,7 +64,7 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
             None => Ok(()),
             Some(watch) => watch.check_cotangent(
                 self.operand(computed),
-                || describe_operation(instruction),
+                || operation_label(instruction),
                 || template.describe(),
                 location,
             ),

@@ -5,7 +5,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
-use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
+use tidu_graph::text::operation_label;
+use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 use super::template::{Flags, Program, jvp_of_operation, lower};
 use super::types::{Types, types_of};
@@ -114,7 +115,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let derived = jvp_of_operation(operation, active, &types, &self.name, &mut self.ad_ctx);
         let location = Location::caller();
         let derived = derived.map_err(|source| EagerError::Derive {
-            operation: describe_operation(operation),
+            operation: operation_label(operation),
             location: Some(location),
             source: Box::new(source),
         })?;

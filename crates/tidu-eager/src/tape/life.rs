@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::storage::{Cursor, Storage};
 use super::{Place, Tape};
-use crate::error::{EagerError, unwrap_or_panic};
+use crate::error::{EagerError, Forgotten, unwrap_or_panic};
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
@@ -23,18 +23,27 @@ pub struct Mark {
 #[derive(Clone)]
 pub(super) struct Life {
     tape: u32,
-    /// The first index of each epoch that has any, ascending.
-    epochs: Vec<(u32, u32)>,
+    /// The epochs that have indices, ascending.
+    epochs: Vec<Epoch>,
     /// The present epoch, and its first index.
     epoch: u32,
     first: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Epoch {
+    /// Its first index.
+    first: u32,
+    number: u32,
+    /// Why what had its indices before is gone.
+    cause: Forgotten,
 }
 
 /// Why a place is not good.
 #[derive(Clone, Copy)]
 pub(super) enum Fault {
     Foreign,
-    Stale,
+    Stale(Forgotten),
 }
 
 /// Tapes are told apart by number. Nothing else depends on it.
@@ -44,7 +53,11 @@ impl Life {
     pub fn new() -> Self {
         Self {
             tape: TAPES.fetch_add(1, Ordering::Relaxed),
-            epochs: vec![(0, 0)],
+            epochs: vec![Epoch {
+                first: 0,
+                number: 0,
+                cause: Forgotten::Cleared,
+            }],
             epoch: 0,
             first: 0,
         }
@@ -74,7 +87,7 @@ impl Life {
     /// The place of a value that is there already.
     pub fn place_at(&self, index: u32) -> Place {
         Place {
-            epoch: self.epoch_of(index),
+            epoch: self.epoch_of(index).number,
             ..self.place(index)
         }
     }
@@ -93,9 +106,11 @@ impl Life {
         if place.tape != self.tape {
             return Err(Fault::Foreign);
         }
-        match self.epoch_of(place.index) == place.epoch {
-            true => Ok(()),
-            false => Err(Fault::Stale),
+        let epoch = self.epoch_of(place.index);
+        if epoch.number == place.epoch {
+            Ok(())
+        } else {
+            Err(Fault::Stale(epoch.cause))
         }
     }
 
@@ -104,23 +119,22 @@ impl Life {
         place.tape == self.tape && place.epoch > self.epoch
     }
 
-    fn epoch_of(&self, index: u32) -> u32 {
-        let after = self.epochs.partition_point(|(first, _)| *first <= index);
-        self.epochs[after - 1].1
+    fn epoch_of(&self, index: u32) -> Epoch {
+        let after = self.epochs.partition_point(|epoch| epoch.first <= index);
+        self.epochs[after - 1]
     }
 
     /// Indices from here on are given out again.
-    pub fn cut(&mut self, values: u32) {
-        while self
-            .epochs
-            .last()
-            .is_some_and(|(first, _)| *first >= values)
-        {
-            self.epochs.pop();
-        }
+    pub fn cut(&mut self, values: u32, cause: Forgotten) {
+        let is_gone = |epoch: &mut Epoch| epoch.first >= values;
+        while self.epochs.pop_if(is_gone).is_some() {}
         self.epoch += 1;
         self.first = values;
-        self.epochs.push((values, self.epoch));
+        self.epochs.push(Epoch {
+            first: values,
+            number: self.epoch,
+            cause,
+        });
     }
 }
 
@@ -128,7 +142,7 @@ impl Fault {
     pub fn of(self, place: String) -> EagerError {
         match self {
             Fault::Foreign => EagerError::ForeignVar { place },
-            Fault::Stale => EagerError::StaleVar { place },
+            Fault::Stale(cause) => EagerError::StaleVar { place, cause },
         }
     }
 }
@@ -152,13 +166,27 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// [`EagerError::ForeignVar`] and [`EagerError::StaleVar`] for a mark of another tape, or one that was
     /// itself forgotten; [`EagerError::InSegment`].
     pub fn rewind(&mut self, mark: Mark) -> Result<(), EagerError> {
+        self.rewind_for(mark, Forgotten::Rewound)
+    }
+
+    /// [`rewind`](Self::rewind) to the mark that was set where a scope began. Of variables that were made in
+    /// between, errors say that their scope has ended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rewind`](Self::rewind).
+    pub fn end_scope(&mut self, mark: Mark) -> Result<(), EagerError> {
+        self.rewind_for(mark, Forgotten::ScopeEnded)
+    }
+
+    fn rewind_for(&mut self, mark: Mark, cause: Forgotten) -> Result<(), EagerError> {
         self.check_outside("rewind the tape")?;
         let is_start = mark.cursor.values == 0 && mark.place.tape == self.life.tape;
         if !is_start {
             let checked = self.life.check(mark.place);
             checked.map_err(|fault| fault.of("the mark to go back to".into()))?;
         }
-        self.cut(mark.cursor);
+        self.cut(mark.cursor, cause);
         Ok(())
     }
 
@@ -169,8 +197,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Inside a segment, where [`rewind`](Self::rewind) returns an error, with the same text.
     #[track_caller]
     pub fn clear(&mut self) {
-        unwrap_or_panic(self.check_outside("rewind the tape"));
-        self.cut(Cursor::default());
+        unwrap_or_panic(self.check_outside("clear the tape"));
+        self.cut(Cursor::default(), Forgotten::Cleared);
         self.forget_functions();
     }
 
@@ -185,16 +213,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Puts back what was set aside, and forgets what came after it.
     pub(super) fn restore(&mut self, past: Storage<Op>) {
         self.storage = past;
-        self.cut(self.storage.end());
+        self.cut(self.storage.end(), Forgotten::PassEnded);
     }
 
-    fn cut(&mut self, to: Cursor) {
+    fn cut(&mut self, to: Cursor, cause: Forgotten) {
         self.storage.truncate(to);
         self.hooks.retain(|hooked| hooked.value < to.values);
         let replaced = self
             .replaced
             .partition_point(|(value, _)| *value < to.values);
         self.replaced.truncate(replaced);
-        self.life.cut(to.values);
+        self.life.cut(to.values, cause);
     }
 }

@@ -19,11 +19,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{Function, Primitive};
-use tidu_graph::{EvaluableGraphOperation, GraphOperation, describe_operation};
+use tidu_graph::text::operation_label;
+use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 pub use backward::Gradients;
 pub use forward::Dual;
 pub use life::Mark;
+pub use segment::RunsAgain;
+pub use watch::HeldByTape;
 
 use self::forward::Jvp;
 use self::life::Life;
@@ -401,7 +404,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             return Err(self.result_fault(operation, single));
         }
         if self.watch.is_some() {
-            self.check_results(|| describe_operation(operation), found)?;
+            self.check_results(|| operation_label(operation), found)?;
         }
         let results = &self.results;
         let storage = &mut self.storage;
@@ -431,7 +434,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             return Err(not_one_result(operation, outputs));
         }
         self.evaluate(operation, operands);
-        self.check_results(|| describe_operation(operation), outputs)?;
+        self.check_results(|| operation_label(operation), outputs)?;
         Ok(CONSTANT)
     }
 
@@ -576,7 +579,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         match expected == found {
             true => Ok(()),
             false => {
-                let operation = describe_operation(operation);
+                let operation = operation_label(operation);
                 Err(wrong_count(operation, Side::Inputs, expected, found))
             }
         }
@@ -587,7 +590,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     fn operand_fault(&self, operation: &Op, operands: &[&Var<Op>]) -> EagerError {
         let checked = self.check_arity(operation, operands);
         let checked =
-            checked.and_then(|()| self.check_places(|| describe_operation(operation), operands));
+            checked.and_then(|()| self.check_places(|| operation_label(operation), operands));
         checked.expect_err("an operand was found to be no variable of this tape")
     }
 
@@ -598,7 +601,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if single && expected != 1 {
             return not_one_result(operation, expected);
         }
-        let operation = describe_operation(operation);
+        let operation = operation_label(operation);
         wrong_count(operation, Side::Outputs, expected, self.results.len())
     }
 
@@ -610,7 +613,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         recomputes: bool,
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let graph = function.as_graph();
-        let describe = || "a function".to_owned();
+        let describe = || describe_function(function);
         let (expected, found) = (graph.inputs().len(), operands.len());
         if expected != found {
             return Err(wrong_count(describe(), Side::Inputs, expected, found));
@@ -662,7 +665,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             if operand.requires_grad()
                 && let Err(fault) = self.life.check(operand.place)
             {
-                return Err(fault.of(format!("operand {position} of {}", describe())));
+                return Err(fault.of(format!(
+                    "operand {position} (counted from 0) of {}",
+                    describe()
+                )));
             }
         }
         Ok(())
@@ -808,8 +814,20 @@ fn values_of<'a, Op: GraphOperation>(
 }
 
 fn not_one_result<Op: GraphOperation>(operation: &Op, results: usize) -> EagerError {
-    let operation = describe_operation(operation);
+    let operation = operation_label(operation);
     EagerError::NotOneResult { operation, results }
+}
+
+/// A function, as errors name it.
+fn describe_function<Op: Primitive>(function: &Function<Op>) -> String {
+    /// Enough to see which it is.
+    const SHOWN: usize = 12;
+    let names = function.input_names();
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len() - names.len().min(SHOWN) {
+        0 => format!("a function of {shown}"),
+        more => format!("a function of {shown} and {more} more"),
+    }
 }
 
 /// What functions are looked up by: clones share what they compute.

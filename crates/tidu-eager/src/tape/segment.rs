@@ -33,6 +33,23 @@ pub(super) enum Inside {
     Hook,
 }
 
+/// What a tape keeps of a computation to run it again on the way back: it must be of any thread, and hold on to
+/// nothing that may be gone by then. Whatever can be, is.
+#[diagnostic::on_unimplemented(
+    message = "this closure runs again on the way back, and cannot hold on to what it captures",
+    label = "captures a variable with operators (`scalar::Var`), a `Tape`, an `Rc` or a `Cell`",
+    note = "a parameter of the steps of `iterate` is a part of the state that steps return as it is: \
+            `tape.iterate(n, &[x, rate], |state, _| vec![state[0] * state[1], state[1]])`",
+    note = "a parameter of a `checkpoint` is one of its operands: \
+            `tape.checkpoint(&[x, rate], |of| vec![of[0] * of[1]])`",
+    note = "numbers may be captured: write `move |…|`, and `let rate = rate.value();` before it for a constant"
+)]
+pub trait RunsAgain: Send + Sync + 'static {}
+
+// Without this, what is said is which part of what is captured is not `Sync`.
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + 'static> RunsAgain for T {}
+
 pub(super) type Body<Op> =
     dyn Fn(&mut Tape<Op>, &[Var<Op>]) -> Result<Vec<Var<Op>>, EagerError> + Send + Sync;
 
@@ -59,7 +76,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn checkpoint(
         &mut self,
         operands: &[&Var<Op>],
-        body: impl Fn(&mut Self, &[Var<Op>]) -> Result<Vec<Var<Op>>, EagerError> + Send + Sync + 'static,
+        body: impl Fn(&mut Self, &[Var<Op>]) -> Result<Vec<Var<Op>>, EagerError> + RunsAgain,
     ) -> Result<Vec<Var<Op>>, EagerError> {
         self.run_segment(operands, Arc::new(body))
     }
@@ -67,9 +84,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Repeats a step: state ↦ step(state, i) for i = 0, …, `steps` - 1, and returns the last state. Every
     /// √steps steps are a [`checkpoint`](Self::checkpoint), so that memory grows like √steps only.
     ///
+    /// A parameter of the step may be captured, as other variables of the tape may, or be a part of the state
+    /// that each step returns as it is. Variables with operators (`scalar::Var`) cannot be captured
+    /// ([`RunsAgain`]).
+    ///
     /// # Errors
     ///
-    /// As for [`checkpoint`](Self::checkpoint); [`EagerError::WrongValueCount`] for a step that returns
+    /// As for [`checkpoint`](Self::checkpoint); [`EagerError::WrongStateCount`] for a step that returns
     /// another number of values than it is given.
     ///
     /// # Example
@@ -96,10 +117,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         &mut self,
         steps: usize,
         state: &[&Var<Op>],
-        step: impl Fn(&mut Self, &[Var<Op>], usize) -> Result<Vec<Var<Op>>, EagerError>
-        + Send
-        + Sync
-        + 'static,
+        step: impl Fn(&mut Self, &[Var<Op>], usize) -> Result<Vec<Var<Op>>, EagerError> + RunsAgain,
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let step = Arc::new(step);
         let count = state.len();
@@ -112,8 +130,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 for at in first..steps.min(first + length) {
                     state = step(tape, &state, at)?;
                     if state.len() != count {
-                        let found = state.len();
-                        return Err(wrong_count("a step".into(), Side::Outputs, count, found));
+                        return Err(EagerError::WrongStateCount {
+                            expected: count,
+                            found: state.len(),
+                        });
                     }
                 }
                 Ok(state)
@@ -131,7 +151,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<Vec<Var<Op>>, EagerError> {
         for (position, operand) in operands.iter().enumerate() {
             if operand.requires_grad() {
-                self.check(operand, || format!("operand {position} of a segment"))?;
+                self.check(operand, || {
+                    format!("operand {position} (counted from 0) of a checkpoint")
+                })?;
             }
         }
         let given: Vec<Var<Op>> = operands.iter().map(|var| (*var).clone()).collect();
@@ -188,7 +210,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<(), EagerError> {
         let (expected, found) = (segment.outputs as usize, results.len());
         if expected != found {
-            let segment = "a segment".to_owned();
+            let segment = "a checkpoint".to_owned();
             return Err(wrong_count(segment, Side::Outputs, expected, found));
         }
         for (position, (known, result)) in segment.results.iter().zip(results).enumerate() {
@@ -203,7 +225,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     fn check_segment_results(&self, results: &[Var<Op>]) -> Result<(), EagerError> {
         let active = results.iter().enumerate();
         for (position, result) in active.filter(|(_, result)| result.requires_grad()) {
-            self.check(result, || format!("result {position} of a segment"))?;
+            self.check(result, || {
+                format!("result {position} (counted from 0) of a checkpoint")
+            })?;
         }
         Ok(())
     }

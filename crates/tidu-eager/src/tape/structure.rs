@@ -1,9 +1,8 @@
 //! What a tape recorded, as a function.
 
 use tidu_ad::{Function, Primitive};
-use tidu_graph::{
-    EvaluableGraphOperation, GraphBuilder, OperationRole, ValueKey, ValueRef, describe_operation,
-};
+use tidu_graph::text::operation_label;
+use tidu_graph::{EvaluableGraphOperation, GraphBuilder, OperationRole, ValueKey, ValueRef};
 
 use super::storage::{Kind, Node};
 use super::template::Callee;
@@ -180,7 +179,7 @@ fn constant_in<Op: Primitive + EvaluableGraphOperation>(
             std::any::type_name::<Op>()
         ),
     })?;
-    let described = describe_operation(&operation);
+    let described = operation_label(&operation);
     let added = builder.try_add_operation(operation, Vec::new(), OperationRole::Primary);
     let ids = added.map_err(|source| EagerError::Graph { source })?;
     let id = ids

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
-use tidu_graph::{EvaluableGraphOperation, describe_operation};
+use tidu_graph::EvaluableGraphOperation;
+use tidu_graph::text::operation_label;
 
 use super::backward::{freed, run};
 use super::engine::Evaluate;
@@ -315,7 +316,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         match sum.pop().filter(|_| found == 1) {
             Some(sum) => *so_far = sum,
             None => {
-                let add = describe_operation(&add);
+                let add = operation_label(&add);
                 return Err(wrong_count(add, Side::Outputs, 1, found));
             }
         }

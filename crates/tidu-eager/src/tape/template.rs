@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 use tidu_ad::{
     Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Seed, Wrt,
 };
-use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef, describe_operation};
+use tidu_graph::text::operation_label;
+use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef};
 
-use super::CONSTANT;
 use super::types::{Types, context_of_operation};
+use super::{CONSTANT, describe_function};
 use crate::error::EagerError;
 
 /// All templates of a tape.
@@ -320,10 +321,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     /// As errors name it.
     pub fn describe(&self) -> String {
         match &self.callee {
-            Callee::Operation(operation) => describe_operation(operation),
-            Callee::Function(call) => {
-                format!("a function of {}", call.function.input_names().join(", "))
-            }
+            Callee::Operation(operation) => operation_label(operation),
+            Callee::Function(call) => describe_function(&call.function),
         }
     }
 

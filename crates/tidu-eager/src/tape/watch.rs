@@ -9,6 +9,21 @@ use super::segment::Inside;
 use super::{Tape, Var};
 use crate::error::EagerError;
 
+/// What a tape keeps of a hook until it is called: it must be fit for any thread, and hold on to nothing that may be
+/// gone by then. Whatever can be, is.
+#[diagnostic::on_unimplemented(
+    message = "this hook is called on the way back, and cannot hold on to what it captures",
+    label = "captures a variable with operators (`scalar::Var`), a `Tape`, an `Rc` or a `&Cell`",
+    note = "the gradient is what it is given, to compute with by `hook_recorded`; numbers may be captured: write \
+            `move |…|`, and `let x = x.value();` before it",
+    note = "what it finds goes out by an `Arc<Mutex<…>>` or a channel"
+)]
+pub trait HeldByTape: Send + 'static {}
+
+// Without this, what is said is which part of what is captured is not `Send`.
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static> HeldByTape for T {}
+
 /// What is told of the gradient by a value.
 pub(super) struct Hooked<Op: Primitive + EvaluableGraphOperation> {
     /// The index of the value.
@@ -91,7 +106,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn hook(
         &mut self,
         var: &Var<Op>,
-        hook: impl FnMut(&Op::Operand) -> Option<Op::Operand> + Send + 'static,
+        hook: impl FnMut(&Op::Operand) -> Option<Op::Operand> + HeldByTape,
     ) -> Result<(), EagerError> {
         self.add_hook(var, Hook::OfOperands(Box::new(hook)))
     }
@@ -131,7 +146,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn hook_recorded(
         &mut self,
         var: &Var<Op>,
-        hook: impl FnMut(&mut Self, &Var<Op>) -> Result<Option<Var<Op>>, EagerError> + Send + 'static,
+        hook: impl FnMut(&mut Self, &Var<Op>) -> Result<Option<Var<Op>>, EagerError> + HeldByTape,
     ) -> Result<(), EagerError> {
         self.add_hook(var, Hook::OfVariables(Box::new(hook)))
     }

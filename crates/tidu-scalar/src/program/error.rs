@@ -47,10 +47,63 @@ pub enum ProgramError {
         /// The number of values of the function.
         values: usize,
     },
-    /// A composite that could not be expanded.
+    /// A step of a loop that does not return all that it carries.
+    #[error(
+        "the step carries {expected} inputs ({carry}), whose next values must be its first outputs, \
+         found {found} outputs{}",
+        in_parentheses(outputs)
+    )]
+    WrongStep {
+        /// How many inputs of the step are carried.
+        expected: usize,
+        /// Their names.
+        carry: String,
+        /// The number of outputs of the step.
+        found: usize,
+        /// Their names.
+        outputs: String,
+    },
+    /// A loop that carries nothing from step to step.
+    #[error(
+        "nothing is carried from step to step: name the inputs of the step whose next values it returns"
+    )]
+    NothingCarried,
+    /// A loop with the wrong number of what it takes.
+    #[error(
+        "{what}: the scan takes {expected}{}, found {found}",
+        in_parentheses(names)
+    )]
+    WrongScanCount {
+        /// What it takes.
+        what: &'static str,
+        /// How many.
+        expected: usize,
+        /// Their names.
+        names: String,
+        /// How many were given.
+        found: usize,
+    },
+    /// A slice that does not have a number for each step.
+    #[error("{name} has {found} numbers for {expected} steps: it takes one number for each step")]
+    WrongScanLength {
+        /// The input or output of the step.
+        name: String,
+        /// The number of steps.
+        expected: usize,
+        /// The length of the slice.
+        found: usize,
+    },
+    /// A composite that could not be expanded, or a derivative of the step of a loop.
     #[error(transparent)]
     Function(#[from] FunctionError),
     /// A graph that is not closed.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+fn in_parentheses(names: &str) -> String {
+    match names {
+        "" => String::new(),
+        names => format!(" ({names})"),
+    }
 }

@@ -9,6 +9,7 @@ mod lanes;
 mod listing;
 mod lower;
 mod run;
+mod scan;
 mod vector_math;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tidu_graph::{MaterializedGraph, ValueKey};
 pub use batch::{Batch, BatchWorkspace};
 pub use error::ProgramError;
 pub(crate) use instruction::Opcode;
+pub use scan::{Scan, ScanCotangents, ScanInputs, ScanOutputs, ScanPullback};
 
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;

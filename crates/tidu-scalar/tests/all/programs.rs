@@ -1,5 +1,7 @@
 //! Scalar programs compute what generic programs do, to the bit; and what they are made of.
 
+mod scan;
+
 use crate::support::functions::random_function;
 use crate::support::random::Random;
 use crate::support::{all_primitives, alone};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidu_ad::{Function, Mode, Rules};
-use tidu_eager::EagerError;
+use tidu_eager::{EagerError, Forgotten};
 use tidu_scalar::{
     ScalarOp, Tape, Var, derivative, function, grad, hessian, hvp, jacobian, jacobian_in, jvp,
-    value_and_grad,
+    value_and_grad, value_and_jacobian, value_and_jacobian_in,
 };
 
 type OnVars = for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>;
@@ -760,6 +760,58 @@ fn jacobians_by_rows_or_by_columns() {
 }
 
 #[test]
+fn values_with_jacobians() {
+    // More results than inputs, as many, and fewer: polar coordinates, and what depends on nothing.
+    let polar = |x: &[Var<'_>]| -> Vec<f64> { vec![x[0].value(), x[1].value()] };
+    let point = [2.0, 0.75];
+    let (sin, cos) = 0.75_f64.sin_cos();
+    let rows = [
+        (2.0 * cos, [cos, -2.0 * sin]),
+        (2.0 * sin, [sin, 2.0 * cos]),
+        (7.0, [0.0, 0.0]),
+        (2.0, [1.0, 0.0]),
+    ];
+    for modes in [None, Some(Mode::Forward), Some(Mode::Reverse)] {
+        for results in 0..=rows.len() {
+            let mut seen = Vec::new();
+            let f = for_all(|x| {
+                seen.push(polar(x));
+                let all = [
+                    x[0] * x[1].cos(),
+                    x[0] * x[1].sin(),
+                    Var::constant(7.0),
+                    x[0],
+                ];
+                all[..results].to_vec()
+            });
+            let found = match modes {
+                None => value_and_jacobian(f, &point),
+                Some(mode) => value_and_jacobian_in(mode, f, &point),
+            };
+            let (values, jacobian) = found.expect("fine");
+            assert_eq!((values.len(), jacobian.len()), (results, results));
+            for (at, (value, row)) in rows[..results].iter().enumerate() {
+                assert_near(values[at], *value, 1e-15);
+                assert_near(jacobian[at][0], row[0], 1e-15);
+                assert_near(jacobian[at][1], row[1], 1e-15);
+            }
+            // In one evaluation.
+            assert_eq!(seen, [point.to_vec()]);
+        }
+    }
+    let mut tape = Tape::new();
+    let (values, jacobian) = tape
+        .value_and_jacobian(|x| vec![x[0].exp()], &[0.0])
+        .expect("fine");
+    assert_eq!((values, jacobian), (vec![1.0], vec![vec![1.0]]));
+}
+
+/// A closure that takes variables of any tape.
+fn for_all<F: for<'t> FnOnce(&[Var<'t>]) -> Vec<Var<'t>>>(f: F) -> F {
+    f
+}
+
+#[test]
 fn jacobians_with_hooks_and_rules_of_their_own() {
     // Hooks act on the way back only.
     let c = 0.5_f64.cos();
@@ -812,7 +864,8 @@ fn what_is_said_when_something_is_wrong() {
     let error = Var::try_apply(ScalarOp::Mul, &[x, foreign]).expect_err("two tapes");
     assert_eq!(
         error.to_string(),
-        "operand 1 of Mul is a variable of another tape"
+        "operand 1 (counted from 0) of mul is of another tape: make on one tape what is used together, or take \
+         its value alone, as a constant (`detach`)"
     );
     let count = Var::try_apply(ScalarOp::Mul, &[x]).expect_err("one operand");
     assert!(
@@ -861,36 +914,87 @@ fn what_is_said_when_something_is_wrong() {
         one.checkpoint(&[foreign], |x| x.to_vec()),
         Err(EagerError::ForeignVar { .. })
     ));
-    assert!(matches!(
-        one.iterate(3, &[x], |_, _| vec![]),
-        Err(EagerError::WrongValueCount { .. })
-    ));
+    assert_eq!(
+        one.iterate(3, &[x, x], |x, _| vec![x[0]])
+            .expect_err("a half")
+            .to_string(),
+        "a step of `iterate` is given a state of 2 values, and returned 1: it must return all of the next state, \
+         also what it leaves as it is"
+    );
+    let square = function(["u", "v"], |[u, v]| [u * v]).expect("a function");
+    assert_eq!(
+        one.apply_function(&square, &[x])
+            .expect_err("one operand")
+            .to_string(),
+        "a call of a function of u, v has 2 inputs, found 1 values"
+    );
+    assert_eq!(
+        constant.backward().expect_err("a constant").to_string(),
+        "the number to differentiate is a constant, to which no gradient flows: it was not computed of variables \
+         that a tape made to be differentiated by, or it was cut off by `detach` or `no_grad`"
+    );
     let short = jvp(|x| x[0], &[1.0, 2.0], &[1.0]).expect_err("a short direction");
     assert_eq!(
         short.to_string(),
-        "a call of the function, in a direction, has 2 inputs, found 1 values"
+        "the direction has 1 components, and the point 2"
     );
     assert!(hvp(|x| x[0], &[1.0], &[1.0, 1.0]).is_err());
     let stale = one.scope(|| x * 2.0).expect("fine");
     let stale = Var::try_apply(ScalarOp::Neg, &[stale]).expect_err("forgotten");
-    assert!(matches!(stale, EagerError::StaleVar { .. }), "{stale}");
+    let place = "operand 0 (counted from 0) of neg".to_owned();
+    let cause = Forgotten::ScopeEnded;
+    assert_eq!(stale, EagerError::StaleVar { place, cause });
+    assert_eq!(
+        stale.to_string(),
+        "operand 0 (counted from 0) of neg is forgotten by the tape: the `scope` in which it was made has ended; \
+         return its value from there, or use it inside"
+    );
     // All is well afterwards.
     assert_eq!((x * x).backward().expect("a path")[x], 2.0);
 }
 
 #[test]
-#[should_panic(expected = "operand 1 of Add is a variable of another tape")]
+#[should_panic(expected = "operand 1 (counted from 0) of add is of another tape: make on one tape")]
 fn operators_on_two_tapes_panic() {
     let (one, other) = (Tape::new(), Tape::new());
     let _ = one.var(1.0) + other.var(2.0);
 }
 
 #[test]
-#[should_panic(expected = "operand 0 of Sin is a variable that the tape has forgotten")]
+#[should_panic(
+    expected = "of sin is forgotten by the tape: the `scope` in which it was made has ended"
+)]
 fn methods_on_what_is_forgotten_panic() {
     let tape = Tape::new();
     let stale = tape.scope(|| tape.var(1.0)).expect("fine");
     let _ = stale.sin();
+}
+
+#[test]
+#[should_panic(
+    expected = "the tape is in use by `Tape::with`: in there, compute with the tape that the closure"
+)]
+fn operators_inside_with_panic() {
+    let tape = Tape::new();
+    let x = tape.var(1.0);
+    tape.with(|_| x + 1.0);
+}
+
+/// Constants may come from any tape, on either side, also those that were computed.
+#[test]
+fn constants_of_another_tape_are_numbers() {
+    let (one, other) = (Tape::new(), Tape::new());
+    let (x, y) = (one.var(3.0), other.var(5.0));
+    let constants = [y.detach(), y.detach() * 1.0, other.no_grad(|| y * 1.0)];
+    for five in constants {
+        for product in [five * x, x * five] {
+            assert_eq!(product.backward().expect("a path")[x], 5.0);
+        }
+        let (sin, cos) = (five + x).sin_cos();
+        let slope = (sin * cos).backward().expect("a path")[x];
+        assert_near(slope, 16.0_f64.cos(), 1e-15);
+    }
+    assert!(other.no_grad(|| y * 2.0).backward().is_err());
 }
 
 #[test]

@@ -255,8 +255,8 @@ fn a_body_that_fails_the_second_time() {
         let after = one(&mut tape, ScalarOp::Neg, &[&y[0]]);
         let error = tape.backward_keeping(&[(&after, 1.0)], &[&x]).unwrap_err();
         let (primitive, side, expected, found) = match another_count {
-            true => ("a segment", Side::Outputs, 1, 2),
-            false => ("Add", Side::Inputs, 2, 1),
+            true => ("a checkpoint", Side::Outputs, 1, 2),
+            false => ("add", Side::Inputs, 2, 1),
         };
         let primitive = primitive.to_owned();
         assert_eq!(
@@ -329,7 +329,10 @@ fn a_body_neither_goes_back_nor_cuts_the_tape() {
         assert_eq!(error, EagerError::InSegment { what });
         assert_eq!(
             error.to_string(),
-            format!("cannot {what} inside a segment, which runs again on the way back")
+            format!(
+                "cannot {what} in the body of a `checkpoint` or `iterate`, which runs again on the way back: do it \
+                 outside"
+            )
         );
     }
     let gradient = tape.backward(&[(&outer, 1.0)], &[&x]).unwrap();
@@ -421,7 +424,7 @@ fn segments_can_be_gone_through_once() {
     assert_eq!(
         error,
         EagerError::Freed {
-            operation: "a segment".into()
+            operation: "a checkpoint".into()
         }
     );
     let z = one(&mut tape, ScalarOp::Neg, &[&x]);

@@ -14,7 +14,7 @@ fn wrong_calls() {
     let y = one(&mut tape, ScalarOp::Mul, &[&x, &x]);
     let constant = Scalar::constant(3.0);
     let arity = |expected, found| EagerError::WrongValueCount {
-        primitive: "Add".into(),
+        primitive: "add".into(),
         side: Side::Inputs,
         expected,
         found,
@@ -39,22 +39,23 @@ fn wrong_calls() {
         (
             tape.apply_one(ScalarOp::SinCos, &[&x]).map(drop),
             EagerError::NotOneResult {
-                operation: "SinCos".into(),
+                operation: "sin_cos".into(),
                 results: 2,
             },
-            "SinCos has 2 results where one is wanted: `Tape::apply` returns all of them",
+            "sin_cos has 2 results where one is wanted: `Tape::apply` returns all of them",
         ),
         (
             tape.apply(ScalarOp::Add, &[&x, &foreign]).map(drop),
             EagerError::ForeignVar {
-                place: at("operand 1 of Add"),
+                place: at("operand 1 (counted from 0) of add"),
             },
-            "operand 1 of Add is a variable of another tape",
+            "operand 1 (counted from 0) of add is of another tape: make on one tape what is used together, or take \
+             its value alone, as a constant (`detach`)",
         ),
         (
             tape.no_grad(|tape| tape.apply(ScalarOp::Neg, &[&foreign]).map(drop)),
             EagerError::ForeignVar {
-                place: at("operand 0 of Neg"),
+                place: at("operand 0 (counted from 0) of neg"),
             },
             "another tape",
         ),
@@ -64,54 +65,54 @@ fn wrong_calls() {
             EagerError::ConstantVar {
                 place: at("output 1"),
             },
-            "output 1 is a constant",
+            "output 1 is a constant, to which no gradient flows: it was not computed of variables that a tape made \
+             to be differentiated by, or it was cut off by `detach` or `no_grad`",
         ),
         (
             tape.backward(&[(&foreign, 1.0)], &[&x]).map(drop),
             EagerError::ForeignVar {
                 place: at("output 0"),
             },
-            "output 0 is a variable of another tape",
+            "output 0 is of another tape: ",
         ),
         (
             tape.backward_keeping(&[(&y, 1.0)], &[&x, &constant])
                 .map(drop),
             EagerError::ConstantVar {
-                place: at("input 1"),
+                place: at("`wrt[1]`"),
             },
-            "input 1 is a constant",
+            "`wrt[1]` is a constant",
         ),
         (
             tape.backward(&[(&y, 1.0)], &[&foreign]).map(drop),
             EagerError::ForeignVar {
-                place: at("input 0"),
+                place: at("`wrt[0]`"),
             },
-            "input 0 is a variable of another tape",
+            "`wrt[0]` is of another tape: ",
         ),
         (
             tape.backward_recorded(&[(&y, foreign)], &[&x]).map(drop),
             EagerError::ForeignVar {
                 place: at("seed 0"),
             },
-            "seed 0 is a variable of another tape",
+            "seed 0 is of another tape: ",
         ),
         (
             tape.checkpoint(&[&x, &foreign], |_, x| Ok(x.to_vec()))
                 .map(drop),
             EagerError::ForeignVar {
-                place: at("operand 1 of a segment"),
+                place: at("operand 1 (counted from 0) of a checkpoint"),
             },
-            "segment",
+            "operand 1 (counted from 0) of a checkpoint is of another tape: ",
         ),
         (
             tape.iterate(3, &[&x], |_, _, _| Ok(vec![])).map(drop),
-            EagerError::WrongValueCount {
-                primitive: at("a step"),
-                side: Side::Outputs,
+            EagerError::WrongStateCount {
                 expected: 1,
                 found: 0,
             },
-            "a step has 1 outputs, found 0",
+            "a step of `iterate` is given a state of 1 values, and returned 0: it must return all of the next \
+             state, also what it leaves as it is",
         ),
     ];
     for (result, expected, text) in cases {
@@ -158,7 +159,7 @@ fn an_error_while_recording_gradients_leaves_nothing_behind() {
     assert_eq!(
         error,
         EagerError::Freed {
-            operation: "Exp".into()
+            operation: "exp".into()
         }
     );
     assert_eq!(format!("{tape:?}"), before);

@@ -167,7 +167,7 @@ fn the_wrong_number_of_operands() {
         let x = tape.leaf(0.4);
         let error = call(&mut tape, &three(), &[&x]).unwrap_err();
         let expected = EagerError::WrongValueCount {
-            primitive: "a function".into(),
+            primitive: "a function of x, y, z".into(),
             side: Side::Inputs,
             expected: 3,
             found: 1,

@@ -1,10 +1,12 @@
 //! What backward frees, what clearing and rewinding make stale.
 
-use tidu_eager::EagerError;
+use std::sync::{Arc, Mutex};
+
+use tidu_eager::{EagerError, Forgotten};
 use tidu_scalar::ScalarOp;
 
 use super::own::{Counted, Own, OwnTape, OwnVar, numbers, own_tape};
-use super::{Scalar, assert_near, one, scalars};
+use super::{Scalar, Scalars, assert_near, one, scalars};
 
 fn own(tape: &mut OwnTape, operation: Own, operands: &[&OwnVar]) -> OwnVar {
     tape.apply_one(operation, operands).expect("fine")
@@ -25,7 +27,7 @@ fn a_second_time_is_an_error_that_names_the_operation() {
     assert_near(found[0].expect("a path"), e * e.cos());
     tape.backward(&[(&first, 1.0)], &[&x, &y])
         .expect("the first time");
-    for (output, named) in [(&first, "Mul"), (&second, "Exp")] {
+    for (output, named) in [(&first, "mul"), (&second, "exp")] {
         let error = tape.backward_keeping(&[(output, 1.0)], &[&x]).unwrap_err();
         let operation = named.to_owned();
         assert_eq!(error, EagerError::Freed { operation });
@@ -47,7 +49,7 @@ fn a_second_time_is_an_error_that_names_the_operation() {
     assert_eq!(
         error,
         EagerError::Freed {
-            operation: "Add".into()
+            operation: "add".into()
         }
     );
 }
@@ -138,7 +140,9 @@ fn cleared_variables_are_stale() {
         ];
         for error in errors {
             assert!(matches!(error, EagerError::StaleVar { .. }), "{error}");
-            assert!(error.to_string().contains("forgotten"), "{error}");
+            let cause = "is forgotten by the tape: it was made before `clear`, which derivatives of closures call \
+                         too; make it again after that";
+            assert!(error.to_string().ends_with(cause), "{error}");
         }
     }
     // Its value can still be used as a constant.
@@ -148,6 +152,60 @@ fn cleared_variables_are_stale() {
         tape.backward(&[(&z, 1.0)], &[&fresh]).expect("fine"),
         [Some(2.0)]
     );
+}
+
+/// The last cut is the cause, and it is known for marks, too.
+#[test]
+fn how_variables_were_forgotten() {
+    let mut tape = scalars();
+    let outer = tape.leaf(1.0);
+    let mark = tape.mark();
+    let inner = tape.leaf(2.0);
+    let late = tape.mark();
+    tape.end_scope(mark).expect("fine");
+    let said = |tape: &mut Scalars, var: &Scalar| {
+        let error = tape.apply(ScalarOp::Exp, &[var]).unwrap_err();
+        let EagerError::StaleVar { place, cause } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("{place} is forgotten by the tape: {cause}")
+        );
+        *cause
+    };
+    assert_eq!(said(&mut tape, &inner), Forgotten::ScopeEnded);
+    assert_eq!(
+        tape.rewind(late).unwrap_err().to_string(),
+        "the mark to go back to is forgotten by the tape: the `scope` in which it was made has ended; return its \
+         value from there, or use it inside"
+    );
+    let again = tape.leaf(3.0);
+    assert!(tape.apply(ScalarOp::Exp, &[&outer]).is_ok());
+    assert!(tape.apply(ScalarOp::Exp, &[&again]).is_ok());
+    tape.rewind(mark).expect("fine");
+    assert_eq!(said(&mut tape, &again), Forgotten::Rewound);
+    tape.clear();
+    for gone in [&outer, &inner, &again] {
+        assert_eq!(said(&mut tape, gone), Forgotten::Cleared);
+    }
+    // What is left of a body.
+    let x = tape.leaf(1.0);
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&kept);
+    let y = tape.checkpoint(&[&x], move |tape, x| {
+        let y = tape.apply_one(ScalarOp::Sin, &[&x[0]])?;
+        keep.lock().expect("one thread").push(y);
+        Ok(vec![y])
+    });
+    let y = y.expect("fine").remove(0);
+    tape.backward(&[(&y, 1.0)], &[&x]).expect("fine");
+    let inside = kept
+        .lock()
+        .expect("one thread")
+        .pop()
+        .expect("it ran again");
+    assert_eq!(said(&mut tape, &inside), Forgotten::PassEnded);
 }
 
 #[test]
@@ -167,7 +225,9 @@ fn marks_cut_a_tape_back() {
         tape.rewind(mark).expect("fine");
         for gone in [&y, &z] {
             let error = tape.apply(ScalarOp::Neg, &[gone]).unwrap_err();
-            assert!(matches!(error, EagerError::StaleVar { .. }), "{error}");
+            let place = "operand 0 (counted from 0) of neg".to_owned();
+            let cause = Forgotten::Rewound;
+            assert_eq!(error, EagerError::StaleVar { place, cause });
         }
         assert!(matches!(
             tape.rewind(inner),

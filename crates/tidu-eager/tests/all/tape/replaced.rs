@@ -274,7 +274,7 @@ fn what_hooks_may_not_do() {
     for what in ["go backward", "go forward", "rewind the tape"] {
         let error = tape.backward_recorded(&[(&z, seed)], &[&x]).unwrap_err();
         assert_eq!(error, EagerError::InHook { what });
-        assert!(error.to_string().contains("inside a hook"), "{error}");
+        assert!(error.to_string().contains("in a hook"), "{error}");
     }
     let error = tape.backward_recorded(&[(&z, seed)], &[&x]).unwrap_err();
     let place = "what a hook returned".to_owned();

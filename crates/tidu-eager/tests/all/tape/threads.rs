@@ -101,7 +101,8 @@ fn siblings_share_what_was_derived() {
     let error = first.apply_one(Own::Neg, &[&y]).expect_err("another tape");
     assert_eq!(
         error.to_string(),
-        "operand 0 of Neg is a variable of another tape"
+        "operand 0 (counted from 0) of Neg is of another tape: make on one tape what is used together, or take \
+         its value alone, as a constant (`detach`)"
     );
     let seed = Counted::new(1.0, &census);
     let found = sibling.backward(&[(&y, seed)], &[&x]).expect("fine");
