@@ -296,7 +296,8 @@ impl Tape {
         let results = f(&x);
         match mode {
             Mode::Forward => self.by_columns(&results, &x),
-            Mode::Reverse => self.by_rows(&results, &x),
+            // The matrix is the same whichever way.
+            _ => self.by_rows(&results, &x),
         }
     }
 

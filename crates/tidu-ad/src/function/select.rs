@@ -16,6 +16,7 @@ use super::FunctionError;
 /// # Ok::<(), tidu_ad::FunctionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wrt {
     /// All, in the order of the function.
     All,
