@@ -7,6 +7,7 @@ use quote::ToTokens;
 pub fn text(syntax: &impl ToTokens) -> String {
     let mut words = Vec::new();
     flatten(syntax.to_token_stream(), &mut words);
+    drop_comma(&mut words);
     let mut text = String::new();
     for (at, word) in words.iter().enumerate() {
         if at > 0 && is_spaced(&words[..at], word) {
@@ -37,10 +38,7 @@ fn flatten(tokens: TokenStream, words: &mut Vec<String>) {
                 };
                 bracket(open);
                 flatten(group.stream(), words);
-                // A comma after the last one is a matter of lines.
-                if words.last().is_some_and(|last| last == ",") && close == ")" {
-                    words.pop();
-                }
+                drop_comma(words);
                 if !close.is_empty() {
                     words.push(close.to_owned());
                 }
@@ -62,6 +60,13 @@ fn flatten(tokens: TokenStream, words: &mut Vec<String>) {
     }
 }
 
+/// A comma after the last one is a matter of lines.
+fn drop_comma(words: &mut Vec<String>) {
+    if words.last().is_some_and(|last| last == ",") {
+        words.pop();
+    }
+}
+
 fn is_one_word(last: &str, next: char) -> bool {
     let longer = format!("{last}{next}");
     ["->", "=>", "::", "..", "..=", "..."].contains(&longer.as_str())
@@ -72,7 +77,7 @@ fn is_spaced(before: &[String], word: &str) -> bool {
     let last = before[before.len() - 1].as_str();
     let after_name = is_name(last) && !KEYWORDS.contains(&last);
     match (last, word) {
-        ("(" | "[" | "&" | "<" | "::" | "#" | "?" | "!" | "*" | "..", _) => false,
+        ("(" | "[" | "&" | "<" | "::" | "#" | "?" | "!" | "*" | ".." | "$", _) => false,
         (_, "," | ";" | ":" | ")" | "]" | ">" | "." | "!" | "..") => false,
         (_, "::") => !after_name && last != ">",
         ("->" | ":" | "=" | "+" | ",", "<") => true,
@@ -112,9 +117,13 @@ mod tests {
 
     #[test]
     fn lines_do_not_matter() {
-        let tokens: TokenStream = "pub fn f(\n    x: u8,\n    y: u8,\n) -> u8"
-            .parse()
-            .expect("this is Rust");
-        assert_eq!(text(&tokens), "pub fn f(x: u8, y: u8) -> u8");
+        let tokens: TokenStream =
+            "pub fn f(\n    x: u8,\n    y: u8,\n) -> S {\n    z,\n}\nwhere\n    A: B,\n"
+                .parse()
+                .expect("this is Rust");
+        assert_eq!(
+            text(&tokens),
+            "pub fn f(x: u8, y: u8) -> S { z } where A: B"
+        );
     }
 }

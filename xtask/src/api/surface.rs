@@ -242,11 +242,9 @@ fn add_impl(
         },
     );
     let bounds = item.generics.where_clause.as_ref();
-    let bounds = bounds.map_or(String::new(), |bounds| {
-        format!(" {}", text(bounds).trim_end_matches(','))
-    });
+    let bounds = bounds.map_or(String::new(), |bounds| format!(" {}", text(bounds)));
     let own = path_of_type(&item.self_ty);
-    let Some((_, implemented, _)) = &item.trait_ else {
+    let Some((implemented, _)) = &item.trait_ else {
         let Some(Some(path)) = own else { return };
         let of = match item.generics.params.is_empty() {
             true => String::new(),
@@ -354,12 +352,10 @@ fn head(keyword: &str, name: impl ToString, between: &str, generics: &Generics) 
     };
     let parameters = match generics.params.is_empty() {
         true => String::new(),
-        false => format!("<{}>", text(&generics.params).trim_end_matches(',')),
+        false => format!("<{}>", text(&generics.params)),
     };
     let bounds = generics.where_clause.as_ref();
-    let bounds = bounds.map_or(String::new(), |bounds| {
-        format!(" {}", text(bounds).trim_end_matches(','))
-    });
+    let bounds = bounds.map_or(String::new(), |bounds| format!(" {}", text(bounds)));
     format!("{keyword}{name}{parameters}{between}{bounds}")
 }
 
