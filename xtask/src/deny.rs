@@ -9,7 +9,6 @@ const CHECK: Cargo = Cargo {
     arguments: &[
         "deny",
         "--offline",
-        "--all-features",
         "check",
         "licenses",
         "sources",
