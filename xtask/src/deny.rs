@@ -6,14 +6,7 @@ use crate::shell::Cargo;
 
 /// The part that needs no network; `cargo deny check` also asks for advisories.
 const CHECK: Cargo = Cargo {
-    arguments: &[
-        "deny",
-        "--offline",
-        "check",
-        "licenses",
-        "sources",
-        "bans",
-    ],
+    arguments: &["deny", "--offline", "check", "licenses", "sources", "bans"],
     environment: &[],
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::{
     Attribute, Fields, GenericArgument, GenericParam, Generics, ImplItem, Item, ItemImpl,
     ItemMacro, PathArguments, TraitItem, Type, Visibility,
@@ -120,7 +120,7 @@ fn add_item(item: &Item, path: &str, lines: &mut Lines) {
         ),
         Item::Fn(item) => add(&item.attrs, format!("pub {}", text(&item.sig))),
         Item::Type(item) => {
-            let head = head("pub type", &item.ident, "", &item.generics);
+            let head = head("pub type", Some(&item.ident), "", &item.generics);
             add(&item.attrs, format!("{head} = {}", text(&item.ty)));
         }
         Item::Struct(item) => {
@@ -137,7 +137,7 @@ fn add_item(item: &Item, path: &str, lines: &mut Lines) {
             };
             add(
                 &item.attrs,
-                head("pub struct", &item.ident, "", &item.generics) + fields,
+                head("pub struct", Some(&item.ident), "", &item.generics) + fields,
             );
             for (at, field) in item.fields.iter().enumerate() {
                 if matches!(field.vis, Visibility::Public(_)) {
@@ -155,7 +155,7 @@ fn add_item(item: &Item, path: &str, lines: &mut Lines) {
         Item::Enum(item) => {
             add(
                 &item.attrs,
-                head("pub enum", &item.ident, "", &item.generics),
+                head("pub enum", Some(&item.ident), "", &item.generics),
             );
             for variant in &item.variants {
                 let mut bare = variant.clone();
@@ -174,7 +174,7 @@ fn add_item(item: &Item, path: &str, lines: &mut Lines) {
             };
             add(
                 &item.attrs,
-                head("pub trait", &item.ident, &above, &item.generics),
+                head("pub trait", Some(&item.ident), &above, &item.generics),
             );
             for item in &item.items {
                 let (name, text) = match item {
@@ -234,7 +234,7 @@ fn add_impl(
     };
     let of = head(
         "impl",
-        "",
+        None,
         "",
         &Generics {
             where_clause: None,
@@ -345,11 +345,8 @@ fn add_macro(item: &ItemMacro, name: &str, lines: &mut Lines) {
 }
 
 /// `pub struct Name<T> where …`, with something between the parameters and the bounds.
-fn head(keyword: &str, name: impl ToString, between: &str, generics: &Generics) -> String {
-    let name = match name.to_string() {
-        name if name.is_empty() => name,
-        name => format!(" {name}"),
-    };
+fn head(keyword: &str, name: Option<&Ident>, between: &str, generics: &Generics) -> String {
+    let name = name.map_or(String::new(), |name| format!(" {name}"));
     let parameters = match generics.params.is_empty() {
         true => String::new(),
         false => format!("<{}>", text(&generics.params)),

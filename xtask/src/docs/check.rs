@@ -16,7 +16,7 @@ pub struct Folders {
 }
 
 /// What a link means.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target<'a> {
     /// A page of rustdoc: how many folders up its folder is looked for, a path below that, and an anchor.
     Rustdoc {
