@@ -21,7 +21,7 @@ use tidu::eager::{EagerError, KeySource, Tape, Var};
 use tidu::scalar::{self, ScalarKey, ScalarOp};
 
 #[allow(dead_code, reason = "what only the example does")]
-#[path = "../../../examples/double_pendulum.rs"]
+#[path = "../examples/double_pendulum.rs"]
 mod double_pendulum;
 
 type Scalars = Tape<ScalarOp>;

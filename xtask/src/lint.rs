@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::shell::{self, Cargo};
-use crate::{docs, edges, files, sources};
+use crate::{api, deny, docs, edges, files, sources};
 
 const FORMAT: Cargo = Cargo {
     arguments: &["fmt", "--all", "--check"],
@@ -38,6 +38,7 @@ pub fn run() -> Result<(), String> {
             let pages = docs::write_and_check_pages(&metadata);
             shell::all([pages, check_shape(&metadata)])
         }),
+        deny::run(),
     ])
 }
 
@@ -48,5 +49,6 @@ fn check_shape(metadata: &Value) -> Result<(), String> {
     faults.extend(edges::unexpected_packages(metadata)?);
     faults.extend(sources::code_in_facade(root)?);
     faults.extend(sources::missing_lints(root)?);
+    faults.extend(api::changes(root)?);
     shell::all(faults.into_iter().map(Err))
 }

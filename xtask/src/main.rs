@@ -1,6 +1,8 @@
 //! The developer commands of the workspace: `cargo xtask help` lists them.
 
+mod api;
 mod bench;
+mod deny;
 mod diff;
 mod docs;
 mod draw;
@@ -8,6 +10,7 @@ mod edges;
 mod files;
 mod fuzz;
 mod lint;
+mod package;
 mod report;
 mod shell;
 mod snapshots;
@@ -28,7 +31,10 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test       Run every test: unit, integration, examples, documentation. Rewrites no snapshot, and
              fails if one is pending or belongs to no test.
-  lint       Check format, clippy, rustdoc, links, and which crate may depend on which.
+  lint       Check format, clippy, rustdoc, links, licences, public items, and which crate may depend on which.
+  api        Write the public items of each library to its `api.txt`, which `lint` compares.
+  package    Make the packages as they would be published, and check that they are whole and compile, also
+             with the oldest Rust that is promised.
   docs       Build the book and the pages of rustdoc, and check that every link leads somewhere.
   draw       Draw a function and its derivatives; `draw --help` lists what and how.
   fuzz       Send random functions through every path and compare, as often as one likes: `fuzz [COUNT]
@@ -44,6 +50,8 @@ enum Command {
     Test,
     Lint,
     Docs,
+    Api,
+    Package,
     Draw(Vec<OsString>),
     Fuzz(Vec<OsString>),
     Bench(Vec<OsString>),
@@ -63,6 +71,8 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
         Command::Docs => docs::run(),
+        Command::Api => api::run(),
+        Command::Package => package::run(),
         Command::Draw(arguments) => draw::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
@@ -89,6 +99,8 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
             "test" => Command::Test,
             "lint" => Command::Lint,
             "docs" => Command::Docs,
+            "api" => Command::Api,
+            "package" => Command::Package,
             "draw" => Command::Draw(arguments.raw_args()?.collect()),
             "fuzz" => Command::Fuzz(arguments.raw_args()?.collect()),
             "bench" => Command::Bench(arguments.raw_args()?.collect()),
@@ -130,6 +142,8 @@ mod tests {
         assert_eq!(parsed(&["test"]), Ok(Command::Test));
         assert_eq!(parsed(&["lint"]), Ok(Command::Lint));
         assert_eq!(parsed(&["docs"]), Ok(Command::Docs));
+        assert_eq!(parsed(&["api"]), Ok(Command::Api));
+        assert_eq!(parsed(&["package"]), Ok(Command::Package));
         assert_eq!(parsed(&["help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["-h"]), Ok(Command::Help));

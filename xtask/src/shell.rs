@@ -55,6 +55,18 @@ impl Cargo<'_> {
     }
 }
 
+/// Prints the command line of another program, runs it, and fails if it fails.
+pub fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let line = format!("{program} {}", arguments.join(" "));
+    println!("$ {line}");
+    let status = Command::new(program).args(arguments).status();
+    let status = status.map_err(|error| format!("cannot run `{line}`: {error}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("`{line}` failed: {status}")),
+    }
+}
+
 /// What cargo knows of the workspace.
 pub fn metadata() -> Result<Value, String> {
     let metadata = Cargo {

@@ -15,7 +15,8 @@ const ITEMS: &[&str] = &[
     "macro_rules",
 ];
 
-const LIBRARIES: &[&str] = &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar", "tidu"];
+/// The packages that are published.
+pub const LIBRARIES: &[&str] = &["tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar", "tidu"];
 
 /// Items of the facade, which is to re-export and to explain.
 pub fn code_in_facade(root: &Path) -> Result<Vec<String>, String> {

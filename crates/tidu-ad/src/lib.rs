@@ -1,6 +1,6 @@
 //! Automatic differentiation of computation graphs, from two local rules per operation.
 //!
-//! This crate is the middle layer of [tidu](https://docs.rs/tidu). You bring an operation set that
+//! This crate is the middle layer of `tidu`. You bring an operation set that
 //! implements [`Primitive`]: for each operation, what happens to tangents (its JVP rule) and what
 //! happens to cotangents (its transpose rule). [`linearize`] and [`linear_transpose`] derive the
 //! rest as graphs: directional derivatives, gradients, derivatives of derivatives. It is for
@@ -114,3 +114,7 @@ pub use rules::{
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::{Linearity, verify_linear};
 pub use why::{WhySaved, WhyZero, why_saved, why_zero};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,6 +1,6 @@
 //! Eager reverse-mode differentiation: record calls as they happen, then go backward.
 //!
-//! This crate is a layer of [tidu](https://docs.rs/tidu). It is for authors of runtimes that compute
+//! This crate is a layer of `tidu`. It is for authors of runtimes that compute
 //! at once (tensor libraries, simulators): the runtime computes, tells a [`Recorder`] what it
 //! computed, and later asks [`try_backward`] for gradients, which it computes itself through a
 //! [`BackwardExecutor`]. Who has no runtime yet takes a [`Tape`], which computes itself. It is not for
@@ -68,3 +68,7 @@ pub use recorded_graph::RecordedGraph;
 pub use recorder::{EagerInput, EagerOutput, KeySource, Recorder};
 pub use tape::{Dual, Gradients, HeldByTape, Mark, RunsAgain, Tape, Var};
 pub use trace::Trace;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

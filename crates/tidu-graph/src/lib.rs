@@ -1,6 +1,6 @@
 //! Computation graphs over anybody's operations.
 //!
-//! This crate is the bottom layer of [tidu](https://docs.rs/tidu): it knows what a graph is, how
+//! This crate is the bottom layer of `tidu`: it knows what a graph is, how
 //! graphs that were built apart are seen as one, and how a graph becomes a program that runs. It
 //! knows nothing about derivatives. It is for authors of graph transformations and runtimes; if you
 //! want gradients, start from the `tidu` crate.
@@ -129,3 +129,7 @@ pub use simplify::{
 pub use table::{OperationId, TableOperation, ValueId, ValueOrigin, describe_key};
 pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -15,6 +15,7 @@ use crate::{GraphOperation, OperationRole};
 
 /// What a graph is for, and so how a picture fills its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Shade {
     /// A primal computation.
     Primal,

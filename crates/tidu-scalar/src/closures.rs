@@ -364,7 +364,8 @@ impl Tape {
         let results = f(&x);
         let jacobian = match mode {
             Mode::Forward => self.by_columns(&results, &x),
-            Mode::Reverse => self.by_rows(&results, &x),
+            // The matrix is the same whichever way.
+            _ => self.by_rows(&results, &x),
         };
         Ok((values(&results), jacobian?))
     }

@@ -1,4 +1,4 @@
-//! The reference primitive set of [tidu](https://docs.rs/tidu): elementary functions on `f64`.
+//! The reference primitive set of `tidu`: elementary functions on `f64`.
 //!
 //! For programs on real numbers, and for authors of primitive sets to read: [`ScalarOp`] shows what
 //! a set looks like, each primitive defined in one place by its values and its slopes. It is not for
@@ -71,3 +71,7 @@ pub use program::{
     ScanCotangents, ScanInputs, ScanOutputs, ScanPullback, Workspace,
 };
 pub use var::{Gradients, Tape, Var};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -74,6 +74,10 @@ pub use tidu_scalar as scalar;
 // The pages of the book whose code is not taken from an example are compiled here.
 
 #[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod package_readme {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 

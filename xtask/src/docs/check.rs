@@ -16,10 +16,11 @@ pub struct Folders {
 }
 
 /// What a link means.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target<'a> {
-    /// A page of rustdoc of one of our crates: a path below its folder, and an anchor.
+    /// A page of rustdoc: how many folders up its folder is looked for, a path below that, and an anchor.
     Rustdoc {
+        up: usize,
         path: &'a str,
         anchor: Option<&'a str>,
     },
@@ -32,11 +33,13 @@ pub enum Target<'a> {
     },
 }
 
-/// Where docs.rs shows the pages of a crate. There, as in the folder of rustdoc, comes the crate's name
-/// with underscores.
+/// Where rustdoc writes its pages, below the repository.
+const RUSTDOC: &str = "target/doc/";
+
+/// Where docs.rs shows the pages of a crate that was published.
 const DOCS_RS: &str = "https://docs.rs/";
 
-/// The crates whose pages we can look at.
+/// The crates whose pages are ours, and not to be looked for on docs.rs: what it shows is what somebody published.
 const CRATES: &[&str] = &["tidu", "tidu-graph", "tidu-ad", "tidu-eager", "tidu-scalar"];
 
 /// What the text of a link means.
@@ -44,9 +47,16 @@ pub fn target_of(link: &str) -> Result<Target<'_>, String> {
     if link.trim() != link || link.contains(char::is_whitespace) {
         return Err("has a space in it".into());
     }
-    if let Some(path) = path_in_rustdoc(link) {
+    let below = link.trim_start_matches("../");
+    if let Some(path) = below.strip_prefix(RUSTDOC) {
+        let up = (link.len() - below.len()) / "../".len();
         let (path, anchor) = split_anchor(path);
-        return Ok(Target::Rustdoc { path, anchor });
+        return Ok(Target::Rustdoc { up, path, anchor });
+    }
+    if is_ours_on_docs_rs(link) {
+        return Err(format!(
+            "is to docs.rs, which shows what was published under that name: lead to `../{RUSTDOC}…`"
+        ));
     }
     if let Some((scheme, rest)) = link.split_once("://") {
         let host = rest.split(['/', '#', '?']).next().unwrap_or_default();
@@ -70,10 +80,10 @@ pub fn target_of(link: &str) -> Result<Target<'_>, String> {
     Ok(Target::File { path, anchor })
 }
 
-/// The path below rustdoc's folder of a link to docs.rs, if that leads to a page of our crates.
-fn path_in_rustdoc(link: &str) -> Option<&str> {
-    let (name, path) = link.strip_prefix(DOCS_RS)?.split_once("/latest/")?;
-    CRATES.contains(&name).then_some(path)
+fn is_ours_on_docs_rs(link: &str) -> bool {
+    let name = link.strip_prefix(DOCS_RS);
+    let name = name.and_then(|path| path.split(['/', '#']).next());
+    name.is_some_and(|name| CRATES.contains(&name))
 }
 
 fn split_anchor(link: &str) -> (&str, Option<&str>) {
@@ -112,6 +122,26 @@ impl Checker {
 
     /// What is wrong with the links of a page of Markdown.
     pub fn page(&mut self, path: &Path) -> Result<Vec<String>, String> {
+        self.page_where(path, |_| Ok(()))
+    }
+
+    /// What is wrong with the links of a page that is shown beside a published package, where nothing else of the
+    /// repository is.
+    pub fn page_of_package(&mut self, path: &Path) -> Result<Vec<String>, String> {
+        self.page_where(path, |target| match target {
+            Target::Web | Target::File { path: "", .. } => Ok(()),
+            Target::File { .. } | Target::Rustdoc { .. } => {
+                Err("leads out of the package: name what it leads to".into())
+            }
+        })
+    }
+
+    /// What is wrong with the links of a page some of which are not allowed.
+    fn page_where(
+        &mut self,
+        path: &Path,
+        allowed: impl Fn(&Target<'_>) -> Result<(), String>,
+    ) -> Result<Vec<String>, String> {
         let page = Page::of(&files::read(path)?);
         let here = self.relative(path);
         let mut faults = Vec::new();
@@ -120,7 +150,9 @@ impl Checker {
             faults.push(located(&here, *line, &label));
         }
         for link in &page.links {
-            if let Err(fault) = self.link(path, &link.target) {
+            let target = target_of(&link.target);
+            let target = target.and_then(|target| allowed(&target).map(|()| target));
+            if let Err(fault) = target.and_then(|target| self.link(path, target)) {
                 let fault = format!("the link to `{}` {fault}", link.target);
                 faults.push(located(&here, link.line, &fault));
             }
@@ -139,12 +171,12 @@ impl Checker {
                 Some(page) => self.link_to_book(page),
                 None if is_item(&link.target) => Ok(()),
                 None => match target_of(&link.target) {
-                    Ok(Target::File { .. }) => Err(
+                    Ok(Target::File { .. } | Target::Rustdoc { .. }) => Err(
                         "is to a file, which is not there on docs.rs: name an item, or a page of the \
                          book as `../book/page.html`"
                             .into(),
                     ),
-                    Ok(_) => self.link(path, &link.target),
+                    Ok(Target::Web) => Ok(()),
                     Err(fault) => Err(fault),
                 },
             };
@@ -183,13 +215,23 @@ impl Checker {
         Ok(faults)
     }
 
-    fn link(&mut self, from: &Path, link: &str) -> Result<(), String> {
-        match target_of(link)? {
+    fn link(&mut self, from: &Path, target: Target<'_>) -> Result<(), String> {
+        match target {
             Target::Web => Ok(()),
-            Target::Rustdoc { path, anchor } => match self.folders.rustdoc.clone() {
-                Some(rustdoc) => self.file(&rustdoc.join("index.html"), path, anchor),
-                None => Ok(()),
-            },
+            Target::Rustdoc { up, path, anchor } => {
+                let folder = from.parent().unwrap_or(from);
+                let folder = folder.strip_prefix(&self.folders.root).unwrap_or(folder);
+                if up != folder.components().count() {
+                    return Err(format!(
+                        "does not lead to {RUSTDOC} of the repository: that is `{}{RUSTDOC}…` from here",
+                        "../".repeat(folder.components().count())
+                    ));
+                }
+                match self.folders.rustdoc.clone() {
+                    Some(rustdoc) => self.file(&rustdoc.join("index.html"), path, anchor),
+                    None => Ok(()),
+                }
+            }
             Target::File { path, anchor } => self.file(from, path, anchor),
         }
     }
@@ -351,8 +393,8 @@ mod tests {
         let repository = Repository::new("good");
         let text = "# Here\n[a](there.md) [b](there.md#some-heading) [c](there.md#other-1) [d](#here)\n\
                     [e](../crates/tidu) [f](../crates/tidu/src/lib.rs) [g](https://example.org/x#y)\n\
-                    [h](https://docs.rs/tidu/latest/tidu/struct.F.html#method.grad)\n\
-                    [i](https://docs.rs/tidu/latest/tidu/struct.F.html#impl-From%3CA%3E-for-F)\n\
+                    [h](../target/doc/tidu/struct.F.html#method.grad)\n\
+                    [i](../target/doc/tidu/struct.F.html#impl-From%3CA%3E-for-F)\n\
                     ![p](../docs/there.md) [k](https://docs.rs/serde/latest/serde/no.html)\n";
         assert_eq!(repository.faults_of_page(text), [""; 0]);
     }
@@ -416,11 +458,19 @@ mod tests {
             ),
             ("[x][y]", "the reference [y] is defined nowhere"),
             (
-                "[x](https://docs.rs/tidu/latest/tidu/struct.G.html)",
+                "[x](https://docs.rs/tidu/latest/tidu/struct.F.html)",
+                "which shows what was published under that name: lead to `../target/doc/…`",
+            ),
+            (
+                "[x](target/doc/tidu/struct.F.html)",
+                "does not lead to target/doc/ of the repository: that is `../target/doc/…` from here",
+            ),
+            (
+                "[x](../target/doc/tidu/struct.G.html)",
                 "leads to doc/tidu/struct.G.html, which is not there",
             ),
             (
-                "[x](https://docs.rs/tidu/latest/tidu/struct.F.html#method.hess)",
+                "[x](../target/doc/tidu/struct.F.html#method.hess)",
                 "leads to `#method.hess`, which doc/tidu/struct.F.html does not have",
             ),
         ];
@@ -433,6 +483,27 @@ mod tests {
                 "{faults:?}"
             );
             assert!(faults[0].ends_with(fault), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_package_leads_to_the_web_only() {
+        let repository = Repository::new("package");
+        let faults = |text: &str| {
+            let page = repository.write("crates/tidu/README.md", text);
+            let faults = repository.checker().page_of_package(&page);
+            faults.expect("the page is there").join("\n")
+        };
+        assert_eq!(faults("# Here\n[a](https://example.org) [b](#here)\n"), "");
+        for link in [
+            "src/lib.rs",
+            "../../docs/there.md",
+            "../../target/doc/tidu/struct.F.html",
+        ] {
+            let expected = format!(
+                "crates/tidu/README.md:1: the link to `{link}` leads out of the package: name what it leads to"
+            );
+            assert_eq!(faults(&format!("[a]({link})\n")), expected);
         }
     }
 
@@ -461,8 +532,12 @@ mod tests {
                 "name an item, or a page of the book as `../book/page.html`",
             ),
             (
-                "https://docs.rs/tidu/latest/tidu/fn.no.html",
-                "leads to doc/tidu/fn.no.html, which is not there",
+                "../target/doc/tidu/fn.no.html",
+                "name an item, or a page of the book as `../book/page.html`",
+            ),
+            (
+                "https://docs.rs/tidu",
+                "which shows what was published under that name: lead to `../target/doc/…`",
             ),
             ("https://example", "`example` is not the name of a host"),
         ];

@@ -71,6 +71,9 @@ fn links_of_sources(root: &Path, rustdoc: Option<PathBuf>) -> Result<Vec<String>
     for page in pages.into_iter().chain(outside.map(|page| root.join(page))) {
         faults.extend(checker.page(&page)?);
     }
+    for page in files::below(&root.join("crates"), |name| name.ends_with(".md"))? {
+        faults.extend(checker.page_of_package(&page)?);
+    }
     for source in files::below(&root.join("crates"), |name| name.ends_with(".rs"))? {
         faults.extend(checker.source(&source)?);
     }

@@ -111,7 +111,7 @@ fn relink(
         let fault = |fault: &str| format!("{}:{}: {fault}", page.display(), link.line);
         let target = match target_of(&link.target).map_err(|error| fault(&error))? {
             Target::Web | Target::File { path: "", .. } => continue,
-            Target::Rustdoc { path, anchor } => format!("{up}../{path}{}", hash(anchor)),
+            Target::Rustdoc { path, anchor, .. } => format!("{up}../{path}{}", hash(anchor)),
             Target::File { path, anchor } => {
                 let to = normalized(&folder.join(path));
                 let to = to.ok_or_else(|| fault("leads out of the repository"))?;
@@ -156,7 +156,7 @@ mod tests {
         let (text, copies) = relinked(
             "docs/tutorials/a.md",
             "[a](../b.md#c) [d](../../ARCHITECTURE.md) [e](../../xtask/src/main.rs) [f](#g)\n\
-             [h](https://docs.rs/tidu/latest/tidu/struct.F.html#m) [i](https://example.org) [j](k.md)",
+             [h](../../target/doc/tidu/struct.F.html#m) [i](https://example.org) [j](k.md)",
         );
         assert_eq!(
             text,

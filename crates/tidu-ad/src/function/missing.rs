@@ -14,6 +14,7 @@ use crate::transpose::{Observer, transpose_into};
 
 /// The two ways through a chain of derivatives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// From the inputs to the outputs, by JVP rules: one input after the other.
     Forward,

@@ -150,7 +150,7 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
 
     /// The type of an operand, for operation sets whose rules ask for types.
     ///
-    /// A [`Tape`](https://docs.rs/tidu-eager) derives an operation once for all operands of these types.
+    /// A `Tape` of `tidu-eager` derives an operation once for all operands of these types.
     /// The default, `None`, says that rules do not care.
     fn type_of_operand(_operand: &Self::Operand) -> Option<ValueType> {
         None
