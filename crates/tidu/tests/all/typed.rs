@@ -541,10 +541,7 @@ fn what_is_wrong_with_types_is_said() -> Result<(), FunctionError> {
          types of its inputs (`Function::with_types`)"
     );
     let error = f.with_types([vector(3)]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the function has 2 inputs, found 1 types"
-    );
+    assert_eq!(error.to_string(), "the function has 2 inputs, found 1 type");
 
     let error = f.with_types([vector(3), vector(4)]).unwrap_err();
     assert_eq!(

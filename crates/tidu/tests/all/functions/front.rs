@@ -46,7 +46,7 @@ fn names_come_in_many_forms() -> Result<(), FunctionError> {
         function_of(&owned, weighted)?,
         function_of(owned.clone(), weighted)?,
         function_of(owned.as_slice(), weighted)?,
-        function_of(owned.iter().skip(0), weighted)?,
+        function_of(owned.iter(), weighted)?,
         function_of((0..3).map(|i| format!("x{i}")), weighted)?,
         function_of(words.clone(), weighted)?,
         function_of(words.as_slice(), weighted)?,

@@ -49,7 +49,9 @@ fn keys_name_inputs() {
     assert_by(&x, &["x"]);
     assert_by([y.clone(), a.clone()], &["y", "a"]);
     assert_by(vec![y.clone(), x.clone()], &["y", "x"]);
-    assert_by(&vec![y.clone(), x.clone()], &["y", "x"]);
+    let keys = vec![y.clone(), x.clone()];
+    assert_by(&keys, &["y", "x"]);
+    assert_eq!(keys, [y.clone(), x.clone()]);
     assert_by([a, x, y].as_slice(), &["a", "x", "y"]);
     assert_by(f().input_keys(), &["a", "x", "y"]);
 }
@@ -57,13 +59,15 @@ fn keys_name_inputs() {
 #[test]
 fn names_and_positions_come_in_many_forms() {
     let names = || vec!["y".to_owned(), "a".to_owned()];
+    let (one, both) = ("x".to_owned(), names());
     assert_by("x", &["x"]);
     assert_by("x".to_owned(), &["x"]);
-    assert_by(&"x".to_owned(), &["x"]);
+    assert_by(&one, &["x"]);
     assert_by(["y", "a"], &["y", "a"]);
     assert_by(vec!["y", "a"], &["y", "a"]);
     assert_by(names(), &["y", "a"]);
-    assert_by(&names(), &["y", "a"]);
+    assert_by(&both, &["y", "a"]);
+    assert_eq!((one.as_str(), both), ("x", names()));
     assert_by(names().as_slice(), &["y", "a"]);
     assert_by(["y".to_owned(), "a".to_owned()], &["y", "a"]);
     assert_by(1, &["x"]);

@@ -207,12 +207,12 @@ fn derivatives_of_what_is_written_once() {
 /// Where `f64` and the primitive differ, any value is the primitive; `f64` itself is not changed.
 #[test]
 fn methods_of_numbers_stay_what_they_are() {
-    fn larger<V: Value>(x: V, y: V) -> V {
+    fn larger<V: Value>(x: &V, y: V) -> V {
         x.max(y)
     }
-    assert!(larger(f64::NAN, 1.0).is_nan());
+    assert!(larger(&f64::NAN, 1.0).is_nan());
     assert_eq!(f64::NAN.max(1.0), 1.0);
-    assert_eq!(larger(2.0, 1.0), 2.0);
+    assert_eq!(larger(&2.0, 1.0), 2.0);
     // What `f64` has no method for.
     assert_eq!(0.0.sigmoid(), 0.5);
 }
