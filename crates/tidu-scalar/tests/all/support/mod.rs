@@ -80,7 +80,7 @@ pub const MODES: [Mode; 2] = [Mode::Forward, Mode::Reverse];
 pub fn derived(f: &Function<ScalarOp>, mode: Mode, by: &str) -> Function<ScalarOp> {
     let derived = match mode {
         Mode::Forward => f.jvp(by).expect("a JVP"),
-        Mode::Reverse => f.vjp(by).expect("a VJP"),
+        _ => f.vjp(by).expect("a VJP"),
     };
     // What comes of 1.
     let unit = derived.input_names()[f.input_names().len()].to_string();
