@@ -2,6 +2,7 @@
 //! random numbers, and the programs that everything is measured on.
 
 mod arithmetic;
+mod messages;
 mod panic;
 mod pipeline;
 mod programs;
@@ -12,6 +13,7 @@ mod stack;
 pub use arithmetic::{
     Arithmetic, Building, Calls, Counting, Expressions, Keys, Numbers, Recording,
 };
+pub use messages::assert_messages;
 pub use panic::panic_text;
 pub use pipeline::{Pipeline, value_and_gradient_of};
 pub use programs::{

@@ -8,6 +8,7 @@ mod guide;
 mod known_faults;
 #[cfg(feature = "laws")]
 mod laws;
+mod messages;
 mod pictures;
 mod properties;
 mod receipts;

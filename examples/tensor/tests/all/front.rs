@@ -6,6 +6,7 @@
 
 mod arguments;
 mod messages;
+mod page;
 mod plain;
 mod tapes;
 
