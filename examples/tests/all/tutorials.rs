@@ -123,6 +123,18 @@ fn the_columns_in_the_book_are_its_listings_side_by_side() {
     );
 }
 
+/// The page of the laws asserts it.
+#[test]
+fn the_table_of_laws_in_the_readme_is_that_of_the_book() {
+    let readme = read(&root().join("README.md"));
+    let page = read(&root().join("docs/laws.md"));
+    let table = blocks(&readme, "text");
+    assert_eq!(table.len(), 1, "the README shows one table of the kit");
+    for line in &table[0].code {
+        assert!(page.contains(line), "docs/laws.md has no line `{line}`");
+    }
+}
+
 #[test]
 fn every_page_is_in_the_summary() {
     let summary = read(&root().join("docs/SUMMARY.md"));

@@ -14,6 +14,7 @@ pub type ADRuleResult<T> = Result<T, ADRuleError>;
 
 /// Which of a primitive's rules, or which of the two transforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ADRuleKind {
     /// The JVP rule; linearization.
     Jvp,

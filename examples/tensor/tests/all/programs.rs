@@ -1,4 +1,8 @@
 //! The programs, with the tests that stand in them.
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each program has what it shares with others as a module of its own"
+)]
 
 #[path = "../../examples/conduction.rs"]
 mod conduction;
