@@ -8,14 +8,66 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidu::eager::Tape as EagerTape;
+use tidu::graph::{GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef};
 use tidu::scalar::{
     self, CompileScalar, Expr, ScalarKey, ScalarOp, Scan, ScanInputs, Tape, Var, Workspace,
     function,
 };
-use tidu::{Function, Rules};
+use tidu::{
+    ADRuleError, ADRuleKind, ADRuleResult, Function, Primitive, PrimitiveBuilder, PrimitiveValue,
+    Rules, StringKey,
+};
 use tidu_testkit::{assert_messages, panic_text};
 
 type F = Function<ScalarOp>;
+
+/// An operation whose rules are not written yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Lookup;
+
+impl GraphOperation for Lookup {
+    type Operand = f64;
+    type Context = ();
+    type InputKey = StringKey;
+
+    fn input_count(&self) -> usize {
+        1
+    }
+
+    fn output_count(&self) -> usize {
+        1
+    }
+}
+
+impl Primitive for Lookup {
+    type ADContext = ();
+
+    fn add() -> Self {
+        Self
+    }
+
+    fn try_jvp_rule(
+        &self,
+        _: &mut impl PrimitiveBuilder<Self>,
+        _: &[ValueKey<Self>],
+        _: &[ValueKey<Self>],
+        _: &[Option<LocalValueId>],
+        (): &mut (),
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>> {
+        Err(ADRuleError::unsupported("lookup", ADRuleKind::Jvp))
+    }
+
+    fn transpose_rule(
+        &self,
+        _: &mut impl PrimitiveBuilder<Self>,
+        _: &[Option<LocalValueId>],
+        _: &[PrimitiveValue<Self>],
+        _: &OperationRole,
+        (): &mut (),
+    ) -> Vec<Option<LocalValueId>> {
+        vec![None]
+    }
+}
 
 #[test]
 fn the_page_says_what_is_printed() {
@@ -82,15 +134,17 @@ fn making() -> Vec<String> {
 
 fn deriving() -> Vec<String> {
     let (f, g) = (f(), g());
-    let vjp = function(["x", "y", "c"], |[x, y, c]| [y.exp() * &c, x * y.exp() * c]).unwrap();
-    let backward_only = f.with_rules("decay", Rules::vjp(vjp)).unwrap();
+    let own = Function::<Lookup>::build(["x"], |b, x| {
+        b.add_operation(Lookup, vec![ValueRef::Local(x[0])], OperationRole::Primary)
+            .to_vec()
+    });
     vec![
         told(f.grad("z")),
         told(f.grad(5)),
         told(f.grad([0; 0])),
         told(g.grad(..)),
         told(function(["x"], |_| []).unwrap().grad(..)),
-        told(backward_only.jvp("x")),
+        told(own.unwrap().jvp("x")),
         told(f.transpose(..)),
     ]
 }

@@ -1,5 +1,7 @@
 //! The page of messages is what tensors print: each of its rows, by the code of the row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use num_complex::Complex64;
 use tidu_tensor::{Tape, Tensor, Value, Var, function, types};
 use tidu_testkit::{assert_messages, panic_text};
@@ -30,10 +32,7 @@ fn matrices() -> [Tensor; 3] {
 fn shapes() -> Vec<String> {
     let [m, v, w] = matrices();
     let n = Tensor::from(2.0);
-    let (mut x, column) = (
-        Tensor::from([1.0, 2.0]),
-        Tensor::from([[1.0], [2.0]]),
-    );
+    let (mut x, column) = (Tensor::from([1.0, 2.0]), Tensor::from([[1.0], [2.0]]));
     vec![
         panic_text(|| &w * &m),
         panic_text(|| m.matmul(&v)),
@@ -121,6 +120,9 @@ fn tapes() -> Vec<String> {
     let z = hooked.var([3.0, 0.25]);
     z.hook(|g| Some(g.sum_all())).unwrap();
     let sum = z.square().sum_all();
+    // It names the line of the hook, and panics elsewhere, on the way back.
+    let panic = catch_unwind(AssertUnwindSafe(|| sum.backward().is_ok())).unwrap_err();
+    let of_hook = panic.downcast_ref::<String>().unwrap().clone();
     vec![
         many,
         tape.backward_all(&[(&y, seed)]).err().unwrap().to_string(),
@@ -131,6 +133,6 @@ fn tapes() -> Vec<String> {
         x.argmax(0).backward().err().unwrap().to_string(),
         constant.to_string(),
         panic_text(|| tape.with(|_| x.exp())),
-        panic_text(|| sum.backward().is_ok()),
+        of_hook,
     ]
 }
