@@ -112,17 +112,20 @@ fn g() -> F {
 
 fn making() -> Vec<String> {
     let (f, g) = (f(), g());
-    let mut inner = String::new();
+    let (mut inner, mut otherwise) = (String::new(), String::new());
     let outer = function(["x"], |[x]| {
         inner = told(function(["x"], |[y]| &x * y));
+        otherwise = told(function(["y"], |[y]| &x * y));
         x
     });
     outer.unwrap();
+    let needed = told(function(["y"], |[y]| y * Expr::input("x")));
+    assert_eq!(otherwise, needed);
     let few = function(["x", "dx"], |[x, dx]| x * dx).unwrap();
     let square = function(["x", "y", "dx", "dy"], |[x, y, dx, dy]| x * y * dx * dy).unwrap();
     vec![
         told(function(["x", "x"], |[x, _]| x)),
-        told(function(["y"], |[y]| y * Expr::input("x"))),
+        needed,
         inner,
         told(g.compose(&f)),
         told(g.select(&["out2"])),
