@@ -411,7 +411,10 @@ fn a_tape_knows_what_has_no_derivative() {
     let (x, i) = (tape.var([1.0, 2.0, 3.0]), tape.var([0_i64, 2]));
     let y = x.gather(0, &i).sum_all() * i.to_real().sum_all();
     let error = y.gradient(&[&x, &i]).unwrap_err().to_string();
-    assert_eq!(error, "input 1 is of type i64[2], which has no derivatives");
+    assert_eq!(
+        error,
+        "`wrt[1]` is of type i64[2], which has no derivatives"
+    );
     let gradients = y.backward().unwrap();
     assert_eq!(
         gradients.get(&x).unwrap(),

@@ -109,7 +109,8 @@ fn seeds_and_tangents_are_of_the_type_of_their_values() {
         ),
         (
             tape.tangents(&[(&one, 1.0.into())], &[&y]).err(),
-            "input 0 is a constant: no gradient flows to it",
+            "input 0 is a constant, to which no gradient flows: it was not computed of variables that a tape made to be \
+             differentiated by, or it was cut off by `detach` or `no_grad`",
         ),
         (
             tape.backward_all(&[(&i, [1.0, 1.0].into())]).err(),
@@ -201,10 +202,9 @@ fn repeated_steps_have_the_gradient_of_powers() -> Result<(), Box<dyn Error>> {
     let wrong = tape.iterate(3, &[&x], |state, _| vec![state[0].clone(); 2]);
     assert!(matches!(
         wrong,
-        Err(EagerError::WrongValueCount {
+        Err(EagerError::WrongStateCount {
             expected: 1,
             found: 2,
-            ..
         })
     ));
     // What stood on the tape stands there still.
