@@ -39,6 +39,18 @@ const DOCUMENTATION: Cargo = Cargo {
     environment: COMPARE_SNAPSHOTS,
 };
 
+/// What is compiled otherwise with optimisation.
+const OPTIMISED: Cargo = Cargo {
+    arguments: &[
+        "test",
+        "--release",
+        "--package=tidu-scalar",
+        "--all-features",
+        "--test=optimised",
+    ],
+    environment: COMPARE_SNAPSHOTS,
+};
+
 pub fn run() -> Result<(), String> {
     let mut report = Report::default();
     let programs = report.timed("build the test programs", |_| BUILD.output());
@@ -51,8 +63,17 @@ pub fn run() -> Result<(), String> {
         let status = report.watch("", DOCUMENTATION.announced());
         succeeded(&DOCUMENTATION.line(), status)
     });
+    let optimised = report.timed("build and run what optimisation changes", |report| {
+        let status = report.watch("tidu-scalar, optimised", OPTIMISED.announced());
+        succeeded(&OPTIMISED.line(), status)
+    });
     println!("\n{report}");
-    shell::all([ran, documentation, snapshots::check(files::root())])
+    shell::all([
+        ran,
+        documentation,
+        optimised,
+        snapshots::check(files::root()),
+    ])
 }
 
 /// A test program.

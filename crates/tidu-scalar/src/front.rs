@@ -608,6 +608,8 @@ pub(crate) use {methods, operators};
 /// assert_eq!(f.hessian(..)?.compile().call(&[3.0, 4.0])?, [1.0, 0.0, 0.0, 2.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The sum of no numbers is -0 of `f64`, by the standard library, and 0 of the others.
 pub trait Value:
     Clone
     + Debug

@@ -1,5 +1,5 @@
-//! Keeps the documentation honest: code in tutorials is code of the examples, what they are said to
-//! print is what they print, and links lead somewhere.
+//! Keeps the documentation honest: code in tutorials is code of the examples, and what they are said to
+//! print is what they print.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -147,25 +147,6 @@ fn every_page_is_in_the_summary() {
     }
 }
 
-#[test]
-fn links_between_files_lead_somewhere() {
-    let mut pages = markdown_files(&root().join("docs"));
-    for page in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-    ] {
-        pages.push(root().join(page));
-    }
-    for page in pages {
-        for target in local_links(&read(&page)) {
-            let path = page.parent().expect("a file is in a folder").join(&target);
-            assert!(path.exists(), "{}: {target} leads nowhere", page.display());
-        }
-    }
-}
-
 /// A block of code in a page.
 struct Block<'a> {
     /// The number of its first line in the page, from 1.
@@ -269,15 +250,6 @@ fn as_printed(lines: &[&str]) -> Lines {
     lines.enumerate().collect()
 }
 
-/// The targets of links that are neither addresses nor places in the same page.
-fn local_links(page: &str) -> Vec<String> {
-    let targets = page.split("](").skip(1);
-    let targets = targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
-    let files = targets.filter_map(|target| target.split('#').next());
-    let local = files.filter(|file| !file.is_empty() && !file.contains("://"));
-    local.map(str::to_owned).collect()
-}
-
 fn markdown_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).expect("the folder is there") {
@@ -331,10 +303,4 @@ fn output_is_compared_to_the_blank() {
     assert_eq!(fault("```text\nc\n```\n"), None);
     let moved = fault("```text,output\na {\n  b\n}\n```\n").expect("blanks are missing");
     assert!(moved.contains("line 3"), "{moved}");
-}
-
-#[test]
-fn links_are_found() {
-    let page = "[a](b.md) and [c](https://d.org/e), [f](#g), [h](../i.md#j)";
-    assert_eq!(local_links(page), ["b.md", "../i.md"]);
 }

@@ -1,5 +1,6 @@
 //! Scalar programs compute what generic programs do, to the bit; and what they are made of.
 
+#[path = "programs/scan.rs"]
 mod scan;
 
 use crate::support::functions::random_function;
