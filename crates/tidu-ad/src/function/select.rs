@@ -103,13 +103,15 @@ impl Wrt {
         &self,
         function: &Function<Op>,
     ) -> Result<Vec<usize>, FunctionError> {
-        let names = function.input_names();
+        // To print all names takes longer than all else here.
+        let names = || function.input_names();
+        let inputs = function.as_dense().input_count();
         let positions = match self {
-            Wrt::All => (0..names.len()).collect(),
-            Wrt::Named(wanted) => positions_of(wanted, &names)?,
+            Wrt::All => (0..inputs).collect(),
+            Wrt::Named(wanted) => positions_of(wanted, &names())?,
             Wrt::At(positions) => {
-                if let Some(unknown) = positions.iter().find(|at| **at >= names.len()) {
-                    return Err(unknown_input(format!("at position {unknown}"), &names));
+                if let Some(unknown) = positions.iter().find(|at| **at >= inputs) {
+                    return Err(unknown_input(format!("at position {unknown}"), &names()));
                 }
                 positions.clone()
             }
@@ -118,11 +120,11 @@ impl Wrt {
         if positions.is_empty() {
             return Err(FunctionError::NoInputs);
         }
-        let mut taken = vec![false; names.len()];
+        let mut taken = vec![false; inputs];
         for &position in &positions {
             if std::mem::replace(&mut taken[position], true) {
                 return Err(FunctionError::RepeatedInput {
-                    name: names[position].clone(),
+                    name: names().swap_remove(position),
                 });
             }
         }
