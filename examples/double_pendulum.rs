@@ -1,16 +1,15 @@
 //! A time loop: how far an angle of a double pendulum moves at the end when the start or gravity is changed.
 //!
-//! The equations are written once, for whatever stands for numbers, and differentiated in several ways: recorded
-//! on a tape, recorded with checkpoints (`iterate`), recorded as one compiled call a step (`apply_function`), and
-//! not recorded at all (`Scan`). All give the same numbers; what they take is printed beside what the values
-//! alone take.
+//! The physics is written once, for any [`Value`]. It runs on plain numbers, becomes functions, and is differentiated
+//! in several ways: recorded on a tape, recorded with checkpoints (`iterate`), recorded as one compiled call a step
+//! (`apply_function`), not recorded at all (`Scan`), and forward by the Jacobian of each step. All give the same
+//! numbers; what they take is printed beside what the values alone take.
 
 use std::error::Error;
 use std::hint::black_box;
-use std::ops::{Add, Div, Mul, Sub};
 use std::time::{Duration, Instant};
 
-use tidu::scalar::{Expr, ScalarOp, Scan, ScanInputs, Tape, Var, function};
+use tidu::scalar::{CompileScalar, ScalarOp, Scan, ScanInputs, Tape, Value, function};
 use tidu::{Function, FunctionError};
 
 /// How many steps there are.
@@ -22,104 +21,66 @@ pub const START: [f64; 4] = [1.2, -0.7, 0.0, 0.3];
 /// The acceleration, in units of which an arm has length 1.
 pub const GRAVITY: f64 = 9.81;
 
-/// What stands for numbers.
-trait Number:
-    Clone
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Mul<f64, Output = Self>
-    + Add<f64, Output = Self>
-{
-    fn sine(&self) -> Self;
-    fn cosine(&self) -> Self;
+type State<V> = [V; 4];
+
+/// Kinetic and potential energy, for two masses of 1 on arms of length 1.
+fn energy<V: Value>([a, b, u, v]: State<V>, gravity: &V) -> V {
+    let kinetic = u.powi(2) + v.powi(2) * 0.5 + u * v * (a.clone() - &b).cos();
+    kinetic - (a.cos() * 2.0 + b.cos()) * gravity
 }
 
-impl Number for f64 {
-    fn sine(&self) -> Self {
-        self.sin()
-    }
-
-    fn cosine(&self) -> Self {
-        self.cos()
-    }
-}
-
-impl Number for Expr {
-    fn sine(&self) -> Self {
-        self.sin()
-    }
-
-    fn cosine(&self) -> Self {
-        self.cos()
-    }
-}
-
-impl Number for Var<'_> {
-    fn sine(&self) -> Self {
-        self.sin()
-    }
-
-    fn cosine(&self) -> Self {
-        self.cos()
-    }
-}
-
-/// How fast the state changes, for arms of length 1 with equal masses at their ends.
-fn slope<T: Number>([a, b, u, v]: &[T; 4], gravity: &T) -> [T; 4] {
-    let apart = a.clone() - b.clone();
-    let (sine, cosine) = (apart.sine(), apart.cosine());
-    let (u_squared, v_squared) = (u.clone() * u.clone(), v.clone() * v.clone());
-    // 3 - cos 2(a - b)
-    let inertia = sine.clone() * sine.clone() * 2.0 + 2.0;
-    let pull = a.sine() * 3.0 + (a.clone() - b.clone() * 2.0).sine();
-    let swing = v_squared.clone() + u_squared.clone() * cosine.clone();
-    let by_u = gravity.clone() * pull * -1.0 - sine.clone() * swing * 2.0;
-    let lift = u_squared * 2.0 + gravity.clone() * a.cosine() * 2.0 + v_squared * cosine;
-    let by_v = sine * lift * 2.0;
-    [u.clone(), v.clone(), by_u / inertia.clone(), by_v / inertia]
+/// How fast the state changes: the equations of motion, solved for the accelerations.
+fn slope<V: Value>([a, b, u, v]: State<V>, gravity: &V) -> State<V> {
+    let (sin, cos) = (a.clone() - &b).sin_cos();
+    let force_a = -(v.powi(2) * &sin) - a.sin() * gravity * 2.0;
+    let force_b = u.powi(2) * &sin - b.sin() * gravity;
+    let determinant = -cos.powi(2) + 2.0;
+    let of_u = (force_a.clone() - cos.clone() * &force_b) / &determinant;
+    let of_v = (force_b * 2.0 - cos * &force_a) / &determinant;
+    [u, v, of_u, of_v]
 }
 
 /// A step of the classical Runge-Kutta method.
-fn step<T: Number>(state: &[T; 4], gravity: &T) -> [T; 4] {
-    let after = |change: &[T; 4], h: f64| -> [T; 4] {
-        std::array::from_fn(|i| state[i].clone() + change[i].clone() * h)
+fn step<V: Value>(state: &State<V>, gravity: &V) -> State<V> {
+    let after = |slope: &State<V>, h: f64| -> State<V> {
+        std::array::from_fn(|i| slope[i].clone() * h + &state[i])
     };
-    let first = slope(state, gravity);
-    let second = slope(&after(&first, 0.5 * H), gravity);
-    let third = slope(&after(&second, 0.5 * H), gravity);
-    let fourth = slope(&after(&third, H), gravity);
-    let sum: [T; 4] = std::array::from_fn(|i| {
-        let middle = second[i].clone() + third[i].clone();
-        first[i].clone() + middle * 2.0 + fourth[i].clone()
-    });
+    let first = slope(state.clone(), gravity);
+    let second = slope(after(&first, 0.5 * H), gravity);
+    let third = slope(after(&second, 0.5 * H), gravity);
+    let fourth = slope(after(&third, H), gravity);
+    let sum =
+        std::array::from_fn(|i| (second[i].clone() + &third[i]) * 2.0 + &first[i] + &fourth[i]);
     after(&sum, H / 6.0)
 }
 
+fn run<V: Value>(start: State<V>, gravity: &V) -> State<V> {
+    (0..STEPS).fold(start, |state, _| step(&state, gravity))
+}
+
 /// The first angle at the end.
-pub fn end(start: [f64; 4], gravity: f64) -> f64 {
-    (0..STEPS).fold(start, |state, _| step(&state, &gravity))[0]
+pub fn end(start: State<f64>, gravity: f64) -> f64 {
+    run(start, &gravity)[0]
 }
 
 /// The derivatives of the first angle at the end by the state at the start and by gravity.
 pub type Way = fn() -> Result<[f64; 5], Box<dyn Error>>;
 
 /// Each of them, by name.
-pub const WAYS: [(&str, Way); 5] = [
+pub const WAYS: [(&str, Way); 6] = [
     ("tape", on_a_tape),
     ("iterate", iterated),
     ("apply_function", as_calls),
     ("scan", scanned),
     ("scan, all kept", scanned_keeping_all),
+    ("Jacobians", by_jacobians),
 ];
 
 /// Every operation of every step is recorded.
 fn on_a_tape() -> Result<[f64; 5], Box<dyn Error>> {
     let tape = Tape::new();
     let (start, gravity) = (tape.vars(START), tape.var(GRAVITY));
-    let end = (0..STEPS).fold(start, |state, _| step(&state, &gravity));
-    let gradients = end[0].backward()?;
+    let gradients = run(start, &gravity)[0].backward()?;
     let [a, b, u, v] = start.map(|var| gradients[var]);
     Ok([a, b, u, v, gradients[gravity]])
 }
@@ -171,6 +132,24 @@ fn scanned_keeping_all() -> Result<[f64; 5], Box<dyn Error>> {
     gradient_of(&scan()?.checkpoint_every(1))
 }
 
+/// Forward: each step with its Jacobian J at once, and the derivatives M so far become J·M.
+fn by_jacobians() -> Result<[f64; 5], Box<dyn Error>> {
+    let program = step_function()?.value_and_jacobian(..)?.compile_scalar()?;
+    let mut inputs = [START[0], START[1], START[2], START[3], GRAVITY];
+    // By rows; the last, gravity's own, stays.
+    let mut m: [[f64; 5]; 5] = std::array::from_fn(|i| std::array::from_fn(|j| f64::from(i == j)));
+    for _ in 0..STEPS {
+        let found = program.call(&inputs)?;
+        let (values, jacobian) = found.split_at(4);
+        let before = m;
+        for (row, by) in m.iter_mut().zip(jacobian.chunks_exact(5)) {
+            *row = std::array::from_fn(|j| (0..5).map(|k| by[k] * before[k][j]).sum());
+        }
+        inputs[..4].copy_from_slice(values);
+    }
+    Ok(m[0])
+}
+
 fn scan() -> Result<Scan, Box<dyn Error>> {
     Ok(Scan::new(&step_function()?, ["a", "b", "u", "v"])?)
 }
@@ -207,6 +186,19 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "the first angle is {angle:.6} after {STEPS} steps; the values alone take {plain:.1?}"
     );
+
+    // The energy as a function: its gradient is orthogonal to the motion, which is how energy is kept.
+    let names = ["a", "b", "u", "v"];
+    let slopes = function(names, |state| energy(state, &GRAVITY.into()))?.grad(..)?;
+    let slopes = slopes.compile().call(&START)?;
+    let change: f64 = slopes
+        .iter()
+        .zip(slope(START, &GRAVITY))
+        .map(|(g, dx)| g * dx)
+        .sum();
+    let lost = energy(run(START, &GRAVITY), &GRAVITY) - energy(START, &GRAVITY);
+    println!("the energy changes by {change:.0e} a second, and in all that time by {lost:.0e}");
+    assert!(change.abs() < 1e-12 && lost.abs() < 1e-5);
 
     // What all ways have to find, from differences.
     let expected: [f64; 5] = std::array::from_fn(|at| {

@@ -5,6 +5,7 @@ use std::panic::Location;
 use thiserror::Error;
 use tidu_ad::{ADRuleError, ADRuleKind, FunctionError};
 use tidu_graph::GraphError;
+use tidu_graph::text::counted;
 
 /// What can go wrong while recording or going backward, and where.
 ///
@@ -66,8 +67,9 @@ pub enum EagerError {
     },
     /// A step of a loop that returns another number of values than it is given.
     #[error(
-        "a step of `iterate` is given a state of {expected} values, and returned {found}: it must return all of \
-         the next state, also what it leaves as it is"
+        "a step of `iterate` is given a state of {}, and returned {found}: it must return all of the next state, \
+         also what it leaves as it is",
+        counted(*expected, "value")
     )]
     WrongStateCount {
         /// The number of values of the state.
@@ -76,7 +78,7 @@ pub enum EagerError {
         found: usize,
     },
     /// A direction of another dimension than the point.
-    #[error("the direction has {found} components, and the point {expected}")]
+    #[error("the direction has {}, and the point {expected}", counted(*found, "component"))]
     WrongDirection {
         /// The dimension of the point.
         expected: usize,
@@ -193,8 +195,8 @@ pub enum EagerError {
     },
     /// A segment that computed something else when it ran again.
     #[error(
-        "result {position} of a checkpoint is not what it was the first time: the body runs again on the way \
-         back and must compute the same, so what changes (random numbers, say) must be among its operands"
+        "result {position} of a `checkpoint` or `iterate` is not what it was the first time: the body runs again on \
+         the way back and must compute the same, so what changes (random numbers, say) must be among its operands"
     )]
     SegmentChanged {
         /// The result.

@@ -6,8 +6,10 @@ use std::ops::{
     Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, RemAssign, Sub, SubAssign,
 };
 
-use tidu_graph::EvaluableGraphOperation;
+use tidu_graph::text::{counted, operation_label};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
+use crate::definition::{Definition, Eval};
 use crate::op::ScalarOp;
 
 /// A method for each primitive: of a type, which has [`Value`] by it, and of that trait. The type has `apply`, from
@@ -23,6 +25,7 @@ macro_rules! methods {
             #[inline]
             #[track_caller]
             fn apply<const N: usize>(op: crate::op::ScalarOp, operands: [&Self; N]) -> Self {
+                crate::front::check(&op, N, 1);
                 <$Type>::apply(op, operands)
             }
 
@@ -32,6 +35,7 @@ macro_rules! methods {
                 op: crate::op::ScalarOp,
                 operands: [&Self; N],
             ) -> (Self, Self) {
+                crate::front::check(&op, N, 2);
                 <$Type>::apply_pair(op, operands)
             }
         }
@@ -655,7 +659,7 @@ pub trait Value:
     ///
     /// # Panics
     ///
-    /// For another number of operands than the operation takes.
+    /// For another number of operands than the operation takes, and for an operation of two results.
     fn apply<const N: usize>(op: ScalarOp, operands: [&Self; N]) -> Self;
 
     /// The results of an operation of two.
@@ -678,13 +682,50 @@ impl Value for f64 {
     #[inline]
     #[track_caller]
     fn apply<const N: usize>(op: ScalarOp, operands: [&Self; N]) -> Self {
-        let value = op.eval_number(&operands);
+        check(&op, N, 1);
+        // Known where the operation is, so that nothing is looked up.
+        let value = op
+            .definition()
+            .and_then(|definition| definition.eval.one(&op, &operands));
         value.unwrap_or_else(|| op.eval(&mut (), &operands)[0])
     }
 
+    #[inline]
     #[track_caller]
     fn apply_pair<const N: usize>(op: ScalarOp, operands: [&Self; N]) -> (Self, Self) {
+        check(&op, N, 2);
+        if let Some(Definition {
+            eval: Eval::Pair(f),
+            ..
+        }) = op.definition()
+        {
+            return f(*operands[0]);
+        }
         let results = op.eval(&mut (), &operands);
         (results[0], results[1])
     }
+}
+
+/// Fails, at the caller, for an operation of other numbers of operands and results.
+#[inline]
+#[track_caller]
+pub(crate) fn check(op: &ScalarOp, operands: usize, results: usize) {
+    let shape = (op.input_count(), op.output_count());
+    if shape != (operands, results) {
+        misapplied(op, operands, results);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn misapplied(op: &ScalarOp, operands: usize, results: usize) -> ! {
+    let method = if results == 1 { "apply" } else { "apply_pair" };
+    panic!(
+        "`{method}` of {}, which has {} and {}, found {} for {}",
+        operation_label(op),
+        counted(op.input_count(), "input"),
+        counted(op.output_count(), "output"),
+        counted(operands, "operand"),
+        counted(results, "result"),
+    );
 }

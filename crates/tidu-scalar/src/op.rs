@@ -171,6 +171,7 @@ impl ScalarOp {
     }
 
     /// What is said about the primitive; `None` for a function.
+    #[inline]
     pub(crate) fn definition(&self) -> Option<&'static Definition> {
         match self.meaning() {
             Meaning::Defined(definition) => Some(definition),
@@ -178,13 +179,8 @@ impl ScalarOp {
         }
     }
 
-    /// The result of a primitive that has one; `None` for others, and for the wrong number of operands.
-    #[inline]
-    pub(crate) fn eval_number(&self, operands: &[&f64]) -> Option<f64> {
-        self.definition()?.eval.one(self, operands)
-    }
-
     /// The number that the operation holds; 0 if it holds none.
+    #[inline]
     pub(crate) fn number(&self) -> f64 {
         match self {
             Self::Constant(number) | Self::Powf(number) => number.value(),
@@ -256,6 +252,7 @@ impl GraphOperation for ScalarOp {
     type Context = ();
     type InputKey = ScalarKey;
 
+    #[inline]
     fn input_count(&self) -> usize {
         match self.meaning() {
             Meaning::Defined(definition) => definition.eval.shape().0,
@@ -263,6 +260,7 @@ impl GraphOperation for ScalarOp {
         }
     }
 
+    #[inline]
     fn output_count(&self) -> usize {
         match self.meaning() {
             Meaning::Defined(definition) => definition.eval.shape().1,

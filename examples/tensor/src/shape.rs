@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 use tidu::ValueType;
+use tidu::graph::text::counted;
 
 /// Real numbers.
 pub const REAL: &str = "f64";
@@ -434,14 +435,6 @@ fn number_of_axes(count: usize) -> String {
     match count {
         1 => "1 axis".into(),
         _ => format!("{count} axes"),
-    }
-}
-
-/// So many of something, in the plural unless it is one.
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
     }
 }
 

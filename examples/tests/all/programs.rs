@@ -6,7 +6,5 @@ mod double_pendulum;
 mod gradient_two_inputs;
 #[path = "../../kepler.rs"]
 mod kepler;
-#[path = "../../pendulum.rs"]
-mod pendulum;
 #[path = "../../variables.rs"]
 mod variables;

@@ -81,7 +81,7 @@ pub enum FunctionError {
     /// The gradient, or what is made of it, of a function that does not have one output.
     #[error(
         "`{transform}` needs a function of one output, this one has {}",
-        outputs_and_advice(*outputs, known)
+        outputs_and_advice(transform, *outputs, known)
     )]
     NotScalar {
         /// What was asked for: `grad`, `value_and_grad`, `hvp` or `hessian`.
@@ -270,13 +270,19 @@ pub(super) fn check_distinct<Op: GraphOperation>(
     }
 }
 
-fn outputs_and_advice(count: usize, names: &str) -> String {
+fn outputs_and_advice(transform: &str, count: usize, names: &str) -> String {
+    let all_at_once = match transform {
+        "grad" => {
+            ", or use `jacobian` for the derivatives of all, `vjp` for those of a weighted sum"
+        }
+        "value_and_grad" => {
+            ", or use `value_and_jacobian` for the derivatives of all, `vjp` for those of a weighted sum"
+        }
+        _ => "",
+    };
     match count {
         0 => "none".to_owned(),
-        count => format!(
-            "{count} ({names}): `select` one of them first, or use `jacobian` for the derivatives of all, \
-             `vjp` for those of a weighted sum"
-        ),
+        count => format!("{count} ({names}): `select` one of them first{all_at_once}"),
     }
 }
 

@@ -769,7 +769,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             true => segment.body.clone(),
             false => segment.body.take(),
         };
-        let body = body.ok_or_else(|| freed("a checkpoint".into()))?;
+        let body = body.ok_or_else(|| freed(super::segment::SEGMENT.into()))?;
         let count = segment.operands as usize;
         let kept = storage.residuals[at.residuals..][..count].iter_mut();
         let operands = kept.zip(&storage.operands[at.operands..]);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{Function, Primitive};
-use tidu_graph::text::operation_label;
+use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 pub use backward::Gradients;
@@ -820,14 +820,7 @@ fn not_one_result<Op: GraphOperation>(operation: &Op, results: usize) -> EagerEr
 
 /// A function, as errors name it.
 fn describe_function<Op: Primitive>(function: &Function<Op>) -> String {
-    /// Enough to see which it is.
-    const SHOWN: usize = 12;
-    let names = function.input_names();
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len() - names.len().min(SHOWN) {
-        0 => format!("a function of {shown}"),
-        more => format!("a function of {shown} and {more} more"),
-    }
+    format!("a function of {}", name_list(&function.input_names()))
 }
 
 /// What functions are looked up by: clones share what they compute.

@@ -50,6 +50,9 @@ pub trait RunsAgain: Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Send + Sync + 'static> RunsAgain for T {}
 
+/// What its author wrote, in errors.
+pub(super) const SEGMENT: &str = "a `checkpoint` or `iterate`";
+
 pub(super) type Body<Op> =
     dyn Fn(&mut Tape<Op>, &[Var<Op>]) -> Result<Vec<Var<Op>>, EagerError> + Send + Sync;
 
@@ -152,7 +155,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         for (position, operand) in operands.iter().enumerate() {
             if operand.requires_grad() {
                 self.check(operand, || {
-                    format!("operand {position} (counted from 0) of a checkpoint")
+                    format!("operand {position} (counted from 0) of {SEGMENT}")
                 })?;
             }
         }
@@ -210,7 +213,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<(), EagerError> {
         let (expected, found) = (segment.outputs as usize, results.len());
         if expected != found {
-            let segment = "a checkpoint".to_owned();
+            let segment = SEGMENT.to_owned();
             return Err(wrong_count(segment, Side::Outputs, expected, found));
         }
         for (position, (known, result)) in segment.results.iter().zip(results).enumerate() {
@@ -226,7 +229,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let active = results.iter().enumerate();
         for (position, result) in active.filter(|(_, result)| result.requires_grad()) {
             self.check(result, || {
-                format!("result {position} (counted from 0) of a checkpoint")
+                format!("result {position} (counted from 0) of {SEGMENT}")
             })?;
         }
         Ok(())

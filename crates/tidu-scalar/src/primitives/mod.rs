@@ -23,7 +23,8 @@ macro_rules! table {
             /// Every primitive that holds no number.
             pub const PLAIN: &'static [ScalarOp] = &[$(ScalarOp::$plain),*];
 
-            /// What the operation is.
+            /// What the operation is. Inlined, it is known where the operation is.
+            #[inline]
             pub(crate) fn meaning(&self) -> Meaning<'_> {
                 Meaning::Defined(match self {
                     ScalarOp::Composite(function) => return Meaning::Composite(function),

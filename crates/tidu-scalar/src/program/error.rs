@@ -49,9 +49,9 @@ pub enum ProgramError {
     },
     /// A step of a loop that does not return all that it carries.
     #[error(
-        "the step carries {expected} inputs ({carry}), whose next values must be its first outputs, \
-         found {found} outputs{}",
-        in_parentheses(outputs)
+        "the step carries {} ({carry}), whose next values must be its first outputs, found {} ({outputs})",
+        counted(*expected, "input"),
+        counted(*found, "output")
     )]
     WrongStep {
         /// How many inputs of the step are carried.
@@ -68,11 +68,16 @@ pub enum ProgramError {
         "nothing is carried from step to step: name the inputs of the step whose next values it returns"
     )]
     NothingCarried,
-    /// A loop with the wrong number of what it takes.
+    /// An input of a loop's step that is carried, and was to be read anew in each step too.
     #[error(
-        "{what}: the scan takes {expected}{}, found {found}",
-        in_parentheses(names)
+        "{name} is carried from step to step, so it cannot be among the xs, which are read anew in each"
     )]
+    CarriedAlready {
+        /// Its name.
+        name: String,
+    },
+    /// A loop with the wrong number of what it takes.
+    #[error("{what}: the scan takes {expected} ({names}), found {found}")]
     WrongScanCount {
         /// What it takes.
         what: &'static str,
@@ -84,7 +89,11 @@ pub enum ProgramError {
         found: usize,
     },
     /// A slice that does not have a number for each step.
-    #[error("{name} has {found} numbers for {expected} steps: it takes one number for each step")]
+    #[error(
+        "{name} has {} for {}: it takes one number for each step",
+        counted(*found, "number"),
+        counted(*expected, "step")
+    )]
     WrongScanLength {
         /// The input or output of the step.
         name: String,
@@ -99,11 +108,4 @@ pub enum ProgramError {
     /// A graph that is not closed.
     #[error(transparent)]
     Graph(#[from] GraphError),
-}
-
-fn in_parentheses(names: &str) -> String {
-    match names {
-        "" => String::new(),
-        names => format!(" ({names})"),
-    }
 }

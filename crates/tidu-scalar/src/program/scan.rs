@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use tidu_ad::{Function, FunctionError, Wrt};
+use tidu_graph::text::name_list;
 
 use super::{CompileScalar, ProgramError, ScalarProgram, Workspace};
 use crate::op::ScalarOp;
@@ -136,9 +137,14 @@ impl Scan {
         if found < carry.len() {
             return Err(ProgramError::WrongStep {
                 expected: carry.len(),
-                carry: list(carry.iter().map(|&at| names[at].as_str())),
+                carry: name_list(
+                    &carry
+                        .iter()
+                        .map(|&at| names[at].clone())
+                        .collect::<Vec<_>>(),
+                ),
                 found,
-                outputs: list(step.output_names().iter().map(String::as_str)),
+                outputs: name_list(step.output_names()),
             });
         }
         Self::of(step.clone(), Roles::new(carry, Vec::new(), names.len()))
@@ -149,7 +155,7 @@ impl Scan {
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new); [`FunctionError::RepeatedInput`] for an input that is carried.
+    /// As for [`new`](Self::new); [`ProgramError::CarriedAlready`].
     ///
     /// # Example
     ///
@@ -183,7 +189,7 @@ impl Scan {
         }
         if let Some(&both) = xs.iter().find(|at| is_carried[**at]) {
             let name = names[both].clone();
-            return Err(FunctionError::RepeatedInput { name }.into());
+            return Err(ProgramError::CarriedAlready { name });
         }
         let roles = Roles::new(self.roles.carry, xs, names.len());
         Ok(Self { roles, ..self })
@@ -494,7 +500,7 @@ fn check_count(what: &'static str, names: &[String], found: usize) -> Result<(),
     Err(ProgramError::WrongScanCount {
         what,
         expected,
-        names: list(names.iter().map(String::as_str)),
+        names: name_list(names),
         found,
     })
 }
@@ -508,17 +514,5 @@ fn check_lengths(names: &[String], slices: &[&[f64]], steps: usize) -> Result<()
             expected: steps,
             found: slice.len(),
         }),
-    }
-}
-
-/// Names for an error, cut where there are many.
-fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    /// Enough to see which are meant.
-    const SHOWN: usize = 12;
-    let more = names.len().saturating_sub(SHOWN);
-    let text = Vec::from_iter(names.take(SHOWN)).join(", ");
-    match more {
-        0 => text,
-        more => format!("{text} and {more} more"),
     }
 }

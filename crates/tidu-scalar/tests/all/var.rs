@@ -936,7 +936,7 @@ fn what_is_said_when_something_is_wrong() {
     let short = jvp(|x| x[0], &[1.0, 2.0], &[1.0]).expect_err("a short direction");
     assert_eq!(
         short.to_string(),
-        "the direction has 1 components, and the point 2"
+        "the direction has 1 component, and the point 2"
     );
     assert!(hvp(|x| x[0], &[1.0], &[1.0, 1.0]).is_err());
     let stale = one.scope(|| x * 2.0).expect("fine");

@@ -101,9 +101,9 @@ fn wrong_calls() {
             tape.checkpoint(&[&x, &foreign], |_, x| Ok(x.to_vec()))
                 .map(drop),
             EagerError::ForeignVar {
-                place: at("operand 1 (counted from 0) of a checkpoint"),
+                place: at("operand 1 (counted from 0) of a `checkpoint` or `iterate`"),
             },
-            "operand 1 (counted from 0) of a checkpoint is of another tape: ",
+            "operand 1 (counted from 0) of a `checkpoint` or `iterate` is of another tape: ",
         ),
         (
             tape.iterate(3, &[&x], |_, _, _| Ok(vec![])).map(drop),
@@ -111,7 +111,7 @@ fn wrong_calls() {
                 expected: 1,
                 found: 0,
             },
-            "a step of `iterate` is given a state of 1 values, and returned 0: it must return all of the next \
+            "a step of `iterate` is given a state of 1 value, and returned 0: it must return all of the next \
              state, also what it leaves as it is",
         ),
     ];

@@ -390,7 +390,7 @@ fn wrong_loops() {
         ),
         (
             error(scan(&step, ["y", "x"]).with_xs(["a", "y"])),
-            "input y is named twice",
+            "y is carried from step to step, so it cannot be among the xs, which are read anew in each",
         ),
         (
             error(scan(&step, ["y", "x"]).with_xs(9)),
@@ -456,7 +456,7 @@ fn wrong_inputs() {
     );
     assert_eq!(
         said(&[0.0; 2], &[&[0.0; 2], &[0.0]]),
-        "out3 has 1 numbers for 2 steps: it takes one number for each step"
+        "out3 has 1 number for 2 steps: it takes one number for each step"
     );
 }
 
@@ -473,6 +473,6 @@ fn many_names() {
     assert_eq!(
         error.to_string(),
         "the step carries 40 inputs (x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11 and 28 more), whose next \
-         values must be its first outputs, found 1 outputs (y)"
+         values must be its first outputs, found 1 output (y)"
     );
 }

@@ -98,11 +98,20 @@ fn long_lists_of_names_are_cut() {
 #[test]
 fn a_gradient_needs_one_output() {
     let two = x_exp_y().grad(..).unwrap();
-    for (transform, derived) in [
-        ("grad", two.grad("x")),
-        ("value_and_grad", two.value_and_grad("x")),
-        ("hvp", two.hvp("x")),
-        ("hessian", two.hessian("x")),
+    let of_all = |transform: &str| {
+        format!(
+            ", or use `{transform}` for the derivatives of all, `vjp` for those of a weighted sum"
+        )
+    };
+    for (transform, derived, besides) in [
+        ("grad", two.grad("x"), of_all("jacobian")),
+        (
+            "value_and_grad",
+            two.value_and_grad("x"),
+            of_all("value_and_jacobian"),
+        ),
+        ("hvp", two.hvp("x"), String::new()),
+        ("hessian", two.hessian("x"), String::new()),
     ] {
         let error = derived.unwrap_err();
         let (outputs, known) = (2, "d.x, d.y".into());
@@ -116,7 +125,7 @@ fn a_gradient_needs_one_output() {
             error.to_string(),
             format!(
                 "`{transform}` needs a function of one output, this one has 2 (d.x, d.y): `select` one of them \
-                 first, or use `jacobian` for the derivatives of all, `vjp` for those of a weighted sum"
+                 first{besides}"
             )
         );
     }

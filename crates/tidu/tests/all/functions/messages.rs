@@ -80,8 +80,12 @@ fn second_derivatives_are_called_by_their_names() {
     let two = function(["x"], |[x]| [x.sin(), x.cos()]).unwrap();
     assert_told(
         two.hessian(..),
-        "`hessian` needs a function of one output, this one has 2 (out0, out1): `select` one of them first, or \
-         use `jacobian` for the derivatives of all, `vjp` for those of a weighted sum",
+        "`hessian` needs a function of one output, this one has 2 (out0, out1): `select` one of them first",
+    );
+    assert_told(
+        two.value_and_grad(..),
+        "`value_and_grad` needs a function of one output, this one has 2 (out0, out1): `select` one of them first, \
+         or use `value_and_jacobian` for the derivatives of all, `vjp` for those of a weighted sum",
     );
     let none = function(["x"], |_| []).unwrap();
     assert_told(

@@ -1,6 +1,6 @@
 //! What is written once for any value is the same, to the bit, with numbers, on a tape, and as a function.
 
-use tidu::scalar::{Expr, Tape, Value, Var, function};
+use tidu::scalar::{Expr, ScalarOp, Tape, Value, Var, function};
 
 const AWKWARD: [f64; 16] = [
     0.0,
@@ -215,4 +215,30 @@ fn methods_of_numbers_stay_what_they_are() {
     assert_eq!(larger(&2.0, 1.0), 2.0);
     // What `f64` has no method for.
     assert_eq!(0.0.sigmoid(), 0.5);
+}
+
+/// The three say the same of an operation that is misapplied, at the line of who did it.
+#[test]
+fn misapplied_operations_are_named() {
+    fn said<T>(body: impl FnOnce() -> T + std::panic::UnwindSafe) -> String {
+        let panic = std::panic::catch_unwind(body).err().expect("a panic");
+        panic.downcast_ref::<String>().expect("a text").clone()
+    }
+    fn check<V: Value>(x: fn() -> V) {
+        assert_eq!(
+            said(|| V::apply(ScalarOp::SinCos, [&x()])),
+            "`apply` of sin_cos, which has 1 input and 2 outputs, found 1 operand for 1 result"
+        );
+        assert_eq!(
+            said(|| V::apply_pair(ScalarOp::Sin, [&x()])),
+            "`apply_pair` of sin, which has 1 input and 1 output, found 1 operand for 2 results"
+        );
+        assert_eq!(
+            said(|| V::apply(ScalarOp::Mul, [&x()])),
+            "`apply` of mul, which has 2 inputs and 1 output, found 1 operand for 1 result"
+        );
+    }
+    check(|| 1.0);
+    check(|| Expr::constant(1.0));
+    check(|| Var::constant(1.0));
 }
