@@ -1,7 +1,7 @@
 //! How operations and inputs are named in print, and read back.
 
 use tidu_ad::Composite;
-use tidu_graph::text::{ParseNames, operation_name};
+use tidu_graph::text::{ParseNames, operation_name, shortened};
 
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;
@@ -41,10 +41,11 @@ impl ScalarOp {
 fn explain(text: &str) -> Option<String> {
     let (name, number) = text.split_once(' ').unwrap_or((text, ""));
     let lower = name.to_lowercase();
-    if let Some(example) = numbered_example(&lower) {
+    if let Some(example) = numbered(&lower) {
+        let example = operation_name(&example);
         let holds = match number {
             "" => "without its number".to_owned(),
-            number => format!("with the number `{}`", cut(number)),
+            number => format!("with the number `{}`", shortened(number)),
         };
         return Some(format!("`{name}` {holds}: it is written like `{example}`"));
     }
@@ -58,17 +59,8 @@ fn explain(text: &str) -> Option<String> {
     ))
 }
 
-/// Enough of a text to recognise it by.
-fn cut(text: &str) -> String {
-    const SHOWN: usize = 24;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// How an operation of this name, which holds numbers, is written.
-fn numbered_example(name: &str) -> Option<String> {
+/// An operation of this name, which holds numbers: some that show how it is written.
+fn numbered(name: &str) -> Option<ScalarOp> {
     let examples = [
         ScalarOp::constant(1.5),
         ScalarOp::powf(0.5),
@@ -76,21 +68,12 @@ fn numbered_example(name: &str) -> Option<String> {
         ScalarOp::Polygamma(1),
         ScalarOp::pow_partial(1, 0),
     ];
-    let found = examples.into_iter().find(|op| op.is_named(name))?;
-    Some(operation_name(&found))
+    examples.into_iter().find(|op| op.is_named(name))
 }
 
 /// An operation that holds a number.
 fn parse_numbered(name: &str, number: &str) -> Option<ScalarOp> {
-    let zero = [
-        ScalarOp::constant(0.0),
-        ScalarOp::powf(0.0),
-        ScalarOp::Powi(0),
-        ScalarOp::Polygamma(0),
-        ScalarOp::pow_partial(0, 0),
-    ];
-    let named = zero.into_iter().find(|op| op.is_named(name))?;
-    match named {
+    match numbered(name)? {
         ScalarOp::Constant(_) => parse_number(number).map(ScalarOp::constant),
         ScalarOp::Powf(_) => parse_number(number).map(ScalarOp::powf),
         ScalarOp::Powi(_) => number.parse().ok().map(ScalarOp::Powi),

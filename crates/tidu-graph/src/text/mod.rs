@@ -50,5 +50,7 @@ mod name;
 mod parse;
 
 pub use listing::{Line, Listing, ListingOutput};
-pub use name::{counted, input_label, input_name, name_list, operation_label, operation_name};
+pub use name::{
+    counted, input_label, input_name, name_list, operation_label, operation_name, shortened,
+};
 pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};

@@ -58,6 +58,15 @@ pub fn name_list(names: &[String]) -> String {
     text
 }
 
+/// Enough of a text to recognise it by in a message.
+pub fn shortened(text: &str) -> String {
+    const SHOWN: usize = 24;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A number of things for a message: `counted(1, "input")` is `1 input`, `counted(2, "input")` is `2 inputs`.
 pub fn counted(count: usize, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };

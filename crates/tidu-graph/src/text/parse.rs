@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::name::{KEYWORDS, counted, is_word_char};
+use super::name::{KEYWORDS, counted, is_word_char, shortened};
 use crate::builder::GraphBuilder;
 use crate::graph::{Graph, ValueRef};
 use crate::key::{OperationKey, ValueKey};
@@ -644,13 +644,11 @@ impl<'t> Cursor<'t> {
 
     /// The error that something else should stand here.
     fn expected(&self, expected: &str) -> ParseError {
-        /// Enough to recognise the place by.
-        const SHOWN: usize = 24;
         let rest = self.rest();
-        let found = match rest.char_indices().nth(SHOWN) {
-            _ if rest.is_empty() => "the end of the line".to_owned(),
-            Some((cut, _)) => format!("`{}…`", &rest[..cut]),
-            None => format!("`{rest}`"),
+        let found = if rest.is_empty() {
+            "the end of the line".to_owned()
+        } else {
+            format!("`{}`", shortened(rest))
         };
         self.error(expected, found)
     }
