@@ -255,7 +255,7 @@ fn a_body_that_fails_the_second_time() {
         let after = one(&mut tape, ScalarOp::Neg, &[&y[0]]);
         let error = tape.backward_keeping(&[(&after, 1.0)], &[&x]).unwrap_err();
         let (primitive, side, expected, found) = match another_count {
-            true => ("a checkpoint", Side::Outputs, 1, 2),
+            true => ("a `checkpoint` or `iterate`", Side::Outputs, 1, 2),
             false => ("add", Side::Inputs, 2, 1),
         };
         let primitive = primitive.to_owned();
@@ -424,7 +424,7 @@ fn segments_can_be_gone_through_once() {
     assert_eq!(
         error,
         EagerError::Freed {
-            operation: "a checkpoint".into()
+            operation: "a `checkpoint` or `iterate`".into()
         }
     );
     let z = one(&mut tape, ScalarOp::Neg, &[&x]);
