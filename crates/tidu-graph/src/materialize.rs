@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
-use crate::builder::unwrap_or_panic;
-use crate::dense::{DenseGraph, DenseId};
+use crate::base::{DenseId, OperationId, ValueId, unwrap_or_panic};
+use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
-use crate::key::{FixedState, OperationKey, ValueKey};
-use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
+use crate::key::{FixedState, OperationKey, ValueKey, describe_key};
+use crate::table::ValueOrigin;
 use crate::view::ResolvedView;
-use crate::{GraphOperation, OperationSpec, ShortList};
+use crate::{GraphOperation, InlineSlice, OperationSpec};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 ///
@@ -54,9 +54,9 @@ pub struct MaterializedValue<Op: GraphOperation> {
 #[derive(Clone)]
 pub struct MaterializedOperation<Op: GraphOperation> {
     /// The indices of its operands among the values.
-    pub inputs: ShortList<usize>,
+    pub inputs: InlineSlice<usize>,
     /// The indices of its results.
-    pub outputs: ShortList<usize>,
+    pub outputs: InlineSlice<usize>,
     key: Arc<OperationKey<Op>>,
 }
 

@@ -49,8 +49,7 @@ mod listing;
 mod name;
 mod parse;
 
+pub use crate::error::counted;
 pub use listing::{Line, Listing, ListingOutput};
-pub use name::{
-    counted, input_label, input_name, name_list, operation_label, operation_name, shortened,
-};
+pub use name::{input_label, input_name, name_list, operation_label, operation_name, shortened};
 pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};
