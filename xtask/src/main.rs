@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod circles;
 mod deny;
 mod diff;
 mod docs;

@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::builder::GraphBuilder;
     use crate::graph::{Content, Steps};
-    use crate::key::OperationKey;
+    use crate::key::{OperationKey, ValueKey};
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Neg;

@@ -4,7 +4,7 @@ use tidu_graph::EvaluableGraphOperation;
 
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::Primitive;
-use crate::verify::{Linearity, verify_linear};
+use crate::verify::verify_linear;
 
 use super::fault::{Checked, Fault, Verdict};
 use super::masks;
