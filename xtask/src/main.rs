@@ -32,7 +32,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   test       Run every test: unit, integration, examples, documentation. Rewrites no snapshot, and
              fails if one is pending or belongs to no test.
-  lint       Check format, clippy, rustdoc, links, licences, public items, and which crate may depend on which.
+  lint       Check format, clippy, rustdoc, links, licences, public items, which crate may depend on which, and that
+             no modules use each other in a circle.
   api        Write the public items of each library to its `api.txt`, which `lint` compares.
   package    Make the packages as they would be published, and check that they are whole and compile, also
              with the oldest Rust that is promised.

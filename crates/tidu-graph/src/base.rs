@@ -44,8 +44,8 @@ pub struct ValueId(pub(crate) u32);
 pub struct OperationId(pub(crate) u32);
 
 /// What all ids can do.
-macro_rules! id {
-    ($Id:ident) => {
+macro_rules! ids {
+    ($($Id:ident),*) => {$(
         impl $Id {
             #[inline]
             pub(crate) fn new(index: usize) -> Self {
@@ -62,12 +62,9 @@ macro_rules! id {
         impl Id for $Id {
             const RESERVED: Self = Self(u32::MAX);
         }
-    };
+    )*};
 }
-
-id!(DenseId);
-id!(ValueId);
-id!(OperationId);
+ids!(DenseId, ValueId, OperationId);
 
 /// As in print: `%3`.
 impl Debug for DenseId {
@@ -90,18 +87,18 @@ impl<I: Id> Packed<I> {
 
     #[inline]
     pub fn get(self) -> Option<I> {
-        self.is_some().then_some(self.0)
+        (!self.is_none()).then_some(self.0)
     }
 
     #[inline]
-    pub fn is_some(self) -> bool {
-        self.0 != I::RESERVED
+    pub fn is_none(self) -> bool {
+        self.0 == I::RESERVED
     }
 
     /// The id, where there must be one. If there is none, it is out of the bounds of every list.
     #[inline]
     pub fn known(self) -> I {
-        debug_assert!(self.is_some(), "an id is known here");
+        debug_assert!(!self.is_none(), "there is an id");
         self.0
     }
 }
@@ -133,5 +130,24 @@ pub(crate) fn unwrap_or_panic<T>(result: Result<T, impl Display>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_told_from_none_in_the_room_of_an_id() {
+        let last = DenseId::new(LIMIT as usize - 1);
+        assert_eq!(Packed::from(last).get(), Some(last));
+        assert_eq!(Packed::<DenseId>::NONE.get(), None);
+        assert_eq!(size_of::<Packed<DenseId>>(), size_of::<DenseId>());
+    }
+
+    #[test]
+    #[should_panic(expected = "a graph holds fewer than 2^31 values")]
+    fn past_the_limit_there_is_no_id() {
+        DenseId::new(LIMIT as usize);
     }
 }

@@ -163,7 +163,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             });
         }
         let results = count_outputs(&operation)?;
-        Ok(self.push_unchecked(operation, operands, results))
+        Ok(self.push_unchecked(operation, operands.iter().copied(), results))
     }
 
     /// [`push`](Self::push), of an operation that came from a graph already.
@@ -171,7 +171,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     pub(crate) fn push_unchecked(
         &mut self,
         operation: Op,
-        operands: &[DenseId],
+        operands: impl IntoIterator<Item = DenseId>,
         results: usize,
     ) -> DenseRange {
         self.nodes.push(Node {
@@ -179,7 +179,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             first_operand: to_u32(self.operands.len()),
             first_result: self.values,
         });
-        self.operands.extend_from_slice(operands);
+        self.operands.extend(operands);
         self.push_results(results)
     }
 
@@ -334,26 +334,10 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         let known = here.iter().all(|id| id.0 < self.values);
         assert!(known, "an argument is a value of the graph");
         for node in other.nodes() {
-            let results = self.push_mapped(node, |id| here[id.index()]);
+            let operands = node.operands.iter().map(|id| here[id.index()]);
+            let results = self.push_unchecked(node.operation.clone(), operands, node.results.len());
             here.extend(results.iter());
         }
-    }
-
-    /// Adds an operation of another graph, given what values of that are in this one.
-    #[inline]
-    fn push_mapped(
-        &mut self,
-        node: DenseNode<'_, Op>,
-        here: impl Fn(DenseId) -> DenseId,
-    ) -> DenseRange {
-        self.nodes.push(Node {
-            operation: node.operation.clone(),
-            first_operand: to_u32(self.operands.len()),
-            first_result: self.values,
-        });
-        self.operands
-            .extend(node.operands.iter().map(|id| here(*id)));
-        self.push_results(node.results.len())
     }
 }
 
@@ -399,19 +383,21 @@ pub(crate) fn extract<Op: GraphOperation>(
     // The stack of a walk in depth: operations, and how many of their operands have been seen to.
     let mut open: Vec<(u32, u32)> = Vec::new();
     for &output in outputs {
-        if !here[output.index()].is_some() {
+        if here[output.index()].is_none() {
             open.push((producer(output) as u32, 0));
         }
         'walk: while let Some((operation, seen)) = open.last_mut() {
             let node = from.node(*operation as usize);
             for (at, operand) in node.operands.iter().enumerate().skip(*seen as usize) {
-                if !here[operand.index()].is_some() {
+                if here[operand.index()].is_none() {
                     *seen = at as u32 + 1;
                     open.push((producer(*operand) as u32, 0));
                     continue 'walk;
                 }
             }
-            let results = graph.push_mapped(node, |id| here[id.index()].known());
+            let operands = node.operands.iter().map(|id| here[id.index()].known());
+            let results =
+                graph.push_unchecked(node.operation.clone(), operands, node.results.len());
             for (from, to) in node.results.indices().zip(results.iter()) {
                 here[from] = to.into();
             }

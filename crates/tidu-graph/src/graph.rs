@@ -427,7 +427,7 @@ impl<Op: GraphOperation> Graph<Op> {
         self.content.number
     }
 
-    /// The key of an operation, if there are so many.
+    /// The key of an operation, if the graph has it.
     pub(crate) fn operation_key(&self, id: LocalOperationId) -> Option<&Arc<OperationKey<Op>>> {
         self.content.steps.key(id)
     }
@@ -530,7 +530,7 @@ impl<Op: GraphOperation> Content<Op> {
         }
     }
 
-    /// Adds an operation whose operands have been pushed, and so many values for its results.
+    /// Adds an operation whose operands have been pushed, and this many values for its results.
     #[inline]
     pub fn push(&mut self, key: OperationKey<Op>, results: usize) -> Range<LocalValueId> {
         let key = Arc::new(key);

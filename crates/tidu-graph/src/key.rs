@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::base::unwrap_or_panic;
 use crate::error::{GraphError, describe_operation};
 use crate::operation::{check_arity, count_outputs};
 use crate::role::SharedRole;
@@ -61,10 +62,7 @@ impl<Op: GraphOperation> OperationKey<Op> {
     /// Where [`try_new`](Self::try_new) returns an error, with the same text.
     #[track_caller]
     pub fn new(operation: Op, inputs: Vec<ValueKey<Op>>, role: OperationRole) -> Self {
-        match Self::try_new(operation, inputs, role) {
-            Ok(key) => key,
-            Err(error) => panic!("{error}"),
-        }
+        unwrap_or_panic(Self::try_new(operation, inputs, role))
     }
 
     /// Describes `operation` applied to `inputs` in `role`.

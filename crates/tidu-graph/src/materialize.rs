@@ -113,7 +113,7 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         self.closed_by(inputs.len(), |input| position.get(input).copied())
     }
 
-    /// The computation as one of so many inputs, where `position` says which of them stands for an input of
+    /// The computation as one of this many inputs, where `position` says which of them stands for an input of
     /// this one. Several may have the same place.
     ///
     /// # Errors
@@ -291,14 +291,12 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
         for (id, position) in self.inputs.iter().zip(dense.inputs()) {
             here[id.index()] = position;
         }
-        let mut operands = Vec::new();
         let keys = self.operations.iter().map(|&id| {
             let entry = view.operation(id);
             let operation = entry.key().operation();
-            operands.clear();
-            operands.extend(entry.operands().iter().map(|id| here[id.index()]));
+            let operands = entry.operands().iter().map(|id| here[id.index()]);
             let count = operation.output_count();
-            let results = dense.push_unchecked(operation.clone(), &operands, count);
+            let results = dense.push_unchecked(operation.clone(), operands, count);
             for (slot, result) in results.iter().enumerate() {
                 here[entry.output(slot).index()] = result;
             }

@@ -497,7 +497,7 @@ impl Registers {
 
     fn allocate(&mut self, value: DenseId) -> u32 {
         let held = &mut self.values[value.index()];
-        if !held.last_use.is_some() {
+        if held.last_use.is_none() {
             return UNUSED;
         }
         held.slot = self.free.pop().unwrap_or_else(|| {

@@ -3,7 +3,7 @@
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::linearized_graph::LinearizedGraph;
-use crate::rules::Primitive;
+use crate::rules::{Linearity, Primitive};
 use crate::verify::verify_linear;
 
 use super::fault::{Checked, Fault, Verdict};

@@ -325,14 +325,13 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     fn add_values(&mut self, producer: Packed<OperationId>, values: DenseRange, is_constant: bool) {
-        for _ in values.indices() {
-            self.values.push(Value {
-                producer,
-                uses: 0,
-                last: Packed::NONE,
-                is_constant,
-            });
-        }
+        let value = Value {
+            producer,
+            uses: 0,
+            last: Packed::NONE,
+            is_constant,
+        };
+        self.values.resize(values.indices().end, value);
     }
 
     fn is_constant(&self, term: Term) -> bool {
@@ -437,9 +436,9 @@ impl<Op: GraphOperation> Terms<Op> {
             Err(place) => {
                 let node = OperationId::new(self.graph.operation_count());
                 let count = operation.output_count();
-                let results = self
-                    .graph
-                    .push_unchecked(operation.clone(), operands, count);
+                let results =
+                    self.graph
+                        .push_unchecked(operation.clone(), operands.iter().copied(), count);
                 let is_constant = operands.is_empty() && count == 1;
                 self.add_values(node.into(), results, is_constant);
                 for operand in operands {
