@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 use snapshots::Action;
+use test::Optimised;
 
 const USAGE: &str = "\
 Developer commands of the tidu workspace.
@@ -29,8 +30,9 @@ Developer commands of the tidu workspace.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test       Run every test: unit, integration, examples, documentation. Rewrites no snapshot, and
-             fails if one is pending or belongs to no test.
+  test       Run every test: unit, integration, examples, documentation; with `--optimised`, also once more,
+             as they ship, those of what optimisation changes. Rewrites no snapshot, and fails if one is
+             pending or belongs to no test.
   lint       Check format, clippy, rustdoc, links, licences, public items, and which crate may depend on which.
   api        Write the public items of each library to its `api.txt`, which `lint` compares.
   package    Make the packages as they would be published, and check that they are whole and compile, also
@@ -47,7 +49,7 @@ Commands:
 
 #[derive(Debug, PartialEq)]
 enum Command {
-    Test,
+    Test(Optimised),
     Lint,
     Docs,
     Api,
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Test => test::run(),
+        Command::Test(optimised) => test::run(optimised),
         Command::Lint => lint::run(),
         Command::Docs => docs::run(),
         Command::Api => api::run(),
@@ -96,7 +98,7 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
         None => return Err("no command given".into()),
         Some(Arg::Short('h') | Arg::Long("help")) => Command::Help,
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
-            "test" => Command::Test,
+            "test" => Command::Test(parse_optimised(&mut arguments)?),
             "lint" => Command::Lint,
             "docs" => Command::Docs,
             "api" => Command::Api,
@@ -113,6 +115,14 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     match arguments.next()? {
         None => Ok(command),
         Some(extra) => Err(extra.unexpected()),
+    }
+}
+
+fn parse_optimised(arguments: &mut Parser) -> Result<Optimised, lexopt::Error> {
+    match arguments.next()? {
+        None => Ok(Optimised::Skipped),
+        Some(Arg::Long("optimised")) => Ok(Optimised::Tested),
+        Some(other) => Err(other.unexpected()),
     }
 }
 
@@ -139,7 +149,9 @@ mod tests {
 
     #[test]
     fn commands_are_known_by_name() {
-        assert_eq!(parsed(&["test"]), Ok(Command::Test));
+        let test = |optimised| Ok(Command::Test(optimised));
+        assert_eq!(parsed(&["test"]), test(Optimised::Skipped));
+        assert_eq!(parsed(&["test", "--optimised"]), test(Optimised::Tested));
         assert_eq!(parsed(&["lint"]), Ok(Command::Lint));
         assert_eq!(parsed(&["docs"]), Ok(Command::Docs));
         assert_eq!(parsed(&["api"]), Ok(Command::Api));
