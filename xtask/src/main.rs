@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 use snapshots::Action;
+use test::Optimised;
 
 const USAGE: &str = "\
 Developer commands of the tidu workspace.
@@ -30,8 +31,9 @@ Developer commands of the tidu workspace.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test       Run every test: unit, integration, examples, documentation. Rewrites no snapshot, and
-             fails if one is pending or belongs to no test.
+  test       Run every test: unit, integration, examples, documentation; with `--full`, random ones over as many
+             cases as before a change goes in, and what optimisation changes also as it ships. Rewrites no
+             snapshot, and fails if one is pending or belongs to no test.
   lint       Check format, clippy, rustdoc, links, licences, public items, which crate may depend on which, and that
              no modules use each other in a circle.
   api        Write the public items of each library to its `api.txt`, which `lint` compares.
@@ -49,7 +51,7 @@ Commands:
 
 #[derive(Debug, PartialEq)]
 enum Command {
-    Test,
+    Test(Optimised),
     Lint,
     Docs,
     Api,
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Test => test::run(),
+        Command::Test(optimised) => test::run(optimised),
         Command::Lint => lint::run(),
         Command::Docs => docs::run(),
         Command::Api => api::run(),
@@ -98,7 +100,7 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
         None => return Err("no command given".into()),
         Some(Arg::Short('h') | Arg::Long("help")) => Command::Help,
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
-            "test" => Command::Test,
+            "test" => Command::Test(parse_optimised(&mut arguments)?),
             "lint" => Command::Lint,
             "docs" => Command::Docs,
             "api" => Command::Api,
@@ -115,6 +117,14 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     match arguments.next()? {
         None => Ok(command),
         Some(extra) => Err(extra.unexpected()),
+    }
+}
+
+fn parse_optimised(arguments: &mut Parser) -> Result<Optimised, lexopt::Error> {
+    match arguments.next()? {
+        None => Ok(Optimised::Skipped),
+        Some(Arg::Long("optimised")) => Ok(Optimised::Tested),
+        Some(other) => Err(other.unexpected()),
     }
 }
 
@@ -141,7 +151,9 @@ mod tests {
 
     #[test]
     fn commands_are_known_by_name() {
-        assert_eq!(parsed(&["test"]), Ok(Command::Test));
+        let test = |optimised| Ok(Command::Test(optimised));
+        assert_eq!(parsed(&["test"]), test(Optimised::Skipped));
+        assert_eq!(parsed(&["test", "--optimised"]), test(Optimised::Tested));
         assert_eq!(parsed(&["lint"]), Ok(Command::Lint));
         assert_eq!(parsed(&["docs"]), Ok(Command::Docs));
         assert_eq!(parsed(&["api"]), Ok(Command::Api));

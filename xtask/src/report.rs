@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub struct Report {
     parts: Vec<(String, Duration)>,
     by_crate: BTreeMap<String, Counts>,
-    /// Tests that did not run, with their crates and, where they say so, why.
+    /// Parts that did not run; tests that did not run, with their crates and, where they say so, why.
     skipped: Vec<String>,
 }
 
@@ -50,6 +50,11 @@ impl Report {
             self.count(&of_crate, &line);
         }
         child.wait()
+    }
+
+    /// Notes a part that does not run, and what would run it.
+    pub fn skip(&mut self, part: &str) {
+        self.skipped.push(part.to_owned());
     }
 
     fn count(&mut self, of_crate: &str, line: &str) {

@@ -39,7 +39,7 @@ const DOCUMENTATION: Cargo = Cargo {
     environment: COMPARE_SNAPSHOTS,
 };
 
-/// What is compiled otherwise with optimisation.
+/// What is compiled otherwise with optimisation: every crate below it once more.
 const OPTIMISED: Cargo = Cargo {
     arguments: &[
         "test",
@@ -51,7 +51,15 @@ const OPTIMISED: Cargo = Cargo {
     environment: COMPARE_SNAPSHOTS,
 };
 
-pub fn run() -> Result<(), String> {
+/// Whether what optimisation changes is tested as it ships, which is a minute of compiling for tests that pass
+/// without optimisation already.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimised {
+    Tested,
+    Skipped,
+}
+
+pub fn run(optimised: Optimised) -> Result<(), String> {
     let mut report = Report::default();
     let programs = report.timed("build the test programs", |_| BUILD.output());
     let programs = programs.and_then(|messages| test_programs(&messages));
@@ -63,10 +71,16 @@ pub fn run() -> Result<(), String> {
         let status = report.watch("", DOCUMENTATION.announced());
         succeeded(&DOCUMENTATION.line(), status)
     });
-    let optimised = report.timed("build and run what optimisation changes", |report| {
-        let status = report.watch("tidu-scalar, optimised", OPTIMISED.announced());
-        succeeded(&OPTIMISED.line(), status)
-    });
+    let optimised = match optimised {
+        Optimised::Tested => report.timed("build and run what optimisation changes", |report| {
+            let status = report.watch("tidu-scalar, optimised", OPTIMISED.announced());
+            succeeded(&OPTIMISED.line(), status)
+        }),
+        Optimised::Skipped => {
+            report.skip("what optimisation changes, as it ships: `cargo xtask test --optimised` tests it");
+            Ok(())
+        }
+    };
     println!("\n{report}");
     shell::all([
         ran,

@@ -89,6 +89,9 @@ pub fn function_of<Name: Into<ScalarKey>, Outputs: IntoOutputs>(
 /// What the body of a [`function`] may return: one expression, or anything that yields expressions, such as an
 /// array, a vector, an option or an iterator.
 ///
+/// A `Result` is an iterator, too, but of nothing where it is an error, which is then lost. So a body calls `unwrap`
+/// or `expect` rather than return one.
+///
 /// ```
 /// use tidu_scalar::{Expr, function};
 ///

@@ -32,6 +32,15 @@ impl<Op: GraphOperation> Function<Op> {
 
     /// The function with an input fixed to what a constant operation yields; the input is gone.
     ///
+    /// ```
+    /// use tidu_scalar::{ScalarOp, function};
+    ///
+    /// let power = function(["x", "n"], |[x, n]| x.pow(&n))?;
+    /// let cube = power.bind("n", ScalarOp::constant(3.0))?;
+    /// assert_eq!(cube.compile().call(&[2.0])?, [8.0]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`FunctionError::UnknownInput`]; [`FunctionError::Graph`] for an operation that takes operands;

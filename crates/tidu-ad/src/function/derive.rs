@@ -375,6 +375,9 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// All second derivatives of a function of one output: the Jacobian of its gradient. (JAX:
     /// `jax.hessian`.)
     ///
+    /// Each row is derived by itself, so the two entries of a pair can differ in their last bits. A solver that needs
+    /// them equal reads one triangle.
+    ///
     /// # Errors
     ///
     /// As for [`grad`](Self::grad) and [`jacobian`](Self::jacobian).

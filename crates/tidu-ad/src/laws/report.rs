@@ -131,24 +131,37 @@ impl LawReport {
     }
 }
 
+impl LawReport {
+    /// As wide as the law's name, or as the widest mark below it.
+    fn column_width(&self, law: usize) -> usize {
+        let marks = self.rows.iter().map(|row| mark(row.outcomes[law]).len());
+        marks.fold(LAWS[law].as_str().len(), usize::max)
+    }
+}
+
+fn mark(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "ok",
+        Outcome::Failed => "FAIL",
+        Outcome::NotApplicable => ".",
+        Outcome::Skipped => "-",
+    }
+}
+
 impl Display for LawReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.rows.iter().map(|row| row.name.chars().count());
         let width = names.max().unwrap_or(0);
-        write!(f, "{:width$}", "")?;
-        for law in LAWS {
-            write!(f, "  {law}")?;
+        let columns: Vec<usize> = (0..LAWS.len()).map(|at| self.column_width(at)).collect();
+        let mut heading = format!("{:width$}", "");
+        for (law, column) in LAWS.iter().zip(&columns) {
+            heading.push_str(&format!("  {:column$}", law.as_str()));
         }
+        f.write_str(heading.trim_end())?;
         for row in &self.rows {
             let mut line = format!("{:width$}", row.name);
-            for (law, outcome) in LAWS.iter().zip(row.outcomes) {
-                let mark = match outcome {
-                    Outcome::Passed => "ok",
-                    Outcome::Failed => "FAIL",
-                    Outcome::NotApplicable => ".",
-                    Outcome::Skipped => "-",
-                };
-                line.push_str(&format!("  {mark:column$}", column = law.as_str().len()));
+            for (outcome, column) in row.outcomes.iter().zip(&columns) {
+                line.push_str(&format!("  {:column$}", mark(*outcome)));
             }
             write!(f, "\n{}", line.trim_end())?;
         }

@@ -263,7 +263,9 @@ impl Scan {
     }
 
     /// Runs so many steps, and returns besides what goes backward from there: linear in the cotangents of its
-    /// outputs, to be called as often as is needed. (JAX: `jax.vjp`.)
+    /// outputs, to be called as often as is needed. (JAX: `jax.vjp`.) It borrows the inputs, since it runs steps
+    /// again: `params: &[k, h]` inside the call is gone after it (the compiler's E0716), unless it is bound by `let`
+    /// before.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Inputs to differentiate by, given as keys, and in all the other ways.
 
 use tidu::graph::GraphOperation;
-use tidu::scalar::{Expr, ScalarKey, ScalarOp, function};
+use tidu::scalar::{Expr, ScalarKey, ScalarOp, function, function_of};
 use tidu::{ADKey, DiffPassId, Function, FunctionError, Wrt};
 
 type F = Function<ScalarOp>;
@@ -90,6 +90,13 @@ fn keys_that_are_no_inputs_are_refused() {
     assert_eq!(
         error.to_string(),
         "the function has no input d1.x; its inputs are a, x, y"
+    );
+    let dotted = function_of(["d0.x"], |x| x[0].powi(2)).unwrap();
+    assert_eq!(dotted.grad("'d0.x").unwrap().input_names(), ["'d0.x"]);
+    assert_eq!(
+        dotted.grad("d0.x").unwrap_err().to_string(),
+        "the function has no input d0.x; its inputs are 'd0.x (the word d0.x is written 'd0.x: d0.x would name an \
+         input of a derivative)"
     );
     let x = ScalarKey::from("x");
     assert_eq!(
