@@ -283,7 +283,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         let mut by_value = Vec::with_capacity(self.value_count());
         by_value.resize(self.input_count(), Packed::NONE);
         for (index, node) in self.nodes().enumerate() {
-            by_value.resize(node.results.end as usize, OperationId(index as u32).into());
+            by_value.resize(node.results.end as usize, OperationId::new(index).into());
         }
         Producers { by_value }
     }

@@ -430,13 +430,16 @@ impl<Op: GraphOperation> ValueTable<Op> {
         Some(ValueId(first.0 + u32::from(*output_slot)))
     }
 
+    /// Where an operation is, if a graph that was added made its key in this place.
     fn find_made(
         &self,
         key: &Arc<OperationKey<Op>>,
         birthplace: Birthplace,
     ) -> Option<OperationId> {
         let added = self.graphs.get(&birthplace.graph)?;
-        added.find(birthplace.operation as usize, key)
+        let place = birthplace.operation as usize;
+        let made = added.graph.operation_key(place)?;
+        Arc::ptr_eq(made, key).then(|| added.ids[place])
     }
 
     /// Finds an operation whose very description was seen before.
@@ -527,13 +530,5 @@ impl<Op: GraphOperation> ValueTable<Op> {
         } else {
             Operands::Known(ids)
         }
-    }
-}
-
-impl<Op: GraphOperation> AddedGraph<Op> {
-    /// Where an operation is, if the graph made it in this place.
-    fn find(&self, place: usize, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
-        let made = self.graph.operation_key(place)?;
-        Arc::ptr_eq(made, key).then(|| self.ids[place])
     }
 }

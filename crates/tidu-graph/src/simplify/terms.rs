@@ -444,7 +444,9 @@ impl<Op: GraphOperation> Terms<Op> {
                 for operand in operands {
                     self.values[operand.index()].uses += 1;
                 }
-                self.put(node, operands, place);
+                let youngest = operands.iter().max();
+                let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
+                self.index.put(node, place, last);
                 Results::Range(results)
             }
         }
@@ -508,12 +510,6 @@ impl<Op: GraphOperation> Terms<Op> {
         let last = youngest.map(|youngest| self.values[youngest.index()].last);
         let hash = || hash(operation, operands, commutes);
         self.index.find(last, is_same, hash)
-    }
-
-    fn put(&mut self, node: OperationId, operands: &[Term], place: Place) {
-        let youngest = operands.iter().max();
-        let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
-        self.index.put(node, place, last);
     }
 }
 
