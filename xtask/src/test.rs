@@ -77,7 +77,9 @@ pub fn run(optimised: Optimised) -> Result<(), String> {
             succeeded(&OPTIMISED.line(), status)
         }),
         Optimised::Skipped => {
-            report.skip("what optimisation changes, as it ships: `cargo xtask test --optimised` tests it");
+            report.skip(
+                "what optimisation changes, as it ships: `cargo xtask test --optimised` tests it",
+            );
             Ok(())
         }
     };

@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`Function`] | a closed graph whose derivatives are functions again |
 //! | [`rules`] | the contract with an operation set |
-//! | [`TypeTable`], [`InferTypes`] | shapes, for rules that ask for them |
+//! | [`TypeTable`], [`ValueType`] | shapes, for rules that ask for them |
 //! | [`linearize`], [`try_linearize`] | x ↦ f(x) to ẋ ↦ J(x)·ẋ |
 //! | [`linear_transpose`], [`try_linear_transpose`] | ẋ ↦ J·ẋ to ȳ ↦ Jᵀ·ȳ |
 //! | [`try_linear_transpose_with_builder`] | the same, straight into a runtime |
@@ -104,12 +104,14 @@ pub use function::{
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
-pub use operation_derivative::{OperandMask, OperationJvp, OperationVjp, Seed};
+pub use operation_derivative::{
+    OperandMask, OperationJvp, OperationVjp, Seed, context_of_operands,
+};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, InferTypes, Linearity, MissingRule,
-    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, StringKey, TypeError,
-    TypeTable, ValueType,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Linearity, MissingRule, Primitive,
+    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, StringKey, TypeError, TypeTable,
+    ValueType,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::verify_linear;

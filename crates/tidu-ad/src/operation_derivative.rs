@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use tidu_graph::{
     Exactness, GraphBuilder, GraphKind, LocalValueId, OperationKey, OperationRole, ValueKey,
+    ValueType, describe_operation,
 };
 
 use crate::function::{Function, FunctionError};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::masks::{Cotangent, Mask, Masks};
 use crate::rules::{
-    ADKey, ADRuleError, ADRuleKind, Primitive, PrimitiveValue, RuleScope, note_mask_type,
-    note_same_type,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveValue, RuleScope,
+    note_mask_type, note_same_type,
 };
 use crate::transpose::{Unobserved, transpose_masked};
 use crate::verify::verified;
@@ -68,13 +69,34 @@ pub struct OperationJvp<Op: Primitive> {
     pub tangents: Vec<Option<usize>>,
 }
 
+/// A context that knows of what types the operands of an operation are, as a derivative of it with this name calls
+/// them. One that has seen other operations might know something else under the same names.
+///
+/// # Errors
+///
+/// What is wrong with a type, in the eyes of the operation set.
+pub fn context_of_operands<'a, Op: Primitive>(
+    types: impl IntoIterator<Item = &'a ValueType>,
+    name: &Op::InputKey,
+) -> ADRuleResult<Op::ADContext> {
+    let mut ctx = Op::ADContext::default();
+    for (at, value_type) in types.into_iter().enumerate() {
+        Op::note_type(&ValueKey::Input(name.residual_of(at)), value_type, &mut ctx)?;
+    }
+    Ok(ctx)
+}
+
 /// The linear map of an operation y = f(x), at any x, which both derivatives are made from.
 pub(crate) struct OperationLinearization<Op: Primitive> {
+    /// As errors name it.
+    operation: String,
     /// What inputs are named after.
     name: Op::InputKey,
     /// The names of operands and results.
     keys: Vec<Op::InputKey>,
     active: Vec<bool>,
+    /// Of operands and results, if the context knows them.
+    types: Option<Vec<ValueType>>,
     linear: LinearizedGraph<Op>,
 }
 
@@ -139,10 +161,16 @@ impl<Op: Primitive> OperationLinearization<Op> {
         let count = operation.input_count() + operation.output_count();
         let keys: Vec<Op::InputKey> = (0..count).map(|at| name.residual_of(at)).collect();
         let linear = linearized(operation, &keys, active, ctx)?;
+        let types = keys
+            .iter()
+            .map(|key| Op::type_of(&ValueKey::Input(key.clone()), ctx));
+        let types = types.map(|known| known.ok().flatten()).collect();
         Ok(Self {
+            operation: describe_operation(operation),
             name: name.clone(),
             keys,
             active: active.to_vec(),
+            types,
             linear: verified(linear, ADRuleKind::Jvp)?,
         })
     }
@@ -173,13 +201,19 @@ impl<Op: Primitive> OperationLinearization<Op> {
             outputs.push((key, format!("d.{}", outputs.len())));
             Some(outputs.len() - 1)
         });
-        let tangents = tangents.collect();
+        let tangents: Vec<Option<usize>> = tangents.collect();
         let graphs = vec![Arc::new(graph.clone())];
         let function = Function::close(graphs, &inputs, outputs, level)?;
-        Ok(OperationJvp {
-            function: function.without_tangents(level)?,
-            tangents,
-        })
+        let function = function.without_tangents(level)?;
+        let (operands, results) = (self.active.len(), self.keys.len() - self.active.len());
+        let active = (0..operands).filter(|&at| self.active[at]);
+        let function = self.typed(function, active.map(|at| (at, false)))?;
+        let made = (0..results).filter_map(|slot| {
+            let tangents: &Vec<Option<usize>> = &tangents;
+            Some((tangents[slot]?, operands + slot))
+        });
+        self.check_types(&function, ADRuleKind::Jvp, made)?;
+        Ok(OperationJvp { function, tangents })
     }
 
     /// The VJP from cotangents of results as `seeds` tells, as simple as a level permits.
@@ -193,6 +227,7 @@ impl<Op: Primitive> OperationLinearization<Op> {
         glue.add_parent(Arc::new(self.linear.as_graph().clone()));
         let mut masks = Masks::new();
         let mut inputs = self.keys.clone();
+        let seed_kinds = seeds;
         let cotangents = self.seeds(seeds, &mut inputs, &mut glue, &mut masks, ctx)?;
         let tangents = self.linear.tangent_outputs().iter().zip(cotangents);
         let live = tangents.filter_map(|(tangent, seed)| tangent.map(|_| seed));
@@ -213,7 +248,7 @@ impl<Op: Primitive> OperationLinearization<Op> {
             let key = glue.global_key(cotangent.as_ref()?.value).clone();
             Some(output(key, format!("ct.{operand}")))
         });
-        let cotangents = cotangents.collect();
+        let cotangents: Vec<Option<usize>> = cotangents.collect();
         let mut operand_masks = Vec::with_capacity(by_operand.len());
         for (operand, cotangent) in by_operand.iter().enumerate() {
             operand_masks.push(match cotangent.and_then(|cotangent| cotangent.mask) {
@@ -229,10 +264,74 @@ impl<Op: Primitive> OperationLinearization<Op> {
             });
         }
         let graphs = vec![Arc::new(glue.build())];
+        let function = Function::close(graphs, &inputs, outputs, level)?;
+        let operands = self.active.len();
+        let result = |slot: usize| operands + slot;
+        let there = (0..seed_kinds.len()).filter(|&slot| seed_kinds[slot].is_there());
+        let masked = (0..seed_kinds.len()).filter(|&slot| seed_kinds[slot].is_masked());
+        let there = there.map(|slot| (result(slot), false));
+        let function = self.typed(
+            function,
+            there.chain(masked.map(|slot| (result(slot), true))),
+        )?;
+        let made = cotangents.iter().enumerate();
+        let made = made.filter_map(|(operand, output)| Some(((*output)?, operand)));
+        self.check_types(&function, ADRuleKind::Transpose, made)?;
         Ok(OperationVjp {
-            function: Function::close(graphs, &inputs, outputs, level)?,
+            function,
             cotangents,
             masks: operand_masks,
+        })
+    }
+
+    /// A derivative, with types, if those of operands and results are known: its inputs are these, then values like
+    /// those that `more` names by position, or masks of them.
+    fn typed(
+        &self,
+        derivative: Function<Op>,
+        more: impl Iterator<Item = (usize, bool)>,
+    ) -> Result<Function<Op>, FunctionError> {
+        let Some(types) = &self.types else {
+            return Ok(derivative);
+        };
+        let more = more.map(|(at, is_mask)| match is_mask {
+            true => Op::mask_type(&types[at]),
+            false => types[at].clone(),
+        });
+        let inputs = types.iter().cloned().chain(more).collect();
+        Ok(derivative.of_types(inputs)?)
+    }
+
+    /// Fails where an output of a derivative is of another type than the operand or result that it belongs to.
+    fn check_types(
+        &self,
+        derivative: &Function<Op>,
+        rule: ADRuleKind,
+        mut made: impl Iterator<Item = (usize, usize)>,
+    ) -> ADRuleResult<()> {
+        let (Some(types), dense) = (&self.types, derivative.as_dense()) else {
+            return Ok(());
+        };
+        let found = |output: usize| dense.type_of(dense.outputs()[output]);
+        let wrong =
+            made.find(|&(output, at)| found(output).is_some_and(|found| *found != types[at]));
+        let Some((output, at)) = wrong else {
+            return Ok(());
+        };
+        let operands = self.active.len();
+        let place = if at < operands {
+            format!("operand {at}")
+        } else {
+            format!("result {}", at - operands)
+        };
+        Err(ADRuleError::WrongRuleResultType {
+            op: self.operation.clone(),
+            rule,
+            place,
+            expected: Box::new(types[at].clone()),
+            found: found(output)
+                .map(|found| Box::new(found.clone()))
+                .expect("it was found"),
         })
     }
 

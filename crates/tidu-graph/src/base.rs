@@ -43,6 +43,11 @@ pub struct ValueId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(pub(crate) u32);
 
+/// The number of a type among the distinct ones of a [`DenseGraph`](crate::DenseGraph): two values of a graph are of
+/// one type if, and only if, their type ids are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeId(pub(crate) u32);
+
 /// What all ids can do.
 macro_rules! ids {
     ($($Id:ident),*) => {$(
@@ -64,7 +69,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(DenseId, ValueId, OperationId);
+ids!(DenseId, ValueId, OperationId, TypeId);
 
 /// As in print: `%3`.
 impl Debug for DenseId {

@@ -5,16 +5,18 @@ use std::fmt::{self, Debug};
 use std::ops::Range;
 
 use crate::GraphOperation;
-use crate::base::{DenseId, OperationId, Packed, to_u32};
+use crate::base::{DenseId, OperationId, Packed, TypeId, to_u32};
 use crate::error::{GraphError, describe_operation};
 use crate::operation::{check_arity, count_outputs};
+use crate::value_type::{TypeError, ValueType, ValueTypes};
 
 /// A closed computation by positions: operations in topological order, on numbered values.
 ///
 /// The first values are the inputs, which have no names here; the others are the results of the
 /// operations, one operation after the other. There are no keys and no roles, and nothing is
 /// allocated for an operation by itself, so that a pass goes over plain vectors: an operation costs
-/// its own size, eight bytes, and four bytes per operand.
+/// its own size, eight bytes, and four bytes per operand. Where the types of the inputs are
+/// [known](Self::with_types), each value has a type, for four bytes more.
 ///
 /// # Example
 ///
@@ -38,6 +40,15 @@ pub struct DenseGraph<Op: GraphOperation> {
     nodes: Vec<Node<Op>>,
     operands: Vec<DenseId>,
     outputs: Vec<DenseId>,
+    /// Of all values, or of none.
+    types: Option<Box<ValueTypes>>,
+}
+
+/// What the types of a graph's values are in another one. See [`DenseGraph::import_types`].
+#[derive(Clone, Debug, Default)]
+pub struct ImportedTypes {
+    /// By type of the former; empty if it has none.
+    here: Vec<TypeId>,
 }
 
 #[derive(Clone)]
@@ -132,6 +143,66 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             nodes: Vec::with_capacity(operations),
             operands: Vec::with_capacity(operands),
             outputs: Vec::new(),
+            types: None,
+        }
+    }
+
+    /// A graph of inputs of these types, to add to, with room for this many operations and operands. What is added
+    /// has types, too.
+    pub fn of_types(
+        inputs: impl IntoIterator<Item = ValueType>,
+        operations: usize,
+        operands: usize,
+    ) -> Self {
+        let types = ValueTypes::of(inputs);
+        let mut graph = Self::with_capacity(types.ids().len(), operations, operands);
+        graph.types = Some(Box::new(types));
+        graph
+    }
+
+    /// The same graph for inputs of these types, where every value has a type; without types, if an operation does
+    /// not say of what types its results are ([`GraphOperation::infer_types`]).
+    ///
+    /// # Errors
+    ///
+    /// [`TypeError::WrongCount`]; [`TypeError::Operation`] and [`TypeError::WrongResultCount`] for an operation on
+    /// the way.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn with_types(
+        mut self,
+        inputs: impl IntoIterator<Item = ValueType>,
+    ) -> Result<Self, TypeError> {
+        self.types = None;
+        let mut types = ValueTypes::of(inputs);
+        let (expected, found) = (self.input_count(), types.ids().len());
+        if expected != found {
+            return Err(TypeError::WrongCount { expected, found });
+        }
+        let inferred = self.nodes().try_for_each(|node| {
+            let operands = node.operands.iter().map(|id| id.index());
+            types.infer(node.operation, operands)
+        });
+        match inferred {
+            Ok(()) => self.types = Some(Box::new(types)),
+            Err(TypeError::NotInferred { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// A graph of the same inputs and nothing else, to add to.
+    pub fn inputs_alone(&self) -> Self {
+        self.of_same_inputs(Self::with_capacity(0, 0, 0))
+    }
+
+    /// The same graph, whose values have no types.
+    pub fn without_types(self) -> Self {
+        Self {
+            types: None,
+            ..self
         }
     }
 
@@ -143,6 +214,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         Self {
             inputs: to_u32(inputs),
             values: to_u32(inputs),
+            types: None,
             ..self
         }
     }
@@ -151,7 +223,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Errors
     ///
-    /// [`GraphError::WrongArity`], [`GraphError::UnknownLocal`], [`GraphError::TooManyOutputs`].
+    /// [`GraphError::WrongArity`], [`GraphError::UnknownLocal`], [`GraphError::TooManyOutputs`]; of a graph of which
+    /// the types are known, [`GraphError::Type`].
     pub fn push(&mut self, operation: Op, operands: &[DenseId]) -> Result<DenseRange, GraphError> {
         check_arity(&operation, operands.len())?;
         if let Some(operand) = operands.iter().position(|id| id.0 >= self.values) {
@@ -163,7 +236,56 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             });
         }
         let results = count_outputs(&operation)?;
+        self.infer(&operation, operands)?;
         Ok(self.push_unchecked(operation, operands.iter().copied(), results))
+    }
+
+    /// Notes the types of what is about to be inlined, or has none from here on.
+    fn inline_types(&mut self, other: &Self, types: &ImportedTypes, here: &[DenseId]) {
+        let (Some(own), Some(others)) = (&mut self.types, &other.types) else {
+            self.types = None;
+            return;
+        };
+        let (inputs, results) = others.ids().split_at(here.len());
+        let mut arguments = here.iter().zip(inputs);
+        if arguments.all(|(id, input)| own.id_of(id.index()) == types.here[input.index()]) {
+            results
+                .iter()
+                .for_each(|id| own.push(types.here[id.index()]));
+        } else {
+            self.types = None;
+        }
+    }
+
+    /// Notes the types of the results of an operation that is about to be pushed, if this graph has types.
+    pub(crate) fn infer(&mut self, operation: &Op, operands: &[DenseId]) -> Result<(), GraphError> {
+        let Some(types) = &mut self.types else {
+            return Ok(());
+        };
+        let inferred = types.infer(operation, operands.iter().map(|id| id.index()));
+        inferred.map_err(|error| GraphError::Type(Box::new(error)))
+    }
+
+    /// Notes that an operation is about to be pushed whose results are of these types, of which this graph knows,
+    /// if it has types.
+    #[inline]
+    pub(crate) fn note_types(&mut self, results: impl IntoIterator<Item = TypeId>) {
+        if let Some(types) = &mut self.types {
+            results.into_iter().for_each(|id| types.push(id));
+        }
+    }
+
+    /// A graph of the same inputs and types, and nothing else yet.
+    pub(crate) fn of_same_inputs(&self, room: Self) -> Self {
+        let mut graph = room.emptied(self.input_count());
+        if let Some(types) = &self.types {
+            let mut of_none = types.of_none(types.ids().len());
+            types.ids()[..self.input_count()]
+                .iter()
+                .for_each(|&id| of_none.push(id));
+            graph.types = Some(Box::new(of_none));
+        }
+        graph
     }
 
     /// [`push`](Self::push), of an operation that came from a graph already.
@@ -222,7 +344,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     }
 
     /// All inputs, in order.
-    pub fn inputs(&self) -> impl ExactSizeIterator<Item = DenseId> + use<Op> {
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = DenseId> + Clone + use<Op> {
         (0..self.inputs).map(DenseId)
     }
 
@@ -239,6 +361,44 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// How many values there are, inputs included.
     pub fn value_count(&self) -> usize {
         self.values as usize
+    }
+
+    /// Whether values have types.
+    #[inline]
+    pub fn has_types(&self) -> bool {
+        self.types.is_some()
+    }
+
+    /// The type of a value, if this graph has types.
+    #[inline]
+    pub fn type_of(&self, value: DenseId) -> Option<&ValueType> {
+        let types = self.types.as_ref()?;
+        Some(types.get(types.id_of(value.index())))
+    }
+
+    /// The number of the type of a value, if this graph has types.
+    #[inline]
+    pub fn type_id(&self, value: DenseId) -> Option<TypeId> {
+        let types = self.types.as_ref()?;
+        Some(types.id_of(value.index()))
+    }
+
+    /// The numbers of the types of an operation's results, if this graph has types.
+    #[inline]
+    pub(crate) fn type_ids(&self, results: DenseRange) -> Option<&[TypeId]> {
+        let types = self.types.as_ref()?;
+        Some(&types.ids()[results.indices()])
+    }
+
+    /// The type of this number, if this graph has types.
+    pub fn type_named(&self, id: TypeId) -> Option<&ValueType> {
+        self.types.as_ref().map(|types| types.get(id))
+    }
+
+    /// The types of these values, if this graph has types.
+    pub fn types_of(&self, values: impl IntoIterator<Item = DenseId>) -> Option<Vec<ValueType>> {
+        let types = values.into_iter().map(|value| self.type_of(value).cloned());
+        self.has_types().then(|| types.collect())?
     }
 
     /// How many operations there are.
@@ -309,6 +469,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
 
     /// Adds another graph's operations, applied to these values, and returns what its outputs are here.
     ///
+    /// This graph has types afterwards if both have, and if each argument is of the type of its input.
+    ///
     /// # Panics
     ///
     /// If there is not one argument per input, or one is no value of this graph.
@@ -319,20 +481,32 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     pub fn inline(&mut self, other: &Self, arguments: &[DenseId]) -> Vec<DenseId> {
         let mut here = Vec::with_capacity(other.value_count());
         here.extend_from_slice(arguments);
-        self.inline_into(other, &mut here);
+        let types = self.import_types(other);
+        self.inline_into(other, &types, &mut here);
         other.outputs.iter().map(|id| here[id.index()]).collect()
     }
 
+    /// What the types of another graph's values are in this one, if this one has types: for
+    /// [`inline_into`](Self::inline_into), any number of times.
+    pub fn import_types(&mut self, other: &Self) -> ImportedTypes {
+        let here = match (&mut self.types, &other.types) {
+            (Some(types), Some(others)) => types.import(others),
+            _ => Vec::new(),
+        };
+        ImportedTypes { here }
+    }
+
     /// [`inline`](Self::inline), without an allocation: `here` holds the arguments, and by value of the
-    /// other graph what it is in this one in the end.
+    /// other graph what it is in this one in the end. `types` are those of the other one, imported.
     ///
     /// # Panics
     ///
-    /// If there is not one argument per input, or one is no value of this graph.
-    pub fn inline_into(&mut self, other: &Self, here: &mut Vec<DenseId>) {
+    /// As for [`inline`](Self::inline).
+    pub fn inline_into(&mut self, other: &Self, types: &ImportedTypes, here: &mut Vec<DenseId>) {
         assert_eq!(here.len(), other.input_count(), "one argument per input");
         let known = here.iter().all(|id| id.0 < self.values);
         assert!(known, "an argument is a value of the graph");
+        self.inline_types(other, types, here);
         for node in other.nodes() {
             let operands = node.operands.iter().map(|id| here[id.index()]);
             let results = self.push_unchecked(node.operation.clone(), operands, node.results.len());
@@ -374,7 +548,7 @@ pub(crate) fn extract<Op: GraphOperation>(
     producer: impl Fn(DenseId) -> usize,
     room: DenseGraph<Op>,
 ) -> DenseGraph<Op> {
-    let mut graph = room.emptied(from.input_count());
+    let mut graph = from.of_same_inputs(room);
     // By value: what it is in the new graph, once it is there.
     let mut here = vec![Packed::NONE; from.value_count()];
     for input in from.inputs() {
@@ -398,6 +572,9 @@ pub(crate) fn extract<Op: GraphOperation>(
             let operands = node.operands.iter().map(|id| here[id.index()].known());
             let results =
                 graph.push_unchecked(node.operation.clone(), operands, node.results.len());
+            if let Some(types) = &from.types {
+                graph.note_types(types.ids()[node.results.indices()].iter().copied());
+            }
             for (from, to) in node.results.indices().zip(results.iter()) {
                 here[from] = to.into();
             }

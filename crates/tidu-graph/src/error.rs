@@ -4,12 +4,17 @@ use std::fmt::{self, Debug, Write};
 
 use thiserror::Error;
 
+use crate::value_type::TypeError;
+
 /// What can go wrong with a graph, and where.
 ///
 /// Operations and keys appear as short text: an error never carries, or prints, a whole structure.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GraphError {
+    /// An operation that cannot be applied to operands of these types.
+    #[error(transparent)]
+    Type(#[from] Box<TypeError>),
     /// An operation was applied to the wrong number of operands.
     #[error("{operation} takes {}, found {found}", counted(*expected, "operand"))]
     WrongArity {

@@ -100,15 +100,17 @@ mod operation_index;
 mod picture;
 mod program;
 mod role;
+mod runtime_error;
 mod simplify;
 mod table;
 pub mod text;
+mod value_type;
 mod verify;
 mod view;
 
-pub use base::{DenseId, GraphKind, MAX_OUTPUTS, OperationId, ValueId};
+pub use base::{DenseId, GraphKind, MAX_OUTPUTS, OperationId, TypeId, ValueId};
 pub use builder::GraphBuilder;
-pub use dense::{DenseGraph, DenseNode, DenseRange, Producers};
+pub use dense::{DenseGraph, DenseNode, DenseRange, ImportedTypes, Producers};
 pub use error::{GraphError, describe_operation};
 pub use graph::{
     Graph, LocalOperationId, LocalValueId, OperationNode, Step, StepOperand, ValueNode, ValueRef,
@@ -126,11 +128,13 @@ pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::Picture;
 pub use program::{CompiledProgram, Instruction, Workspace, compile};
 pub use role::{OperationSpec, Part};
+pub use runtime_error::RuntimeError;
 pub use simplify::{
     AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,
     try_simplify_logged,
 };
 pub use table::{TableOperation, ValueOrigin};
+pub use value_type::{TypeError, ValueType, result_types};
 pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};
 

@@ -1,5 +1,6 @@
 //! What a downstream crate must say about its operations.
 
+use std::error::Error as StdError;
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 
@@ -7,6 +8,7 @@ use crate::base::MAX_OUTPUTS;
 use crate::error::{GraphError, describe_operation};
 use crate::operands::Operands;
 use crate::simplify::Rewrite;
+use crate::value_type::ValueType;
 
 /// An operation that can stand in a [`Graph`](crate::Graph).
 ///
@@ -82,6 +84,28 @@ pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
     /// in which they are tried. Only operations of one result are replaced.
     fn rewrites(&self) -> &'static [Rewrite<Self>] {
         &[]
+    }
+
+    /// The types of the results, for operands of these types, as many as the operation has.
+    ///
+    /// The default, `None`, says that the operation set has no types. A set that has some says with them that its
+    /// rules, and what it makes of constants, depend on nothing but an operation and the types of its operands: a
+    /// derivative is then made once for all operands of the same types. (JAX: an abstract evaluation rule.)
+    ///
+    /// # Errors
+    ///
+    /// Where the operation cannot be applied to such operands: an error of the set's own, or a text. It is
+    /// shown after the operation and the types that it was given.
+    fn infer_types(
+        &self,
+        _operands: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn StdError + Send + Sync>> {
+        Ok(None)
+    }
+
+    /// The type of an operand, for operation sets that [infer](Self::infer_types) types.
+    fn type_of_operand(_operand: &Self::Operand) -> Option<ValueType> {
+        None
     }
 
     /// Writes the name that graphs are printed with, such as `mul` or `const 2.5`.

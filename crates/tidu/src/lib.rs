@@ -60,12 +60,12 @@ keyboard. [Questions and answers](../book/questions.html) take up what usually g
 pub use tidu_ad::laws;
 pub use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Composite, Derive, DiffPassId, Function,
-    FunctionError, FunctionProgram, FunctionScope, InferTypes, Linearity, Linearization,
-    LinearizedGraph, MissingRule, Mode, Nonzero, Primitive, PrimitiveBuilder, PrimitiveGraph,
-    PrimitiveValue, Pullback, Receipt, Residual, RuleOperand, Rules, RuntimeError, StringKey,
-    TypeError, TypeTable, ValueType, WhySaved, WhyZero, Wrt, WrtKeys, free_pass, linear_transpose,
-    linearize, rules, try_linear_transpose, try_linear_transpose_with_builder, try_linearize,
-    verify_linear, why_saved, why_zero,
+    FunctionError, FunctionProgram, FunctionScope, Linearity, Linearization, LinearizedGraph,
+    MissingRule, Mode, Nonzero, Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue,
+    Pullback, Receipt, Residual, RuleOperand, Rules, RuntimeError, StringKey, TypeError, TypeTable,
+    ValueType, WhySaved, WhyZero, Wrt, WrtKeys, free_pass, linear_transpose, linearize, rules,
+    try_linear_transpose, try_linear_transpose_with_builder, try_linearize, verify_linear,
+    why_saved, why_zero,
 };
 pub use tidu_eager as eager;
 pub use tidu_graph as graph;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tidu::eager::EagerError;
-use tidu::graph::{GraphOperation, OperationKey, OperationRole, ValueKey};
+use tidu::graph::{GraphOperation, OperationKey, OperationRole, ValueKey, result_types};
 use tidu::scalar::ScalarKey;
-use tidu::{Function, FunctionError, FunctionScope, InferTypes, TypeError, ValueType};
+use tidu::{Function, FunctionError, FunctionScope, TypeError, ValueType};
 
 use crate::front::{Value, assignments, operators};
 use crate::op::TensorOp;
@@ -277,12 +277,12 @@ pub(crate) fn fitting(
         operands: operands.iter().copied().cloned().collect(),
         source: Box::new(misuse.source),
     })?;
-    let types = operation.result_types(operands);
+    let types = result_types(&operation, operands);
     let types = types.map_err(|source| ModelError::Shape {
         location: location(),
         source,
     })?;
-    Ok((operation, types))
+    Ok((operation, types.unwrap_or_default()))
 }
 
 fn list(types: &[ValueType]) -> String {

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Debug};
 
+use tidu::ValueType;
 use tidu::graph::{EvaluableGraphOperation, GraphOperation, Operands};
 use tidu::scalar::ScalarKey;
-use tidu::{InferTypes, ValueType};
 
 use crate::context::{Args, Context};
 use crate::definition::Definition;
@@ -78,6 +78,17 @@ impl GraphOperation for TensorOp {
     fn fmt_input_name(key: &ScalarKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(key, f)
     }
+
+    fn infer_types(&self, x: &[&ValueType]) -> Result<Option<Vec<ValueType>>, AnyError> {
+        match self.meaning() {
+            Meaning::Defined(definition) => Ok(Some(types(definition, x)?)),
+            Meaning::Composite(function) => Ok(Some(function.infer_types(x)?)),
+        }
+    }
+
+    fn type_of_operand(operand: &Tensor) -> Option<ValueType> {
+        Some(operand.value_type())
+    }
 }
 
 /// The name.
@@ -111,17 +122,6 @@ impl EvaluableGraphOperation for TensorOp {
 
 /// What is wrong with the types of operands: of a primitive, or of a function that has rules of its own.
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-impl InferTypes for TensorOp {
-    type Error = AnyError;
-
-    fn infer_types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, AnyError> {
-        match self.meaning() {
-            Meaning::Defined(definition) => Ok(types(definition, x)?),
-            Meaning::Composite(function) => Ok(function.infer_types(x)?),
-        }
-    }
-}
 
 /// The types of the results, of which there is memory for each, and for each operand.
 fn types(definition: &dyn Definition, x: &[&ValueType]) -> Result<Vec<ValueType>, ShapeError> {

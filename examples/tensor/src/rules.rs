@@ -50,10 +50,6 @@ impl Primitive for TensorOp {
         Some(b.emit_linear(zero, []))
     }
 
-    fn type_of_operand(operand: &Tensor) -> Option<ValueType> {
-        Some(operand.value_type())
-    }
-
     fn type_of(
         key: &ValueKey<Self>,
         types: &mut TypeTable<Self>,

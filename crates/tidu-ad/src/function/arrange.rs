@@ -27,7 +27,7 @@ impl<Op: GraphOperation> Function<Op> {
         }
         let between = inner_outputs.to_vec();
         let composed = self.applied(inner.as_dense().clone(), &between, inner.input_keys())?;
-        Ok(composed.typed_like(inner))
+        composed.typed_like(inner)
     }
 
     /// The function with an input fixed to what a constant operation yields; the input is gone.
@@ -56,9 +56,14 @@ impl<Op: GraphOperation> Function<Op> {
         })?;
         let mut arguments: Vec<DenseId> = dense.inputs().collect();
         arguments.insert(at, constant);
-        let mut bound = self.applied(dense, &arguments, keys)?;
-        bound.types = self.types.as_ref().map(|types| types.without(at));
-        Ok(bound)
+        let bound = self.applied(dense, &arguments, keys)?;
+        match self.input_types() {
+            Some(types) => {
+                let others = [&types[..at], &types[at + 1..]].concat();
+                Ok(bound.of_types(others)?)
+            }
+            None => Ok(bound),
+        }
     }
 
     /// The function with these outputs only, in this order; one may be named twice.
@@ -100,7 +105,7 @@ impl<Op: GraphOperation> Function<Op> {
         }
         let chosen = dense.needed_for(&values);
         let chosen = Self::new(chosen, self.input_keys(), names.into());
-        Ok(chosen.typed_like(self))
+        chosen.typed_like(self)
     }
 
     /// This function on values of a graph, as a function of that graph's inputs.
@@ -123,14 +128,14 @@ impl<Op: GraphOperation> Function<Op> {
         names: &[String],
         level: Option<Exactness>,
     ) -> Result<Self, FunctionError> {
-        let mut dense = DenseGraph::new(self.as_dense().input_count());
+        let mut dense = self.as_dense().inputs_alone();
         let arguments: Vec<DenseId> = dense.inputs().collect();
         let mut outputs = dense.inline(self.as_dense(), &arguments);
         outputs.extend(dense.inline(other.as_dense(), &arguments));
         dense.set_outputs(outputs);
         let names = [self.output_names(), names].concat();
         let both = Self::settle(dense, self.input_keys(), names, level)?;
-        Ok(both.typed_like(self))
+        both.typed_like(self)
     }
 
     fn unknown_output(&self, name: String) -> FunctionError {
@@ -161,13 +166,13 @@ impl<Op: Primitive> Function<Op> {
     pub fn stop_gradient(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         let stopped = wrt.into().positions(self)?;
         let stop = Op::stop_gradient().ok_or(FunctionError::NoStopGradient)?;
-        let mut dense = DenseGraph::new(self.as_dense().input_count());
+        let mut dense = self.as_dense().inputs_alone();
         let mut arguments: Vec<DenseId> = dense.inputs().collect();
         for at in stopped {
             let results = dense.push(stop.clone(), &[arguments[at]])?;
             arguments[at] = results.get(0).ok_or(FunctionError::NoStopGradient)?;
         }
         let stopped = self.applied(dense, &arguments, self.input_keys())?;
-        Ok(stopped.typed_like(self))
+        stopped.typed_like(self)
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidu_graph::text::name_list;
 use tidu_graph::{
-    DenseGraph, DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
-    ValueKey, ValueRef,
+    DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
+    ValueRef,
 };
 
 use super::linear::{Partial, depends_on};
@@ -47,7 +47,7 @@ impl<Op: GraphOperation> Function<Op> {
         mut body: impl FnMut(DenseNode<'_, Op>) -> Result<Option<Self>, FunctionError>,
     ) -> Result<Self, FunctionError> {
         let from = self.as_dense();
-        let mut dense = DenseGraph::new(from.input_count());
+        let mut dense = from.inputs_alone();
         let mut here: Vec<DenseId> = dense.inputs().collect();
         for node in from.nodes() {
             let operands = node.operands.iter().map(|id| here[id.index()]);
@@ -61,7 +61,7 @@ impl<Op: GraphOperation> Function<Op> {
         dense.set_outputs(outputs.collect());
         let names = Arc::clone(&self.content.output_names);
         let replaced = Self::settle(dense, self.input_keys(), names, None)?;
-        Ok(replaced.typed_like(self))
+        replaced.typed_like(self)
     }
 }
 

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tidu_graph::{
-    DenseGraph, DenseId, EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId,
-    OperationKey, OperationRole, ValueKey,
+    DenseId, EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId, OperationKey,
+    OperationRole, ValueKey,
 };
 
 use super::call::emit_call;
@@ -286,13 +286,13 @@ impl<Op: Primitive> Function<Op> {
 
     /// The function of these inputs and outputs that is one operation.
     fn called(&self, operation: Op) -> Result<Self, FunctionError> {
-        let mut dense = DenseGraph::new(self.as_dense().input_count());
+        let mut dense = self.as_dense().inputs_alone();
         let inputs: Vec<DenseId> = dense.inputs().collect();
         let outputs = dense.push(operation, &inputs)?.iter().collect();
         dense.set_outputs(outputs);
         let names = Arc::clone(&self.content.output_names);
         let called = Self::settle(dense, self.input_keys(), names, None)?;
-        Ok(called.typed_like(self))
+        called.typed_like(self)
     }
 
     /// The function with the bodies of all composites in their place: as it would be without rules of
@@ -510,7 +510,7 @@ impl<Op: Primitive> Composite<Op> {
     }
 
     /// The types of the results, for operands of these types: for
-    /// [`InferTypes`](crate::InferTypes). They are those that the function was made for
+    /// [`GraphOperation::infer_types`]. They are those that the function was made for
     /// ([`Function::with_types`]).
     ///
     /// # Errors

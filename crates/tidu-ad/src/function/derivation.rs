@@ -3,8 +3,8 @@
 //!
 //! Everything is done by positions, in one dense graph that starts with the function itself: no
 //! operation of the function or of the derivative is given a key. That a rule is asked once for many
-//! operations is right as long as it can only look at what it is given, so this way is not for
-//! operation sets whose rules have a context to look into: they go by
+//! operations is right as long as it can only look at the operation and at the types of its operands, so this way
+//! is not for operation sets whose rules have a context to look into, and infer no types: they go by
 //! [`Stage`](super::stage::Stage).
 
 use std::hash::BuildHasher;
@@ -12,12 +12,18 @@ use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
-use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
+use smallvec::SmallVec;
+use tidu_graph::{
+    DenseGraph, DenseId, DenseNode, Exactness, GraphBuilder, ImportedTypes, TypeId, ValueKey,
+    ValueType,
+};
 
 use super::missing::{Mode, explain};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError};
-use crate::operation_derivative::{OperationJvp, OperationLinearization, OperationVjp, Seed};
+use crate::operation_derivative::{
+    OperationJvp, OperationLinearization, OperationVjp, Seed, context_of_operands,
+};
 use crate::rules::{ADKey, Masking, Primitive, checked_add};
 
 /// A function, and a derivative of it in the making.
@@ -29,12 +35,31 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     level: Option<Exactness>,
     ctx: &'a mut Op::ADContext,
     operations: Operations<Op>,
-    units: [Option<Function<Op>>; 3],
+    units: Vec<MadeUnit<Op>>,
     /// What has been made, the function first.
     graph: DenseGraph<Op>,
     /// By value of the function: what it is in `graph`.
     here: Vec<DenseId>,
     arguments: Vec<DenseId>,
+}
+
+/// What an operation set emits for any value of a type.
+struct MadeUnit<Op: Primitive> {
+    unit: Unit,
+    of_type: Option<TypeId>,
+    function: Function<Op>,
+    types: ImportedTypes,
+}
+
+/// An input that a derivative has and the function has not: what it is of the type of.
+#[derive(Clone, Copy)]
+pub(super) enum NewInput {
+    /// An input of the function.
+    Input(usize),
+    /// An output of the function.
+    Output(usize),
+    /// A mask of an output of the function.
+    MaskOf(usize),
 }
 
 /// What a reverse pass needs to know beforehand.
@@ -65,23 +90,30 @@ pub(super) struct SeedAt {
 }
 
 impl<'a, Op: Primitive> Derivation<'a, Op> {
-    /// Starts from a function, with so many inputs more than it has.
+    /// Starts from a function, with some inputs more than it has.
     pub fn new(
         function: &'a Function<Op>,
         wrt: &'a [usize],
-        more_inputs: usize,
+        more_inputs: &[NewInput],
         mode: Mode,
         level: Option<Exactness>,
         ctx: &'a mut Op::ADContext,
     ) -> Self {
         let dense = function.as_dense();
-        let inputs = dense.input_count() + more_inputs;
+        let inputs = dense.input_count() + more_inputs.len();
         // A derivative is about three times the function.
         let [operations, operands] =
             [dense.operation_count(), dense.operand_count()].map(|count| count / 2 * 7);
-        let mut graph = DenseGraph::with_capacity(inputs, operations, operands);
+        let mut graph = match dense.types_of(dense.inputs()) {
+            None => DenseGraph::with_capacity(inputs, operations, operands),
+            Some(mut types) => {
+                types.extend(more_inputs.iter().filter_map(|input| input.type_in(dense)));
+                DenseGraph::of_types(types, operations, operands)
+            }
+        };
         let mut here: Vec<DenseId> = graph.inputs().take(dense.input_count()).collect();
-        graph.inline_into(dense, &mut here);
+        let types = graph.import_types(dense);
+        graph.inline_into(dense, &types, &mut here);
         Self {
             function,
             wrt,
@@ -89,7 +121,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             level,
             ctx,
             operations: Operations::new(),
-            units: [const { None }; 3],
+            units: Vec::new(),
             graph,
             here,
             arguments: Vec::new(),
@@ -140,18 +172,18 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             if !active.contains(&true) {
                 continue;
             }
-            let at = self.find(node.operation, &active)?;
-            let derived = self.operations.derive_jvp(at, self.level);
+            let at = self.find(node, &active)?;
+            let derived = self.operations.derive_jvp(at, self.level, &mut self.graph);
             derived.map_err(|error| self.locate(error))?;
             let jvp = self.operations.derived[at].jvp.as_ref();
-            let jvp = jvp.expect("it was derived just now");
+            let (jvp, types) = jvp.expect("it was derived just now");
             let arguments = &mut self.arguments;
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
             arguments.extend(given.map(|id| self.here[id.index()]));
             arguments.extend(node.operands.iter().filter_map(|id| tangents[id.index()]));
             let function = jvp.function.as_dense();
-            self.graph.inline_into(function, arguments);
+            self.graph.inline_into(function, types, arguments);
             for (value, output) in node.results.indices().zip(&jvp.tangents) {
                 tangents[value] = output.map(|at| arguments[function.outputs()[at].index()]);
             }
@@ -180,7 +212,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 activity.derivative.push(NOT_ACTIVE);
                 continue;
             }
-            let at = self.find(node.operation, &active)?;
+            let at = self.find(node, &active)?;
             activity.derivative.push(at as u32);
             let live = &self.operations.derived[at].live;
             activity.active[node.results.indices()].copy_from_slice(live);
@@ -236,9 +268,10 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 continue;
             }
             let at = at as usize;
-            let vjp = self.operations.vjp(at, &seeds, self.level, self.ctx);
+            let (level, ctx) = (self.level, &mut *self.ctx);
+            let vjp = self.operations.vjp(at, &seeds, level, ctx, &mut self.graph);
             let vjp = vjp.map_err(|error| self.locate(error))?;
-            let vjp = &self.operations.derived[at].vjps[vjp].1;
+            let (_, vjp, types) = &self.operations.derived[at].vjps[vjp];
             let arguments = &mut self.arguments;
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
@@ -246,7 +279,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             arguments.extend(pass.so_far[node.results.indices()].iter().flatten());
             arguments.extend(pass.masks_of(node.results.indices()));
             let function = vjp.function.as_dense();
-            self.graph.inline_into(function, arguments);
+            self.graph.inline_into(function, types, arguments);
             // From the last to the first, as in the transpose of what the rule emits.
             for (place, operand) in node.operands.iter().enumerate().rev() {
                 if let Some(at) = vjp.cotangents[place] {
@@ -309,19 +342,44 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     }
 
     /// Where the derivative of an operation is, by the operands that are active.
-    fn find(&mut self, operation: &Op, active: &[bool]) -> Result<usize, FunctionError> {
+    fn find(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
         let name = &self.function.content.input_keys[0];
-        let found = self.operations.find(operation, active, name, self.ctx);
+        let operands = node.operands.iter().map(|id| self.here[id.index()]);
+        let found = self.operations.find(
+            node.operation,
+            active,
+            operands,
+            &self.graph,
+            name,
+            self.ctx,
+        );
         found.map_err(|error| self.locate(error))
     }
 
     fn unit(&mut self, unit: Unit, like: DenseId, name: &str) -> Result<DenseId, FunctionError> {
-        let made = match self.units[unit as usize].take() {
-            Some(made) => made,
-            None => unit_function(unit, &self.function.content.input_keys[0], name, self.ctx)?,
+        let of_type = self.graph.type_id(like);
+        let mut known = self.units.iter();
+        let known = known.position(|made| made.unit == unit && made.of_type == of_type);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let name_of_input = &self.function.content.input_keys[0];
+                let value_type = self.graph.type_of(like);
+                let function = unit_function(unit, name_of_input, name, value_type, self.ctx)?;
+                self.units.push(MadeUnit {
+                    unit,
+                    of_type,
+                    types: self.graph.import_types(function.as_dense()),
+                    function,
+                });
+                self.units.len() - 1
+            }
         };
-        let made = self.units[unit as usize].insert(made);
-        Ok(self.graph.inline(made.as_dense(), &[like])[0])
+        let made = &self.units[at];
+        let mut values = vec![like];
+        self.graph
+            .inline_into(made.function.as_dense(), &made.types, &mut values);
+        Ok(values[made.function.as_dense().outputs()[0].index()])
     }
 
     fn locate(&mut self, error: FunctionError) -> FunctionError {
@@ -468,7 +526,19 @@ impl<'a, Op: Primitive> Cotangents<'a, Op> {
     }
 }
 
-/// The derivatives of operations that were met, each once.
+impl NewInput {
+    /// Its type, in a derivative of a function that has types.
+    fn type_in<Op: Primitive>(self, function: &DenseGraph<Op>) -> Option<ValueType> {
+        let output = |at: usize| function.type_of(function.outputs()[at]);
+        match self {
+            Self::Input(at) => function.type_of(function.input(at)).cloned(),
+            Self::Output(at) => output(at).cloned(),
+            Self::MaskOf(at) => output(at).map(Op::mask_type),
+        }
+    }
+}
+
+/// The derivatives of operations that were met, each once for operands of the same types.
 struct Operations<Op: Primitive> {
     derived: Vec<Derived<Op>>,
     index: HashTable<u32>,
@@ -477,16 +547,22 @@ struct Operations<Op: Primitive> {
 struct Derived<Op: Primitive> {
     operation: Op,
     active: Vec<bool>,
+    /// Of its operands; empty if they have none.
+    types: Types,
+    /// What rules are given that ask for types.
+    ctx: Option<Op::ADContext>,
     linearization: OperationLinearization<Op>,
     selects: bool,
     /// By result: whether it has a tangent.
     live: Vec<bool>,
-    jvp: Option<OperationJvp<Op>>,
+    jvp: Option<(OperationJvp<Op>, ImportedTypes)>,
     /// Each with what it takes to be known of the cotangents of results.
-    vjps: Vec<(Vec<Seed>, OperationVjp<Op>)>,
+    vjps: Vec<(Vec<Seed>, OperationVjp<Op>, ImportedTypes)>,
     /// Where in `vjps` each is, for operations of many results.
     by_seeds: HashMap<Vec<Seed>, usize, FixedState>,
 }
+
+type Types = SmallVec<[TypeId; 4]>;
 
 /// So many VJPs are looked through one by one, which takes less time than a hash.
 const FEW: usize = 4;
@@ -494,7 +570,7 @@ const FEW: usize = 4;
 impl<Op: Primitive> Derived<Op> {
     fn find_vjp(&self, seeds: &[Seed]) -> Option<usize> {
         if self.vjps.len() <= FEW {
-            self.vjps.iter().position(|(known, _)| known == seeds)
+            self.vjps.iter().position(|(known, ..)| known == seeds)
         } else {
             self.by_seeds.get(seeds).copied()
         }
@@ -509,27 +585,43 @@ impl<Op: Primitive> Operations<Op> {
         }
     }
 
-    /// The position of an operation's derivative by these operands, made if it is not there.
+    /// The position of an operation's derivative by those of its operands that are `active`, made if it is not there.
     fn find(
         &mut self,
         operation: &Op,
         active: &[bool],
+        operands: impl Iterator<Item = DenseId> + Clone,
+        graph: &DenseGraph<Op>,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
-        let hash = hash(operation, active);
+        let mut types = Types::new();
+        if graph.has_types() {
+            types.extend(operands.clone().filter_map(|id| graph.type_id(id)));
+        }
+        let hash = hash(operation, active, &types);
         let same = |&at: &u32| {
             let known = &self.derived[at as usize];
-            known.active == active && known.operation == *operation
+            known.active == active && known.types == types && known.operation == *operation
         };
         if let Some(&at) = self.index.find(hash, same) {
             return Ok(at as usize);
         }
+        let mut own = match graph.has_types() {
+            true => {
+                let types = operands.filter_map(|id| graph.type_of(id));
+                Some(context_of_operands::<Op>(types, name)?)
+            }
+            false => None,
+        };
+        let ctx = own.as_mut().unwrap_or(ctx);
         let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
         let at = self.derived.len();
         self.derived.push(Derived {
             operation: operation.clone(),
             active: active.to_vec(),
+            types,
+            ctx: own,
             live: linearization.live().collect(),
             selects: linearization.selects(),
             linearization,
@@ -540,57 +632,78 @@ impl<Op: Primitive> Operations<Op> {
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
             let known = &derived[at as usize];
-            self::hash(&known.operation, &known.active)
+            self::hash(&known.operation, &known.active, &known.types)
         });
         Ok(at)
     }
 
-    /// Makes a JVP if it is not there.
-    fn derive_jvp(&mut self, at: usize, level: Option<Exactness>) -> Result<(), FunctionError> {
+    /// Makes a JVP if it is not there, for `graph`.
+    fn derive_jvp(
+        &mut self,
+        at: usize,
+        level: Option<Exactness>,
+        graph: &mut DenseGraph<Op>,
+    ) -> Result<(), FunctionError> {
         let derived = &mut self.derived[at];
         if derived.jvp.is_none() {
-            derived.jvp = Some(derived.linearization.jvp(level)?);
+            let jvp = derived.linearization.jvp(level)?;
+            let types = graph.import_types(jvp.function.as_dense());
+            derived.jvp = Some((jvp, types));
         }
         Ok(())
     }
 
-    /// The position of a VJP for what is known of the cotangents of results, made if it is not there.
+    /// The position of a VJP for what is known of the cotangents of results, made for `graph` if it is not there.
     fn vjp(
         &mut self,
         at: usize,
         seeds: &[Seed],
         level: Option<Exactness>,
         ctx: &mut Op::ADContext,
+        graph: &mut DenseGraph<Op>,
     ) -> Result<usize, FunctionError> {
         let derived = &mut self.derived[at];
         if let Some(found) = derived.find_vjp(seeds) {
             return Ok(found);
         }
+        let ctx = derived.ctx.as_mut().unwrap_or(ctx);
         let made = derived.linearization.vjp(seeds, level, ctx)?;
+        let types = graph.import_types(made.function.as_dense());
         let at = derived.vjps.len();
-        derived.vjps.push((seeds.to_vec(), made));
+        derived.vjps.push((seeds.to_vec(), made, types));
         derived.by_seeds.insert(seeds.to_vec(), at);
         Ok(at)
     }
 }
 
-fn hash<Op: Primitive>(operation: &Op, active: &[bool]) -> u64 {
-    FixedState::default().hash_one((operation, active))
+fn hash<Op: Primitive>(operation: &Op, active: &[bool], types: &[TypeId]) -> u64 {
+    FixedState::default().hash_one((operation, active, types))
 }
 
-/// What an operation set emits for a value, as a function of that value.
+/// What an operation set emits for a value, of this type if it has one, as a function of that value.
 fn unit_function<Op: Primitive>(
     unit: Unit,
     name_of_input: &Op::InputKey,
     name: &str,
+    value_type: Option<&ValueType>,
     ctx: &mut Op::ADContext,
 ) -> Result<Function<Op>, FunctionError> {
     let key = name_of_input.residual_of(0);
+    let mut own =
+        value_type.map(|value_type| context_of_operands::<Op>([value_type], name_of_input));
+    let ctx = match &mut own {
+        Some(own) => own.as_mut().map_err(|error| error.clone())?,
+        None => ctx,
+    };
     let mut builder = GraphBuilder::new();
     builder.add_input(key.clone());
     let like = ValueKey::Input(key.clone());
     let emitted = emit_unit(unit, &mut builder, &like, name, ctx)?;
     let value = builder.global_key(emitted).clone();
     let graphs = vec![builder.build().into()];
-    Function::close(graphs, &[key], vec![(value, name.into())], None)
+    let function = Function::close(graphs, &[key], vec![(value, name.into())], None)?;
+    match value_type {
+        Some(value_type) => Ok(function.of_types(vec![value_type.clone()])?),
+        None => Ok(function),
+    }
 }

@@ -7,13 +7,13 @@ use hashbrown::HashSet;
 use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
-use super::derivation::Derivation;
+use super::derivation::{Derivation, NewInput};
 use super::error::with_type;
 use super::missing::{Mode, survey};
 use super::stage::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
 use crate::linearize::free_names;
-use crate::rules::{ADKey, MissingRule, Primitive};
+use crate::rules::{ADKey, MissingRule, Primitive, has_context};
 
 /// The transforms of a function, with the AD context that rules are given, and with choices. See
 /// [`Function::within`].
@@ -61,7 +61,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             ctx,
             level: Some(Exactness::Exact),
             mode: None,
-            in_place: size_of::<Op::ADContext>() > 0,
+            in_place: has_context::<Op>() && !function.as_dense().has_types(),
         }
     }
 
@@ -134,7 +134,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         }
         let mut inputs = function.input_keys();
         inputs.extend(tangent_names(function, &wrt)?);
-        let mut derivation = self.derivation(&wrt, wrt.len(), Mode::Forward);
+        let new: Vec<NewInput> = wrt.iter().copied().map(NewInput::Input).collect();
+        let mut derivation = self.derivation(&wrt, &new, Mode::Forward);
         let seeds = wrt.iter().enumerate();
         let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
         let seeds: Vec<_> = seeds.collect();
@@ -196,7 +197,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             let next = next.select_at(&tangents)?;
             orders.push(repeat_inputs(&next, &keys, inputs..keys.len())?);
         }
-        let mut dense = DenseGraph::new(keys.len());
+        let mut dense = jvp.as_dense().inputs_alone();
         let arguments: Vec<DenseId> = dense.inputs().collect();
         let mut outputs = Vec::with_capacity(orders.len() * count);
         for derivatives in &orders {
@@ -214,7 +215,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         });
         let names = [names, &derivatives].concat();
         let series = Function::settle(dense, keys, names, self.level)?;
-        Ok(series.typed_like(&jvp))
+        series.typed_like(&jvp)
     }
 
     /// Reverse mode: (x, ȳ) ↦ (f(x), J(x)ᵀ·ȳ).
@@ -243,7 +244,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let first = tangent_names(function, &wrt)?.swap_remove(0);
         let mut inputs = function.input_keys();
         inputs.extend((0..count).map(|output| first.cotangent_of(output)));
-        let mut derivation = self.derivation(&wrt, count, Mode::Reverse);
+        let new: Vec<NewInput> = (0..count).map(NewInput::Output).collect();
+        let mut derivation = self.derivation(&wrt, &new, Mode::Reverse);
         let seeds = (0..count).map(|output| (output, derivation.new_input(output)));
         let seeds: Vec<_> = seeds.collect();
         let activity = derivation.activity()?;
@@ -271,7 +273,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let wrt = wrt.positions(function)?;
         let mut inputs = function.input_keys();
         inputs.extend(tangent_names(function, &wrt)?);
-        let mut derivation = self.derivation(&wrt, wrt.len(), Mode::Forward);
+        let new: Vec<NewInput> = wrt.iter().copied().map(NewInput::Input).collect();
+        let mut derivation = self.derivation(&wrt, &new, Mode::Forward);
         let seeds = wrt.iter().enumerate();
         let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
         let seeds: Vec<_> = seeds.collect();
@@ -560,7 +563,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let (rows, input_names) = (function.output_names(), function.input_names());
         let mut entries = vec![None; names.len()];
         let again = self.again(function);
-        let mut derivation = again.derivation(columns, 0, mode);
+        let mut derivation = again.derivation(columns, &[], mode);
         match mode {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
@@ -595,7 +598,12 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         derivation.finish(function.input_keys(), outputs)
     }
 
-    fn derivation<'b>(self, wrt: &'b [usize], more_inputs: usize, mode: Mode) -> Derivation<'b, Op>
+    fn derivation<'b>(
+        self,
+        wrt: &'b [usize],
+        more_inputs: &[NewInput],
+        mode: Mode,
+    ) -> Derivation<'b, Op>
     where
         'a: 'b,
     {

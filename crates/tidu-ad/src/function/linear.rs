@@ -252,7 +252,7 @@ impl<Op: Primitive> Partial<Op> {
             Arc::new(builder.build()),
         ];
         let filled = Function::close(graphs, &self.function.input_keys(), outputs, None)?;
-        Ok(filled.typed_like(&self.function))
+        filled.typed_like(&self.function)
     }
 
     /// With these of its outputs.
@@ -305,10 +305,12 @@ fn split<Op: Primitive>(
     let mut linear_keys: Vec<Op::InputKey> = Vec::with_capacity(residuals.len() + tangents.len());
     linear_keys.extend((0..residuals.len()).map(|at| tangent_keys[0].residual_of(at)));
     linear_keys.extend_from_slice(tangent_keys);
-    let mut linear = DenseGraph::new(linear_keys.len());
+    let taken = residuals.iter().copied().chain(dense.inputs().skip(inputs));
+    let mut linear = match dense.types_of(taken.clone()) {
+        Some(types) => DenseGraph::of_types(types, dense.operation_count(), dense.operand_count()),
+        None => DenseGraph::new(linear_keys.len()),
+    };
     let mut here: Vec<Option<DenseId>> = vec![None; dense.value_count()];
-    let taken = residuals.iter().copied();
-    let taken = taken.chain(dense.inputs().skip(inputs));
     for (value, input) in taken.zip(linear.inputs()) {
         here[value.index()] = Some(input);
     }
@@ -345,12 +347,16 @@ fn split<Op: Primitive>(
         numbers.map(|at| format!("r{mark}{dot}{at}")).collect()
     });
     names.extend(residual_names);
-    if whole.types.is_some() {
+    if whole.types.is_some() && !dense.has_types() {
         note_residuals(whole, &residuals, &linear_keys, ctx)?;
     }
     let linear = Function::settle(linear, linear_keys, &whole.output_names()[outputs..], None)?;
     let primal = Function::new(primal, primal_keys.to_vec(), names.into());
-    Ok((primal.typed_in(ctx), linear.typed_in(ctx)))
+    let primal = match whole.input_types() {
+        Some(types) => primal.of_types(types[..inputs].to_vec())?,
+        None => primal,
+    };
+    Ok((primal.typed_in(ctx)?, linear.typed_in(ctx)?))
 }
 
 /// Tells the context that inputs of a linear function are of the types of the values that they stand for.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::derivation::{Derivation, SeedAt};
+use super::derivation::{Derivation, NewInput, SeedAt};
 use super::missing::Mode;
 use super::stage::Stage;
 use super::{Derive, Function, FunctionError, Nonzero, Wrt};
@@ -38,7 +38,12 @@ impl<Op: Primitive> Derive<'_, Op> {
         let count = masked.len();
         let masks = masked.iter().filter(|masked| **masked).count();
         let more = fresh_names(function, count + masks);
-        let mut derivation = Derivation::new(function, wrt, more.len(), Mode::Reverse, level, ctx);
+        let of_masks = (0..count).filter(|&output| masked[output]);
+        let new = (0..count)
+            .map(NewInput::Output)
+            .chain(of_masks.map(NewInput::MaskOf));
+        let new: Vec<NewInput> = new.collect();
+        let mut derivation = Derivation::new(function, wrt, &new, Mode::Reverse, level, ctx);
         let mut next = count..;
         let seeds = masked.iter().enumerate().map(|(output, masked)| {
             let mask = if *masked { next.next() } else { None };

@@ -36,8 +36,7 @@ pub use program::FunctionProgram;
 pub use scope::FunctionScope;
 pub use select::{Wrt, WrtKeys};
 
-use self::types::InputTypes;
-use crate::rules::{ADKey, MissingRule, Primitive};
+use crate::rules::{ADKey, MissingRule, Primitive, ValueType};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
 ///
@@ -73,8 +72,8 @@ use crate::rules::{ADKey, MissingRule, Primitive};
 /// ```
 pub struct Function<Op: GraphOperation> {
     content: Arc<Content<Op>>,
-    /// By input, if they were given: for rules that ask.
-    types: Option<Arc<InputTypes<Op>>>,
+    /// By input, if they were given. Those of all values are in the graph, if the operation set infers any.
+    types: Option<Arc<[ValueType]>>,
 }
 
 struct Content<Op: GraphOperation> {
@@ -227,6 +226,7 @@ impl<Op: GraphOperation> Function<Op> {
         input_keys: Vec<Op::InputKey>,
         output_names: Arc<[String]>,
     ) -> Self {
+        let types = dense.types_of(dense.inputs());
         let content = Content {
             dense,
             input_keys,
@@ -235,7 +235,7 @@ impl<Op: GraphOperation> Function<Op> {
         };
         Self {
             content: Arc::new(content),
-            types: None,
+            types: types.map(Into::into),
         }
     }
 

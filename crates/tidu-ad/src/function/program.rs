@@ -4,10 +4,10 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use tidu_graph::text::name_list;
-use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation};
+use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation, ValueType};
 
 use super::select::positions_of;
-use super::types::InputTypes;
+use super::types::check_operands;
 use super::{Function, FunctionError};
 
 /// A function made ready to run, many times and on many threads at once.
@@ -15,7 +15,7 @@ pub struct FunctionProgram<Op: GraphOperation> {
     program: CompiledProgram<Op>,
     input_names: Vec<String>,
     output_names: Arc<[String]>,
-    types: Option<Arc<InputTypes<Op>>>,
+    types: Option<Arc<[ValueType]>>,
 }
 
 impl<Op: GraphOperation> Function<Op> {
@@ -117,7 +117,7 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
             });
         }
         if let Some(types) = &self.types {
-            types.check(&self.input_names, inputs)?;
+            check_operands::<Op>(types, &self.input_names, inputs)?;
         }
         Ok(self.program.try_eval(ctx, inputs)?)
     }

@@ -38,7 +38,7 @@ impl<Op: GraphOperation> Function<Op> {
     pub fn simplify(&self, level: Exactness) -> Result<Self, FunctionError> {
         let names = Arc::clone(&self.content.output_names);
         let simpler = Self::settle(self.as_dense(), self.input_keys(), names, Some(level))?;
-        Ok(simpler.typed_like(self))
+        simpler.typed_like(self)
     }
 
     /// What [`simplify`](Self::simplify) does, step by step: to be read, or replayed on numbers.

@@ -42,7 +42,7 @@ pub(super) struct Part<Op: Primitive> {
 type MaskedParts<Op> = (Vec<Part<Op>>, Vec<Option<(ValueKey<Op>, String)>>);
 
 /// A number that the operation set supplies.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     /// [`Primitive::one_like`]
     One,
@@ -266,7 +266,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
     ) -> Result<Function<Op>, FunctionError> {
         let graphs = vec![Arc::new(self.glue.build())];
         let function = Function::close(graphs, inputs, outputs, level)?;
-        Ok(function.typed_in(self.ctx))
+        function.typed_in(self.ctx)
     }
 
     /// Every graph of the stage.
@@ -395,7 +395,7 @@ impl<Op: Primitive> Derive<'_, Op> {
         let entries = entries.into_iter().flatten();
         outputs.extend(entries.zip(names.iter().cloned()));
         let matrix = Function::close(graphs, &function.input_keys(), outputs, self.level)?;
-        matrix.typed_like(function).without_tangents(self.level)
+        matrix.typed_like(function)?.without_tangents(self.level)
     }
 }
 

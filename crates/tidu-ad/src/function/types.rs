@@ -3,46 +3,10 @@
 use std::sync::Arc;
 
 use tidu_graph::text::name_list;
-use tidu_graph::{GraphOperation, ValueKey};
+use tidu_graph::{DenseId, GraphOperation, ValueKey};
 
-use super::{Function, FunctionError};
-use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType};
-
-/// The types of a function's inputs, in order.
-pub(super) struct InputTypes<Op: GraphOperation> {
-    types: Box<[ValueType]>,
-    /// [`Primitive::type_of_operand`], for programs, which know nothing else of rules.
-    of_operand: fn(&Op::Operand) -> Option<ValueType>,
-}
-
-impl<Op: GraphOperation> InputTypes<Op> {
-    /// Those of all inputs but one.
-    pub fn without(&self, at: usize) -> Arc<Self> {
-        let (before, after) = (&self.types[..at], &self.types[at + 1..]);
-        Arc::new(Self {
-            types: before.iter().chain(after).cloned().collect(),
-            of_operand: self.of_operand,
-        })
-    }
-
-    /// Fails for an operand of another type than its input.
-    pub fn check(&self, names: &[String], operands: &[&Op::Operand]) -> Result<(), FunctionError> {
-        let inputs = self.types.iter().zip(names);
-        for ((expected, name), operand) in inputs.zip(operands) {
-            match (self.of_operand)(operand) {
-                Some(found) if found != *expected => {
-                    return Err(FunctionError::WrongType {
-                        name: name.clone(),
-                        expected: Box::new(expected.clone()),
-                        found: Box::new(found),
-                    });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
+use super::{Content, Function, FunctionError};
+use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType, has_context};
 
 impl<Op: Primitive> Function<Op> {
     /// This function for inputs of these types: for operation sets whose rules ask for types, as those of
@@ -56,18 +20,7 @@ impl<Op: Primitive> Function<Op> {
         &self,
         types: impl IntoIterator<Item = ValueType>,
     ) -> Result<Self, FunctionError> {
-        let types: Box<[ValueType]> = types.into_iter().collect();
-        let (expected, found) = (self.as_dense().input_count(), types.len());
-        if expected != found {
-            return Err(FunctionError::Type(TypeError::WrongCount {
-                expected,
-                found,
-            }));
-        }
-        let typed = Self {
-            content: Arc::clone(&self.content),
-            types: Some(input_types::<Op>(types)),
-        };
+        let typed = self.of_types(types.into_iter().collect())?;
         typed.output_types()?;
         Ok(typed)
     }
@@ -92,11 +45,12 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// What is wrong with the types of operands on the way.
     pub fn output_types(&self) -> Result<Option<Vec<ValueType>>, FunctionError> {
+        let dense = self.as_dense();
+        if self.types.is_none() || dense.has_types() {
+            return Ok(dense.types_of(dense.outputs().iter().copied()));
+        }
         let mut ctx = Op::ADContext::default();
         self.note_types(&mut ctx)?;
-        if self.types.is_none() {
-            return Ok(None);
-        }
         let types = self.output_keys().into_iter();
         let types = types.map(|key| Op::type_of(&key, &mut ctx));
         Ok(types.collect::<ADRuleResult<_>>()?)
@@ -142,13 +96,20 @@ impl<Op: Primitive> Function<Op> {
         })
     }
 
-    /// By input: its type, if that has no derivatives. Empty where rules have no context to know types.
+    /// By input: its type, if that has no derivatives. Empty where nobody knows types.
     pub(super) fn inputs_without_derivative(
         &self,
         ctx: &mut Op::ADContext,
     ) -> Result<Vec<Option<ValueType>>, FunctionError> {
-        if size_of::<Op::ADContext>() == 0 {
+        if !self.may_have_types() {
             return Ok(Vec::new());
+        }
+        let dense = self.as_dense();
+        if dense.has_types() {
+            return Ok(dense
+                .inputs()
+                .map(|id| self.without_derivative(id))
+                .collect());
         }
         self.note_types(ctx)?;
         let keys = self.content.input_keys.iter().cloned();
@@ -161,12 +122,28 @@ impl<Op: Primitive> Function<Op> {
         &self,
         ctx: &mut Op::ADContext,
     ) -> Result<Vec<Option<ValueType>>, FunctionError> {
-        if size_of::<Op::ADContext>() == 0 {
+        if !self.may_have_types() {
             return Ok(Vec::new());
+        }
+        let dense = self.as_dense();
+        if dense.has_types() {
+            let outputs = dense.outputs().iter();
+            return Ok(outputs.map(|&id| self.without_derivative(id)).collect());
         }
         self.note_types(ctx)?;
         let keys = self.output_keys().into_iter();
         Ok(keys.map(|key| without_derivative(&key, ctx)).collect())
+    }
+
+    /// Whether the graph has types, or an AD context may know some.
+    fn may_have_types(&self) -> bool {
+        self.as_dense().has_types() || has_context::<Op>()
+    }
+
+    /// The type of a value, if it is known and has no derivatives.
+    fn without_derivative(&self, value: DenseId) -> Option<ValueType> {
+        let value_type = self.as_dense().type_of(value)?;
+        (!Op::is_differentiable(value_type)).then(|| value_type.clone())
     }
 
     /// The type of the input or output of this name, if the context knows it.
@@ -180,16 +157,15 @@ impl<Op: Primitive> Function<Op> {
     }
 
     /// With the types of inputs that a context knows, if it knows all.
-    pub(crate) fn typed_in(self, ctx: &mut Op::ADContext) -> Self {
-        if size_of::<Op::ADContext>() == 0 {
-            return self;
+    pub(crate) fn typed_in(self, ctx: &mut Op::ADContext) -> Result<Self, FunctionError> {
+        if self.types.is_some() || !has_context::<Op>() {
+            return Ok(self);
         }
         let keys = self.content.input_keys.iter().cloned().map(ValueKey::Input);
         let types = keys.map(|key| Op::type_of(&key, ctx).ok().flatten());
-        let types: Option<Box<[ValueType]>> = types.collect();
-        Self {
-            types: types.map(input_types::<Op>),
-            ..self
+        match types.collect::<Option<Vec<ValueType>>>() {
+            Some(types) => Ok(self.of_types(types)?),
+            None => Ok(self),
         }
     }
 }
@@ -224,23 +200,56 @@ fn first_of(
     Some((name, value_type, others))
 }
 
-fn input_types<Op: Primitive>(types: Box<[ValueType]>) -> Arc<InputTypes<Op>> {
-    Arc::new(InputTypes {
-        types,
-        of_operand: Op::type_of_operand,
-    })
+/// Fails for an operand of another type than its input.
+pub(super) fn check_operands<Op: GraphOperation>(
+    types: &[ValueType],
+    names: &[String],
+    operands: &[&Op::Operand],
+) -> Result<(), FunctionError> {
+    for ((expected, name), operand) in types.iter().zip(names).zip(operands) {
+        if let Some(found) = Op::type_of_operand(operand)
+            && found != *expected
+        {
+            return Err(FunctionError::WrongType {
+                name: name.clone(),
+                expected: Box::new(expected.clone()),
+                found: Box::new(found),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl<Op: GraphOperation> Function<Op> {
     /// The types of the inputs, if they are known.
     pub fn input_types(&self) -> Option<&[ValueType]> {
-        let types = self.types.as_ref();
-        types.map(|types| &*types.types)
+        self.types.as_deref()
     }
 
     /// With the types of a function of the same inputs.
-    pub(super) fn typed_like(self, other: &Self) -> Self {
-        let types = other.types.clone();
-        Self { types, ..self }
+    pub(super) fn typed_like(self, other: &Self) -> Result<Self, FunctionError> {
+        match &other.types {
+            Some(types) if self.types.is_none() => Ok(self.of_types(types.to_vec())?),
+            _ => Ok(self),
+        }
+    }
+
+    /// With inputs of these types, and with those of all other values, if the operation set infers them.
+    pub(crate) fn of_types(&self, types: Vec<ValueType>) -> Result<Self, TypeError> {
+        let dense = self.as_dense().clone().with_types(types.iter().cloned())?;
+        let content = if dense.has_types() {
+            Arc::new(Content {
+                dense,
+                input_keys: self.input_keys(),
+                output_names: Arc::clone(&self.content.output_names),
+                graph: self.content.graph.clone(),
+            })
+        } else {
+            Arc::clone(&self.content)
+        };
+        Ok(Self {
+            content,
+            types: Some(types.into()),
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use thiserror::Error;
 use tidu_graph::{GraphError, Report};
 
-use super::{DiffPassId, RuntimeError, TypeError};
+use super::{DiffPassId, RuntimeError, TypeError, ValueType};
 
 /// The result of everything that calls rules.
 pub type ADRuleResult<T> = Result<T, ADRuleError>;
@@ -60,6 +60,20 @@ pub enum ADRuleError {
         expected: usize,
         /// How many it returned.
         found: usize,
+    },
+    /// A rule returned a tangent or cotangent of another type than its value.
+    #[error("the {rule} of {op} made {found}, where {place} is {expected}")]
+    WrongRuleResultType {
+        /// The primitive.
+        op: String,
+        /// The rule.
+        rule: ADRuleKind,
+        /// The operand or result that it belongs to.
+        place: String,
+        /// The type of that.
+        expected: Box<ValueType>,
+        /// The type of what was returned.
+        found: Box<ValueType>,
     },
     /// A rule returned, or used as an operand, a local id that it was neither given nor made.
     #[error(
@@ -267,6 +281,7 @@ impl ADRuleError {
         match self {
             Self::Unsupported { rule, .. }
             | Self::WrongRuleResultCount { rule, .. }
+            | Self::WrongRuleResultType { rule, .. }
             | Self::UnknownRuleValue { rule, .. }
             | Self::WrongActiveMask { rule, .. }
             | Self::InvalidEmission { rule, .. }

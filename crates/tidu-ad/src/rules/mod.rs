@@ -20,10 +20,9 @@ mod mask;
 mod missing;
 mod notation;
 mod primitive;
-mod runtime_error;
 mod scope;
 mod string_key;
-mod value_type;
+mod type_table;
 
 pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
 pub use error::{ADRuleError, ADRuleKind, ADRuleResult, MissingRule};
@@ -32,11 +31,11 @@ pub use linearity::Linearity;
 pub use mask::{MaskFlow, Masking};
 pub use notation::{Arithmetic, Fixed, Tangent, Term, Times, Work};
 pub use primitive::Primitive;
-pub use runtime_error::RuntimeError;
 pub use string_key::StringKey;
-pub use value_type::{InferTypes, TypeError, TypeTable, ValueType};
+pub use tidu_graph::{RuntimeError, TypeError, ValueType};
+pub use type_table::TypeTable;
 
 pub(crate) use key::FIRST_RESERVED_PASS;
 pub(crate) use missing::{MissingRules, listed};
-pub(crate) use primitive::{note_mask_type, note_same_type};
+pub(crate) use primitive::{has_context, note_mask_type, note_same_type};
 pub(crate) use scope::{RuleScope, checked_add, emit_sum};

@@ -147,14 +147,6 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         None
     }
 
-    /// The type of an operand, for operation sets whose rules ask for types.
-    ///
-    /// A `Tape` of `tidu-eager` derives an operation once for all operands of these types.
-    /// The default, `None`, says that rules do not care.
-    fn type_of_operand(_operand: &Self::Operand) -> Option<ValueType> {
-        None
-    }
-
     /// The type of a value, as far as the context knows, for operation sets whose rules ask for types:
     /// with a [`TypeTable`](super::TypeTable), `Ok(Some(ctx.of(key)?.clone()))`.
     ///
@@ -391,6 +383,11 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     fn is_differentiable(_value_type: &ValueType) -> bool {
         true
     }
+}
+
+/// Whether rules have a context that they may look into.
+pub(crate) const fn has_context<Op: Primitive>() -> bool {
+    size_of::<Op::ADContext>() > 0
 }
 
 /// Tells the context that a value is of the type of another, if it knows that. Rules that ask for a type

@@ -1,8 +1,7 @@
 //! Types of operands, for operation sets whose rules ask for them: what two calls must have in common
 //! besides their operation for one derivative to serve both.
 
-use tidu_ad::{ADKey, ADRuleResult, Primitive, ValueType};
-use tidu_graph::ValueKey;
+use tidu_ad::{ADRuleResult, Primitive, ValueType, context_of_operands};
 
 /// By operand; `None` for operation sets whose rules do not ask.
 pub(super) type Types = Option<Box<[ValueType]>>;
@@ -40,12 +39,7 @@ pub(super) fn context_of_operation<Op: Primitive>(
     let Some(types) = types else {
         return Ok(None);
     };
-    let mut ctx = Op::ADContext::default();
-    for (at, value_type) in types.iter().enumerate() {
-        let key = ValueKey::Input(name.residual_of(at));
-        Op::note_type(&key, value_type, &mut ctx)?;
-    }
-    Ok(Some(ctx))
+    Ok(Some(context_of_operands::<Op>(types.iter(), name)?))
 }
 
 /// Rules without a context have nothing to ask.

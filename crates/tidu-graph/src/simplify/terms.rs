@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::GraphOperation;
-use crate::base::{DenseId, OperationId, Packed};
+use crate::base::{DenseId, OperationId, Packed, TypeId};
 use crate::dense::{DenseGraph, DenseRange, extract};
 use crate::error::{GraphError, describe_operation};
 use crate::key::{OperationKey, ValueKey};
@@ -202,19 +202,15 @@ impl<Op: GraphOperation> Terms<Op> {
             return self.hole();
         }
         self.steps = self.steps.saturating_sub(1);
-        self.reduce(&operation, operands).get(0)
+        self.reduce(&operation, operands, None).get(0)
     }
 }
 
 /// For the pass.
 impl<Op: GraphOperation> Terms<Op> {
-    /// Nothing but inputs, with room for this many operations and operands.
-    pub(super) fn new(
-        inputs: usize,
-        operations: usize,
-        operands: usize,
-        level: Option<Exactness>,
-    ) -> Self {
+    /// A graph of nothing but inputs, with room for this many operations.
+    pub(super) fn new(graph: DenseGraph<Op>, operations: usize, level: Option<Exactness>) -> Self {
+        let inputs = graph.input_count();
         let input = Value {
             producer: Packed::NONE,
             uses: 0,
@@ -224,7 +220,7 @@ impl<Op: GraphOperation> Terms<Op> {
         let mut values = Vec::with_capacity(inputs + operations);
         values.resize(inputs, input);
         Self {
-            graph: DenseGraph::with_capacity(inputs, operations, operands),
+            graph,
             values,
             index: OperationIndex::with_capacity(operations),
             level,
@@ -238,7 +234,8 @@ impl<Op: GraphOperation> Terms<Op> {
     /// As a pass over `graph` begins.
     pub(super) fn of(graph: &DenseGraph<Op>, level: Option<Exactness>) -> Self {
         let (operations, operands) = (graph.operation_count(), graph.operand_count());
-        Self::new(graph.input_count(), operations, operands, level)
+        let room = DenseGraph::with_capacity(0, operations, operands);
+        Self::new(graph.of_same_inputs(room), operations, level)
     }
 
     pub(super) fn logged(mut self) -> Self {
@@ -279,12 +276,18 @@ impl<Op: GraphOperation> Terms<Op> {
                 operands.push(operand);
             }
             self.steps = STEPS;
-            let results = self.reduce(node.operation, &operands);
+            let types = graph.type_ids(node.results);
+            let results = self.reduce(node.operation, &operands, types);
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
             for (slot, value) in node.results.indices().enumerate() {
                 let result = results.get(slot);
+                if let Some(types) = types
+                    && self.graph.type_id(result) != Some(types[slot])
+                {
+                    return Err(self.wrong_type(node.operation, types[slot], result));
+                }
                 term_of.push(result);
                 self.values[result.index()].uses += uses[value];
             }
@@ -320,6 +323,7 @@ impl<Op: GraphOperation> Terms<Op> {
     /// A term that nobody looks into: the pass ends with an error.
     fn hole(&mut self) -> Term {
         let hole = self.graph.push_results(1);
+        self.graph.note_types([TypeId(0)]);
         self.add_values(Packed::NONE, hole, false);
         hole.start()
     }
@@ -338,8 +342,8 @@ impl<Op: GraphOperation> Terms<Op> {
         self.values[term.index()].is_constant
     }
 
-    /// The results of an operation, in the simplest form that its rules know.
-    fn reduce(&mut self, operation: &Op, operands: &[Term]) -> Results {
+    /// The results of an operation, in the simplest form that its rules know. They are of these types, if that is known.
+    fn reduce(&mut self, operation: &Op, operands: &[Term], types: Option<&[TypeId]>) -> Results {
         if let Some(level) = self.level
             && self.steps > 0
         {
@@ -358,7 +362,7 @@ impl<Op: GraphOperation> Terms<Op> {
                 return Results::Range(DenseRange::of(term));
             }
         }
-        self.intern(operation, operands)
+        self.intern(operation, operands, types)
     }
 
     fn fold(&mut self, operation: &Op, operands: &[Term]) -> Option<Results> {
@@ -380,7 +384,7 @@ impl<Op: GraphOperation> Terms<Op> {
         }
         let results = folded.iter();
         let results: SmallVec<[Term; 2]> = results
-            .map(|constant| self.intern(constant, &[]).get(0))
+            .map(|constant| self.intern(constant, &[], None).get(0))
             .collect();
         for (slot, &result) in results.iter().enumerate() {
             let result = (slot, result);
@@ -419,7 +423,7 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     /// The results of just this operation, which is added if it is new.
-    fn intern(&mut self, operation: &Op, operands: &[Term]) -> Results {
+    fn intern(&mut self, operation: &Op, operands: &[Term], types: Option<&[TypeId]>) -> Results {
         let commutes = operands.len() == 2 && operation.commutes();
         match self.find(operation, operands, commutes) {
             Ok(known) => {
@@ -436,6 +440,15 @@ impl<Op: GraphOperation> Terms<Op> {
             Err(place) => {
                 let node = OperationId::new(self.graph.operation_count());
                 let count = operation.output_count();
+                match types {
+                    Some(types) => self.graph.note_types(types.iter().copied()),
+                    None => {
+                        if let Err(error) = self.graph.infer(operation, operands) {
+                            self.error.get_or_insert(error);
+                            self.graph.note_types((0..count).map(|_| TypeId(0)));
+                        }
+                    }
+                }
                 let results =
                     self.graph
                         .push_unchecked(operation.clone(), operands.iter().copied(), count);
@@ -469,6 +482,20 @@ impl<Op: GraphOperation> Terms<Op> {
                 slot,
                 after,
             });
+        }
+    }
+
+    fn wrong_type(&self, operation: &Op, expected: TypeId, found: Term) -> GraphError {
+        let found = self.graph.type_of(found).map(ToString::to_string);
+        let expected = self.graph.type_named(expected).map(ToString::to_string);
+        GraphError::InvalidRewrite {
+            operation: describe_operation(operation),
+            rule: "simplification".into(),
+            reason: format!(
+                "it yields {}, in the place of {}",
+                found.unwrap_or_default(),
+                expected.unwrap_or_default()
+            ),
         }
     }
 

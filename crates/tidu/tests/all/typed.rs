@@ -4,6 +4,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+use std::error::Error;
+
 use tidu::eager::{Dual, EagerError, Tape, Var};
 use tidu::graph::{
     EvaluableGraphOperation, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
@@ -57,6 +59,24 @@ impl GraphOperation for Op {
             _ => 1,
         }
     }
+
+    fn infer_types(
+        &self,
+        x: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        let length = |at: usize| x[at].dims()[0];
+        Ok(Some(vec![match self {
+            Add | Mul if length(0) != length(1) => Err(Mismatch(length(0), length(1)))?,
+            Add | Mul | Exp => x[0].clone(),
+            Sum => vector(1),
+            Spread(n) | Fill { n, .. } => vector(*n),
+            Op::Call(function) => return Ok(Some(function.infer_types(x)?)),
+        }]))
+    }
+
+    fn type_of_operand(operand: &Vec<f64>) -> Option<ValueType> {
+        Some(vector(operand.len()))
+    }
 }
 
 impl EvaluableGraphOperation for Op {
@@ -93,21 +113,6 @@ impl std::fmt::Display for Mismatch {
 }
 
 impl std::error::Error for Mismatch {}
-
-impl InferTypes for Op {
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-
-    fn infer_types(&self, x: &[&ValueType]) -> Result<Vec<ValueType>, Self::Error> {
-        let length = |at: usize| x[at].dims()[0];
-        Ok(vec![match self {
-            Add | Mul if length(0) != length(1) => Err(Mismatch(length(0), length(1)))?,
-            Add | Mul | Exp => x[0].clone(),
-            Sum => vector(1),
-            Spread(n) | Fill { n, .. } => vector(*n),
-            Op::Call(function) => return Ok(function.infer_types(x)?),
-        }])
-    }
-}
 
 impl Op {
     /// The derivative of the operation by an operand, applied to a tangent of it.
@@ -163,10 +168,6 @@ impl Primitive for Op {
             Op::Call(function) => Some(function),
             _ => None,
         }
-    }
-
-    fn type_of_operand(operand: &Vec<f64>) -> Option<ValueType> {
-        Some(vector(operand.len()))
     }
 
     fn type_of(key: &ValueKey<Self>, types: &mut TypeTable<Op>) -> ADRuleResult<Option<ValueType>> {

@@ -34,7 +34,7 @@ fn operands_change_places_to_the_bit() {
     let mut held = Vec::new();
     for op in TensorOp::PLAIN.iter().filter(|op| op.commutes()) {
         let all: Vec<&Tensor> = real.iter().chain(&complex).collect();
-        let fits = |x: &Tensor| tidu::InferTypes::infer_types(op, &[&x.value_type(); 2]).is_ok();
+        let fits = |x: &Tensor| op.infer_types(&[&x.value_type(); 2]).is_ok();
         let all: Vec<&Tensor> = all.into_iter().filter(|x| fits(x)).collect();
         for x in &all {
             for y in &all {

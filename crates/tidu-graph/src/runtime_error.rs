@@ -9,7 +9,8 @@ use std::sync::Arc;
 pub struct RuntimeError(Arc<dyn StdError + Send + Sync>);
 
 impl RuntimeError {
-    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    /// Wraps an error, or a text that says what is wrong.
+    pub fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(Arc::from(error.into()))
     }
 
