@@ -17,7 +17,7 @@ use crate::operation::count_outputs;
 use crate::operation_index::{OperationIndex, Place};
 
 /// How faithful a rewrite is to what was written, from the most to the least. Also how much of that a
-/// caller of [`try_simplify`] puts up with.
+/// caller of [`try_simplify`](crate::try_simplify) puts up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Exactness {
     /// The same bits for all operands, infinities and signed zeros included; a NaN remains a NaN, be
