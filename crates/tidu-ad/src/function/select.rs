@@ -151,7 +151,9 @@ fn unknown_input(name: String, names: &[String]) -> FunctionError {
     // A word that reads like a tangent prints with a mark, by which alone it is found.
     let quoted = format!("'{name}");
     let hint = if names.contains(&quoted) {
-        format!(" (the word {name} is written {quoted}: {name} would name an input of a derivative)")
+        format!(
+            " (the word {name} is written {quoted}: {name} would name an input of a derivative)"
+        )
     } else {
         String::new()
     };

@@ -599,9 +599,15 @@ fn marks_stand_below_the_names_of_their_laws() {
     let text = check(Broken(WrongSign)).to_string();
     let (heading, row) = text.split_once('\n').unwrap();
     let row = row.lines().next().unwrap();
-    for (name, at) in heading.split_whitespace().map(|name| (name, heading.find(name).unwrap())) {
+    for (name, at) in heading
+        .split_whitespace()
+        .map(|name| (name, heading.find(name).unwrap()))
+    {
         let mark = row[at..].split(' ').next().unwrap();
-        assert!(["ok", "FAIL", ".", "-"].contains(&mark), "{name}: {mark}\n{text}");
+        assert!(
+            ["ok", "FAIL", ".", "-"].contains(&mark),
+            "{name}: {mark}\n{text}"
+        );
         assert!(row[..at].ends_with("  "), "{name}\n{text}");
     }
 }
