@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use lexopt::{Arg, Parser, ValueExt};
-use tidu::graph::{Graph, Picture, Shade, ValueKey, resolve};
+use tidu::graph::{Graph, GraphKind, Picture, ValueKey, resolve};
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{try_linear_transpose, try_linearize};
 
@@ -88,11 +88,11 @@ pub fn picture(case: &str) -> Result<Option<Picture>, Box<dyn Error>> {
     let linear = linearize(&primal, 1)?;
     let transposed = try_linear_transpose(&linear, &mut ())?;
     let mut graphs = vec![
-        ("primal", Shade::Primal, primal),
-        ("linear", Shade::Linear, linear.into_graph()),
+        ("primal", GraphKind::Primal, primal),
+        ("linear", GraphKind::Linear, linear.into_graph()),
         (
             "transposed",
-            Shade::Transposed,
+            GraphKind::Transposed,
             transposed.as_graph().clone(),
         ),
     ];
@@ -100,13 +100,13 @@ pub fn picture(case: &str) -> Result<Option<Picture>, Box<dyn Error>> {
         let second = linearize(transposed.as_graph(), 2)?;
         graphs.push((
             "linear, of the gradient",
-            Shade::Linear,
+            GraphKind::Linear,
             second.into_graph(),
         ));
     }
     let graphs = graphs.iter();
     let graphs: Vec<_> = graphs
-        .map(|(title, shade, graph)| (*title, *shade, graph))
+        .map(|(title, kind, graph)| (*title, *kind, graph))
         .collect();
     Ok(Some(Picture::of_graphs(&graphs)))
 }

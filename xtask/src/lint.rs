@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::shell::{self, Cargo};
-use crate::{api, deny, docs, edges, files, sources};
+use crate::{api, circles, deny, docs, edges, files, sources};
 
 const FORMAT: Cargo = Cargo {
     arguments: &["fmt", "--all", "--check"],
@@ -42,11 +42,12 @@ pub fn run() -> Result<(), String> {
     ])
 }
 
-/// What the compiler does not check: who depends on whom, and what must not stand where.
+/// What the compiler does not check: who depends on whom, among crates and inside them, and what must not stand where.
 fn check_shape(metadata: &Value) -> Result<(), String> {
     let root = files::root();
     let mut faults = edges::forbidden_edges(metadata)?;
     faults.extend(edges::unexpected_packages(metadata)?);
+    faults.extend(circles::faults(root)?);
     faults.extend(sources::code_in_facade(root)?);
     faults.extend(sources::missing_lints(root)?);
     faults.extend(api::changes(root)?);

@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod circles;
 mod deny;
 mod diff;
 mod docs;
@@ -33,7 +34,8 @@ Commands:
   test       Run every test: unit, integration, examples, documentation; with `--full`, random ones over ten
              times as many cases, and what optimisation changes also as it ships. Rewrites no snapshot, and
              fails if one is pending or belongs to no test.
-  lint       Check format, clippy, rustdoc, links, licences, public items, and which crate may depend on which.
+  lint       Check format, clippy, rustdoc, links, licences, public items, which crate may depend on which, and that
+             no modules use each other in a circle.
   api        Write the public items of each library to its `api.txt`, which `lint` compares.
   package    Make the packages as they would be published, and check that they are whole and compile, also
              with the oldest Rust that is promised.

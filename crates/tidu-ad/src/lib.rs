@@ -107,12 +107,12 @@ pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
 pub use operation_derivative::{OperandMask, OperationJvp, OperationVjp, Seed};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, InferTypes, MissingRule, Primitive,
-    PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, StringKey, TypeError, TypeTable,
-    ValueType,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, InferTypes, Linearity, MissingRule,
+    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand, RuntimeError, StringKey, TypeError,
+    TypeTable, ValueType,
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
-pub use verify::{Linearity, verify_linear};
+pub use verify::verify_linear;
 pub use why::{WhySaved, WhyZero, why_saved, why_zero};
 
 #[cfg(doctest)]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidu_graph::{
-    GraphBuilder, GraphError, LocalValueId, OperationId, ResolvedView, Shade, ValueId, ValueKey,
-    ValueOrigin, describe_key, describe_operation,
+    GraphBuilder, GraphError, GraphKind, LocalValueId, OperationId, ResolvedView, ValueId,
+    ValueKey, ValueOrigin, describe_key, describe_operation,
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
@@ -135,7 +135,7 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     let taken = |name: &Op::InputKey| view.find(&ValueKey::Input(name.clone())).is_some();
     let tangent_keys = tangent_keys(wrt, outputs.len(), pass, &taken)?;
     let mut builder = GraphBuilder::new();
-    builder.set_shade(Shade::Linear);
+    builder.set_kind(GraphKind::Linear);
     // Two products and a sum for a product, a product for most others.
     builder.reserve(2 * view.operation_count());
     for root in view.roots() {

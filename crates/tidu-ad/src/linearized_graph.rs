@@ -9,7 +9,6 @@ use tidu_graph::text::{
 };
 use tidu_graph::{
     Graph, GraphBuilder, GraphOperation, LocalOperationId, LocalValueId, OperationKey, Picture,
-    ValueKey,
 };
 
 use crate::rules::ADRuleKind;
@@ -173,12 +172,8 @@ impl<Op: ParseNames> FromStr for LinearizedGraph<Op> {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let listing = parse::<Op>(text, &["linear"])?;
-        let inputs = listing.graph.inputs().iter().map(|&id| {
-            let ValueKey::Input(key) = &listing.graph.values()[id].key else {
-                unreachable!("a graph input has an input key");
-            };
-            (Op::primal_of(key), id)
-        });
+        let inputs = listing.graph.inputs().iter();
+        let inputs = inputs.map(|&id| (Op::primal_of(listing.graph.input_key(id)), id));
         Ok(Self {
             tangent_inputs: inputs.collect(),
             tangent_outputs: listing.outputs.iter().map(|output| output.value).collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidu_graph::{
-    Exactness, GraphBuilder, LocalValueId, OperationKey, OperationRole, Shade, ValueKey,
+    Exactness, GraphBuilder, GraphKind, LocalValueId, OperationKey, OperationRole, ValueKey,
 };
 
 use crate::function::{Function, FunctionError};
@@ -285,7 +285,7 @@ fn linearized<Op: Primitive>(
     }
     let primal = Arc::new(primal.build());
     let mut builder = GraphBuilder::new();
-    builder.set_shade(Shade::Linear);
+    builder.set_kind(GraphKind::Linear);
     builder.add_parent(Arc::clone(&primal));
     let values: Vec<ValueKey<Op>> = keys.iter().cloned().map(ValueKey::Input).collect();
     let (operands, results) = values.split_at(operation.input_count());

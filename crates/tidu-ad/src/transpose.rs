@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_graph::{
-    Graph, GraphBuilder, LocalOperationId, LocalValueId, OperationKey, OperationRole, Shade, Step,
-    StepOperand, ValueKey, describe_operation,
+    Graph, GraphBuilder, GraphKind, LocalOperationId, LocalValueId, OperationKey, OperationRole,
+    Step, StepOperand, describe_operation,
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
@@ -59,7 +59,7 @@ pub fn try_linear_transpose<Op: Primitive>(
 ) -> ADRuleResult<LinearizedGraph<Op>> {
     let mut builder = GraphBuilder::new();
     builder.reserve(linear.as_graph().operation_count());
-    builder.set_shade(Shade::Transposed);
+    builder.set_kind(GraphKind::Transposed);
     builder.add_parent(Arc::new(linear.as_graph().clone()));
     let seeds: Vec<(Op::InputKey, LocalValueId)> = seed_keys(linear)?
         .into_iter()
@@ -388,13 +388,13 @@ fn seed_keys<Op: Primitive>(linear: &LinearizedGraph<Op>) -> ADRuleResult<Vec<Op
         linear
             .tangent_inputs()
             .iter()
-            .map(|&(_, id)| input_key(graph, id)),
+            .map(|&(_, id)| graph.input_key(id)),
     );
     let Some(&(_, first)) = linear.tangent_inputs().first() else {
         // Without tangent inputs no output is active.
         return Ok(Vec::new());
     };
-    let first = input_key(graph, first);
+    let first = graph.input_key(first);
     let keys: Vec<_> = (0..graph.outputs().len())
         .map(|output| first.cotangent_of(output))
         .collect();
@@ -404,12 +404,5 @@ fn seed_keys<Op: Primitive>(linear: &LinearizedGraph<Op>) -> ADRuleResult<Vec<Op
             rule: ADRuleKind::Transpose,
             key: describe_operation(key),
         }),
-    }
-}
-
-fn input_key<Op: Primitive>(graph: &Graph<Op>, id: LocalValueId) -> &Op::InputKey {
-    match &graph.values()[id].key {
-        ValueKey::Input(key) => key,
-        ValueKey::Derived { .. } => unreachable!("a tangent input is an input"),
     }
 }

@@ -6,14 +6,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidu_ad::{
-    ADRuleError, ADRuleResult, LinearizedGraph, Primitive, PrimitiveGraph, free_pass, try_linearize,
-};
-use tidu_graph::{GraphOperation, ValueKey, ValueRef, describe_key, resolve};
+use tidu_ad::{ADRuleError, ADRuleResult, LinearizedGraph, Primitive, PrimitiveGraph};
+use tidu_graph::{GraphOperation, ValueKey};
 
 use crate::error::EagerError;
-use crate::shared::SharedMaps;
-use crate::trace::{Edge, Trace, TraceNode, Values};
+use crate::shared::{SharedMaps, Slots, check_retained, linearize_seeded};
+use crate::trace::{Edge, Trace, TraceNode};
 
 /// How a downstream runtime computes what going backward needs.
 pub trait BackwardExecutor<Op: Primitive> {
@@ -36,7 +34,7 @@ pub trait BackwardExecutor<Op: Primitive> {
     /// Applies the transpose of a linear graph to cotangents, usually through
     /// [`try_linear_transpose_with_builder`](tidu_ad::try_linear_transpose_with_builder).
     ///
-    /// `cotangent_out` holds one cotangent an active output of `linear`; the result must hold one an
+    /// `cotangent_out` holds one cotangent per active output of `linear`; the result must hold one per
     /// input of it, `None` for zero.
     ///
     /// # Errors
@@ -108,9 +106,6 @@ pub fn try_backward<Op: Primitive>(
     }
     Ok(pass.leaves)
 }
-
-/// Output slots of a call.
-pub(crate) type Slots = SmallVec<[usize; 2]>;
 
 type Cotangents<Op> = SmallVec<[Option<Arc<<Op as GraphOperation>::Operand>>; 1]>;
 
@@ -204,67 +199,6 @@ impl<Op: GraphOperation> TraceNode<Op> {
         let edges = self.edges.iter();
         edges.filter(|edge| !matches!(edge, Edge::Inactive))
     }
-}
-
-/// The linear graph of a call from its active inputs to its seeded outputs.
-pub(crate) fn linearize_seeded<Op: Primitive>(
-    node: &TraceNode<Op>,
-    slots: Slots,
-    ctx: &mut Op::ADContext,
-) -> ADRuleResult<Arc<LinearizedGraph<Op>>> {
-    if let Some(linear) = node.memo.recall(&slots) {
-        return Ok(linear);
-    }
-    let linear = Arc::new(linearize_slots(node, &slots, ctx)?);
-    if rules_have_no_state::<Op>() {
-        node.memo.offer(slots, &linear);
-    }
-    Ok(linear)
-}
-
-/// Whether a derivation can be used again: rules that keep things in their context (the shapes of
-/// what they emit, say) must be called each time.
-pub(crate) const fn rules_have_no_state<Op: Primitive>() -> bool {
-    size_of::<Op::ADContext>() == 0
-}
-
-fn linearize_slots<Op: Primitive>(
-    node: &TraceNode<Op>,
-    slots: &[usize],
-    ctx: &mut Op::ADContext,
-) -> ADRuleResult<LinearizedGraph<Op>> {
-    let inputs = node.graph.input_keys().iter().zip(&node.edges);
-    let wrt: Vec<Op::InputKey> = inputs
-        .filter(|(_, edge)| !matches!(edge, Edge::Inactive))
-        .map(|(key, _)| key.clone())
-        .collect();
-    let keys = node.graph.output_keys();
-    let outputs: Vec<ValueKey<Op>> = slots.iter().map(|&slot| keys[slot].clone()).collect();
-    let view = resolve(vec![Arc::clone(node.graph.shared_graph())]);
-    // A recorded graph may itself hold tangents of earlier passes. These never leave the node.
-    let pass = free_pass(&view, &wrt, outputs.len())?;
-    try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new())
-}
-
-/// Fails if the linear graph needs a value that was not saved.
-pub(crate) fn check_retained<Op: Primitive>(
-    node: &TraceNode<Op>,
-    linear: &LinearizedGraph<Op>,
-    saved: &Values<Op>,
-) -> ADRuleResult<()> {
-    for operation in linear.as_graph().operations() {
-        for operand in &operation.inputs {
-            if let ValueRef::External(key) = operand
-                && !saved.contains_key(key)
-            {
-                return Err(ADRuleError::from(EagerError::MissingRetained {
-                    primitive: node.graph.describe(),
-                    key: describe_key(key),
-                }));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// By address of a node: a number of its own. Only looked up, never iterated.

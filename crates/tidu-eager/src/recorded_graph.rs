@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use tidu_graph::text::Listing;
 use tidu_graph::{
-    Graph, GraphBuilder, GraphError, GraphOperation, LocalValueId, OperationRole, Picture, Shade,
-    ValueKey, ValueRef, describe_key, describe_operation,
+    Graph, GraphBuilder, GraphError, GraphKind, GraphOperation, LocalValueId, OperationRole,
+    Picture, ValueKey, ValueRef, describe_key, describe_operation,
 };
 
 use crate::error::{EagerError, Side, unwrap_or_panic};
@@ -121,7 +121,7 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
 
     /// The graph as a picture.
     pub fn picture(&self) -> Picture {
-        Picture::of_graphs(&[("recorded", Shade::Primal, self.as_graph())])
+        Picture::of_graphs(&[("recorded", GraphKind::Primal, self.as_graph())])
     }
 
     /// The operation, if the graph is nothing but one.

@@ -1,14 +1,17 @@
-//! Linear maps that many calls of a trace have in common.
+//! The linear maps of calls, and which of them many calls of a trace have in common.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidu_ad::{ADRuleResult, LinearizedGraph, Primitive};
-use tidu_graph::{GraphOperation, ValueKey};
+use tidu_ad::{ADRuleError, ADRuleResult, LinearizedGraph, Primitive, free_pass, try_linearize};
+use tidu_graph::{GraphOperation, ValueKey, ValueRef, describe_key, resolve};
 
-use crate::backward::{Slots, check_retained, linearize_seeded, rules_have_no_state};
+use crate::error::EagerError;
 use crate::trace::{Edge, TraceNode, Values};
+
+/// Output slots of a call.
+pub(crate) type Slots = SmallVec<[usize; 2]>;
 
 /// The linear maps of the operations that one pass has come across. Two calls of an operation, with the
 /// same inputs active, the same outputs seeded and the same results retained, have the same map but
@@ -148,4 +151,65 @@ fn retained_results<Op: GraphOperation>(node: &TraceNode<Op>) -> Option<SmallVec
     });
     let known = retained.len() + inputs.count();
     (known == node.retained.len()).then_some(retained)
+}
+
+/// The linear graph of a call from its active inputs to its seeded outputs.
+pub(crate) fn linearize_seeded<Op: Primitive>(
+    node: &TraceNode<Op>,
+    slots: Slots,
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<Arc<LinearizedGraph<Op>>> {
+    if let Some(linear) = node.memo.recall(&slots) {
+        return Ok(linear);
+    }
+    let linear = Arc::new(linearize_slots(node, &slots, ctx)?);
+    if rules_have_no_state::<Op>() {
+        node.memo.offer(slots, &linear);
+    }
+    Ok(linear)
+}
+
+/// Whether a derivation can be used again: rules that keep things in their context (the shapes of
+/// what they emit, say) must be called each time.
+const fn rules_have_no_state<Op: Primitive>() -> bool {
+    size_of::<Op::ADContext>() == 0
+}
+
+fn linearize_slots<Op: Primitive>(
+    node: &TraceNode<Op>,
+    slots: &[usize],
+    ctx: &mut Op::ADContext,
+) -> ADRuleResult<LinearizedGraph<Op>> {
+    let inputs = node.graph.input_keys().iter().zip(&node.edges);
+    let wrt: Vec<Op::InputKey> = inputs
+        .filter(|(_, edge)| !matches!(edge, Edge::Inactive))
+        .map(|(key, _)| key.clone())
+        .collect();
+    let keys = node.graph.output_keys();
+    let outputs: Vec<ValueKey<Op>> = slots.iter().map(|&slot| keys[slot].clone()).collect();
+    let view = resolve(vec![Arc::clone(node.graph.shared_graph())]);
+    // A recorded graph may itself hold tangents of earlier passes. These never leave the node.
+    let pass = free_pass(&view, &wrt, outputs.len())?;
+    try_linearize(&view, &outputs, &wrt, pass, ctx, &HashMap::new())
+}
+
+/// Fails if the linear graph needs a value that was not saved.
+pub(crate) fn check_retained<Op: Primitive>(
+    node: &TraceNode<Op>,
+    linear: &LinearizedGraph<Op>,
+    saved: &Values<Op>,
+) -> ADRuleResult<()> {
+    for operation in linear.as_graph().operations() {
+        for operand in &operation.inputs {
+            if let ValueRef::External(key) = operand
+                && !saved.contains_key(key)
+            {
+                return Err(ADRuleError::from(EagerError::MissingRetained {
+                    primitive: node.graph.describe(),
+                    key: describe_key(key),
+                }));
+            }
+        }
+    }
+    Ok(())
 }

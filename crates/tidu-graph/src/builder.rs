@@ -1,17 +1,16 @@
-//! How a graph is made.
+//! How a graph is made: operation by operation, or of a closed computation.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use crate::base::{GraphKind, unwrap_or_panic};
+use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
 use crate::graph::{Content, Graph, LocalValueId, OperationNode, StepOperand, ValueNode, ValueRef};
-use crate::key::{OperationKey, ValueKey, check_counts};
-use crate::picture::Shade;
+use crate::key::{OperationKey, ValueKey};
+use crate::operation::{check_arity, count_outputs};
 use crate::role::Roles;
-use crate::{GraphOperation, OperationRole, ShortList};
-
-/// The largest number of results of an operation: a key numbers output slots with a byte.
-pub const MAX_OUTPUTS: usize = 256;
+use crate::{GraphOperation, InlineSlice, OperationRole};
 
 /// Makes a [`Graph`], operation by operation.
 ///
@@ -64,7 +63,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         }
     }
 
-    /// Makes room for so many more operations of one result each.
+    /// Makes room for this many more operations of one result each.
     pub fn reserve(&mut self, operations: usize) {
         self.content.values.reserve(operations);
         self.content.steps.reserve(operations);
@@ -109,11 +108,11 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
         inputs: Vec<ValueRef<Op>>,
         role: OperationRole,
     ) -> Result<Vec<LocalValueId>, GraphError> {
-        let outputs = operation.output_count();
         self.check_operands(&operation, &inputs)?;
-        check_counts(&operation, outputs, inputs.len())?;
+        check_arity(&operation, inputs.len())?;
+        let outputs = count_outputs(&operation)?;
         let content = &mut self.content;
-        let operands = ShortList::map(inputs, |operand| {
+        let operands = InlineSlice::map(inputs, |operand| {
             content.steps.push_operand(&operand);
             match operand {
                 ValueRef::Local(id) => content.values[id].key.clone(),
@@ -214,8 +213,8 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     }
 
     /// Says what the graph is for, as pictures show it; primal unless said otherwise.
-    pub fn set_shade(&mut self, shade: Shade) {
-        self.content.shade = shade;
+    pub fn set_kind(&mut self, kind: GraphKind) {
+        self.content.kind = kind;
     }
 
     /// The key of a value that was added.
@@ -302,6 +301,41 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     }
 }
 
+impl<Op: GraphOperation> DenseGraph<Op> {
+    /// The same as a closed [`Graph`] with inputs of these names and operations that are all
+    /// [`Primary`](crate::OperationRole::Primary).
+    ///
+    /// # Panics
+    ///
+    /// If there is not one name per input.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Graph<Op> {
+        assert_eq!(inputs.len(), self.input_count(), "one name per input");
+        let (values, operations) = (self.value_count(), self.operation_count());
+        let mut content = Content::with_capacity(values, operations, self.operand_count());
+        content.inputs = (0..inputs.len()).collect();
+        content.outputs = self.outputs().iter().map(|id| id.index()).collect();
+        content.values.extend(inputs.iter().map(|key| ValueNode {
+            key: ValueKey::Input(key.clone()),
+            producer: None,
+        }));
+        for node in self.nodes() {
+            let operands = node.operands.iter().map(|id| {
+                content.steps.push_operand(&ValueRef::Local(id.index()));
+                content.values[id.index()].key.clone()
+            });
+            let operands = operands.collect();
+            let birthplace = Some(content.birthplace());
+            let key = OperationKey::primary(node.operation, operands, birthplace);
+            content.push(key, node.results.len());
+        }
+        Graph::new(content)
+    }
+}
+
 impl<Op: GraphOperation> Debug for GraphBuilder<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphBuilder")
@@ -314,15 +348,6 @@ impl<Op: GraphOperation> Debug for GraphBuilder<Op> {
 impl<Op: GraphOperation> Default for GraphBuilder<Op> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The short form of every fallible call: the same text, at the caller's place.
-#[track_caller]
-pub(crate) fn unwrap_or_panic<T>(result: Result<T, GraphError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{error}"),
     }
 }
 

@@ -4,22 +4,17 @@ use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::ops::Range;
 
+use crate::GraphOperation;
+use crate::base::{DenseId, OperationId, Packed, to_u32};
 use crate::error::{GraphError, describe_operation};
-use crate::graph::{Content, Graph, ValueNode, ValueRef};
-use crate::key::{Birthplace, OperationKey, ValueKey};
-use crate::role::SharedRole;
-use crate::{GraphOperation, MAX_OUTPUTS, ShortList};
-
-/// The index of a value in a [`DenseGraph`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DenseId(u32);
+use crate::operation::{check_arity, count_outputs};
 
 /// A closed computation by positions: operations in topological order, on numbered values.
 ///
 /// The first values are the inputs, which have no names here; the others are the results of the
 /// operations, one operation after the other. There are no keys and no roles, and nothing is
 /// allocated for an operation by itself, so that a pass goes over plain vectors: an operation costs
-/// its own size, eight bytes, and four bytes an operand.
+/// its own size, eight bytes, and four bytes per operand.
 ///
 /// # Example
 ///
@@ -75,19 +70,6 @@ impl<Op: GraphOperation> Copy for DenseNode<'_, Op> {}
 impl<Op: GraphOperation> Clone for DenseNode<'_, Op> {
     fn clone(&self) -> Self {
         *self
-    }
-}
-
-impl DenseId {
-    #[inline]
-    pub(crate) fn new(index: usize) -> Self {
-        Self(to_u32(index))
-    }
-
-    /// The position, to index vectors with.
-    #[inline]
-    pub fn index(self) -> usize {
-        self.0 as usize
     }
 }
 
@@ -171,13 +153,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// [`GraphError::WrongArity`], [`GraphError::UnknownLocal`], [`GraphError::TooManyOutputs`].
     pub fn push(&mut self, operation: Op, operands: &[DenseId]) -> Result<DenseRange, GraphError> {
-        if operation.input_count() != operands.len() {
-            return Err(GraphError::WrongArity {
-                operation: describe_operation(&operation),
-                expected: operation.input_count(),
-                found: operands.len(),
-            });
-        }
+        check_arity(&operation, operands.len())?;
         if let Some(operand) = operands.iter().position(|id| id.0 >= self.values) {
             return Err(GraphError::UnknownLocal {
                 operation: describe_operation(&operation),
@@ -186,8 +162,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
                 available: self.value_count(),
             });
         }
-        let results = counted_outputs(&operation)?;
-        Ok(self.push_unchecked(operation, operands, results))
+        let results = count_outputs(&operation)?;
+        Ok(self.push_unchecked(operation, operands.iter().copied(), results))
     }
 
     /// [`push`](Self::push), of an operation that came from a graph already.
@@ -195,7 +171,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     pub(crate) fn push_unchecked(
         &mut self,
         operation: Op,
-        operands: &[DenseId],
+        operands: impl IntoIterator<Item = DenseId>,
         results: usize,
     ) -> DenseRange {
         self.nodes.push(Node {
@@ -203,7 +179,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             first_operand: to_u32(self.operands.len()),
             first_result: self.values,
         });
-        self.operands.extend_from_slice(operands);
+        self.operands.extend(operands);
         self.push_results(results)
     }
 
@@ -305,9 +281,9 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// By value: the operation that makes it; `None` for an input.
     pub fn producers(&self) -> Producers {
         let mut by_value = Vec::with_capacity(self.value_count());
-        by_value.resize(self.input_count(), Producers::NONE);
+        by_value.resize(self.input_count(), Packed::NONE);
         for (index, node) in self.nodes().enumerate() {
-            by_value.resize(node.results.end as usize, index as u32);
+            by_value.resize(node.results.end as usize, OperationId::new(index).into());
         }
         Producers { by_value }
     }
@@ -335,7 +311,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Panics
     ///
-    /// If there is not one argument an input, or one is no value of this graph.
+    /// If there is not one argument per input, or one is no value of this graph.
     ///
     /// # Complexity
     ///
@@ -352,61 +328,16 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Panics
     ///
-    /// If there is not one argument an input, or one is no value of this graph.
+    /// If there is not one argument per input, or one is no value of this graph.
     pub fn inline_into(&mut self, other: &Self, here: &mut Vec<DenseId>) {
-        assert_eq!(here.len(), other.input_count(), "one argument an input");
+        assert_eq!(here.len(), other.input_count(), "one argument per input");
         let known = here.iter().all(|id| id.0 < self.values);
         assert!(known, "an argument is a value of the graph");
         for node in other.nodes() {
-            let results = self.push_mapped(node, here);
+            let operands = node.operands.iter().map(|id| here[id.index()]);
+            let results = self.push_unchecked(node.operation.clone(), operands, node.results.len());
             here.extend(results.iter());
         }
-    }
-
-    /// The same as a closed [`Graph`] with inputs of these names and operations that are all
-    /// [`Primary`](crate::OperationRole::Primary).
-    ///
-    /// # Panics
-    ///
-    /// If there is not one name an input.
-    ///
-    /// # Complexity
-    ///
-    /// Linear in the graph.
-    pub fn to_graph(&self, inputs: &[Op::InputKey]) -> Graph<Op> {
-        assert_eq!(inputs.len(), self.input_count(), "one name an input");
-        let (values, operations) = (self.value_count(), self.operation_count());
-        let mut content = Content::with_capacity(values, operations, self.operand_count());
-        content.inputs = (0..inputs.len()).collect();
-        content.outputs = self.outputs.iter().map(|id| id.index()).collect();
-        content.values.extend(inputs.iter().map(|key| ValueNode {
-            key: ValueKey::Input(key.clone()),
-            producer: None,
-        }));
-        for node in self.nodes() {
-            let operands = node.operands.iter().map(|id| {
-                content.steps.push_operand(&ValueRef::Local(id.index()));
-                content.values[id.index()].key.clone()
-            });
-            let operands = operands.collect();
-            let birthplace = Some(content.birthplace());
-            let key = primary_key(node.operation, operands, birthplace);
-            content.push(key, node.results.len());
-        }
-        Graph::new(content)
-    }
-
-    /// Adds an operation of another graph, whose values are `here` in this one.
-    #[inline]
-    fn push_mapped(&mut self, node: DenseNode<'_, Op>, here: &[DenseId]) -> DenseRange {
-        self.nodes.push(Node {
-            operation: node.operation.clone(),
-            first_operand: to_u32(self.operands.len()),
-            first_result: self.values,
-        });
-        let operands = node.operands.iter().map(|operand| here[operand.index()]);
-        self.operands.extend(operands);
-        self.push_results(node.results.len())
     }
 }
 
@@ -422,41 +353,16 @@ impl<Op: GraphOperation> From<DenseGraph<Op>> for Cow<'_, DenseGraph<Op>> {
     }
 }
 
-/// How many results an operation has, if that is not too many.
-pub(crate) fn counted_outputs<Op: GraphOperation>(operation: &Op) -> Result<usize, GraphError> {
-    match operation.output_count() {
-        found if found > MAX_OUTPUTS => Err(GraphError::TooManyOutputs {
-            operation: describe_operation(operation),
-            found,
-            limit: MAX_OUTPUTS,
-        }),
-        found => Ok(found),
-    }
-}
-
-/// The key of an operation of a dense graph, whose arity was checked when it came in.
-pub(crate) fn primary_key<Op: GraphOperation>(
-    operation: &Op,
-    operands: ShortList<ValueKey<Op>>,
-    birthplace: Option<Birthplace>,
-) -> OperationKey<Op> {
-    let role = SharedRole::PRIMARY;
-    OperationKey::new_unchecked(operation.clone(), operands, role, birthplace)
-}
-
 /// By value of a dense graph: which operation makes it.
 pub struct Producers {
-    by_value: Vec<u32>,
+    by_value: Vec<Packed<OperationId>>,
 }
 
 impl Producers {
-    const NONE: u32 = u32::MAX;
-
     /// The position of the operation that makes a value; `None` for an input.
     #[inline]
     pub fn of(&self, value: DenseId) -> Option<usize> {
-        let producer = self.by_value[value.index()];
-        (producer != Self::NONE).then_some(producer as usize)
+        self.by_value[value.index()].get().map(OperationId::index)
     }
 }
 
@@ -470,33 +376,35 @@ pub(crate) fn extract<Op: GraphOperation>(
 ) -> DenseGraph<Op> {
     let mut graph = room.emptied(from.input_count());
     // By value: what it is in the new graph, once it is there.
-    let mut here = vec![ABSENT; from.value_count()];
+    let mut here = vec![Packed::NONE; from.value_count()];
     for input in from.inputs() {
-        here[input.index()] = input;
+        here[input.index()] = input.into();
     }
     // The stack of a walk in depth: operations, and how many of their operands have been seen to.
     let mut open: Vec<(u32, u32)> = Vec::new();
     for &output in outputs {
-        if here[output.index()] == ABSENT {
+        if here[output.index()].is_none() {
             open.push((producer(output) as u32, 0));
         }
         'walk: while let Some((operation, seen)) = open.last_mut() {
             let node = from.node(*operation as usize);
             for (at, operand) in node.operands.iter().enumerate().skip(*seen as usize) {
-                if here[operand.index()] == ABSENT {
+                if here[operand.index()].is_none() {
                     *seen = at as u32 + 1;
                     open.push((producer(*operand) as u32, 0));
                     continue 'walk;
                 }
             }
-            let results = graph.push_mapped(node, &here);
+            let operands = node.operands.iter().map(|id| here[id.index()].known());
+            let results =
+                graph.push_unchecked(node.operation.clone(), operands, node.results.len());
             for (from, to) in node.results.indices().zip(results.iter()) {
-                here[from] = to;
+                here[from] = to.into();
             }
             open.pop();
         }
     }
-    graph.outputs = outputs.iter().map(|id| here[id.index()]).collect();
+    graph.outputs = outputs.iter().map(|id| here[id.index()].known()).collect();
     shrink(&mut graph.nodes);
     shrink(&mut graph.operands);
     graph
@@ -507,16 +415,6 @@ pub(crate) fn extract<Op: GraphOperation>(
 fn shrink<T>(items: &mut Vec<T>) {
     if items.capacity() > items.len() / 2 * 3 {
         items.shrink_to_fit();
-    }
-}
-
-/// No value of a graph.
-const ABSENT: DenseId = DenseId(u32::MAX);
-
-/// As in print: `%3`.
-impl Debug for DenseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "%{}", self.0)
     }
 }
 
@@ -537,10 +435,4 @@ impl<Op: GraphOperation> Debug for DenseGraph<Op> {
             .field("outputs", &self.outputs.len())
             .finish()
     }
-}
-
-/// As many values as do not fit do not fit into memory either.
-#[inline]
-pub(crate) fn to_u32(index: usize) -> u32 {
-    u32::try_from(index).expect("a graph holds fewer than 2^32 values and operands")
 }

@@ -4,8 +4,6 @@ use std::fmt::{self, Debug, Write};
 
 use thiserror::Error;
 
-use crate::text::counted;
-
 /// What can go wrong with a graph, and where.
 ///
 /// Operations and keys appear as short text: an error never carries, or prints, a whole structure.
@@ -150,6 +148,12 @@ pub fn describe_operation(operation: &impl Debug) -> String {
     // An error means that the line is full; the rest of a large constant is then never formatted.
     let _ = write!(line, "{operation:?}");
     line.text
+}
+
+/// A number of things for a message: `counted(1, "input")` is `1 input`, `counted(2, "input")` is `2 inputs`.
+pub fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 #[derive(Default)]

@@ -8,10 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashSet;
 
-use crate::dense::to_u32;
+use crate::base::{GraphKind, LIMIT, to_u32};
 use crate::key::{Birthplace, FixedState, OperationKey, ValueKey};
-use crate::picture::Shade;
-use crate::{GraphOperation, OperationSpec, ShortList};
+use crate::{GraphOperation, InlineSlice, OperationSpec};
 
 /// The index of a value in its graph: says *which occurrence*, where a key says *what*.
 pub type LocalValueId = usize;
@@ -52,17 +51,17 @@ pub struct ValueNode<Op: GraphOperation> {
 #[derive(Clone)]
 pub struct OperationNode<Op: GraphOperation> {
     /// What it is applied to.
-    pub inputs: ShortList<ValueRef<Op>>,
+    pub inputs: InlineSlice<ValueRef<Op>>,
     /// The local values that it makes, by output slot.
-    pub outputs: ShortList<LocalValueId>,
+    pub outputs: InlineSlice<LocalValueId>,
     key: Arc<OperationKey<Op>>,
 }
 
 impl<Op: GraphOperation> OperationNode<Op> {
     pub(crate) fn new(
         key: Arc<OperationKey<Op>>,
-        inputs: ShortList<ValueRef<Op>>,
-        outputs: ShortList<LocalValueId>,
+        inputs: InlineSlice<ValueRef<Op>>,
+        outputs: InlineSlice<LocalValueId>,
     ) -> Self {
         Self {
             inputs,
@@ -113,7 +112,7 @@ pub(crate) struct Content<Op: GraphOperation> {
     pub inputs: Vec<LocalValueId>,
     pub outputs: Vec<LocalValueId>,
     pub parents: Vec<Arc<Graph<Op>>>,
-    pub shade: Shade,
+    pub kind: GraphKind,
 }
 
 /// The operations of a graph, in the form in which passes read them.
@@ -138,12 +137,12 @@ struct Entry<Op: GraphOperation> {
 struct Place(u32);
 
 impl Place {
-    const EXTERNAL: u32 = 1 << 31;
+    const EXTERNAL: u32 = LIMIT;
     /// An external operand of which no more is known.
     const UNKNOWN: Self = Self(u32::MAX);
     /// The number of a neighbour stands above the operation's.
     const NEIGHBOUR: u32 = 28;
-    /// So many neighbours have numbers.
+    /// At most this many neighbours have numbers.
     const NEIGHBOURS: usize = 7;
 
     fn born(neighbour: usize, operation: u32) -> Self {
@@ -276,13 +275,7 @@ impl<Op: GraphOperation> Steps<Op> {
     #[inline]
     pub fn push_operand(&mut self, operand: &ValueRef<Op>) {
         let place = match operand {
-            ValueRef::Local(id) => {
-                assert!(
-                    *id < Place::EXTERNAL as usize,
-                    "a graph holds fewer than 2^31 values"
-                );
-                Place(*id as u32)
-            }
+            ValueRef::Local(id) => Place(to_u32(*id)),
             ValueRef::External(key) => self.place_of(key),
         };
         self.operands.push(place);
@@ -415,8 +408,18 @@ impl<Op: GraphOperation> Graph<Op> {
     }
 
     /// What the graph is for, as pictures show it.
-    pub fn shade(&self) -> Shade {
-        self.content.shade
+    pub fn kind(&self) -> GraphKind {
+        self.content.kind
+    }
+
+    /// The name of an input.
+    ///
+    /// # Panics
+    ///
+    /// For a value that is no input of the graph.
+    #[track_caller]
+    pub fn input_key(&self, id: LocalValueId) -> &Op::InputKey {
+        self.values()[id].key.input()
     }
 
     /// What tells keys that were made for this graph from others.
@@ -424,7 +427,7 @@ impl<Op: GraphOperation> Graph<Op> {
         self.content.number
     }
 
-    /// The key of an operation, if there are so many.
+    /// The key of an operation, if the graph has it.
     pub(crate) fn operation_key(&self, id: LocalOperationId) -> Option<&Arc<OperationKey<Op>>> {
         self.content.steps.key(id)
     }
@@ -514,7 +517,7 @@ impl<Op: GraphOperation> Content<Op> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             parents: Vec::new(),
-            shade: Shade::Primal,
+            kind: GraphKind::Primal,
         }
     }
 
@@ -527,7 +530,7 @@ impl<Op: GraphOperation> Content<Op> {
         }
     }
 
-    /// Adds an operation whose operands have been pushed, and so many values for its results.
+    /// Adds an operation whose operands have been pushed, and this many values for its results.
     #[inline]
     pub fn push(&mut self, key: OperationKey<Op>, results: usize) -> Range<LocalValueId> {
         let key = Arc::new(key);

@@ -1,10 +1,10 @@
 //! Dense ids for keys.
 
 use crate::GraphOperation;
-use crate::builder::unwrap_or_panic;
+use crate::base::{ValueId, unwrap_or_panic};
 use crate::error::GraphError;
 use crate::key::ValueKey;
-use crate::table::{ValueId, ValueTable};
+use crate::table::ValueTable;
 
 /// The id of an interned key. Ids of one interner are equal exactly where the keys are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::base::unwrap_or_panic;
 use crate::error::{GraphError, describe_operation};
+use crate::operation::{check_arity, count_outputs};
 use crate::role::SharedRole;
-use crate::{GraphOperation, MAX_OUTPUTS, OperationRole, OperationSpec, ShortList};
+use crate::{GraphOperation, InlineSlice, OperationRole, OperationSpec};
 
 /// Says what a value is, across graphs: an input of some name, or a result of an operation on
 /// values that are described the same way.
@@ -38,7 +40,7 @@ pub enum ValueKey<Op: GraphOperation> {
 /// An operation applied to values, in a role: the structural identity of a computation.
 pub struct OperationKey<Op: GraphOperation> {
     spec: OperationSpec<Op>,
-    inputs: ShortList<ValueKey<Op>>,
+    inputs: InlineSlice<ValueKey<Op>>,
     fingerprint: u64,
     birthplace: Option<Birthplace>,
 }
@@ -60,10 +62,7 @@ impl<Op: GraphOperation> OperationKey<Op> {
     /// Where [`try_new`](Self::try_new) returns an error, with the same text.
     #[track_caller]
     pub fn new(operation: Op, inputs: Vec<ValueKey<Op>>, role: OperationRole) -> Self {
-        match Self::try_new(operation, inputs, role) {
-            Ok(key) => key,
-            Err(error) => panic!("{error}"),
-        }
+        unwrap_or_panic(Self::try_new(operation, inputs, role))
     }
 
     /// Describes `operation` applied to `inputs` in `role`.
@@ -78,8 +77,8 @@ impl<Op: GraphOperation> OperationKey<Op> {
         inputs: Vec<ValueKey<Op>>,
         role: OperationRole,
     ) -> Result<Self, GraphError> {
-        let outputs = operation.output_count();
-        check_counts(&operation, outputs, inputs.len())?;
+        check_arity(&operation, inputs.len())?;
+        count_outputs(&operation)?;
         inputs.iter().try_for_each(ValueKey::check_slot)?;
         let role = SharedRole::new(role);
         Ok(Self::new_unchecked(operation, inputs.into(), role, None))
@@ -88,7 +87,7 @@ impl<Op: GraphOperation> OperationKey<Op> {
     /// The key of an operation that was checked already.
     pub(crate) fn new_unchecked(
         operation: Op,
-        inputs: ShortList<ValueKey<Op>>,
+        inputs: InlineSlice<ValueKey<Op>>,
         role: SharedRole,
         birthplace: Option<Birthplace>,
     ) -> Self {
@@ -98,6 +97,15 @@ impl<Op: GraphOperation> OperationKey<Op> {
             inputs,
             birthplace,
         }
+    }
+
+    /// The key of an operation that was checked already, of a computation without roles.
+    pub(crate) fn primary(
+        operation: &Op,
+        operands: InlineSlice<ValueKey<Op>>,
+        birthplace: Option<Birthplace>,
+    ) -> Self {
+        Self::new_unchecked(operation.clone(), operands, SharedRole::PRIMARY, birthplace)
     }
 
     /// What is computed.
@@ -133,32 +141,16 @@ impl<Op: GraphOperation> OperationKey<Op> {
     }
 }
 
-/// Fails for an operation that is not applied to as many operands as it takes, or has too many results.
-#[inline]
-pub(crate) fn check_counts<Op: GraphOperation>(
-    operation: &Op,
-    outputs: usize,
-    operands: usize,
-) -> Result<(), GraphError> {
-    let expected = operation.input_count();
-    if operands != expected {
-        return Err(GraphError::WrongArity {
-            operation: describe_operation(operation),
-            expected,
-            found: operands,
-        });
-    }
-    if outputs > MAX_OUTPUTS {
-        return Err(GraphError::TooManyOutputs {
-            operation: describe_operation(operation),
-            found: outputs,
-            limit: MAX_OUTPUTS,
-        });
-    }
-    Ok(())
-}
-
 impl<Op: GraphOperation> ValueKey<Op> {
+    /// The name of the input that this is the key of.
+    #[inline]
+    pub(crate) fn input(&self) -> &Op::InputKey {
+        match self {
+            ValueKey::Input(key) => key,
+            ValueKey::Derived { .. } => unreachable!("an input has an input key"),
+        }
+    }
+
     /// Fails for a result that the operation does not have.
     #[inline]
     pub(crate) fn check_slot(&self) -> Result<(), GraphError> {
@@ -174,6 +166,26 @@ impl<Op: GraphOperation> ValueKey<Op> {
                 })
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// A key as an error names it.
+pub fn describe_key<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
+    match key {
+        ValueKey::Input(input) => format!("input {}", describe_operation(input)),
+        ValueKey::Derived {
+            operation,
+            output_slot,
+        } => {
+            let role = match operation.role() {
+                OperationRole::Primary => "",
+                OperationRole::Linearized { .. } => "linearized ",
+            };
+            format!(
+                "output {output_slot} of {role}{}",
+                describe_operation(operation.operation())
+            )
         }
     }
 }

@@ -85,48 +85,52 @@
 )]
 #![warn(clippy::unwrap_used)]
 
+mod base;
 mod builder;
 mod dense;
 mod error;
 mod graph;
-mod hanging;
+mod inline_slice;
 mod interner;
 mod key;
 mod materialize;
+mod operands;
 mod operation;
+mod operation_index;
 mod picture;
 mod program;
 mod role;
-mod short_list;
 mod simplify;
 mod table;
 pub mod text;
 mod verify;
 mod view;
 
-pub use builder::{GraphBuilder, MAX_OUTPUTS};
-pub use dense::{DenseGraph, DenseId, DenseNode, DenseRange, Producers};
+pub use base::{DenseId, GraphKind, MAX_OUTPUTS, OperationId, ValueId};
+pub use builder::GraphBuilder;
+pub use dense::{DenseGraph, DenseNode, DenseRange, Producers};
 pub use error::{GraphError, describe_operation};
 pub use graph::{
     Graph, LocalOperationId, LocalValueId, OperationNode, Step, StepOperand, ValueNode, ValueRef,
     with_parents,
 };
+pub use inline_slice::InlineSlice;
 pub use interner::{ValueKeyId, ValueKeyInterner};
-pub use key::{OperationKey, ValueKey};
+pub use key::{OperationKey, ValueKey, describe_key};
 pub use materialize::{
     MaterializedGraph, MaterializedLists, MaterializedOperation, MaterializedValue,
     materialize_merge, try_materialize_merge,
 };
+pub use operands::Operands;
 pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
-pub use picture::{Picture, Shade};
-pub use program::{CompiledProgram, Instruction, Operands, Workspace, compile};
+pub use picture::Picture;
+pub use program::{CompiledProgram, Instruction, Workspace, compile};
 pub use role::{OperationSpec, Part};
-pub use short_list::ShortList;
 pub use simplify::{
     AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,
     try_simplify_logged,
 };
-pub use table::{OperationId, TableOperation, ValueId, ValueOrigin, describe_key};
+pub use table::{TableOperation, ValueOrigin};
 pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};
 

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
-use crate::builder::unwrap_or_panic;
-use crate::dense::{DenseGraph, DenseId};
+use crate::base::{DenseId, OperationId, ValueId, unwrap_or_panic};
+use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
-use crate::key::{FixedState, OperationKey, ValueKey};
-use crate::table::{OperationId, ValueId, ValueOrigin, describe_key};
+use crate::key::{FixedState, OperationKey, ValueKey, describe_key};
+use crate::table::ValueOrigin;
 use crate::view::ResolvedView;
-use crate::{GraphOperation, OperationSpec, ShortList};
+use crate::{GraphOperation, InlineSlice, OperationSpec};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 ///
@@ -54,9 +54,9 @@ pub struct MaterializedValue<Op: GraphOperation> {
 #[derive(Clone)]
 pub struct MaterializedOperation<Op: GraphOperation> {
     /// The indices of its operands among the values.
-    pub inputs: ShortList<usize>,
+    pub inputs: InlineSlice<usize>,
     /// The indices of its results.
-    pub outputs: ShortList<usize>,
+    pub outputs: InlineSlice<usize>,
     key: Arc<OperationKey<Op>>,
 }
 
@@ -113,7 +113,7 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         self.closed_by(inputs.len(), |input| position.get(input).copied())
     }
 
-    /// The computation as one of so many inputs, where `position` says which of them stands for an input of
+    /// The computation as one of this many inputs, where `position` says which of them stands for an input of
     /// this one. Several may have the same place.
     ///
     /// # Errors
@@ -291,14 +291,12 @@ impl<Op: GraphOperation> Materializer<'_, Op> {
         for (id, position) in self.inputs.iter().zip(dense.inputs()) {
             here[id.index()] = position;
         }
-        let mut operands = Vec::new();
         let keys = self.operations.iter().map(|&id| {
             let entry = view.operation(id);
             let operation = entry.key().operation();
-            operands.clear();
-            operands.extend(entry.operands().iter().map(|id| here[id.index()]));
+            let operands = entry.operands().iter().map(|id| here[id.index()]);
             let count = operation.output_count();
-            let results = dense.push_unchecked(operation.clone(), &operands, count);
+            let results = dense.push_unchecked(operation.clone(), operands, count);
             for (slot, result) in results.iter().enumerate() {
                 here[entry.output(slot).index()] = result;
             }

@@ -3,7 +3,9 @@
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 
-use crate::program::Operands;
+use crate::base::MAX_OUTPUTS;
+use crate::error::{GraphError, describe_operation};
+use crate::operands::Operands;
 use crate::simplify::Rewrite;
 
 /// An operation that can stand in a [`Graph`](crate::Graph).
@@ -170,8 +172,37 @@ pub enum OperationRole {
     Primary,
     /// A piece of a linear map.
     Linearized {
-        /// One flag an operand: the operation is linear in exactly those that are `true`, jointly.
+        /// One flag per operand: the operation is linear in exactly those that are `true`, jointly.
         /// All `false` marks work that does not depend on the linear map's inputs.
         active_mask: Vec<bool>,
     },
+}
+
+/// Fails for an operation that is not applied to as many operands as it takes.
+#[inline]
+pub(crate) fn check_arity<Op: GraphOperation>(
+    operation: &Op,
+    operands: usize,
+) -> Result<(), GraphError> {
+    match operation.input_count() {
+        expected if expected != operands => Err(GraphError::WrongArity {
+            operation: describe_operation(operation),
+            expected,
+            found: operands,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// How many results an operation has, if that is not too many.
+#[inline]
+pub(crate) fn count_outputs<Op: GraphOperation>(operation: &Op) -> Result<usize, GraphError> {
+    match operation.output_count() {
+        found if found > MAX_OUTPUTS => Err(GraphError::TooManyOutputs {
+            operation: describe_operation(operation),
+            found,
+            limit: MAX_OUTPUTS,
+        }),
+        found => Ok(found),
+    }
 }

@@ -5,40 +5,18 @@ use std::fmt::{self, Display, Write};
 
 use hashbrown::HashMap;
 
+use crate::base::{GraphKind, ValueId};
 use crate::graph::{Graph, LocalValueId, ValueRef, with_parents};
-use crate::key::{FixedState, ValueKey};
+use crate::key::{FixedState, ValueKey, describe_key};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
-use crate::table::{ValueId, ValueTable, describe_key};
+use crate::table::ValueTable;
 use crate::text::{Listing, input_name, operation_name};
 use crate::{GraphOperation, OperationRole};
 
-/// What a graph is for, and so how a picture fills its operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shade {
-    /// A primal computation.
-    Primal,
-    /// A linear map of tangents.
-    Linear,
-    /// A transposed map, of cotangents.
-    Transposed,
-}
-
-impl Shade {
-    /// The shade in a word: `primal`, `linear` or `transposed`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Shade::Primal => "primal",
-            Shade::Linear => "linear",
-            Shade::Transposed => "transposed",
-        }
-    }
-}
-
 /// A graph, or several, ready to be drawn.
 ///
-/// One node an operation, input and output; edges follow the values, bold where an operand is
+/// One node per operation, input and output; edges follow the values, bold where an operand is
 /// active. What a graph uses of others stands in a rank of its own, and is joined to its definition
 /// by a dashed edge where that is drawn too.
 ///
@@ -74,7 +52,7 @@ pub struct Picture {
 #[derive(Clone, Debug)]
 struct Cluster {
     title: String,
-    shade: Shade,
+    kind: GraphKind,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +94,7 @@ impl Picture {
 
     /// One graph.
     pub fn of_graph<Op: GraphOperation>(graph: &Graph<Op>) -> Self {
-        Self::of_graphs(&[("graph", Shade::Primal, graph)])
+        Self::of_graphs(&[("graph", GraphKind::Primal, graph)])
     }
 
     /// Several graphs, each a cluster with a title, joined where one uses values of another.
@@ -124,16 +102,16 @@ impl Picture {
     /// # Complexity
     ///
     /// Linear in the graphs.
-    pub fn of_graphs<Op: GraphOperation>(graphs: &[(&str, Shade, &Graph<Op>)]) -> Self {
+    pub fn of_graphs<Op: GraphOperation>(graphs: &[(&str, GraphKind, &Graph<Op>)]) -> Self {
         let mut scene = Scene::new();
-        for (title, shade, graph) in graphs {
-            scene.add_graph(title, *shade, graph);
+        for (title, kind, graph) in graphs {
+            scene.add_graph(title, *kind, graph);
         }
         scene.join_residuals();
         scene.picture
     }
 
-    /// A graph with all its parents, each a cluster called by its shade.
+    /// A graph with all its parents, each a cluster called by its kind.
     ///
     /// # Complexity
     ///
@@ -141,7 +119,7 @@ impl Picture {
     pub fn with_parents<Op: GraphOperation>(graph: &Graph<Op>) -> Self {
         let graphs: Vec<_> = with_parents([graph])
             .into_iter()
-            .map(|graph| (graph.shade().as_str(), graph.shade(), graph))
+            .map(|graph| (graph.kind().as_str(), graph.kind(), graph))
             .collect();
         Self::of_graphs(&graphs)
     }
@@ -149,8 +127,8 @@ impl Picture {
     /// A flat graph; linearized operations are filled as such.
     pub fn of_flat<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Self {
         let mut picture = Self::default();
-        let primal = picture.add_cluster("primal", Shade::Primal);
-        let linear = picture.add_cluster("linearized", Shade::Linear);
+        let primal = picture.add_cluster("primal", GraphKind::Primal);
+        let linear = picture.add_cluster("linearized", GraphKind::Linear);
         let dense = graph.as_dense();
         let mut made_by = vec![(0, 0); dense.value_count()];
         for (value, key) in dense.inputs().zip(&graph.inputs) {
@@ -180,7 +158,7 @@ impl Picture {
     /// A program; edges follow what its slots hold.
     pub fn of_program<Op: GraphOperation>(program: &CompiledProgram<Op>) -> Self {
         let mut picture = Self::default();
-        let cluster = picture.add_cluster("program", Shade::Primal);
+        let cluster = picture.add_cluster("program", GraphKind::Primal);
         let mut held_by = vec![(0, 0); program.n_slots];
         for &slot in &program.input_slots {
             let id = picture.add_node(cluster, NodeKind::Input, format!("s{slot}"));
@@ -255,7 +233,7 @@ impl Picture {
                     "        n{id} [label={}, shape={}, fillcolor=\"{}\"];",
                     DotString(&node.label),
                     dot_shape(node.kind),
-                    fill(node.kind, cluster.shade)
+                    fill(node.kind, cluster.kind)
                 )?;
             }
             self.write_residual_rank(text, index)?;
@@ -315,7 +293,7 @@ impl Picture {
                     MermaidString(&node.label)
                 )?;
                 // The fills are light, so the words are dark on a dark page too.
-                let fill = fill(node.kind, cluster.shade);
+                let fill = fill(node.kind, cluster.kind);
                 writeln!(text, "        style n{id} fill:{fill},color:#000000")?;
             }
             writeln!(text, "    end")?;
@@ -369,25 +347,26 @@ impl Picture {
     /// The nodes within `radius` edges of the start, the nearest `limit` of them.
     fn neighbourhood(&self, start: VecDeque<usize>, radius: usize, limit: usize) -> Self {
         let neighbours = self.neighbours();
-        let mut distance = vec![usize::MAX; self.nodes.len()];
+        let mut distance = vec![None; self.nodes.len()];
         for &id in start.iter().take(limit) {
-            distance[id] = 0;
+            distance[id] = Some(0);
         }
         let mut kept = start.len().min(limit);
         let mut queue: VecDeque<usize> = start.into_iter().take(limit).collect();
         while let Some(id) = queue.pop_front() {
-            if distance[id] >= radius {
+            let further = distance[id].map(|distance| distance + 1);
+            if further > Some(radius) {
                 continue;
             }
             for &next in &neighbours[id] {
-                if distance[next] == usize::MAX && kept < limit {
-                    distance[next] = distance[id] + 1;
+                if distance[next].is_none() && kept < limit {
+                    distance[next] = further;
                     kept += 1;
                     queue.push_back(next);
                 }
             }
         }
-        self.restricted(|id| distance[id] != usize::MAX)
+        self.restricted(|id| distance[id].is_some())
     }
 
     fn neighbours(&self) -> Vec<Vec<usize>> {
@@ -421,10 +400,10 @@ impl Picture {
         }
     }
 
-    fn add_cluster(&mut self, title: &str, shade: Shade) -> usize {
+    fn add_cluster(&mut self, title: &str, kind: GraphKind) -> usize {
         // Neither language has a way to write control characters; names come with them escaped.
         let title = title.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
-        self.clusters.push(Cluster { title, shade });
+        self.clusters.push(Cluster { title, kind });
         self.clusters.len() - 1
     }
 
@@ -479,8 +458,8 @@ impl<Op: GraphOperation> Scene<Op> {
         }
     }
 
-    fn add_graph(&mut self, title: &str, shade: Shade, graph: &Graph<Op>) {
-        let cluster = self.picture.add_cluster(title, shade);
+    fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>) {
+        let cluster = self.picture.add_cluster(title, kind);
         let listing = Listing::new("graph", graph);
         self.stand_in.clear();
         let mut node_of = vec![(0, 0); graph.values().len()];
@@ -612,13 +591,13 @@ fn mermaid_shape(kind: NodeKind) -> (&'static str, &'static str) {
     .expect("every shape has two ends")
 }
 
-fn fill(kind: NodeKind, shade: Shade) -> &'static str {
-    match (kind, shade) {
+fn fill(node: NodeKind, graph: GraphKind) -> &'static str {
+    match (node, graph) {
         (NodeKind::Input | NodeKind::Output, _) => "#ffffff",
         (NodeKind::Residual, _) => "#eeeeee",
-        (NodeKind::Operation, Shade::Primal) => "#dbe9f6",
-        (NodeKind::Operation, Shade::Linear) => "#d9f0d3",
-        (NodeKind::Operation, Shade::Transposed) => "#fde0c5",
+        (NodeKind::Operation, GraphKind::Primal) => "#dbe9f6",
+        (NodeKind::Operation, GraphKind::Linear) => "#d9f0d3",
+        (NodeKind::Operation, GraphKind::Transposed) => "#fde0c5",
     }
 }
 

@@ -1,14 +1,12 @@
 //! A flat list of instructions, and how it runs.
 
 use std::fmt::{self, Debug};
-use std::ops::Index;
 
-use smallvec::SmallVec;
-
-use crate::builder::unwrap_or_panic;
-use crate::dense::{DenseGraph, DenseId, DenseNode, to_u32};
+use crate::base::{DenseId, OperationId, Packed, to_u32, unwrap_or_panic};
+use crate::dense::{DenseGraph, DenseNode};
 use crate::error::{GraphError, describe_operation};
 use crate::materialize::MaterializedGraph;
+use crate::operands::{LAST, Operands};
 use crate::{EvaluableGraphOperation, GraphOperation};
 
 /// A program: instructions over numbered slots.
@@ -61,9 +59,6 @@ enum Slots {
 
 /// A result that nothing uses goes into no register.
 const UNUSED: u32 = u32::MAX;
-
-/// Marks an operand slot that no later instruction reads, where the operand stands for the last time.
-const LAST: u32 = 1 << 31;
 
 /// Turns a flat graph into a program.
 ///
@@ -165,7 +160,7 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     ///
     /// # Complexity
     ///
-    /// One evaluation an instruction. Not more operands are alive at once than the program has slots.
+    /// One evaluation per instruction. Not more operands are alive at once than the program has slots.
     pub fn try_eval(
         &self,
         ctx: &mut Op::Context,
@@ -382,62 +377,6 @@ impl<T> Default for Workspace<T> {
     }
 }
 
-/// The operands of an operation that a program runs: to be looked at, or taken.
-///
-/// `operands[0]` is the first one.
-#[derive(Debug)]
-pub struct Operands<'a, T> {
-    inputs: &'a [&'a T],
-    registers: &'a mut [Option<T>],
-    slots: &'a [u32],
-}
-
-impl<T> Operands<'_, T> {
-    /// How many there are.
-    #[allow(clippy::len_without_is_empty, reason = "an operation knows its arity")]
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// All of them, borrowed.
-    pub fn all(&self) -> SmallVec<[&T; 4]> {
-        (0..self.len()).map(|at| &self[at]).collect()
-    }
-
-    /// An operand by value, if nothing else needs it: its memory may become that of the result. It is
-    /// gone then.
-    ///
-    /// `None` for an input of the program, an output, an operand that a later operation reads, and one
-    /// that stands twice among these.
-    pub fn take(&mut self, at: usize) -> Option<T> {
-        let slot = self.slots[at];
-        let stands_here = |other: &&u32| **other & !LAST == slot & !LAST;
-        if slot & LAST == 0 || self.slots.iter().filter(stands_here).count() > 1 {
-            return None;
-        }
-        self.registers[(slot & !LAST) as usize - self.inputs.len()].take()
-    }
-}
-
-impl<T> Index<usize> for Operands<'_, T> {
-    type Output = T;
-
-    /// # Panics
-    ///
-    /// For an operand that there is not, or that was taken.
-    #[inline]
-    fn index(&self, at: usize) -> &T {
-        let slot = (self.slots[at] & !LAST) as usize;
-        match self.inputs.get(slot) {
-            Some(input) => input,
-            None => match &self.registers[slot - self.inputs.len()] {
-                Some(operand) => operand,
-                None => panic!("operand {at} was taken"),
-            },
-        }
-    }
-}
-
 fn taken<T>(register: Option<T>) -> T {
     register.expect("compile reads a register only between its definition and its last use")
 }
@@ -458,6 +397,7 @@ struct Registers {
     values: Vec<Held>,
     free: Vec<u32>,
     count: usize,
+    end: Packed<OperationId>,
 }
 
 /// What is known of a value while slots are chosen.
@@ -465,39 +405,38 @@ struct Registers {
 struct Held {
     /// The slot that holds it, or will.
     slot: u32,
-    /// The last operation that reads it, or `NEVER` for what is not read, or `KEPT`.
-    last_use: u32,
+    /// The last operation that reads it, if one does. The end of the program, which is past all of them,
+    /// reads what is kept: inputs and outputs, and what has been released.
+    last_use: Packed<OperationId>,
 }
-
-const NEVER: u32 = u32::MAX;
-/// An input or an output of the program, or a value that has been released.
-const KEPT: u32 = u32::MAX - 1;
 
 impl Registers {
     fn new<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
+        let end = Packed::from(OperationId::new(graph.operation_count()));
         let unread = Held {
             slot: UNUSED,
-            last_use: NEVER,
+            last_use: Packed::NONE,
         };
         let mut values = vec![unread; graph.value_count()];
         for (index, node) in graph.nodes().enumerate() {
             for value in node.operands {
-                values[value.index()].last_use = to_u32(index);
+                values[value.index()].last_use = OperationId(index as u32).into();
             }
         }
         for (value, slot) in graph.inputs().zip(0..) {
             values[value.index()] = Held {
                 slot,
-                last_use: KEPT,
+                last_use: end,
             };
         }
         for value in graph.outputs() {
-            values[value.index()].last_use = KEPT;
+            values[value.index()].last_use = end;
         }
         Self {
             values,
             free: Vec::new(),
             count: graph.input_count(),
+            end,
         }
     }
 
@@ -548,8 +487,8 @@ impl Registers {
     fn release_last_uses(&mut self, values: &[DenseId], operation: usize, slots: &mut [u32]) {
         for (value, slot) in values.iter().zip(slots).rev() {
             let last_use = &mut self.values[value.index()].last_use;
-            if *last_use == operation as u32 {
-                *last_use = KEPT;
+            if last_use.known().index() == operation {
+                *last_use = self.end;
                 self.free.push(*slot);
                 *slot |= LAST;
             }
@@ -558,14 +497,12 @@ impl Registers {
 
     fn allocate(&mut self, value: DenseId) -> u32 {
         let held = &mut self.values[value.index()];
-        if held.last_use == NEVER {
+        if held.last_use.is_none() {
             return UNUSED;
         }
         held.slot = self.free.pop().unwrap_or_else(|| {
             self.count += 1;
-            let slot = u32::try_from(self.count - 1).ok();
-            let slot = slot.filter(|slot| slot & LAST == 0);
-            slot.expect("a program has fewer than 2^31 slots")
+            to_u32(self.count - 1)
         });
         held.slot
     }

@@ -9,7 +9,7 @@ use crate::OperationRole;
 /// An operation and the role in which it is applied.
 ///
 /// Reads like a structure that also has the field `role`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationSpec<Op> {
     /// What is computed.
@@ -39,17 +39,9 @@ impl<Op> Deref for OperationSpec<Op> {
     }
 }
 
-impl<Op: Debug> Debug for OperationSpec<Op> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OperationSpec")
-            .field("operation", &self.operation)
-            .field("role", &self.role)
-            .finish()
-    }
-}
-
-/// A role that many operations have; `None` is that of primal ones.
-#[derive(Clone)]
+/// A role that many operations have; `None` is that of primal ones, and of no others. Two that are shared with
+/// one another are equal at first sight.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SharedRole(Option<Arc<Part>>);
 
 impl SharedRole {
@@ -68,15 +60,6 @@ impl SharedRole {
         };
         self.0.as_deref().unwrap_or(PRIMARY)
     }
-
-    /// Whether both are shared with one another: then they are equal.
-    fn is_same(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (None, None) => true,
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
 }
 
 impl Deref for SharedRole {
@@ -86,14 +69,6 @@ impl Deref for SharedRole {
         &self.part().role
     }
 }
-
-impl PartialEq for SharedRole {
-    fn eq(&self, other: &Self) -> bool {
-        self.is_same(other) || **self == **other
-    }
-}
-
-impl Eq for SharedRole {}
 
 impl Debug for SharedRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,7 +82,7 @@ pub(crate) struct Roles {
     known: Vec<SharedRole>,
 }
 
-/// So many roles are remembered: rules mark few sets of operands active.
+/// At most this many roles are remembered: rules mark few sets of operands active.
 const REMEMBERED: usize = 8;
 
 impl Roles {

@@ -10,49 +10,12 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
 
-use crate::error::{GraphError, describe_operation};
+use crate::GraphOperation;
+use crate::base::{LIMIT, OperationId, Packed, ValueId, to_u32};
+use crate::error::GraphError;
 use crate::graph::{Graph, StepOperand};
-use crate::hanging::{Hanging, NONE, Place};
 use crate::key::{Birthplace, FixedState, OperationKey, ValueKey, hash_one};
-use crate::{GraphOperation, OperationRole};
-
-/// A dense id of a distinct value in one table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ValueId(u32);
-
-/// A dense id of a distinct operation in one table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(u32);
-
-impl ValueId {
-    /// The id as an index below [`value_count`](crate::ResolvedView::value_count).
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    fn new(index: usize) -> Self {
-        Self(to_u32(index))
-    }
-}
-
-impl OperationId {
-    /// The id as an index below [`operation_count`](crate::ResolvedView::operation_count).
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    fn new(index: usize) -> Self {
-        Self(to_u32(index))
-    }
-}
-
-/// Ids are 31 bits wide; two thousand million distinct values do not fit into memory with their keys, so the
-/// limit cannot be met.
-fn to_u32(index: usize) -> u32 {
-    let index = u32::try_from(index).ok();
-    let index = index.filter(|index| index & INPUT == 0);
-    index.expect("a table holds fewer than 2^31 values and operands")
-}
+use crate::operation_index::{OperationIndex, Place};
 
 /// How a value comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +64,7 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
     /// Indices into `inputs`, with the value.
     inputs_by_hash: HashTable<(u32, ValueId)>,
     /// Finds an operation by structure.
-    hanging: Hanging,
+    index: OperationIndex,
     /// Find an operation by its very description: the graphs that were added, by their numbers, and
     /// descriptions from elsewhere.
     graphs: HashMap<NonZeroU32, AddedGraph<Op>, FixedState>,
@@ -120,11 +83,11 @@ struct Value {
     /// An operation, or an index into the inputs that is marked with `INPUT`.
     origin: u32,
     /// The operation that was last hung from it.
-    last: u32,
+    last: Packed<OperationId>,
 }
 
 /// Marks the index of an input.
-const INPUT: u32 = 1 << 31;
+const INPUT: u32 = LIMIT;
 
 struct Operation<Op: GraphOperation> {
     key: Arc<OperationKey<Op>>,
@@ -165,7 +128,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
             operations: Vec::new(),
             operands: Vec::new(),
             inputs_by_hash: HashTable::new(),
-            hanging: Hanging::with_capacity(0),
+            index: OperationIndex::with_capacity(0),
             graphs: HashMap::default(),
             by_fingerprint: HashTable::new(),
             twins: Twins::default(),
@@ -173,13 +136,13 @@ impl<Op: GraphOperation> ValueTable<Op> {
         }
     }
 
-    /// A table for about so many operations.
+    /// A table for about this many operations.
     pub fn with_capacity(operations: usize) -> Self {
         let mut table = Self::new();
         table.values.reserve(operations);
         table.operations.reserve(operations);
         table.operands.reserve(operations);
-        table.hanging.reserve(operations);
+        table.index.reserve(operations);
         table
     }
 
@@ -188,10 +151,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
         // Overwritten before it is read, since a graph is in topological order.
         let mut here = vec![ValueId(0); graph.values().len()];
         for &input in graph.inputs() {
-            let ValueKey::Input(key) = &graph.values()[input].key else {
-                unreachable!("a graph input has an input key");
-            };
-            here[input] = self.intern_input(key);
+            here[input] = self.intern_input(graph.input_key(input));
         }
         let mut added = AddedGraph {
             graph: graph.clone(),
@@ -424,7 +384,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
         self.operands.extend_from_slice(operands);
         let youngest = self.youngest(operands);
         let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
-        self.hanging.put(id.0, place, last);
+        self.index.put(id, place, last);
         for _ in 0..outputs {
             self.push_value(id.0);
         }
@@ -444,7 +404,10 @@ impl<Op: GraphOperation> ValueTable<Op> {
     }
 
     fn push_value(&mut self, origin: u32) {
-        self.values.push(Value { origin, last: NONE });
+        self.values.push(Value {
+            origin,
+            last: Packed::NONE,
+        });
     }
 
     fn find_input(&self, input: &Op::InputKey) -> Option<ValueId> {
@@ -467,13 +430,16 @@ impl<Op: GraphOperation> ValueTable<Op> {
         Some(ValueId(first.0 + u32::from(*output_slot)))
     }
 
+    /// Where an operation is, if a graph that was added made its key in this place.
     fn find_made(
         &self,
         key: &Arc<OperationKey<Op>>,
         birthplace: Birthplace,
     ) -> Option<OperationId> {
         let added = self.graphs.get(&birthplace.graph)?;
-        added.find(birthplace.operation as usize, key)
+        let place = birthplace.operation as usize;
+        let made = added.graph.operation_key(place)?;
+        Arc::ptr_eq(made, key).then(|| added.ids[place])
     }
 
     /// Finds an operation whose very description was seen before.
@@ -514,8 +480,8 @@ impl<Op: GraphOperation> ValueTable<Op> {
         key: &Arc<OperationKey<Op>>,
         operands: &[ValueId],
     ) -> Result<OperationId, Place> {
-        let is_same = |id: u32| {
-            let known = self.operation(OperationId(id));
+        let is_same = |id: OperationId| {
+            let known = self.operation(id);
             known.operands == operands
                 && (Arc::ptr_eq(known.key, key)
                     || (known.key.fingerprint() == key.fingerprint()
@@ -523,8 +489,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
         };
         let youngest = self.youngest(operands);
         let last = youngest.map(|youngest| self.values[youngest.index()].last);
-        let found = self.hanging.find(last, is_same, || key.fingerprint());
-        found.map(OperationId)
+        self.index.find(last, is_same, || key.fingerprint())
     }
 
     /// The ids of an operation's operands, as far as `known` tells: it is `None` for what must be
@@ -564,34 +529,6 @@ impl<Op: GraphOperation> ValueTable<Op> {
             Operands::Pending
         } else {
             Operands::Known(ids)
-        }
-    }
-}
-
-impl<Op: GraphOperation> AddedGraph<Op> {
-    /// Where an operation is, if the graph made it in this place.
-    fn find(&self, place: usize, key: &Arc<OperationKey<Op>>) -> Option<OperationId> {
-        let made = self.graph.operation_key(place)?;
-        Arc::ptr_eq(made, key).then(|| self.ids[place])
-    }
-}
-
-/// A key as an error names it.
-pub fn describe_key<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
-    match key {
-        ValueKey::Input(input) => format!("input {}", describe_operation(input)),
-        ValueKey::Derived {
-            operation,
-            output_slot,
-        } => {
-            let role = match operation.role() {
-                OperationRole::Primary => "",
-                OperationRole::Linearized { .. } => "linearized ",
-            };
-            format!(
-                "output {output_slot} of {role}{}",
-                describe_operation(operation.operation())
-            )
         }
     }
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::graph::{Graph, OperationNode, ValueRef};
-use crate::key::{FixedState, ValueKey, hash_one};
-use crate::table::describe_key;
-use crate::text::{Line, Listing};
+use crate::key::{FixedState, describe_key, hash_one};
+use crate::text::{Line, Listing, input_name};
 use crate::view::resolve;
 use crate::{GraphOperation, LocalOperationId, OperationRole};
 
@@ -177,10 +176,7 @@ fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
             .iter()
             .find(|&&first| graph.values()[first].key == *key)
         {
-            let ValueKey::Input(name) = key else {
-                continue;
-            };
-            let name = crate::text::input_name::<Op>(name);
+            let name = input_name::<Op>(graph.input_key(id));
             report.push_line(
                 "duplicate-input",
                 format!("input %{id} has the name of input %{first}"),
@@ -240,7 +236,7 @@ fn check_operation<Op: GraphOperation>(
                 node.inputs.len()
             ),
             (id, &[]),
-            "give one flag an operand",
+            "give one flag per operand",
         );
     }
 }
@@ -283,7 +279,7 @@ mod tests {
     use super::*;
     use crate::builder::GraphBuilder;
     use crate::graph::{Content, Steps};
-    use crate::key::OperationKey;
+    use crate::key::{OperationKey, ValueKey};
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Neg;

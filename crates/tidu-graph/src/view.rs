@@ -3,10 +3,11 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
+use crate::base::{OperationId, ValueId};
 use crate::error::GraphError;
 use crate::graph::{Graph, with_parents};
 use crate::key::ValueKey;
-use crate::table::{OperationId, TableOperation, ValueId, ValueOrigin, ValueTable};
+use crate::table::{TableOperation, ValueOrigin, ValueTable};
 use crate::{GraphOperation, OperationRole};
 
 /// Several graphs seen as one: every value once, whichever graph it stands in.

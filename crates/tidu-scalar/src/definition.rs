@@ -5,7 +5,7 @@ use tidu_graph::{LocalValueId, Rewrite, ValueKey};
 
 use crate::notation::{Fixed, Tangent, Work};
 use crate::op::ScalarOp;
-use crate::program::Opcode;
+use crate::program::instruction::Opcode;
 
 /// A primitive.
 pub(crate) struct Definition {

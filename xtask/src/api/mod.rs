@@ -1,6 +1,6 @@
 //! `cargo xtask api`: the public items of each library as text, so that a change of them is seen in a diff.
 
-mod modules;
+pub mod modules;
 mod print;
 mod surface;
 

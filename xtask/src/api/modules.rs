@@ -68,6 +68,20 @@ impl Modules {
         Ok(modules)
     }
 
+    /// The path of a module in its crate; `lib` for the root.
+    pub fn path(&self, module: usize) -> String {
+        let mut names = Vec::new();
+        let mut at = module;
+        while at != ROOT {
+            names.push(self.0[at].name.as_str());
+            at = self.0[at].parent;
+        }
+        match names.is_empty() {
+            true => "lib".into(),
+            false => names.into_iter().rev().collect::<Vec<_>>().join("::"),
+        }
+    }
+
     /// What a path stands for, seen from a module; nothing if it leads out of the crate.
     pub fn named(&self, from: usize, path: &[String]) -> Vec<Named> {
         let Some((first, rest)) = path.split_first() else {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidu_graph::text::{input_label, name_list, operation_label};
 use tidu_graph::{
-    DenseGraph, DenseId, Exactness, GraphBuilder, GraphError, GraphOperation, LocalValueId,
-    OperationNode, OperationRole, Producers, Shade, ValueKey, ValueRef,
+    DenseGraph, DenseId, Exactness, GraphBuilder, GraphError, GraphKind, GraphOperation,
+    LocalValueId, OperationNode, OperationRole, Producers, ValueKey, ValueRef,
 };
 
 use super::derive::names_apart;
@@ -416,7 +416,7 @@ fn linear_graph<Op: Primitive>(
     let (graph, keys) = (function.as_graph(), function.input_keys());
     let primal = Arc::new(graph.clone());
     let mut builder = GraphBuilder::new();
-    builder.set_shade(Shade::Linear);
+    builder.set_kind(GraphKind::Linear);
     builder.add_parent(Arc::clone(&primal));
     let mut here: Vec<Option<LocalValueId>> = vec![None; graph.values().len()];
     let mut tangent_inputs = Vec::with_capacity(wrt.len());

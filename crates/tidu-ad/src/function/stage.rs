@@ -102,11 +102,7 @@ impl<'a, Op: Primitive> Stage<'a, Op> {
     pub fn tangent_keys(&self) -> Vec<Op::InputKey> {
         let graph = self.linear.as_graph();
         let inputs = self.linear.tangent_inputs().iter();
-        let keys = inputs.map(|&(_, id)| match &graph.values()[id].key {
-            ValueKey::Input(key) => key.clone(),
-            ValueKey::Derived { .. } => unreachable!("a tangent input is an input"),
-        });
-        keys.collect()
+        inputs.map(|&(_, id)| graph.input_key(id).clone()).collect()
     }
 
     /// One name for the cotangent of each output, active or not.

@@ -3,8 +3,8 @@
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::linearized_graph::LinearizedGraph;
-use crate::rules::Primitive;
-use crate::verify::{Linearity, verify_linear};
+use crate::rules::{Linearity, Primitive};
+use crate::verify::verify_linear;
 
 use super::fault::{Checked, Fault, Verdict};
 use super::masks;

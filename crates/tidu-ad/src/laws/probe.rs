@@ -300,10 +300,9 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         linear: &LinearizedGraph<Op>,
         active: &[&Op::Operand],
     ) -> Result<LinearizedGraph<Op>, Box<Fault>> {
-        let first = linear.as_graph().inputs().first();
-        if let Some(&first) = first
-            && let ValueKey::Input(first) = &linear.as_graph().values()[first].key
-        {
+        let graph = linear.as_graph();
+        if let Some(&first) = graph.inputs().first() {
+            let first = graph.input_key(first);
             for (output, value) in active.iter().enumerate() {
                 self.note(first.cotangent_of(output), value);
             }

@@ -2,12 +2,11 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 use thiserror::Error;
 use tidu_graph::{GraphError, Report};
 
-use super::{DiffPassId, TypeError};
+use super::{DiffPassId, RuntimeError, TypeError};
 
 /// The result of everything that calls rules.
 pub type ADRuleResult<T> = Result<T, ADRuleError>;
@@ -289,10 +288,6 @@ impl ADRuleError {
     }
 }
 
-/// An error of another kind, shared. Two are equal when they are the same error or read the same.
-#[derive(Clone)]
-pub struct RuntimeError(Arc<dyn StdError + Send + Sync>);
-
 /// For rules, which are asked by a transform that knows which it is.
 impl From<TypeError> for ADRuleError {
     fn from(source: TypeError) -> Self {
@@ -303,39 +298,17 @@ impl From<TypeError> for ADRuleError {
     }
 }
 
-impl RuntimeError {
-    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(Arc::from(error.into()))
-    }
-
-    /// The error itself, if it is a `T`.
-    pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
-        self.0.downcast_ref()
-    }
+/// A rule that a derivative needs and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MissingRule {
+    /// The primitive, as its author names it.
+    pub op: String,
+    /// Which of its rules.
+    pub rule: ADRuleKind,
 }
 
-impl fmt::Debug for RuntimeError {
+impl fmt::Display for MissingRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{} of {}", self.rule, self.op)
     }
 }
-
-impl fmt::Display for RuntimeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl StdError for RuntimeError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
-    }
-}
-
-impl PartialEq for RuntimeError {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.to_string() == other.to_string()
-    }
-}
-
-impl Eq for RuntimeError {}

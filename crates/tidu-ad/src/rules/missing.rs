@@ -1,25 +1,9 @@
 //! Rules that are not there, collected instead of failing at the first.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use super::{ADRuleError, ADRuleKind, ADRuleResult};
+use super::{ADRuleError, ADRuleResult, MissingRule};
 use crate::function::FunctionError;
-
-/// A rule that a derivative needs and that is not there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MissingRule {
-    /// The primitive, as its author names it.
-    pub op: String,
-    /// Which of its rules.
-    pub rule: ADRuleKind,
-}
-
-impl fmt::Display for MissingRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.rule, self.op)
-    }
-}
 
 /// The rules that an error lists, which comes from inside the rule of a function.
 pub(crate) fn listed(error: &ADRuleError) -> Option<&[MissingRule]> {

@@ -15,21 +15,24 @@
 mod builder;
 mod error;
 mod key;
+mod linearity;
 mod mask;
 mod missing;
 mod notation;
 mod primitive;
+mod runtime_error;
 mod scope;
 mod string_key;
 mod value_type;
 
 pub use builder::{PrimitiveBuilder, PrimitiveValue, RuleOperand};
-pub use error::{ADRuleError, ADRuleKind, ADRuleResult, RuntimeError};
+pub use error::{ADRuleError, ADRuleKind, ADRuleResult, MissingRule};
 pub use key::{ADKey, DiffPassId};
+pub use linearity::Linearity;
 pub use mask::{MaskFlow, Masking};
-pub use missing::MissingRule;
 pub use notation::{Arithmetic, Fixed, Tangent, Term, Times, Work};
 pub use primitive::Primitive;
+pub use runtime_error::RuntimeError;
 pub use string_key::StringKey;
 pub use value_type::{InferTypes, TypeError, TypeTable, ValueType};
 

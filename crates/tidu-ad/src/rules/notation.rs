@@ -6,11 +6,10 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use tidu_graph::{LocalValueId, ValueKey};
 
 use super::{
-    ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
+    ADRuleResult, Linearity, Primitive, PrimitiveBuilder, PrimitiveValue,
     RuleOperand::{self, Active},
     TypeError, ValueType,
 };
-use crate::verify::Linearity;
 
 /// An operation set whose rules are written as formulas: which operations `-`, `*`, `/` and numbers are.
 /// (`+` is [`Primitive::add`].)

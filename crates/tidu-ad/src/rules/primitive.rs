@@ -5,11 +5,10 @@ use std::fmt::Debug;
 use tidu_graph::{GraphOperation, LocalValueId, OperationRole, ValueKey, describe_operation};
 
 use super::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, MaskFlow, Masking, PrimitiveBuilder,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, Linearity, MaskFlow, Masking, PrimitiveBuilder,
     PrimitiveValue, ValueType,
 };
 use crate::function::Composite;
-use crate::verify::Linearity;
 
 /// An operation with its two local rules. Everything else is derived from them.
 ///

@@ -8,7 +8,6 @@ use tidu_graph::EvaluableGraphOperation;
 
 use super::Var;
 use super::segment::Segment;
-use super::structure::Argument;
 use super::template::{Residual, Template};
 
 /// What a tape holds of each call, in parallel lists: a call takes four bytes, four for each active
@@ -54,6 +53,14 @@ const SEGMENT: u32 = u32::MAX - 1;
 const REPLACED: u32 = u32::MAX - 2;
 /// Set for a call whose residuals are gone.
 const FREED: u32 = 1 << 31;
+
+/// An operand of a call, as a tape that keeps its structure remembers it.
+pub(super) enum Argument<Operand> {
+    /// The index of a value.
+    Value(u32),
+    /// A constant; also the value of a leaf.
+    Constant(Operand),
+}
 
 /// A position in every list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,18 +4,10 @@ use tidu_ad::{Function, Primitive};
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphBuilder, OperationRole, ValueKey, ValueRef};
 
-use super::storage::{Kind, Node};
+use super::storage::{Argument, Kind, Node};
 use super::template::Callee;
 use super::{Tape, Var};
 use crate::error::EagerError;
-
-/// An operand of a call, as a tape that keeps its structure remembers it.
-pub(super) enum Argument<Operand> {
-    /// The index of a value.
-    Value(u32),
-    /// A constant; also the value of a leaf.
-    Constant(Operand),
-}
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Remembers of each call from now on what it was applied to, constants included, so that

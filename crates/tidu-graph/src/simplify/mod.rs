@@ -3,93 +3,12 @@
 mod terms;
 
 use std::borrow::Cow;
-use std::fmt::{self, Debug};
 
-pub use terms::{Term, Terms};
+pub use terms::{AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms};
 
 use crate::GraphOperation;
 use crate::dense::DenseGraph;
 use crate::error::GraphError;
-use crate::key::ValueKey;
-
-/// How faithful a rewrite is to what was written, from the most to the least. Also how much of that a
-/// caller of [`try_simplify`] puts up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Exactness {
-    /// The same bits for all operands, infinities and signed zeros included; a NaN remains a NaN, be
-    /// it another one. For instance x·1 = x.
-    Exact,
-    /// The same number as long as every number on either side is finite; a zero may change its sign.
-    /// For instance x·0 = 0.
-    FiniteOnly,
-    /// The same over the real numbers; rounding may differ, and a domain may grow. For instance
-    /// x·y + x·z = x·(y + z).
-    RealOnly,
-}
-
-/// A rule of an operation set: what an operation may be replaced by.
-///
-/// See [`GraphOperation::rewrites`].
-pub struct Rewrite<Op: GraphOperation> {
-    /// The equation, as a reader would write it: `x·1 = x`.
-    pub equation: &'static str,
-    /// How far it holds.
-    pub exactness: Exactness,
-    /// Whether it only concerns operations that have a constant among their operands: it is not tried on
-    /// others.
-    pub needs_constant: bool,
-    apply: Apply<Op>,
-}
-
-/// What a rule does: given the operation and its operands, the term that may stand for its result.
-pub type Apply<Op> = fn(&mut Terms<Op>, &Op, &[Term]) -> Option<Term>;
-
-/// A rewrite that was made: `before` and `after` are to be equal, as far as `exactness` says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AppliedRewrite<Op: GraphOperation> {
-    /// The equation of the rule; `folding` and `exchange` for what needs none.
-    pub equation: &'static str,
-    /// How far `before` and `after` are equal: as far as the rule holds, or less where what it makes
-    /// was simplified in turn by rules that are less exact.
-    pub exactness: Exactness,
-    /// What stood there, its operands being simplified already.
-    pub before: ValueKey<Op>,
-    /// What stands there now.
-    pub after: ValueKey<Op>,
-}
-
-impl<Op: GraphOperation> Rewrite<Op> {
-    /// A rule that keeps every bit.
-    pub const fn exact(equation: &'static str, apply: Apply<Op>) -> Self {
-        Self::new(equation, Exactness::Exact, apply)
-    }
-
-    /// A rule for finite numbers.
-    pub const fn finite_only(equation: &'static str, apply: Apply<Op>) -> Self {
-        Self::new(equation, Exactness::FiniteOnly, apply)
-    }
-
-    /// A rule for real numbers.
-    pub const fn real_only(equation: &'static str, apply: Apply<Op>) -> Self {
-        Self::new(equation, Exactness::RealOnly, apply)
-    }
-
-    const fn new(equation: &'static str, exactness: Exactness, apply: Apply<Op>) -> Self {
-        Self {
-            equation,
-            exactness,
-            needs_constant: false,
-            apply,
-        }
-    }
-
-    /// The same rule, for operations that have a constant among their operands only: to find that out
-    /// takes less time than to try it.
-    pub const fn for_constants(mut self) -> Self {
-        self.needs_constant = true;
-        self
-    }
-}
 
 /// Does equal work once and drops what no output needs, and nothing else.
 ///
@@ -145,7 +64,7 @@ pub fn try_simplify<'a, Op: GraphOperation>(
 ///
 /// # Panics
 ///
-/// If there is not one name an input.
+/// If there is not one name per input.
 pub fn try_simplify_logged<Op: GraphOperation>(
     graph: &DenseGraph<Op>,
     inputs: &[Op::InputKey],
@@ -154,18 +73,4 @@ pub fn try_simplify_logged<Op: GraphOperation>(
     let mut terms = Terms::of(graph, Some(level)).logged();
     let simplified = terms.rebuild(graph.into())?;
     Ok((simplified, terms.take_log(inputs)))
-}
-
-impl<Op: GraphOperation> Copy for Rewrite<Op> {}
-
-impl<Op: GraphOperation> Clone for Rewrite<Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Op: GraphOperation> Debug for Rewrite<Op> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.exactness, self.equation)
-    }
 }

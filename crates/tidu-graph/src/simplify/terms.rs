@@ -1,19 +1,99 @@
-//! The graph that a simplification makes: equal terms are one term, whatever they were before.
+//! Rules, and the graph that a simplification makes of them: equal terms are one term, whatever they were
+//! before.
 
 use std::borrow::Cow;
+use std::fmt::{self, Debug};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{AppliedRewrite, Exactness, Rewrite};
 use crate::GraphOperation;
-use crate::dense::{
-    DenseGraph, DenseId, DenseRange, counted_outputs, extract, primary_key, to_u32,
-};
+use crate::base::{DenseId, OperationId, Packed};
+use crate::dense::{DenseGraph, DenseRange, extract};
 use crate::error::{GraphError, describe_operation};
-use crate::hanging::{Hanging, NONE, Place};
-use crate::key::ValueKey;
+use crate::key::{OperationKey, ValueKey};
+use crate::operation::count_outputs;
+use crate::operation_index::{OperationIndex, Place};
+
+/// How faithful a rewrite is to what was written, from the most to the least. Also how much of that a
+/// caller of [`try_simplify`](crate::try_simplify) puts up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exactness {
+    /// The same bits for all operands, infinities and signed zeros included; a NaN remains a NaN, be
+    /// it another one. For instance x·1 = x.
+    Exact,
+    /// The same number as long as every number on either side is finite; a zero may change its sign.
+    /// For instance x·0 = 0.
+    FiniteOnly,
+    /// The same over the real numbers; rounding may differ, and a domain may grow. For instance
+    /// x·y + x·z = x·(y + z).
+    RealOnly,
+}
+
+/// A rule of an operation set: what an operation may be replaced by.
+///
+/// See [`GraphOperation::rewrites`].
+pub struct Rewrite<Op: GraphOperation> {
+    /// The equation, as a reader would write it: `x·1 = x`.
+    pub equation: &'static str,
+    /// How far it holds.
+    pub exactness: Exactness,
+    /// Whether it only concerns operations that have a constant among their operands: it is not tried on
+    /// others.
+    pub needs_constant: bool,
+    apply: Apply<Op>,
+}
+
+/// What a rule does: given the operation and its operands, the term that may stand for its result.
+pub type Apply<Op> = fn(&mut Terms<Op>, &Op, &[Term]) -> Option<Term>;
+
+/// A rewrite that was made: `before` and `after` are to be equal, as far as `exactness` says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppliedRewrite<Op: GraphOperation> {
+    /// The equation of the rule; `folding` and `exchange` for what needs none.
+    pub equation: &'static str,
+    /// How far `before` and `after` are equal: as far as the rule holds, or less where what it makes
+    /// was simplified in turn by rules that are less exact.
+    pub exactness: Exactness,
+    /// What stood there, its operands being simplified already.
+    pub before: ValueKey<Op>,
+    /// What stands there now.
+    pub after: ValueKey<Op>,
+}
+
+impl<Op: GraphOperation> Rewrite<Op> {
+    /// A rule that keeps every bit.
+    pub const fn exact(equation: &'static str, apply: Apply<Op>) -> Self {
+        Self::new(equation, Exactness::Exact, apply)
+    }
+
+    /// A rule for finite numbers.
+    pub const fn finite_only(equation: &'static str, apply: Apply<Op>) -> Self {
+        Self::new(equation, Exactness::FiniteOnly, apply)
+    }
+
+    /// A rule for real numbers.
+    pub const fn real_only(equation: &'static str, apply: Apply<Op>) -> Self {
+        Self::new(equation, Exactness::RealOnly, apply)
+    }
+
+    const fn new(equation: &'static str, exactness: Exactness, apply: Apply<Op>) -> Self {
+        Self {
+            equation,
+            exactness,
+            needs_constant: false,
+            apply,
+        }
+    }
+
+    /// The same rule, for operations that have a constant among their operands only: to find that out
+    /// takes less time than to try it.
+    pub const fn for_constants(mut self) -> Self {
+        self.needs_constant = true;
+        self
+    }
+}
 
 /// A value of a graph that is being simplified. Equal terms compute the same.
 pub type Term = DenseId;
@@ -22,7 +102,7 @@ pub type Term = DenseId;
 pub struct Terms<Op: GraphOperation> {
     graph: DenseGraph<Op>,
     values: Vec<Value>,
-    hanging: Hanging,
+    index: OperationIndex,
     /// `None` to merge only.
     level: Option<Exactness>,
     /// What is left for the operation that is being simplified.
@@ -53,12 +133,12 @@ type Operands = SmallVec<[Term; 4]>;
 /// What is known of a term.
 #[derive(Clone, Copy)]
 struct Value {
-    /// The operation that makes it, or `NONE`.
-    producer: u32,
+    /// The operation that makes it, unless it is an input.
+    producer: Packed<OperationId>,
     /// How many operands and outputs it is of what was made, and of what is still to come.
     uses: u32,
-    /// The operation that was last hung from it, or `NONE`. See [`Hanging`].
-    last: u32,
+    /// The operation that was last hung from it. See [`OperationIndex`].
+    last: Packed<OperationId>,
     is_constant: bool,
 }
 
@@ -75,11 +155,8 @@ impl<Op: GraphOperation> Terms<Op> {
     /// input.
     #[inline]
     pub fn definition(&self, term: Term) -> Option<(&Op, &[Term], usize)> {
-        let producer = self.values[term.index()].producer;
-        if producer == NONE {
-            return None;
-        }
-        let node = self.graph.node(producer as usize);
+        let producer = self.values[term.index()].producer.get()?;
+        let node = self.graph.node(producer.index());
         let slot = term.index() - node.results.indices().start;
         Some((node.operation, node.operands, slot))
     }
@@ -120,7 +197,7 @@ impl<Op: GraphOperation> Terms<Op> {
             });
             return self.hole();
         }
-        if let Err(error) = counted_outputs(&operation) {
+        if let Err(error) = count_outputs(&operation) {
             self.error.get_or_insert(error);
             return self.hole();
         }
@@ -131,7 +208,7 @@ impl<Op: GraphOperation> Terms<Op> {
 
 /// For the pass.
 impl<Op: GraphOperation> Terms<Op> {
-    /// Nothing but inputs, with room for so many operations and operands.
+    /// Nothing but inputs, with room for this many operations and operands.
     pub(super) fn new(
         inputs: usize,
         operations: usize,
@@ -139,9 +216,9 @@ impl<Op: GraphOperation> Terms<Op> {
         level: Option<Exactness>,
     ) -> Self {
         let input = Value {
-            producer: NONE,
+            producer: Packed::NONE,
             uses: 0,
-            last: NONE,
+            last: Packed::NONE,
             is_constant: false,
         };
         let mut values = Vec::with_capacity(inputs + operations);
@@ -149,7 +226,7 @@ impl<Op: GraphOperation> Terms<Op> {
         Self {
             graph: DenseGraph::with_capacity(inputs, operations, operands),
             values,
-            hanging: Hanging::with_capacity(operations),
+            index: OperationIndex::with_capacity(operations),
             level,
             steps: 0,
             loosest: Exactness::Exact,
@@ -181,7 +258,7 @@ impl<Op: GraphOperation> Terms<Op> {
             Cow::Borrowed(_) => DenseGraph::with_capacity(0, operations, operands),
         };
         let values = &self.values;
-        let producer = |term: Term| values[term.index()].producer as usize;
+        let producer = |term: Term| values[term.index()].producer.known().index();
         Ok(extract(&self.graph, &outputs, producer, room))
     }
 
@@ -227,7 +304,11 @@ impl<Op: GraphOperation> Terms<Op> {
                 equation: step.equation,
                 exactness: step.exactness,
                 before: ValueKey::Derived {
-                    operation: Arc::new(primary_key(&step.operation, operands.collect(), None)),
+                    operation: Arc::new(OperationKey::primary(
+                        &step.operation,
+                        operands.collect(),
+                        None,
+                    )),
                     output_slot: step.slot as u8,
                 },
                 after: key_of(step.after),
@@ -239,19 +320,18 @@ impl<Op: GraphOperation> Terms<Op> {
     /// A term that nobody looks into: the pass ends with an error.
     fn hole(&mut self) -> Term {
         let hole = self.graph.push_results(1);
-        self.add_values(NONE, hole, false);
+        self.add_values(Packed::NONE, hole, false);
         hole.start()
     }
 
-    fn add_values(&mut self, producer: u32, values: DenseRange, is_constant: bool) {
-        for _ in values.indices() {
-            self.values.push(Value {
-                producer,
-                uses: 0,
-                last: NONE,
-                is_constant,
-            });
-        }
+    fn add_values(&mut self, producer: Packed<OperationId>, values: DenseRange, is_constant: bool) {
+        let value = Value {
+            producer,
+            uses: 0,
+            last: Packed::NONE,
+            is_constant,
+        };
+        self.values.resize(values.indices().end, value);
     }
 
     fn is_constant(&self, term: Term) -> bool {
@@ -343,7 +423,7 @@ impl<Op: GraphOperation> Terms<Op> {
         let commutes = operands.len() == 2 && operation.commutes();
         match self.find(operation, operands, commutes) {
             Ok(known) => {
-                let known = self.graph.node(known as usize);
+                let known = self.graph.node(known.index());
                 let (results, exchanged) = (known.results, known.operands != operands);
                 if exchanged && self.log.is_some() {
                     for (slot, result) in results.iter().enumerate() {
@@ -354,17 +434,19 @@ impl<Op: GraphOperation> Terms<Op> {
                 Results::Range(results)
             }
             Err(place) => {
-                let node = self.graph.operation_count();
+                let node = OperationId::new(self.graph.operation_count());
                 let count = operation.output_count();
-                let results = self
-                    .graph
-                    .push_unchecked(operation.clone(), operands, count);
+                let results =
+                    self.graph
+                        .push_unchecked(operation.clone(), operands.iter().copied(), count);
                 let is_constant = operands.is_empty() && count == 1;
-                self.add_values(to_u32(node), results, is_constant);
+                self.add_values(node.into(), results, is_constant);
                 for operand in operands {
                     self.values[operand.index()].uses += 1;
                 }
-                self.put(node as u32, operands, place);
+                let youngest = operands.iter().max();
+                let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
+                self.index.put(node, place, last);
                 Results::Range(results)
             }
         }
@@ -403,7 +485,7 @@ impl<Op: GraphOperation> Terms<Op> {
 impl Results {
     fn get(&self, slot: usize) -> Term {
         match self {
-            Results::Range(range) => range.get(slot).expect("there is one term a result"),
+            Results::Range(range) => range.get(slot).expect("there is one term per result"),
             Results::Folded(terms) => terms[slot],
         }
     }
@@ -412,9 +494,14 @@ impl Results {
 /// For finding what is equal.
 impl<Op: GraphOperation> Terms<Op> {
     /// The operation that applies this to that, or where to put it.
-    fn find(&self, operation: &Op, operands: &[Term], commutes: bool) -> Result<u32, Place> {
-        let is_same = |node: u32| {
-            let known = self.graph.node(node as usize);
+    fn find(
+        &self,
+        operation: &Op,
+        operands: &[Term],
+        commutes: bool,
+    ) -> Result<OperationId, Place> {
+        let is_same = |node: OperationId| {
+            let known = self.graph.node(node.index());
             (known.operands == operands
                 || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
                 && known.operation == operation
@@ -422,13 +509,7 @@ impl<Op: GraphOperation> Terms<Op> {
         let youngest = operands.iter().max();
         let last = youngest.map(|youngest| self.values[youngest.index()].last);
         let hash = || hash(operation, operands, commutes);
-        self.hanging.find(last, is_same, hash)
-    }
-
-    fn put(&mut self, node: u32, operands: &[Term], place: Place) {
-        let youngest = operands.iter().max();
-        let last = youngest.map(|youngest| &mut self.values[youngest.index()].last);
-        self.hanging.put(node, place, last);
+        self.index.find(last, is_same, hash)
     }
 }
 
@@ -450,4 +531,18 @@ fn count_uses<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Vec<u32> {
         uses[value.index()] += 1;
     }
     uses
+}
+
+impl<Op: GraphOperation> Copy for Rewrite<Op> {}
+
+impl<Op: GraphOperation> Clone for Rewrite<Op> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Op: GraphOperation> Debug for Rewrite<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.exactness, self.equation)
+    }
 }

@@ -4,7 +4,6 @@ use std::fmt::{self, Display};
 
 use super::listing::application;
 use super::name::{input_name, operation_name};
-use crate::key::ValueKey;
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::{GraphOperation, OperationRole};
@@ -14,10 +13,7 @@ impl<Op: GraphOperation> Display for MaterializedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "flat {{")?;
         for (id, key) in self.as_dense().inputs().zip(&self.inputs) {
-            let ValueKey::Input(key) = key else {
-                unreachable!("an input has an input key");
-            };
-            writeln!(f, "    input {id:?} = {}", input_name::<Op>(key))?;
+            writeln!(f, "    input {id:?} = {}", input_name::<Op>(key.input()))?;
         }
         let local = |id: &usize| format!("%{id}");
         for node in &self.operations {

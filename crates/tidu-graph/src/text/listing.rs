@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::name::{input_name, operation_name, plain_or_quoted_word};
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::key::ValueKey;
-use crate::table::{OperationId, ValueId, ValueOrigin, ValueTable};
-use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationRole};
+use crate::table::{ValueOrigin, ValueTable};
+use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationId, OperationRole, ValueId};
 
 /// A graph ready to be printed, whole or line by line.
 ///
@@ -165,10 +165,8 @@ impl<Op: GraphOperation> Display for Listing<'_, Op> {
         let mut inputs = self.graph.inputs().iter().peekable();
         let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: usize| {
             while let Some(&id) = inputs.next_if(|id| **id < bound) {
-                let ValueKey::Input(key) = &self.graph.values()[id].key else {
-                    unreachable!("a graph input has an input key");
-                };
-                writeln!(f, "    input %{id} = {}", input_name::<Op>(key))?;
+                let name = input_name::<Op>(self.graph.input_key(id));
+                writeln!(f, "    input %{id} = {name}")?;
             }
             Ok(())
         };

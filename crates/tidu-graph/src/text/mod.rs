@@ -1,4 +1,4 @@
-//! Graphs as text: one item a line, to be read, compared and parsed again.
+//! Graphs as text: one item per line, to be read, compared and parsed again.
 //!
 //! ```text
 //! graph {
@@ -18,7 +18,7 @@
 //! The grammar:
 //!
 //! ```text
-//! listing     = header "{" { item } "}"                 one item a line, "//" starts a comment line
+//! listing     = header "{" { item } "}"                 one item per line, "//" starts a comment line
 //! header      = "graph" | "linear" | "recorded"         as the reader expects
 //!             | "flat" | "function"
 //! item        = external | input | operation | output
@@ -49,8 +49,7 @@ mod listing;
 mod name;
 mod parse;
 
+pub use crate::error::counted;
 pub use listing::{Line, Listing, ListingOutput};
-pub use name::{
-    counted, input_label, input_name, name_list, operation_label, operation_name, shortened,
-};
+pub use name::{input_label, input_name, name_list, operation_label, operation_name, shortened};
 pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};

@@ -67,12 +67,6 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
-/// A number of things for a message: `counted(1, "input")` is `1 input`, `counted(2, "input")` is `2 inputs`.
-pub fn counted(count: usize, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{plural}")
-}
-
 pub(super) fn plain_or_quoted_word(text: &str) -> String {
     let starts_plain = text
         .chars()

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::name::{KEYWORDS, counted, is_word_char, shortened};
+use super::name::{KEYWORDS, is_word_char, shortened};
 use crate::builder::GraphBuilder;
+use crate::error::counted;
 use crate::graph::{Graph, ValueRef};
 use crate::key::{OperationKey, ValueKey};
 use crate::{GraphOperation, LocalValueId, OperationRole};

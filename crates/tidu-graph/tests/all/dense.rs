@@ -871,7 +871,7 @@ fn values_of_other_graphs_are_refused() {
     let y = negation.push(Op::Neg, &[x]).unwrap().start();
     negation.set_outputs(vec![y]);
     let text = panic_of(|| graph().inline(&negation, &[x, x]));
-    assert!(text.contains("one argument an input"), "{text}");
+    assert!(text.contains("one argument per input"), "{text}");
     // It would stand for the very result that is made of it.
     let text = panic_of(|| graph().inline(&negation, &[foreign]));
     assert!(
@@ -879,7 +879,7 @@ fn values_of_other_graphs_are_refused() {
         "{text}"
     );
     let text = panic_of(|| negation.to_graph(&[0, 1]));
-    assert!(text.contains("one name an input"), "{text}");
+    assert!(text.contains("one name per input"), "{text}");
 }
 
 /// The lists of a flat graph are made once, whoever asks first.

@@ -8,7 +8,7 @@ use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::notation::{Coefficient, Notation, Term};
 use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
-use crate::program::Opcode;
+use crate::program::instruction::Opcode;
 use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
 
 /// The number that the operation holds.

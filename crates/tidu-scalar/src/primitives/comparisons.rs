@@ -9,7 +9,7 @@ use crate::definition::Eval::{Binary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::notation::{Fixed, Term, Times};
 use crate::op::ScalarOp;
-use crate::program::Opcode;
+use crate::program::instruction::{Opcode, maximum, minimum, sign, truth};
 
 /// x₀ < x₁; ẏ = 0. False with a NaN, as all but [`NE`] are.
 pub(super) static LT: Definition = comparison("lt", |x, y| truth(x < y)).lowered(Opcode::Lt);
@@ -81,40 +81,6 @@ pub(super) static SIGN: Definition =
 
 const fn comparison(name: &'static str, f: fn(f64, f64) -> f64) -> Definition {
     Definition::new(name, Binary(f), Jvp::Zero)
-}
-
-#[inline(always)]
-pub(crate) fn truth(truth: bool) -> f64 {
-    f64::from(u8::from(truth))
-}
-
-/// As of IEEE 754-2019; `f64::min` ignores a NaN.
-#[inline(always)]
-pub(crate) fn minimum(x: f64, y: f64) -> f64 {
-    if x < y || (x == y && x.is_sign_negative()) {
-        x
-    } else if x >= y {
-        y
-    } else {
-        x + y
-    }
-}
-
-/// As of IEEE 754-2019.
-#[inline(always)]
-pub(crate) fn maximum(x: f64, y: f64) -> f64 {
-    -minimum(-x, -y)
-}
-
-#[inline(always)]
-pub(crate) fn sign(x: f64) -> f64 {
-    if x > 0.0 {
-        1.0
-    } else if x < 0.0 {
-        -1.0
-    } else {
-        x
-    }
 }
 
 /// 1 where x₀ compares so with x₁, 1/2 where they are equal, 0 elsewhere.

@@ -1,7 +1,7 @@
 //! The table of all primitives.
 
 mod arithmetic;
-pub(crate) mod comparisons;
+mod comparisons;
 mod exponentials;
 mod hyperbolic;
 mod powers;

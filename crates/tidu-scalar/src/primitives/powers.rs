@@ -3,7 +3,7 @@
 use crate::definition::{Definition, Eval, Jvp};
 use crate::notation::{Notation, Term, Times};
 use crate::op::{PowerOrders, ScalarOp};
-use crate::program::Opcode;
+use crate::program::instruction::Opcode;
 
 /// y = √x, for x ≥ 0
 ///

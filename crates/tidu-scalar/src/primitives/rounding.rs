@@ -4,7 +4,7 @@
 
 use crate::definition::Eval::Unary;
 use crate::definition::{Definition, Jvp};
-use crate::program::Opcode;
+use crate::program::instruction::Opcode;
 
 /// The largest integer up to x
 pub(super) static FLOOR: Definition = rounding("floor", f64::floor).lowered(Opcode::Floor);

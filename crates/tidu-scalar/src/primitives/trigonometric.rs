@@ -7,7 +7,7 @@ use crate::definition::Eval::Pair;
 use crate::definition::{Definition, Jvp};
 use crate::notation::{Coefficient, Term, Times};
 use crate::op::ScalarOp;
-use crate::program::Opcode;
+use crate::program::instruction::Opcode;
 
 /// y = sin x
 ///

@@ -1,7 +1,6 @@
 //! From values to registers: few, so that they stay in the cache.
 
-use super::instruction::{Instruction, SECOND};
-use super::lower::Lowered;
+use super::instruction::{Instruction, Lowered, SECOND};
 
 /// Instructions over registers. The inputs are in the first registers, the constants in the next.
 pub(super) struct Allocated {

@@ -2,8 +2,7 @@
 //!
 //! That spares a dispatch, a store and a load, and changes no bit, unless rounding once is asked for.
 
-use super::instruction::{Instruction, Opcode};
-use super::lower::{GONE, Lowered};
+use super::instruction::{GONE, Instruction, Lowered, Opcode};
 
 /// How many instructions the first operation may stand before the second: what it reads must stay
 /// in registers until then.

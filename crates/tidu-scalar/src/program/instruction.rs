@@ -193,6 +193,23 @@ impl<Index: Copy> Instruction<Index> {
     }
 }
 
+/// Instructions over values, which are numbered: inputs first, each with one definition.
+pub(super) struct Lowered {
+    pub instructions: Vec<Instruction<u32>>,
+    pub inputs: usize,
+    /// The values that are constants, with what they are.
+    pub constants: Vec<(u32, f64)>,
+    pub outputs: Vec<u32>,
+    /// The number of values.
+    pub values: usize,
+    pub functions: Functions,
+    /// Memory that passes use, a number for each value, and leave to the next one.
+    pub scratch: [Vec<u32>; 2],
+}
+
+/// An instruction that is gone.
+pub(super) const GONE: Opcode = Opcode::Copy;
+
 /// The functions that a program calls, by kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Functions {
@@ -228,5 +245,39 @@ impl<F> Default for FunctionList<F> {
             functions: Vec::new(),
             names: Vec::new(),
         }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn truth(truth: bool) -> f64 {
+    f64::from(u8::from(truth))
+}
+
+/// As of IEEE 754-2019; `f64::min` ignores a NaN.
+#[inline(always)]
+pub(crate) fn minimum(x: f64, y: f64) -> f64 {
+    if x < y || (x == y && x.is_sign_negative()) {
+        x
+    } else if x >= y {
+        y
+    } else {
+        x + y
+    }
+}
+
+/// As of IEEE 754-2019.
+#[inline(always)]
+pub(crate) fn maximum(x: f64, y: f64) -> f64 {
+    -minimum(-x, -y)
+}
+
+#[inline(always)]
+pub(crate) fn sign(x: f64) -> f64 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        x
     }
 }

@@ -7,10 +7,10 @@
 use fearless_simd::Simd;
 
 use super::instruction::{
-    FUNCTION, Functions, Instruction, Opcode, SECOND, TERNARY_FUNCTION, with_arithmetic,
+    FUNCTION, Functions, Instruction, Opcode, SECOND, TERNARY_FUNCTION, maximum, minimum, sign,
+    truth, with_arithmetic,
 };
 use super::vector_math;
-use crate::primitives::comparisons::{maximum, minimum, sign, truth};
 
 /// As many numbers as the widest vectors hold.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,28 +6,14 @@ use tidu_graph::DenseGraph;
 
 use super::ProgramError;
 use super::fuse::fuse;
-use super::instruction::{FUNCTION, Functions, Instruction, Opcode, SECOND, TERNARY_FUNCTION};
+use super::instruction::{
+    FUNCTION, Functions, Instruction, Lowered, Opcode, SECOND, TERNARY_FUNCTION,
+};
 use crate::definition::{Eval, Meaning};
 use crate::op::ScalarOp;
 
-/// Instructions over values, which are numbered: inputs first, each with one definition.
-pub(super) struct Lowered {
-    pub instructions: Vec<Instruction<u32>>,
-    pub inputs: usize,
-    /// The values that are constants, with what they are.
-    pub constants: Vec<(u32, f64)>,
-    pub outputs: Vec<u32>,
-    /// The number of values.
-    pub values: usize,
-    pub functions: Functions,
-    /// Memory that passes use, a number for each value, and leave to the next one.
-    pub scratch: [Vec<u32>; 2],
-}
-
 /// What stands where there is no operand.
 const NOTHING: u32 = 0;
-/// An instruction that is gone.
-pub(super) const GONE: Opcode = Opcode::Copy;
 
 /// Lowers a graph; `None` if a composite stands in it, which must be expanded first.
 pub(super) fn lower(

@@ -4,7 +4,7 @@ mod allocate;
 mod batch;
 mod error;
 mod fuse;
-mod instruction;
+pub(crate) mod instruction;
 mod lanes;
 mod listing;
 mod lower;
@@ -20,14 +20,13 @@ use tidu_graph::{MaterializedGraph, ValueKey};
 
 pub use batch::{Batch, BatchWorkspace};
 pub use error::ProgramError;
-pub(crate) use instruction::Opcode;
 pub use scan::{Scan, ScanCotangents, ScanInputs, ScanOutputs, ScanPullback};
 
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;
 use allocate::allocate;
-use instruction::{Functions, Instruction};
-use lower::{Lowered, lower};
+use instruction::{Functions, Instruction, Lowered};
+use lower::lower;
 use run::{FEW, MANY, run};
 
 /// What can be made into a [`ScalarProgram`].

@@ -1,9 +1,9 @@
 //! The interpreter of one point.
 
 use super::instruction::{
-    FUNCTION, Functions, Index, Instruction, Opcode, SECOND, TERNARY_FUNCTION, with_arithmetic,
+    FUNCTION, Functions, Index, Instruction, Opcode, SECOND, TERNARY_FUNCTION, maximum, minimum,
+    sign, truth, with_arithmetic,
 };
-use crate::primitives::comparisons::{maximum, minimum, sign, truth};
 
 /// Where the values of a running program are.
 pub(super) trait Registers {

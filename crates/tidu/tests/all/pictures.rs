@@ -5,7 +5,7 @@ use std::fmt;
 use insta::assert_snapshot;
 use tidu::eager::RecordedGraph;
 use tidu::graph::{
-    Graph, GraphBuilder, GraphOperation, OperationRole, Picture, Shade, ValueRef, compile,
+    Graph, GraphBuilder, GraphKind, GraphOperation, OperationRole, Picture, ValueRef, compile,
     materialize_merge, with_parents,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
@@ -479,7 +479,7 @@ const MARKUP: &str = "\"q\" \\ \n <b>#1;</b> &lt; `c` [d] {e} %%f %%{init: {}}%%
 #[test]
 fn markup_in_names_is_escaped() {
     let graph = named(MARKUP, MARKUP);
-    let picture = Picture::of_graphs(&[(MARKUP, Shade::Primal, &graph)]);
+    let picture = Picture::of_graphs(&[(MARKUP, GraphKind::Primal, &graph)]);
     assert_snapshot!(picture.to_dot(), @r##"
     digraph {
         rankdir=TB; labelloc=t; labeljust=l;
@@ -567,7 +567,7 @@ fn names_come_out_as_they_are() {
     names.extend([MARKUP, "&amp;", "#quot;", "a;b", "end", "<br>"]);
     for name in names {
         let graph = named(name, "x");
-        let picture = Picture::of_graphs(&[(name, Shade::Linear, &graph)]);
+        let picture = Picture::of_graphs(&[(name, GraphKind::Linear, &graph)]);
         let printed = tidu::graph::text::operation_name(&Named(name));
         let title = name.replace(['\0', '\u{7}', '\r', '\t'], "\u{fffd}");
         for strings in [
@@ -733,7 +733,7 @@ fn random_pictures_are_well_formed() {
         // The second problem's graph holds a transposed map already, filled like the new one.
         let transposed_before = second.roots.iter().flat_map(|root| with_parents([&**root]));
         let transposed_before: usize = transposed_before
-            .filter(|graph| graph.shade() == Shade::Transposed)
+            .filter(|graph| graph.kind() == GraphKind::Transposed)
             .map(|graph| graph.operations().len())
             .max()
             .unwrap_or(0);

@@ -75,17 +75,17 @@ fn masks_of_the_wrong_length_are_found() {
     error[active-mask]: the active mask has 1 flags for 2 operands
       |
       |  %1 = masked 1 mul %0, %0
-      = help: give one flag an operand
+      = help: give one flag per operand
 
     error[active-mask]: the active mask has 3 flags for 2 operands
       |
       |  %2 = masked 101 mul %0, %1
-      = help: give one flag an operand
+      = help: give one flag per operand
 
     error[active-mask]: the active mask has 0 flags for 1 operands
       |
       |  %3 = masked - neg %2
-      = help: give one flag an operand
+      = help: give one flag per operand
 
     3 findings
     ");
@@ -188,12 +188,12 @@ fn all_findings_are_told_not_only_the_first() {
     error[active-mask]: the active mask has 1 flags for 2 operands
       |
       |  %2 = masked 1 mul @0, %0
-      = help: give one flag an operand
+      = help: give one flag per operand
 
     error[active-mask]: the active mask has 3 flags for 1 operands
       |
       |  %4 = masked 111 neg %3
-      = help: give one flag an operand
+      = help: give one flag per operand
 
     error[dangling-external]: output 0 of Exp is not defined by this graph or a parent of it
       |
@@ -410,7 +410,7 @@ fn all_faults_of_a_linear_map_are_told() {
     error[active-mask]: the active mask has 1 flags for 2 operands
       |
       |  %4 = masked 1 mul %3, %3
-      = help: give one flag an operand
+      = help: give one flag per operand
 
     error[not-linear]: this operation is not linear in operands 0, 1 together
       |

@@ -9,9 +9,9 @@ use std::ops::Deref;
 /// Most operations have one or two operands and one result, so a graph that kept them in `Vec`s
 /// would spend most of its time in the allocator. Everything that works on a slice works here.
 #[derive(Clone)]
-pub struct ShortList<T>(Items<T>);
+pub struct InlineSlice<T>(Items<T>);
 
-/// An enumeration and not a length with a union: where an item has a tag, the list keeps its own there,
+/// An enumeration and not a length with a union: where an item has a tag, the slice keeps its own there,
 /// and two operands take no more room than they do by themselves.
 #[derive(Clone)]
 enum Items<T> {
@@ -21,7 +21,7 @@ enum Items<T> {
     Many(Box<[T]>),
 }
 
-impl<T> Deref for ShortList<T> {
+impl<T> Deref for InlineSlice<T> {
     type Target = [T];
 
     #[inline]
@@ -35,28 +35,28 @@ impl<T> Deref for ShortList<T> {
     }
 }
 
-impl<T: Debug> Debug for ShortList<T> {
+impl<T: Debug> Debug for InlineSlice<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
 }
 
-impl<T: PartialEq> PartialEq for ShortList<T> {
+impl<T: PartialEq> PartialEq for InlineSlice<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<T: Eq> Eq for ShortList<T> {}
+impl<T: Eq> Eq for InlineSlice<T> {}
 
 /// As a slice.
-impl<T: Hash> Hash for ShortList<T> {
+impl<T: Hash> Hash for InlineSlice<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
 }
 
-impl<T> FromIterator<T> for ShortList<T> {
+impl<T> FromIterator<T> for InlineSlice<T> {
     #[inline]
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let mut items = items.into_iter();
@@ -71,7 +71,7 @@ impl<T> FromIterator<T> for ShortList<T> {
     }
 }
 
-impl<T> From<Vec<T>> for ShortList<T> {
+impl<T> From<Vec<T>> for InlineSlice<T> {
     fn from(items: Vec<T>) -> Self {
         match items.len() {
             ..=2 => items.into_iter().collect(),
@@ -80,7 +80,7 @@ impl<T> From<Vec<T>> for ShortList<T> {
     }
 }
 
-impl<'a, T> IntoIterator for &'a ShortList<T> {
+impl<'a, T> IntoIterator for &'a InlineSlice<T> {
     type Item = &'a T;
     type IntoIter = std::slice::Iter<'a, T>;
 
@@ -89,8 +89,8 @@ impl<'a, T> IntoIterator for &'a ShortList<T> {
     }
 }
 
-impl<T> ShortList<T> {
-    /// A list of what becomes of the items of a vector, which is not kept.
+impl<T> InlineSlice<T> {
+    /// A slice of what becomes of the items of a vector, which is not kept.
     #[inline]
     pub(crate) fn map<S>(items: Vec<S>, mut change: impl FnMut(S) -> T) -> Self {
         let items = match <[S; 1]>::try_from(items) {
@@ -103,7 +103,7 @@ impl<T> ShortList<T> {
         }
     }
 
-    /// Takes the items out, leaving the list empty.
+    /// Takes the items out, leaving none.
     pub(crate) fn take(&mut self) -> Self {
         Self(std::mem::replace(&mut self.0, Items::None))
     }

@@ -2,15 +2,17 @@
 
 use hashbrown::HashTable;
 
+use crate::base::{OperationId, Packed};
+
 /// Where operations are, by what they apply to what.
 ///
 /// Each hangs from the youngest of its operands: work that belongs together lies together in memory, and
 /// is found without a hash. Past a few, and where there are no operands, a table takes the rest, so that a
 /// look-up is O(1) however many operations share an operand. Which operation was last hung from a value
 /// is kept by whoever keeps the values.
-pub(crate) struct Hanging {
+pub(crate) struct OperationIndex {
     /// By operation: the one that was hung from the same value before it.
-    before: Vec<u32>,
+    before: Vec<Packed<OperationId>>,
     rest: HashTable<Hashed>,
 }
 
@@ -18,7 +20,7 @@ pub(crate) struct Hanging {
 /// not hashed again when the table grows, nor compared with others.
 struct Hashed {
     hash: u64,
-    operation: u32,
+    operation: OperationId,
 }
 
 /// Where an operation belongs that is not there yet.
@@ -30,13 +32,10 @@ pub(crate) enum Place {
     Table(u64),
 }
 
-/// No operation.
-pub(crate) const NONE: u32 = u32::MAX;
-
-/// So many operations hang from a value.
+/// At most this many operations hang from a value.
 const MOST: usize = 8;
 
-impl Hanging {
+impl OperationIndex {
     pub fn with_capacity(operations: usize) -> Self {
         Self {
             before: Vec::with_capacity(operations),
@@ -50,23 +49,22 @@ impl Hanging {
 
     /// The operation for which `is_same` holds, or where to put it.
     ///
-    /// `last` is the one that was last hung from the youngest operand, or `NONE`; nothing, if there are no
-    /// operands.
+    /// `last` is the one that was last hung from the youngest operand, if there is an operand.
     #[inline]
     pub fn find(
         &self,
-        last: Option<u32>,
-        is_same: impl Fn(u32) -> bool,
+        last: Option<Packed<OperationId>>,
+        is_same: impl Fn(OperationId) -> bool,
         hash: impl FnOnce() -> u64,
-    ) -> Result<u32, Place> {
-        if let Some(mut operation) = last {
+    ) -> Result<OperationId, Place> {
+        if let Some(mut last) = last {
             let mut hanging = 0;
-            while operation != NONE {
+            while let Some(operation) = last.get() {
                 if is_same(operation) {
                     return Ok(operation);
                 }
                 hanging += 1;
-                operation = self.before[operation as usize];
+                last = self.before[operation.index()];
             }
             if hanging < MOST {
                 return Err(Place::Hanging);
@@ -80,14 +78,19 @@ impl Hanging {
 
     /// Puts the next operation into its place. `last` is that of the youngest operand, if there is one.
     #[inline]
-    pub fn put(&mut self, operation: u32, place: Place, last: Option<&mut u32>) {
+    pub fn put(
+        &mut self,
+        operation: OperationId,
+        place: Place,
+        last: Option<&mut Packed<OperationId>>,
+    ) {
         match (place, last) {
             (Place::Hanging, Some(last)) => {
-                self.before.push(std::mem::replace(last, operation));
+                self.before.push(std::mem::replace(last, operation.into()));
             }
             (Place::Hanging, None) => unreachable!("what has no operands is in the table"),
             (Place::Table(hash), _) => {
-                self.before.push(NONE);
+                self.before.push(Packed::NONE);
                 let known = Hashed { hash, operation };
                 self.rest.insert_unique(hash, known, |known| known.hash);
             }
