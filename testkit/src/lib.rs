@@ -19,6 +19,6 @@ pub use pipeline::{Pipeline, value_and_gradient_of};
 pub use programs::{
     Workload, append_square, apply, bundle_adjustment, chain, output_keys, square, squares, wide,
 };
-pub use random::Random;
+pub use random::{Random, cases};
 pub use reprojection::{observations, residual};
 pub use stack::on_small_stack;

@@ -1,4 +1,14 @@
-//! Reproducible random numbers, where a property-testing framework would be too much.
+//! Reproducible random numbers, where a property-testing framework would be too much, and over how many of them a test
+//! goes.
+
+/// Of so many random cases, how many a test tries: all of them where the environment says `TIDU_ALL_CASES=1`, as
+/// `cargo xtask test --full` has it, and otherwise the first tenth.
+pub fn cases(all: usize) -> usize {
+    match std::env::var("TIDU_ALL_CASES").as_deref() {
+        Ok("1") => all,
+        _ => all.div_ceil(10),
+    }
+}
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Random(pub u64);

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 use snapshots::Action;
-use test::Optimised;
+use test::Extent;
 
 const USAGE: &str = "\
 Developer commands of the tidu workspace.
@@ -31,9 +31,9 @@ Developer commands of the tidu workspace.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test       Run every test: unit, integration, examples, documentation; with `--full`, random ones over as many
-             cases as before a change goes in, and what optimisation changes also as it ships. Rewrites no
-             snapshot, and fails if one is pending or belongs to no test.
+  test       Run every test: unit, integration, examples, documentation; with `--full`, random ones over ten
+             times as many cases, and what optimisation changes also as it ships. Rewrites no snapshot, and
+             fails if one is pending or belongs to no test.
   lint       Check format, clippy, rustdoc, links, licences, public items, which crate may depend on which, and that
              no modules use each other in a circle.
   api        Write the public items of each library to its `api.txt`, which `lint` compares.
@@ -51,7 +51,7 @@ Commands:
 
 #[derive(Debug, PartialEq)]
 enum Command {
-    Test(Optimised),
+    Test(Extent),
     Lint,
     Docs,
     Api,
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Test(optimised) => test::run(optimised),
+        Command::Test(extent) => test::run(extent),
         Command::Lint => lint::run(),
         Command::Docs => docs::run(),
         Command::Api => api::run(),
@@ -100,7 +100,7 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
         None => return Err("no command given".into()),
         Some(Arg::Short('h') | Arg::Long("help")) => Command::Help,
         Some(Arg::Value(word)) => match word.to_string_lossy().as_ref() {
-            "test" => Command::Test(parse_optimised(&mut arguments)?),
+            "test" => Command::Test(parse_extent(&mut arguments)?),
             "lint" => Command::Lint,
             "docs" => Command::Docs,
             "api" => Command::Api,
@@ -120,10 +120,10 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     }
 }
 
-fn parse_optimised(arguments: &mut Parser) -> Result<Optimised, lexopt::Error> {
+fn parse_extent(arguments: &mut Parser) -> Result<Extent, lexopt::Error> {
     match arguments.next()? {
-        None => Ok(Optimised::Skipped),
-        Some(Arg::Long("optimised")) => Ok(Optimised::Tested),
+        None => Ok(Extent::Short),
+        Some(Arg::Long("full")) => Ok(Extent::Full),
         Some(other) => Err(other.unexpected()),
     }
 }
@@ -151,9 +151,9 @@ mod tests {
 
     #[test]
     fn commands_are_known_by_name() {
-        let test = |optimised| Ok(Command::Test(optimised));
-        assert_eq!(parsed(&["test"]), test(Optimised::Skipped));
-        assert_eq!(parsed(&["test", "--optimised"]), test(Optimised::Tested));
+        let test = |extent| Ok(Command::Test(extent));
+        assert_eq!(parsed(&["test"]), test(Extent::Short));
+        assert_eq!(parsed(&["test", "--full"]), test(Extent::Full));
         assert_eq!(parsed(&["lint"]), Ok(Command::Lint));
         assert_eq!(parsed(&["docs"]), Ok(Command::Docs));
         assert_eq!(parsed(&["api"]), Ok(Command::Api));

@@ -51,34 +51,41 @@ const OPTIMISED: Cargo = Cargo {
     environment: COMPARE_SNAPSHOTS,
 };
 
-/// Whether what optimisation changes is tested as it ships, which is a minute of compiling for tests that pass
-/// without optimisation already.
+/// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Optimised {
-    Tested,
-    Skipped,
+pub enum Extent {
+    /// Everything, random functions and operands over a tenth of the cases.
+    Short,
+    /// Everything over all cases, and what optimisation changes as it ships: before a change goes in.
+    Full,
 }
 
-pub fn run(optimised: Optimised) -> Result<(), String> {
+/// Has tests run over all cases.
+const ALL_CASES: (&str, &str) = ("TIDU_ALL_CASES", "1");
+
+pub fn run(extent: Extent) -> Result<(), String> {
     let mut report = Report::default();
     let programs = report.timed("build the test programs", |_| BUILD.output());
     let programs = programs.and_then(|messages| test_programs(&messages));
     let ran = programs.and_then(|programs| {
-        let ran = programs.iter().map(|program| program.run(&mut report));
+        let ran = programs
+            .iter()
+            .map(|program| program.run(extent, &mut report));
         shell::all(ran.collect::<Vec<_>>())
     });
     let documentation = report.timed("build and run the documentation", |report| {
         let status = report.watch("", DOCUMENTATION.announced());
         succeeded(&DOCUMENTATION.line(), status)
     });
-    let optimised = match optimised {
-        Optimised::Tested => report.timed("build and run what optimisation changes", |report| {
+    let optimised = match extent {
+        Extent::Full => report.timed("build and run what optimisation changes", |report| {
             let status = report.watch("tidu-scalar, optimised", OPTIMISED.announced());
             succeeded(&OPTIMISED.line(), status)
         }),
-        Optimised::Skipped => {
+        Extent::Short => {
             report.skip(
-                "what optimisation changes, as it ships: `cargo xtask test --optimised` tests it",
+                "nine of ten cases of random tests, and what optimisation changes as it ships: \
+                 `cargo xtask test --full` runs them",
             );
             Ok(())
         }
@@ -103,10 +110,13 @@ struct Program {
 }
 
 impl Program {
-    fn run(&self, report: &mut Report) -> Result<(), String> {
+    fn run(&self, extent: Extent, report: &mut Report) -> Result<(), String> {
         let mut command = Command::new(&self.path);
         command.current_dir(&self.folder);
         command.envs(COMPARE_SNAPSHOTS.iter().copied());
+        if extent == Extent::Full {
+            command.env(ALL_CASES.0, ALL_CASES.1);
+        }
         // What cargo tells a test program.
         command.env("CARGO_MANIFEST_DIR", &self.folder);
         let line = self.path.display().to_string();

@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tidu::scalar::ScalarOp;
+use tidu_testkit::cases;
 
 use case::Case;
 use compare::Judge;
@@ -25,7 +26,7 @@ const FIRST_SEED: u64 = 0x7469_6475;
 
 #[test]
 fn all_paths_agree() {
-    let count = from_environment("TIDU_FUZZ_COUNT").unwrap_or(COUNT);
+    let count = from_environment("TIDU_FUZZ_COUNT").unwrap_or_else(|| cases(COUNT as usize) as u64);
     let first = from_environment("TIDU_FUZZ_SEED").unwrap_or(FIRST_SEED);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let first_failure = |thread: u64| {

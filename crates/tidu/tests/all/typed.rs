@@ -13,9 +13,9 @@ use tidu::graph::{
 };
 use tidu::scalar::ScalarKey;
 use tidu::{
-    ADRuleError, ADRuleKind, ADRuleResult, Composite, Function, FunctionError, InferTypes,
-    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand::Active, RuleOperand::Fixed, Rules,
-    TypeError, TypeTable, ValueType,
+    ADRuleError, ADRuleKind, ADRuleResult, Composite, Function, FunctionError, Primitive,
+    PrimitiveBuilder, PrimitiveValue, RuleOperand::Active, RuleOperand::Fixed, Rules, TypeError,
+    TypeTable, ValueType,
 };
 
 use crate::support::{Names, Random, TestOp};
@@ -112,7 +112,7 @@ impl std::fmt::Display for Mismatch {
     }
 }
 
-impl std::error::Error for Mismatch {}
+impl Error for Mismatch {}
 
 impl Op {
     /// The derivative of the operation by an operand, applied to a tangent of it.
@@ -549,11 +549,7 @@ fn what_is_wrong_with_types_is_said() -> Result<(), FunctionError> {
         error.to_string(),
         "Mul of f64[3] and f64[4]: lengths 3 and 4 differ"
     );
-    let FunctionError::Rule(ADRuleError::Type {
-        source: TypeError::Operation { source, .. },
-        ..
-    }) = error
-    else {
+    let FunctionError::Type(TypeError::Operation { source, .. }) = error else {
         panic!("{error:?}");
     };
     assert_eq!(source.downcast_ref(), Some(&Mismatch(3, 4)));

@@ -95,7 +95,7 @@ fn keys_that_are_no_inputs_are_refused() {
     assert_eq!(dotted.grad("'d0.x").unwrap().input_names(), ["'d0.x"]);
     assert_eq!(
         dotted.grad("d0.x").unwrap_err().to_string(),
-        "the function has no input d0.x; its inputs are 'd0.x (the word d0.x is written 'd0.x: d0.x would name an \
+        "the function has no input d0.x; its inputs are \"'d0.x\" (the word d0.x is written 'd0.x: d0.x would name an \
          input of a derivative)"
     );
     let x = ScalarKey::from("x");

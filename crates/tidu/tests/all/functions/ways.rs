@@ -12,7 +12,7 @@ use tidu::{
     ADRuleError, ADRuleKind, ADRuleResult, Derive, Function, FunctionError, Linearity, Mode,
     Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand,
 };
-use tidu_testkit::{Random, on_small_stack};
+use tidu_testkit::{Random, cases, on_small_stack};
 
 use super::custom_rules::{AT, calls, derivative, forms, nested};
 use crate::support::tame::{Coefficients, tame_function};
@@ -655,7 +655,7 @@ where
 #[test]
 fn both_ways_over_odd_operations() {
     let mut random = Random(0x0dd);
-    for _ in 0..250 {
+    for _ in 0..cases(250) {
         let (f, x) = random_function(&mut random);
         let witness = witness(&x, |x| over(&f, x));
         let wrt = some_of(&mut random, x.len());
