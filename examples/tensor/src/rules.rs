@@ -13,7 +13,6 @@ use crate::op::TensorOp;
 use crate::primitives::Meaning;
 use crate::primitives::constants::Full;
 use crate::shape::{INDEX, REAL};
-use crate::tensor::Tensor;
 
 impl Primitive for TensorOp {
     type ADContext = TypeTable<Self>;

@@ -146,14 +146,19 @@ impl<Op: Primitive> Function<Op> {
         (!Op::is_differentiable(value_type)).then(|| value_type.clone())
     }
 
-    /// The type of the input or output of this name, if the context knows it.
+    /// The type of the input or output of this name, if it is known.
     pub(super) fn type_named(&self, name: &str, ctx: &mut Op::ADContext) -> Option<ValueType> {
-        let inputs = self.input_names().into_iter();
-        let inputs = inputs.zip(self.content.input_keys.iter().cloned().map(ValueKey::Input));
-        let outputs = self.output_names().iter().cloned().zip(self.output_keys());
-        let mut named = outputs.chain(inputs);
-        let found = named.find(|(known, _)| *known == name);
-        found.and_then(|(_, key)| Op::type_of(&key, ctx).ok().flatten())
+        let outputs = self.output_names().iter().cloned();
+        let mut names = outputs.chain(self.input_names());
+        let at = names.position(|known| known == name)?;
+        let dense = self.as_dense();
+        if dense.has_types() {
+            let mut values = dense.outputs().iter().copied().chain(dense.inputs());
+            return dense.type_of(values.nth(at)?).cloned();
+        }
+        let inputs = self.content.input_keys.iter().cloned().map(ValueKey::Input);
+        let key = self.output_keys().into_iter().chain(inputs).nth(at)?;
+        Op::type_of(&key, ctx).ok().flatten()
     }
 
     /// With the types of inputs that a context knows, if it knows all.
