@@ -226,18 +226,43 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// [`GraphError::WrongArity`], [`GraphError::UnknownLocal`], [`GraphError::TooManyOutputs`]; of a graph of which
     /// the types are known, [`GraphError::Type`].
     pub fn push(&mut self, operation: Op, operands: &[DenseId]) -> Result<DenseRange, GraphError> {
-        check_arity(&operation, operands.len())?;
+        let results = self.check(&operation, operands)?;
+        self.infer(&operation, operands)?;
+        Ok(self.push_unchecked(operation, operands.iter().copied(), results))
+    }
+
+    /// How many results an operation has, if it can be applied to these operands.
+    fn check(&self, operation: &Op, operands: &[DenseId]) -> Result<usize, GraphError> {
+        check_arity(operation, operands.len())?;
         if let Some(operand) = operands.iter().position(|id| id.0 >= self.values) {
             return Err(GraphError::UnknownLocal {
-                operation: describe_operation(&operation),
+                operation: describe_operation(operation),
                 operand,
                 id: operands[operand].index(),
                 available: self.value_count(),
             });
         }
-        let results = count_outputs(&operation)?;
-        self.infer(&operation, operands)?;
-        Ok(self.push_unchecked(operation, operands.iter().copied(), results))
+        count_outputs(operation)
+    }
+
+    /// [`push`](Self::push), of an operation whose one result is of the type of its first operand, as is a sum of values
+    /// of one type: nothing has to be inferred.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push); nobody asks for the types of the other operands.
+    pub fn push_like_first(
+        &mut self,
+        operation: Op,
+        operands: &[DenseId],
+    ) -> Result<DenseId, GraphError> {
+        let results = self.check(&operation, operands)?;
+        match operands {
+            [first, ..] if results == 1 => self.note_types(self.type_id(*first)),
+            _ => self.infer(&operation, operands)?,
+        }
+        let results = self.push_unchecked(operation, operands.iter().copied(), results);
+        Ok(results.start())
     }
 
     /// Notes the types of what is about to be inlined, or has none from here on.

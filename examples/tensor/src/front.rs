@@ -188,14 +188,14 @@ pub trait Value:
     /// x²
     #[track_caller]
     fn square(&self) -> Self {
-        self.ask("square", TensorOp::Power(Power::new(2.0)))
+        self.ask("square", TensorOp::from(Power::new(2.0)))
     }
 
     /// xᶜ
     #[doc(alias("pow", "powf"))]
     #[track_caller]
     fn power(&self, exponent: f64) -> Self {
-        self.then(TensorOp::Power(Power::new(exponent)))
+        self.then(TensorOp::from(Power::new(exponent)))
     }
 
     /// The larger of x and y, of real numbers; half of each slope where they are equal, and second derivatives there
@@ -376,7 +376,7 @@ pub trait Value:
             x.broadcast_to([stack.as_slice(), &dims[dims.len() - 2..]].concat())
         };
         let rank = stack.len() + 2;
-        let product = TensorOp::Einsum(Einsum::matmul(rank, rank));
+        let product = TensorOp::from(Einsum::matmul(rank, rank));
         stretched(self, &left).with(product, &stretched(other, &right))
     }
 
@@ -387,7 +387,7 @@ pub trait Value:
             method: "einsum",
             source,
         });
-        Self::apply_one(contraction.map(TensorOp::Einsum), &[self, other])
+        Self::apply_one(contraction.map(TensorOp::from), &[self, other])
     }
 
     /// The same elements, from first to last, in another shape
@@ -471,7 +471,7 @@ pub trait Value:
         let joined = match values.first() {
             None => Err(ShapeError::NoOperands),
             Some(first) => counted_axis(axis, first.dims().len())
-                .map(|axis| TensorOp::Concatenate(Concatenate { axis, count })),
+                .map(|axis| TensorOp::from(Concatenate { axis, count })),
         };
         let types: Vec<ValueType> = values.iter().map(|value| value.value_type()).collect();
         Self::apply_one(asked("concatenate", joined, &types), values)
@@ -485,7 +485,7 @@ pub trait Value:
             axis: axes[0],
             or_zero,
         });
-        Self::ask_both("gather", gather.map(TensorOp::Gather), self, indices)
+        Self::ask_both("gather", gather.map(TensorOp::from), self, indices)
     }
 
     /// Sums of elements that have one index, along an axis of some size: `axis` of the result
@@ -494,13 +494,13 @@ pub trait Value:
         // The axes of the indices are one axis of the result.
         let rank = (self.dims().len() + 1).saturating_sub(indices.dims().len());
         let sums = counted_axis(axis, rank).map(|axis| ScatterAdd { axis, size });
-        Self::ask_both("scatter_add", sums.map(TensorOp::ScatterAdd), self, indices)
+        Self::ask_both("scatter_add", sums.map(TensorOp::from), self, indices)
     }
 
     /// 1 at the index, and 0 elsewhere, along a new last axis
     #[track_caller]
     fn one_hot(&self, size: usize) -> Self {
-        self.then(TensorOp::OneHot(OneHot(size)))
+        self.then(TensorOp::from(OneHot(size)))
     }
 
     /// One real number everywhere
@@ -509,7 +509,7 @@ pub trait Value:
         let full = Full::new(&ValueType::new(REAL, dims), number);
         match full {
             Some(full) => {
-                let full = asked("full", Ok(TensorOp::Full(full)), &[]);
+                let full = asked("full", Ok(TensorOp::from(full)), &[]);
                 Self::apply_one(full, &[])
             }
             None => Self::from(number),
@@ -705,7 +705,7 @@ fn padded(dims: &[usize], around: &[(usize, usize)]) -> Result<TensorOp, ShapeEr
         (window, start.saturating_add(count).saturating_add(after))
     });
     let (windows, dims) = axes.unzip();
-    Ok(TensorOp::Pad(Pad { windows, dims }))
+    Ok(TensorOp::from(Pad { windows, dims }))
 }
 
 /// An operator for every pairing of values, references and numbers.

@@ -60,12 +60,12 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
 
     /// The sum over axes, which are left out.
     fn sum(self, axes: &[usize]) -> Self {
-        self.then(TensorOp::Sum(Axes::dropped(axes)))
+        self.then(TensorOp::from(Axes::dropped(axes)))
     }
 
     /// The sum over axes, which keep one element.
     fn sum_kept(self, axes: &[usize]) -> Self {
-        self.then(TensorOp::Sum(Axes::kept(axes)))
+        self.then(TensorOp::from(Axes::kept(axes)))
     }
 
     /// The same elements in another shape.
@@ -85,12 +85,12 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
 
     /// A part.
     fn slice(self, part: Slice) -> Self {
-        self.then(TensorOp::Slice(part))
+        self.then(TensorOp::from(part))
     }
 
     /// In its place, and 0 elsewhere.
     fn pad(self, place: Pad) -> Self {
-        self.then(TensorOp::Pad(place))
+        self.then(TensorOp::from(place))
     }
 
     /// What was reduced over `axes` of a tensor of shape `dims`, repeated along them.
@@ -168,7 +168,7 @@ pub(crate) trait Notation<'a>: Term<'a, TensorOp> {
     where
         Self: Times<'a, TensorOp, Other>,
     {
-        self.with(TensorOp::Einsum(contraction), other)
+        self.with(TensorOp::from(contraction), other)
     }
 
     /// The product of two matrices, or of stacks of them.

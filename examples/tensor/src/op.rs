@@ -11,12 +11,12 @@ use crate::definition::Definition;
 use crate::primitives::Meaning;
 pub use crate::primitives::TensorOp;
 use crate::shape::{ShapeError, check_size};
-use crate::tensor::Tensor;
+use crate::tensor::{Literal, Tensor};
 
 impl TensorOp {
     /// The operation that yields `value`.
     pub fn constant(value: impl Into<Tensor>) -> Self {
-        Self::Constant(value.into().into())
+        Self::from(Literal::from(value.into()))
     }
 
     /// Sees to it that it takes operands of these types; of a function with rules of its own, nothing is said.

@@ -27,7 +27,7 @@ impl Primitive for TensorOp {
         types: &mut TypeTable<Self>,
     ) -> Option<LocalValueId> {
         let single = types.of(like).ok().filter(|like| like.dims().is_empty())?;
-        let one = Self::Full(Full::new(single, 1.0)?);
+        let one = Self::from(Full::new(single, 1.0)?);
         Some(b.emit_linear(one, []))
     }
 
@@ -45,7 +45,7 @@ impl Primitive for TensorOp {
         like: &ValueKey<Self>,
         types: &mut TypeTable<Self>,
     ) -> Option<LocalValueId> {
-        let zero = Self::Full(Full::new(types.of(like).ok()?, 0.0)?);
+        let zero = Self::from(Full::new(types.of(like).ok()?, 0.0)?);
         Some(b.emit_linear(zero, []))
     }
 
@@ -131,7 +131,7 @@ impl Primitive for TensorOp {
         let result = result_types(definition, &at.types).into_iter().next();
         let from = Self::mask_type(&result.ok_or_else(untracked)?);
         let ones = Full::new(&from, 1.0)
-            .map(Self::Full)
+            .map(Self::from)
             .ok_or_else(untracked)?;
         let mask = match mask {
             Some(PrimitiveValue::Local(id)) => work.tangent(Some(*id)),

@@ -462,7 +462,7 @@ impl<'a, Op: Primitive> Cotangents<'a, Op> {
             (None, None) => ([so_far, new], None),
             (known, mask) => self.join([(so_far, known), (new, mask)], graph)?,
         };
-        self.so_far[value] = Some(graph.push(checked_add()?, &terms)?.start());
+        self.so_far[value] = Some(graph.push_like_first(checked_add()?, &terms)?);
         self.set_mask(value, mask);
         Ok(())
     }

@@ -349,7 +349,7 @@ impl Definition for Power {
             0.0 => at.work.zero(),
             1.0 => dx[0],
             2.0 => 2.0 * at.x[0] * dx[0],
-            _ => c * at.x[0].then(TensorOp::Power(Self::new(c - 1.0))) * dx[0],
+            _ => c * at.x[0].then(TensorOp::from(Self::new(c - 1.0))) * dx[0],
         }]
     }
 }

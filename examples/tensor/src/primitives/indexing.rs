@@ -19,7 +19,7 @@ impl TensorOp {
     /// What [`Gather`] is of tangents.
     fn gather_or_zero(axis: usize) -> Self {
         let or_zero = true;
-        Self::Gather(Gather { axis, or_zero })
+        Self::from(Gather { axis, or_zero })
     }
 }
 
@@ -85,7 +85,7 @@ impl Definition for Gather {
 
     fn transpose<'a>(&self, at: &Point<'a>, _: usize, ct: Tangent<'a>) -> Tangent<'a> {
         let (axis, size) = (self.axis, at.dims(0)[self.axis]);
-        ct.with(TensorOp::ScatterAdd(ScatterAdd { axis, size }), at.x[1])
+        ct.with(TensorOp::from(ScatterAdd { axis, size }), at.x[1])
     }
 }
 

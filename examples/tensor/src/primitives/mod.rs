@@ -9,6 +9,8 @@ pub(crate) mod products;
 pub(crate) mod reductions;
 pub(crate) mod shapes;
 
+use std::sync::Arc;
+
 use tidu::Composite;
 
 use crate::definition::Definition;
@@ -20,7 +22,8 @@ pub(crate) enum Meaning<'a> {
     Composite(&'a Composite<TensorOp>),
 }
 
-/// The primitives, and from each to its definition: those that hold something are their own.
+/// The primitives, and from each to its definition: those that hold something are their own. What they hold is shared,
+/// so that an operation takes two words in a graph, and is copied without an allocation.
 macro_rules! table {
     (
         $($(#[doc = $own_doc:literal])* $Own:ident($Held:ty),)*
@@ -31,7 +34,7 @@ macro_rules! table {
         #[derive(Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum TensorOp {
-            $($(#[doc = $own_doc])* $Own($Held),)*
+            $($(#[doc = $own_doc])* $Own(Arc<$Held>),)*
             $($(#[doc = $doc])* $Plain,)*
             /// A function of tensors, with derivative rules of its own.
             Composite(Composite<TensorOp>),
@@ -40,7 +43,7 @@ macro_rules! table {
         $(
             impl From<$Held> for TensorOp {
                 fn from(primitive: $Held) -> Self {
-                    Self::$Own(primitive)
+                    Self::$Own(Arc::new(primitive))
                 }
             }
         )*
@@ -53,7 +56,7 @@ macro_rules! table {
             pub(crate) fn meaning(&self) -> Meaning<'_> {
                 Meaning::Defined(match self {
                     TensorOp::Composite(function) => return Meaning::Composite(function),
-                    $(TensorOp::$Own(own) => own,)*
+                    $(TensorOp::$Own(own) => &**own,)*
                     $(TensorOp::$Plain => &$definition,)*
                 })
             }

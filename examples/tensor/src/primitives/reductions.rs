@@ -207,7 +207,7 @@ impl Definition for Max {
         let share = is_largest / is_largest.sum_kept(&self.0.axes);
         // Not multiplied by 0: what is not taken may be infinite.
         let shares = (share * dx[0]).part_where(share);
-        vec![shares.then(TensorOp::Sum(self.0.clone()))]
+        vec![shares.then(TensorOp::from(self.0.clone()))]
     }
 }
 
@@ -241,8 +241,8 @@ impl Definition for LogSumExp {
     }
 
     fn jvp<'a>(&self, at: &Point<'a>, dx: &[Tangent<'a>]) -> Vec<Tangent<'a>> {
-        let softmax = at.x[0].then(TensorOp::Softmax(Softmax(self.0.axes.clone())));
-        vec![(softmax * dx[0]).then(TensorOp::Sum(self.0.clone()))]
+        let softmax = at.x[0].then(TensorOp::from(Softmax(self.0.axes.clone())));
+        vec![(softmax * dx[0]).then(TensorOp::from(self.0.clone()))]
     }
 }
 
@@ -422,7 +422,7 @@ fn kept<'a>(y: Fixed<'a>, axes: &Axes, dims: &[usize]) -> Fixed<'a> {
 
 /// ẋᵢ - Σⱼ pⱼ·ẋⱼ, where the p sum up to 1.
 fn less_mean<'a>(p: Fixed<'a>, dx: Tangent<'a>, axes: &[usize]) -> Tangent<'a> {
-    let others = TensorOp::SumOthers(SumOthers(axes.to_vec()));
+    let others = TensorOp::from(SumOthers(axes.to_vec()));
     p.then(others.clone()) * dx - (p * dx).then(others)
 }
 

@@ -20,17 +20,17 @@ use crate::tensor::{Element, Shared, Tensor, for_any};
 impl TensorOp {
     /// The same elements, from first to last, in another shape.
     pub fn reshape(dims: impl IntoIterator<Item = usize>) -> Self {
-        Self::Reshape(Reshape(dims.into_iter().collect()))
+        Self::from(Reshape(dims.into_iter().collect()))
     }
 
     /// Axis `i` of the result is axis `axes[i]` of the operand.
     pub fn permute(axes: impl IntoIterator<Item = usize>) -> Self {
-        Self::Permute(Permute(axes.into_iter().collect()))
+        Self::from(Permute(axes.into_iter().collect()))
     }
 
     /// Repeated along axes that are missing in front, or have one element.
     pub fn broadcast_to(dims: &[usize]) -> Self {
-        Self::BroadcastTo(BroadcastTo(dims.to_vec()))
+        Self::from(BroadcastTo(dims.to_vec()))
     }
 }
 
