@@ -85,6 +85,8 @@ impl<Op: GraphOperation> Clone for DenseNode<'_, Op> {
 }
 
 impl DenseRange {
+    pub(crate) const EMPTY: Self = Self { first: 0, end: 0 };
+
     /// A single value.
     pub(crate) fn of(value: DenseId) -> Self {
         Self {
@@ -227,11 +229,14 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// the types are known, [`GraphError::Type`].
     pub fn push(&mut self, operation: Op, operands: &[DenseId]) -> Result<DenseRange, GraphError> {
         let results = self.check(&operation, operands)?;
-        self.infer(&operation, operands)?;
+        if self.has_types() {
+            self.infer(&operation, operands)?;
+        }
         Ok(self.push_unchecked(operation, operands.iter().copied(), results))
     }
 
     /// How many results an operation has, if it can be applied to these operands.
+    #[inline]
     fn check(&self, operation: &Op, operands: &[DenseId]) -> Result<usize, GraphError> {
         check_arity(operation, operands.len())?;
         if let Some(operand) = operands.iter().position(|id| id.0 >= self.values) {
@@ -257,9 +262,11 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         operands: &[DenseId],
     ) -> Result<DenseId, GraphError> {
         let results = self.check(&operation, operands)?;
-        match operands {
-            [first, ..] if results == 1 => self.note_types(self.type_id(*first)),
-            _ => self.infer(&operation, operands)?,
+        if self.has_types() {
+            match operands {
+                [first, ..] if results == 1 => self.note_types(self.type_id(*first)),
+                _ => self.infer(&operation, operands)?,
+            }
         }
         let results = self.push_unchecked(operation, operands.iter().copied(), results);
         Ok(results.start())
@@ -283,6 +290,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     }
 
     /// Notes the types of the results of an operation that is about to be pushed, if this graph has types.
+    #[inline(never)]
     pub(crate) fn infer(&mut self, operation: &Op, operands: &[DenseId]) -> Result<(), GraphError> {
         let Some(types) = &mut self.types else {
             return Ok(());
@@ -408,11 +416,9 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         Some(types.id_of(value.index()))
     }
 
-    /// The numbers of the types of an operation's results, if this graph has types.
-    #[inline]
-    pub(crate) fn type_ids(&self, results: DenseRange) -> Option<&[TypeId]> {
-        let types = self.types.as_ref()?;
-        Some(&types.ids()[results.indices()])
+    /// The numbers of the types of all values, if this graph has types.
+    pub(crate) fn all_type_ids(&self) -> &[TypeId] {
+        self.types.as_ref().map_or(&[], |types| types.ids())
     }
 
     /// The type of this number, if this graph has types.

@@ -677,7 +677,13 @@ impl<Op: Primitive> Operations<Op> {
 }
 
 fn hash<Op: Primitive>(operation: &Op, active: &[bool], types: &[TypeId]) -> u64 {
-    FixedState::default().hash_one((operation, active, types))
+    let state = FixedState::default();
+    // Most sets have none.
+    if types.is_empty() {
+        state.hash_one((operation, active))
+    } else {
+        state.hash_one((operation, active, types))
+    }
 }
 
 /// What an operation set emits for a value, of this type if it has one, as a function of that value.

@@ -111,6 +111,11 @@ pub struct Terms<Op: GraphOperation> {
     /// simplified in turn.
     loosest: Exactness,
     log: Option<Vec<Step<Op>>>,
+    /// The results of the operation that is being simplified, as the graph numbers them that is put in; empty
+    /// within a rule.
+    given: DenseRange,
+    /// The types of the values of that graph, if it has any.
+    types: Vec<TypeId>,
     /// The first thing that a rule did wrong: rules themselves cannot fail.
     error: Option<GraphError>,
 }
@@ -202,7 +207,10 @@ impl<Op: GraphOperation> Terms<Op> {
             return self.hole();
         }
         self.steps = self.steps.saturating_sub(1);
-        self.reduce(&operation, operands, None).get(0)
+        let outer = std::mem::replace(&mut self.given, DenseRange::EMPTY);
+        let results = self.reduce(&operation, operands);
+        self.given = outer;
+        results.get(0)
     }
 }
 
@@ -227,6 +235,8 @@ impl<Op: GraphOperation> Terms<Op> {
             steps: 0,
             loosest: Exactness::Exact,
             log: None,
+            given: DenseRange::EMPTY,
+            types: Vec::new(),
             error: None,
         }
     }
@@ -262,6 +272,7 @@ impl<Op: GraphOperation> Terms<Op> {
     /// Puts all of a graph in and says which terms its outputs are.
     fn put_all(&mut self, graph: &DenseGraph<Op>) -> Result<Vec<Term>, GraphError> {
         let uses = count_uses(graph);
+        self.types = graph.all_type_ids().to_vec();
         let mut term_of: Vec<Term> = Vec::with_capacity(graph.value_count());
         term_of.extend(self.graph.inputs());
         for (value, uses) in self.values.iter_mut().zip(&uses) {
@@ -276,20 +287,18 @@ impl<Op: GraphOperation> Terms<Op> {
                 operands.push(operand);
             }
             self.steps = STEPS;
-            let types = graph.type_ids(node.results);
-            let results = self.reduce(node.operation, &operands, types);
+            self.given = node.results;
+            let results = self.reduce(node.operation, &operands);
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
             for (slot, value) in node.results.indices().enumerate() {
                 let result = results.get(slot);
-                if let Some(types) = types
-                    && self.graph.type_id(result) != Some(types[slot])
-                {
-                    return Err(self.wrong_type(node.operation, types[slot], result));
-                }
                 term_of.push(result);
                 self.values[result.index()].uses += uses[value];
+            }
+            if !self.types.is_empty() {
+                self.check_types(node.operation, node.results, &term_of)?;
             }
         }
         let outputs = graph.outputs().iter();
@@ -342,8 +351,8 @@ impl<Op: GraphOperation> Terms<Op> {
         self.values[term.index()].is_constant
     }
 
-    /// The results of an operation, in the simplest form that its rules know. They are of these types, if that is known.
-    fn reduce(&mut self, operation: &Op, operands: &[Term], types: Option<&[TypeId]>) -> Results {
+    /// The results of an operation, in the simplest form that its rules know.
+    fn reduce(&mut self, operation: &Op, operands: &[Term]) -> Results {
         if let Some(level) = self.level
             && self.steps > 0
         {
@@ -362,7 +371,7 @@ impl<Op: GraphOperation> Terms<Op> {
                 return Results::Range(DenseRange::of(term));
             }
         }
-        self.intern(operation, operands, types)
+        self.intern(operation, operands)
     }
 
     fn fold(&mut self, operation: &Op, operands: &[Term]) -> Option<Results> {
@@ -382,10 +391,12 @@ impl<Op: GraphOperation> Terms<Op> {
             });
             return None;
         }
+        let outer = std::mem::replace(&mut self.given, DenseRange::EMPTY);
         let results = folded.iter();
         let results: SmallVec<[Term; 2]> = results
-            .map(|constant| self.intern(constant, &[], None).get(0))
+            .map(|constant| self.intern(constant, &[]).get(0))
             .collect();
+        self.given = outer;
         for (slot, &result) in results.iter().enumerate() {
             let result = (slot, result);
             self.note("folding", Exactness::Exact, operation, operands, result);
@@ -423,7 +434,7 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     /// The results of just this operation, which is added if it is new.
-    fn intern(&mut self, operation: &Op, operands: &[Term], types: Option<&[TypeId]>) -> Results {
+    fn intern(&mut self, operation: &Op, operands: &[Term]) -> Results {
         let commutes = operands.len() == 2 && operation.commutes();
         match self.find(operation, operands, commutes) {
             Ok(known) => {
@@ -440,14 +451,8 @@ impl<Op: GraphOperation> Terms<Op> {
             Err(place) => {
                 let node = OperationId::new(self.graph.operation_count());
                 let count = operation.output_count();
-                match types {
-                    Some(types) => self.graph.note_types(types.iter().copied()),
-                    None => {
-                        if let Err(error) = self.graph.infer(operation, operands) {
-                            self.error.get_or_insert(error);
-                            self.graph.note_types((0..count).map(|_| TypeId(0)));
-                        }
-                    }
+                if self.graph.has_types() {
+                    self.note_types(operation, operands, count);
                 }
                 let results =
                     self.graph
@@ -485,18 +490,43 @@ impl<Op: GraphOperation> Terms<Op> {
         }
     }
 
-    fn wrong_type(&self, operation: &Op, expected: TypeId, found: Term) -> GraphError {
-        let found = self.graph.type_of(found).map(ToString::to_string);
-        let expected = self.graph.type_named(expected).map(ToString::to_string);
-        GraphError::InvalidRewrite {
-            operation: describe_operation(operation),
-            rule: "simplification".into(),
-            reason: format!(
-                "it yields {}, in the place of {}",
-                found.unwrap_or_default(),
-                expected.unwrap_or_default()
-            ),
+    /// Notes the types of an operation's results: those that are given for them, or what is inferred.
+    #[inline(never)]
+    fn note_types(&mut self, operation: &Op, operands: &[Term], count: usize) {
+        if self.given.len() == count {
+            let given = self.types[self.given.indices()].iter();
+            self.graph.note_types(given.copied());
+        } else if let Err(error) = self.graph.infer(operation, operands) {
+            self.error.get_or_insert(error);
+            self.graph.note_types((0..count).map(|_| TypeId(0)));
         }
+    }
+
+    /// Fails where what stands for a result of an operation is of another type.
+    #[inline(never)]
+    fn check_types(
+        &self,
+        operation: &Op,
+        results: DenseRange,
+        term_of: &[Term],
+    ) -> Result<(), GraphError> {
+        let wrong = results.indices().find(|&value| {
+            let found = self.graph.type_id(term_of[value]);
+            found != Some(self.types[value])
+        });
+        let Some(value) = wrong else {
+            return Ok(());
+        };
+        let expected = self.graph.type_named(self.types[value]);
+        let found = self.graph.type_of(term_of[value]);
+        Err(GraphError::InvalidRewrite {
+            operation: describe_operation(operation),
+            rule: "a rule".into(),
+            reason: match (expected, found) {
+                (Some(expected), Some(found)) => format!("it is {expected}, and became {found}"),
+                _ => "it lost its type".into(),
+            },
+        })
     }
 
     fn fail(&mut self, operation: &Op, rule: &str, reason: impl FnOnce() -> String) {
