@@ -477,6 +477,7 @@ impl Registers {
 
     /// The slots of operands. Released registers are free for the results of the same operation: results
     /// are stored after the operands have been dropped.
+    #[inline]
     fn read<const N: usize>(&mut self, operation: usize, values: [DenseId; N]) -> [u32; N] {
         let mut slots = values.map(|value| self.slot(value));
         self.release_last_uses(&values, operation, &mut slots);
@@ -495,6 +496,7 @@ impl Registers {
         }
     }
 
+    #[inline]
     fn allocate(&mut self, value: DenseId) -> u32 {
         let held = &mut self.values[value.index()];
         if held.last_use.is_none() {
