@@ -1,4 +1,4 @@
-//! What is declared of linearity is true, and what is emitted keeps to it.
+//! What is declared of linearity and of types is true, and what is emitted keeps to it.
 
 use tidu_graph::EvaluableGraphOperation;
 
@@ -13,13 +13,14 @@ use super::probe::{Coordinates, Probe};
 use super::random::Random;
 use super::space::{combine, norm_of_all, show_all};
 
-/// Checks the roles and masks of first and second derivatives, and of a single operation the masks
-/// that it declares to be linear in.
+/// Checks the types that are inferred, the roles and masks of first and second derivatives, and of a single operation the
+/// masks that it declares to be linear in.
 pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     probe: &Probe<'_, Op>,
     operation: Option<&Op>,
     random: &mut Random,
 ) -> Checked {
+    check_types("", probe)?;
     if let Some(operation) = operation {
         check_masks(probe, operation, random)?;
     }
@@ -34,10 +35,47 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     }
     check_maps("", probe)?;
     let forward = probe.forward(&probe.random_tangents(random))?;
+    check_types("forward: ", &forward)?;
     check_maps("second derivatives, forward first: ", &forward)?;
     let reverse = probe.reverse(&probe.random_cotangents(random)?)?;
+    check_types("in reverse: ", &reverse)?;
     check_maps("second derivatives, reverse first: ", &reverse)?;
     Ok(Verdict::Holds)
+}
+
+/// Checks that the results are of the types that are inferred for them.
+fn check_types<Op: Primitive + EvaluableGraphOperation>(
+    place: &str,
+    probe: &Probe<'_, Op>,
+) -> Result<(), Box<Fault>> {
+    let operands: Vec<&Op::Operand> = probe.values.iter().collect();
+    let typed = probe.function.with_types_of(&operands);
+    let inferred = typed.and_then(|typed| typed.output_types());
+    let inferred = inferred.map_err(|error| {
+        let fault = Fault::new(format!(
+            "{place}operands have results, but no types are inferred"
+        ));
+        fault
+            .expected("the types of the results")
+            .found(error.to_string())
+    })?;
+    let results = probe.evaluate()?;
+    for (output, (at, result)) in probe.outputs.iter().zip(results).enumerate() {
+        let (Some(inferred), Some(at), Some(result)) = (&inferred, at, result) else {
+            continue;
+        };
+        let found = Op::type_of_operand(&result);
+        if found.as_ref().is_some_and(|found| *found != inferred[*at]) {
+            let fault = Fault::new(format!(
+                "{place}result {output} is not of the type that is inferred"
+            ));
+            let found = found.map(|found| found.to_string());
+            return Err(fault
+                .expected(inferred[*at].to_string())
+                .found(found.unwrap_or_default()));
+        }
+    }
+    Ok(())
 }
 
 fn check_maps<Op: Primitive + EvaluableGraphOperation>(

@@ -62,7 +62,7 @@ pub enum ADRuleError {
         found: usize,
     },
     /// A rule returned a tangent or cotangent of another type than its value.
-    #[error("the {rule} of {op} made {found}, where {place} is {expected}")]
+    #[error("the {rule} rule of {op} made {found}, where {place} is {expected}")]
     WrongRuleResultType {
         /// The primitive.
         op: String,

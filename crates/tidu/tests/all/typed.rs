@@ -4,12 +4,13 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+use std::cell::Cell;
 use std::error::Error;
 
 use tidu::eager::{Dual, EagerError, Tape, Var};
 use tidu::graph::{
-    EvaluableGraphOperation, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
-    ValueRef,
+    EvaluableGraphOperation, Exactness, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
+    ValueKey, ValueRef,
 };
 use tidu::scalar::ScalarKey;
 use tidu::{
@@ -35,6 +36,31 @@ enum Op {
         halves: i64,
     },
     Call(Composite<Op>),
+}
+
+/// What the set does wrong for the time being.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Two types for the one result of `Exp`.
+    TooMany,
+    /// A type for the result of `Exp` that it is not of.
+    TooLong,
+    /// The tangent of `Exp` is a single number.
+    ShortTangent,
+    /// The cotangent of what was spread is as long as the result.
+    LongCotangent,
+}
+
+thread_local! {
+    static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
+    static JVP_CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn with_fault<T>(fault: Fault, run: impl FnOnce() -> T) -> T {
+    FAULT.set(Some(fault));
+    let result = run();
+    FAULT.set(None);
+    result
 }
 
 use Op::{Add, Exp, Fill, Mul, Spread, Sum};
@@ -65,6 +91,11 @@ impl GraphOperation for Op {
         x: &[&ValueType],
     ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
         let length = |at: usize| x[at].dims()[0];
+        match (self, FAULT.get()) {
+            (Exp, Some(Fault::TooMany)) => return Ok(Some(vec![x[0].clone(); 2])),
+            (Exp, Some(Fault::TooLong)) => return Ok(Some(vec![vector(length(0) + 1)])),
+            _ => {}
+        }
         Ok(Some(vec![match self {
             Add | Mul if length(0) != length(1) => Err(Mismatch(length(0), length(1)))?,
             Add | Mul | Exp => x[0].clone(),
@@ -125,7 +156,9 @@ impl Op {
         dx: LocalValueId,
     ) -> LocalValueId {
         let fixed = |key: &ValueKey<Self>| Fixed(PrimitiveValue::External(key.clone()));
+        JVP_CALLS.set(JVP_CALLS.get() + 1);
         match self {
+            Exp if FAULT.get() == Some(Fault::ShortTangent) => b.emit_linear(Sum, [Active(dx)]),
             Add => dx,
             Mul => b.emit_linear(Mul, [Active(dx), fixed(&x[1 - operand])]),
             Exp => b.emit_linear(Mul, [Active(dx), fixed(&y[0])]),
@@ -230,6 +263,7 @@ impl Primitive for Op {
                 let n = types.of(key)?.dims()[0];
                 vec![Some(b.emit_linear(Spread(n), [Active(ct)]))]
             }
+            Spread(_) if FAULT.get() == Some(Fault::LongCotangent) => vec![Some(ct)],
             Spread(_) => vec![Some(b.emit_linear(Sum, [Active(ct)]))],
             Exp | Fill { .. } | Op::Call(_) => {
                 let op = format!("{self:?}");
@@ -617,6 +651,39 @@ fn types_of_long_chains() {
 #[cfg(feature = "laws")]
 #[test]
 fn the_set_obeys_the_laws() {
+    laws().check().assert();
+}
+
+#[cfg(feature = "laws")]
+#[test]
+fn types_that_are_inferred_wrongly_break_the_declaration_law() {
+    use tidu::laws::Law;
+
+    let message = |fault| {
+        let report = with_fault(fault, || laws().check());
+        let mut failures = report.failures().iter();
+        let failure =
+            failures.find(|failure| (&*failure.name, failure.law) == ("Exp", Law::Declaration));
+        let failure = failure.unwrap_or_else(|| panic!("{report}"));
+        format!(
+            "{}: {} for {}",
+            failure.message, failure.found, failure.expected
+        )
+    };
+    assert_eq!(
+        message(Fault::TooMany),
+        "operands have results, but no types are inferred: Exp has 1 results, but types were inferred for 2 for the \
+         types of the results"
+    );
+    let wrong = message(Fault::TooLong);
+    assert!(
+        wrong.starts_with("result 0 is not of the type that is inferred: f64["),
+        "{wrong}"
+    );
+}
+
+#[cfg(feature = "laws")]
+fn laws() -> tidu::laws::Laws<Op> {
     use tidu::laws::{Laws, Space};
 
     let draw = |count: usize| {
@@ -631,6 +698,80 @@ fn the_set_obeys_the_laws() {
         .operations([Exp, Sum], draw(1))
         .operation(Spread(3), |random| vec![random.many_between(1, -2.0, 2.0)])
         .compositions(40, 6)
-        .check()
-        .assert();
+}
+
+#[test]
+fn every_value_has_a_type() -> Result<(), FunctionError> {
+    let f = product_of_sums().with_types([vector(3), vector(3)])?;
+    let gradient = f.value_and_grad(..)?;
+    for function in [
+        &f,
+        &gradient,
+        &f.jvp("x")?,
+        &f.vjp(..)?,
+        &gradient.simplify(Exactness::Exact)?,
+    ] {
+        let dense = function.as_dense();
+        let inputs = dense.types_of(dense.inputs()).unwrap();
+        // What evaluation finds, one value after the other.
+        let operands = inputs.iter().map(|known| vec![0.5; known.dims()[0]]);
+        let mut values: Vec<Vec<f64>> = operands.collect();
+        for node in dense.nodes() {
+            let operands: Vec<_> = node.operands.iter().map(|id| &values[id.index()]).collect();
+            let results = node.operation.eval(&mut (), &operands);
+            for (id, result) in node.results.iter().zip(&results) {
+                assert_eq!(dense.type_of(id), Some(&vector(result.len())));
+            }
+            values.extend(results);
+        }
+    }
+    // Nobody said of what types these are.
+    assert!(!product_of_sums().as_dense().has_types());
+    Ok(())
+}
+
+#[test]
+fn rules_are_asked_once_for_operands_of_one_type() -> Result<(), FunctionError> {
+    let f = build(&["x", "w"], |apply, x| {
+        let mut ends = x.to_vec();
+        for _ in 0..100 {
+            ends = ends.iter().map(|&end| apply(Exp, &[end])).collect();
+        }
+        let sums: Vec<usize> = ends.iter().map(|&end| apply(Sum, &[end])).collect();
+        vec![apply(Add, &[sums[0], sums[1]])]
+    });
+    let calls = |lengths: [usize; 2]| {
+        let typed = f.with_types(lengths.map(vector))?;
+        JVP_CALLS.set(0);
+        typed.grad(..)?;
+        Ok::<usize, FunctionError>(JVP_CALLS.get())
+    };
+    // Exp and Sum of one type, and the two terms of Add.
+    assert_eq!(calls([3, 3])?, 2 + 2);
+    assert_eq!(calls([3, 4])?, 2 * 2 + 2);
+    Ok(())
+}
+
+#[test]
+fn a_derivative_of_another_type_than_its_value_is_refused() -> Result<(), FunctionError> {
+    let f = build(&["x"], |apply, x| {
+        let spread = apply(Spread(3), x);
+        vec![apply(Exp, &[spread])]
+    });
+    let typed = f.with_types([vector(1)])?;
+    let error = |fault, derive: &dyn Fn() -> Result<F, FunctionError>| {
+        with_fault(fault, derive).unwrap_err().to_string()
+    };
+    let tangent = "the jvp rule of Exp made f64[1], where result 0 is f64[3]";
+    assert_eq!(error(Fault::ShortTangent, &|| typed.jvp("x")), tangent);
+    let cotangent = "the transpose rule of Spread(3) made f64[3], where operand 0 is f64[1]";
+    assert_eq!(error(Fault::LongCotangent, &|| typed.vjp("x")), cotangent);
+    // So it is on a tape.
+    let by_tape = with_fault(Fault::LongCotangent, || {
+        let mut tape: Tape<Op> = Tape::new(Names::default());
+        let x = tape.leaf(vec![1.0]);
+        tape.apply_one(Spread(3), &[&x])
+    });
+    assert!(by_tape.unwrap_err().to_string().contains(cotangent));
+    Ok(())
 }
