@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use crate::GraphOperation;
 use crate::base::{DenseId, OperationId, Packed, TypeId, to_u32};
-use crate::error::{GraphError, describe_operation};
+use crate::error::{GraphError, TypeError, describe_operation};
+use crate::inference::ValueTypes;
 use crate::operation::{check_arity, count_outputs};
-use crate::value_type::{TypeError, ValueType, ValueTypes};
+use crate::value_type::ValueType;
 
 /// A closed computation by positions: operations in topological order, on numbered values.
 ///

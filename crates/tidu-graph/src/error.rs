@@ -4,7 +4,8 @@ use std::fmt::{self, Debug, Write};
 
 use thiserror::Error;
 
-use crate::value_type::TypeError;
+use crate::runtime_error::RuntimeError;
+use crate::value_type::ValueType;
 
 /// What can go wrong with a graph, and where.
 ///
@@ -145,6 +146,98 @@ pub enum GraphError {
         /// How many results came back.
         found: usize,
     },
+}
+
+/// What can be wrong with types.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TypeError {
+    /// An input of which nobody said anything.
+    #[error(
+        "the type of input {input} is not known: note it in the AD context, or give the function the types of its inputs (`Function::with_types`)"
+    )]
+    Unknown {
+        /// The input.
+        input: String,
+    },
+    /// A value that is said to be of two types.
+    #[error(
+        "{value} is {known}, and cannot be {found} too: give each function an AD context of its own"
+    )]
+    Conflict {
+        /// The value.
+        value: String,
+        /// What is known.
+        known: Box<ValueType>,
+        /// What is said now.
+        found: Box<ValueType>,
+    },
+    /// An operation that cannot be applied to operands of these types.
+    #[error("{op} of {}: {source}", list(operands))]
+    Operation {
+        /// The operation.
+        op: String,
+        /// The types of its operands.
+        operands: Vec<ValueType>,
+        /// What the operation set says ([`infer_types`](crate::GraphOperation::infer_types)).
+        source: RuntimeError,
+    },
+    /// An operation that does not say of each result of what type it is.
+    #[error("{op} has {expected} results, but types were inferred for {found}")]
+    WrongResultCount {
+        /// The operation.
+        op: String,
+        /// The number of its results.
+        expected: usize,
+        /// How many types there were.
+        found: usize,
+    },
+    /// An operation that does not say of what types its results are.
+    #[error("{op} does not say of what types its results are: its set needs `infer_types`")]
+    NotInferred {
+        /// The operation.
+        op: String,
+    },
+    /// A number of types that is not the number of inputs.
+    #[error("the function has {}, found {}", counted(*expected, "input"), counted(*found, "type"))]
+    WrongCount {
+        /// The number of inputs.
+        expected: usize,
+        /// How many types were given.
+        found: usize,
+    },
+    /// A value of which nobody keeps the type.
+    #[error(
+        "the type of a value is not known: it is zero, or its builder keeps no keys, or the operation set has no types"
+    )]
+    Untracked,
+    /// A key that is none.
+    #[error(transparent)]
+    Graph(Box<GraphError>),
+}
+
+impl TypeError {
+    /// Whether nobody said anything, rather than something wrong.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+}
+
+impl From<GraphError> for TypeError {
+    fn from(error: GraphError) -> Self {
+        match error {
+            GraphError::Type(error) => *error,
+            error => Self::Graph(Box::new(error)),
+        }
+    }
+}
+
+fn list(types: &[ValueType]) -> String {
+    if types.is_empty() {
+        return "nothing".into();
+    }
+    let types: Vec<String> = types.iter().map(ValueType::to_string).collect();
+    types.join(" and ")
 }
 
 /// An operation as an error names it: its `Debug`, on one line, and cut where it gets long.

@@ -90,6 +90,7 @@ mod builder;
 mod dense;
 mod error;
 mod graph;
+mod inference;
 mod inline_slice;
 mod interner;
 mod key;
@@ -111,11 +112,12 @@ mod view;
 pub use base::{DenseId, GraphKind, MAX_OUTPUTS, OperationId, TypeId, ValueId};
 pub use builder::GraphBuilder;
 pub use dense::{DenseGraph, DenseNode, DenseRange, ImportedTypes, Producers};
-pub use error::{GraphError, describe_operation};
+pub use error::{GraphError, TypeError, describe_operation};
 pub use graph::{
     Graph, LocalOperationId, LocalValueId, OperationNode, Step, StepOperand, ValueNode, ValueRef,
     with_parents,
 };
+pub use inference::result_types;
 pub use inline_slice::InlineSlice;
 pub use interner::{ValueKeyId, ValueKeyInterner};
 pub use key::{OperationKey, ValueKey, describe_key};
@@ -134,7 +136,7 @@ pub use simplify::{
     try_simplify_logged,
 };
 pub use table::{TableOperation, ValueOrigin};
-pub use value_type::{TypeError, ValueType, result_types};
+pub use value_type::ValueType;
 pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};
 
