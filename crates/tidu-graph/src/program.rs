@@ -30,6 +30,7 @@ pub struct CompiledProgram<Op: GraphOperation> {
     slots: Vec<u32>,
     /// By output: whether the operand can leave its register, because no later output needs it.
     output_moves: Vec<bool>,
+    peak_bytes: Option<usize>,
 }
 
 /// An operation of a program. Its slots are read with [`CompiledProgram::operand_slots`] and
@@ -92,6 +93,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             .collect();
         let inputs = self.input_count();
         CompiledProgram {
+            peak_bytes: peak_bytes(self, &instructions, &listed),
             instructions,
             input_slots: (0..inputs).collect(),
             output_moves: last_occurrences(&output_slots, inputs, registers.count),
@@ -119,6 +121,16 @@ impl Slots {
 }
 
 impl<Op: GraphOperation> CompiledProgram<Op> {
+    /// How many bytes operands take at most while the program runs, beside its inputs, which are the caller's: before
+    /// it runs, by the types of values and by when each is used last. `None` where the graph has no types, or a type
+    /// has no [size](crate::ValueType::bytes).
+    ///
+    /// That is what a run needs, but for what an operation needs while it is evaluated, and less where a result takes
+    /// the memory of an operand.
+    pub fn peak_bytes(&self) -> Option<usize> {
+        self.peak_bytes
+    }
+
     /// The slots that an instruction reads.
     pub fn operand_slots<'a>(
         &'a self,
@@ -375,6 +387,41 @@ impl<T> Default for Workspace<T> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// See [`CompiledProgram::peak_bytes`].
+fn peak_bytes<Op: GraphOperation>(
+    graph: &DenseGraph<Op>,
+    instructions: &[Instruction<Op>],
+    listed: &[u32],
+) -> Option<usize> {
+    if !graph.has_types() {
+        return None;
+    }
+    let bytes = |value: DenseId| graph.type_of(value)?.bytes();
+    // In the end, an output that is asked for twice is there twice.
+    let mut outputs = graph.outputs().iter();
+    let mut peak = outputs.try_fold(0_usize, |sum, id| sum.checked_add(bytes(*id)?))?;
+    let mut alive = 0_usize;
+    for (node, instruction) in graph.nodes().zip(instructions) {
+        let (operands, results) = instruction.slots.split(listed);
+        let mut made = alive;
+        for value in node.results.iter() {
+            made = made.checked_add(bytes(value)?)?;
+        }
+        peak = peak.max(made);
+        for (value, slot) in node.operands.iter().zip(operands) {
+            if slot & LAST != 0 {
+                alive -= bytes(*value)?;
+            }
+        }
+        for (value, slot) in node.results.iter().zip(results) {
+            if *slot != UNUSED {
+                alive += bytes(value)?;
+            }
+        }
+    }
+    Some(peak)
 }
 
 fn taken<T>(register: Option<T>) -> T {

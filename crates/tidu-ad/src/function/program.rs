@@ -40,6 +40,12 @@ impl<Op: GraphOperation> FunctionProgram<Op> {
         &self.program
     }
 
+    /// How many bytes a run needs at most, beside its inputs, if the function has types: see
+    /// [`CompiledProgram::peak_bytes`].
+    pub fn peak_bytes(&self) -> Option<usize> {
+        self.program.peak_bytes()
+    }
+
     /// The names of the inputs, in order.
     pub fn input_names(&self) -> &[String] {
         &self.input_names

@@ -3,14 +3,15 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 
 use crate::support::{on_small_stack, panic_text};
 use tidu_graph::{
     CompiledProgram, DenseGraph, DenseId, EvaluableGraphOperation, Exactness, GraphBuilder,
-    GraphError, GraphOperation, Operands, OperationRole, Rewrite, ValueKey, ValueRef, Workspace,
-    materialize_merge, merge, resolve, try_simplify,
+    GraphError, GraphOperation, Operands, OperationRole, Rewrite, ValueKey, ValueRef, ValueType,
+    Workspace, materialize_merge, merge, resolve, try_simplify,
 };
 use tidu_testkit::Random;
 
@@ -152,6 +153,17 @@ impl GraphOperation for Op {
         }
     }
 
+    /// Of bytes, as many as [`bytes_of`] says.
+    fn infer_types(
+        &self,
+        _: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        let sizes = (0..self.output_count()).map(|slot| bytes_of(self, slot));
+        Ok(Some(
+            sizes.map(|size| ValueType::new("u8", [size])).collect(),
+        ))
+    }
+
     fn commutes(&self) -> bool {
         matches!(self, Op::Add | Op::Mul)
     }
@@ -163,6 +175,10 @@ impl GraphOperation for Op {
             _ => &[],
         }
     }
+}
+
+fn bytes_of(op: &Op, slot: usize) -> usize {
+    1 + (7 * usize::from(op.code().0) + 5 * slot) % 11
 }
 
 const ADD: &[Rewrite<Op>] = &[Rewrite::exact("x + 0 = x", |t, _, x| {
@@ -413,6 +429,52 @@ fn alive(steps: &Steps) -> (usize, usize) {
         most.1 = most.1.max(before + op.output_count());
     }
     most
+}
+
+/// How many bytes of values that are no inputs are alive at most.
+fn bytes_alive(steps: &Steps, of_input: usize) -> usize {
+    let firsts = steps.first_results();
+    let mut bytes = vec![of_input; steps.inputs];
+    for (op, _) in &steps.steps {
+        bytes.extend((0..op.output_count()).map(|slot| bytes_of(op, slot)));
+    }
+    let is_needed_from = |value: usize, at: usize| {
+        let mut later = steps.steps[at..].iter();
+        steps.outputs.contains(&value) || later.any(|(_, operands)| operands.contains(&value))
+    };
+    let mut most = steps.outputs.iter().map(|&value| bytes[value]).sum();
+    for (at, (op, _)) in steps.steps.iter().enumerate() {
+        let results = firsts[at]..firsts[at] + op.output_count();
+        let held = (steps.inputs..firsts[at]).filter(|&value| is_needed_from(value, at));
+        most = usize::max(most, held.chain(results).map(|value| bytes[value]).sum());
+    }
+    most
+}
+
+#[test]
+fn the_peak_of_a_program_is_known_before_it_runs() {
+    for_all(0x9ea4, |steps, _| {
+        let graph = steps.dense();
+        assert_eq!(graph.compile().peak_bytes(), None);
+        let inputs = vec![ValueType::new("u8", [9]); steps.inputs];
+        let typed = graph.with_types(inputs).unwrap();
+        assert_eq!(typed.compile().peak_bytes(), Some(bytes_alive(steps, 9)));
+    });
+    // Of what size a word is, nobody says.
+    let graph = DenseGraph::<Op>::new(1).with_types([ValueType::new("word", [])]);
+    let mut graph = graph.unwrap();
+    graph.set_outputs(vec![graph.input(0)]);
+    assert_eq!(graph.compile().peak_bytes(), None);
+    let huge = ValueType::new("f64", [usize::MAX, 2]);
+    assert_eq!((huge.elements(), huge.bytes()), (None, None));
+    let none = ValueType::new("f64", [usize::MAX, 2, 0]);
+    assert_eq!((none.elements(), none.bytes()), (Some(0), Some(0)));
+    let sizes = ["bool", "i16", "c128", "f32", "f7", "f0", "x64", ""]
+        .map(|kind| ValueType::new(kind, []).bytes());
+    assert_eq!(
+        sizes,
+        [Some(1), Some(2), Some(16), Some(4), None, None, None, None]
+    );
 }
 
 #[test]
