@@ -38,8 +38,8 @@ pub struct DenseId(pub(crate) u32);
 pub struct ValueId(pub(crate) u32);
 
 /// A dense id of a distinct operation of a [`ResolvedView`](crate::ResolvedView), below its
-/// [`operation_count`](crate::ResolvedView::operation_count); inside this crate also the position of an
-/// operation in a [`DenseGraph`](crate::DenseGraph).
+/// [`operation_count`](crate::ResolvedView::operation_count); and of an operation of a
+/// [`DenseGraph`](crate::DenseGraph).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(pub(crate) u32);
 

@@ -443,13 +443,14 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         self.operands.len()
     }
 
-    /// An operation, by position.
+    /// The operation of this id.
     ///
     /// # Panics
     ///
-    /// Where there are not so many.
+    /// For an id that the graph does not have.
     #[inline]
-    pub fn node(&self, index: usize) -> DenseNode<'_, Op> {
+    pub fn node(&self, id: OperationId) -> DenseNode<'_, Op> {
+        let index = id.index();
         let node = &self.nodes[index];
         let (end, last) = match self.nodes.get(index + 1) {
             Some(next) => (next.first_operand as usize, next.first_result),
@@ -465,9 +466,16 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         }
     }
 
+    /// The ids of all operations, each after those that it uses.
+    pub fn operation_ids(
+        &self,
+    ) -> impl ExactSizeIterator<Item = OperationId> + DoubleEndedIterator + use<Op> {
+        (0..self.nodes.len() as u32).map(OperationId)
+    }
+
     /// All operations, each after those that it uses.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = DenseNode<'_, Op>> + DoubleEndedIterator {
-        (0..self.nodes.len()).map(|index| self.node(index))
+        self.operation_ids().map(|id| self.node(id))
     }
 
     /// By value: the operation that makes it; `None` for an input.
@@ -565,10 +573,10 @@ pub struct Producers {
 }
 
 impl Producers {
-    /// The position of the operation that makes a value; `None` for an input.
+    /// The operation that makes a value; `None` for an input.
     #[inline]
-    pub fn of(&self, value: DenseId) -> Option<usize> {
-        self.by_value[value.index()].get().map(OperationId::index)
+    pub fn of(&self, value: DenseId) -> Option<OperationId> {
+        self.by_value[value.index()].get()
     }
 }
 
@@ -577,7 +585,7 @@ impl Producers {
 pub(crate) fn extract<Op: GraphOperation>(
     from: &DenseGraph<Op>,
     outputs: &[DenseId],
-    producer: impl Fn(DenseId) -> usize,
+    producer: impl Fn(DenseId) -> OperationId,
     room: DenseGraph<Op>,
 ) -> DenseGraph<Op> {
     let mut graph = from.of_same_inputs(room);
@@ -587,17 +595,17 @@ pub(crate) fn extract<Op: GraphOperation>(
         here[input.index()] = input.into();
     }
     // The stack of a walk in depth: operations, and how many of their operands have been seen to.
-    let mut open: Vec<(u32, u32)> = Vec::new();
+    let mut open: Vec<(OperationId, u32)> = Vec::new();
     for &output in outputs {
         if here[output.index()].is_none() {
-            open.push((producer(output) as u32, 0));
+            open.push((producer(output), 0));
         }
         'walk: while let Some((operation, seen)) = open.last_mut() {
-            let node = from.node(*operation as usize);
+            let node = from.node(*operation);
             for (at, operand) in node.operands.iter().enumerate().skip(*seen as usize) {
                 if here[operand.index()].is_none() {
                     *seen = at as u32 + 1;
-                    open.push((producer(*operand) as u32, 0));
+                    open.push((producer(*operand), 0));
                     continue 'walk;
                 }
             }

@@ -133,8 +133,7 @@ impl<Op: Primitive> Definition<Op> {
         for at in chosen() {
             matters[dense.outputs()[at].index()] = true;
         }
-        for index in (0..dense.operation_count()).rev() {
-            let node = dense.node(index);
+        for node in dense.nodes().rev() {
             if node.results.indices().any(|value| matters[value]) {
                 let operands = node.operands.iter();
                 operands.for_each(|id| matters[id.index()] = true);

@@ -258,11 +258,10 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             pass.accumulate(&mut self.graph, output, seed.cotangent, mask)?;
         }
         let mut seeds = Vec::new();
-        for (index, &at) in activity.derivative.iter().enumerate().rev() {
+        for (node, &at) in dense.nodes().zip(&activity.derivative).rev() {
             if at == NOT_ACTIVE {
                 continue;
             }
-            let node = dense.node(index);
             pass.seeds(node.results.indices(), &mut seeds);
             if !seeds.iter().any(|seed| seed.is_there()) {
                 continue;

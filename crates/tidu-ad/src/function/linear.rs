@@ -393,7 +393,7 @@ fn residuals_of<Op: GraphOperation>(
     });
     let operands = linear.flat_map(|node| node.operands);
     let needed = operands.chain(derivatives).copied().filter(|value| {
-        let producer = producers.of(*value).map(|index| dense.node(index));
+        let producer = producers.of(*value).map(|id| dense.node(id));
         let is_constant = producer.is_some_and(|node| node.operands.is_empty());
         !depends[value.index()] && !is_constant && !std::mem::replace(&mut met[value.index()], true)
     });

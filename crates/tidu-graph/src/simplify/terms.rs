@@ -161,7 +161,7 @@ impl<Op: GraphOperation> Terms<Op> {
     #[inline]
     pub fn definition(&self, term: Term) -> Option<(&Op, &[Term], usize)> {
         let producer = self.values[term.index()].producer.get()?;
-        let node = self.graph.node(producer.index());
+        let node = self.graph.node(producer);
         let slot = term.index() - node.results.indices().start;
         Some((node.operation, node.operands, slot))
     }
@@ -265,7 +265,7 @@ impl<Op: GraphOperation> Terms<Op> {
             Cow::Borrowed(_) => DenseGraph::with_capacity(0, operations, operands),
         };
         let values = &self.values;
-        let producer = |term: Term| values[term.index()].producer.known().index();
+        let producer = |term: Term| values[term.index()].producer.known();
         Ok(extract(&self.graph, &outputs, producer, room))
     }
 
@@ -438,7 +438,7 @@ impl<Op: GraphOperation> Terms<Op> {
         let commutes = operands.len() == 2 && operation.commutes();
         match self.find(operation, operands, commutes) {
             Ok(known) => {
-                let known = self.graph.node(known.index());
+                let known = self.graph.node(known);
                 let (results, exchanged) = (known.results, known.operands != operands);
                 if exchanged && self.log.is_some() {
                     for (slot, result) in results.iter().enumerate() {
@@ -558,7 +558,7 @@ impl<Op: GraphOperation> Terms<Op> {
         commutes: bool,
     ) -> Result<OperationId, Place> {
         let is_same = |node: OperationId| {
-            let known = self.graph.node(node.index());
+            let known = self.graph.node(node);
             (known.operands == operands
                 || (commutes && known.operands == [operands[1], operands[0]].as_slice()))
                 && known.operation == operation

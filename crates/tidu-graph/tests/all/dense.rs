@@ -541,10 +541,14 @@ fn who_makes_what() {
         let graph = steps.dense();
         let producers = graph.producers();
         assert!(graph.inputs().all(|input| producers.of(input).is_none()));
-        for (at, node) in graph.nodes().enumerate() {
+        for (id, node) in graph.operation_ids().zip(graph.nodes()) {
             assert_eq!(node.results.len(), node.operation.output_count());
             assert_eq!(node.operands.len(), node.operation.input_count());
-            assert!(node.results.iter().all(|id| producers.of(id) == Some(at)));
+            assert!(
+                node.results
+                    .iter()
+                    .all(|value| producers.of(value) == Some(id))
+            );
         }
     });
 }
