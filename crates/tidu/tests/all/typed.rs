@@ -5,8 +5,11 @@
 )]
 
 use std::error::Error;
+use std::fmt::Write;
 
+use insta::assert_snapshot;
 use tidu::eager::{Dual, EagerError, Tape, Var};
+use tidu::graph::text::ParseNames;
 use tidu::graph::{
     EvaluableGraphOperation, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
     ValueRef,
@@ -64,6 +67,9 @@ impl GraphOperation for Op {
         &self,
         x: &[&ValueType],
     ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        if let Some(other) = x.iter().find(|x| x.dims().len() != 1) {
+            Err(format!("{other} is no vector"))?;
+        }
         let length = |at: usize| x[at].dims()[0];
         Ok(Some(vec![match self {
             Add | Mul if length(0) != length(1) => Err(Mismatch(length(0), length(1)))?,
@@ -236,6 +242,37 @@ impl Primitive for Op {
                 return Err(ADRuleError::unsupported(op, ADRuleKind::Transpose));
             }
         })
+    }
+}
+
+/// Names are `Debug` forms.
+impl ParseNames for Op {
+    fn parse_name(text: &str) -> Option<Self> {
+        let words = text.split(|c: char| !c.is_ascii_digit() && c != '-');
+        let numbers: Vec<i64> = words.filter_map(|word| word.parse().ok()).collect();
+        let op = match numbers[..] {
+            [n] => Spread(n.try_into().ok()?),
+            [n, halves] => Fill {
+                n: n.try_into().ok()?,
+                halves,
+            },
+            _ => return [Add, Mul, Exp, Sum].into_iter().find(|op| op.is_named(text)),
+        };
+        op.is_named(text).then_some(op)
+    }
+
+    fn parse_input_name(text: &str) -> Option<ScalarKey> {
+        Some(ScalarKey::parse(text))
+    }
+
+    fn parse_kind(text: &str) -> Option<&'static str> {
+        (text == "f64").then_some("f64")
+    }
+}
+
+impl Op {
+    fn is_named(&self, text: &str) -> bool {
+        format!("{self:?}") == text
     }
 }
 
@@ -530,6 +567,168 @@ fn a_tape_goes_backward_by_the_vjp_and_forward_by_the_jvp() -> Result<(), EagerE
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn derivatives_read_back_with_their_types() -> Result<(), FunctionError> {
+    for [x, w] in points() {
+        let f = product_of_sums().with_types_of(&[&x, &w])?;
+        let split = f.linearize("x")?;
+        let derived = [
+            f.grad(..)?,
+            f.vjp(..)?,
+            f.jvp("x")?,
+            f.hvp("x")?,
+            f.grad("x")?.vjp("x")?,
+            split.primal,
+            split.linear.as_function().clone(),
+        ];
+        for f in [f].into_iter().chain(derived) {
+            let text = format!("{f:#}");
+            let read: F = text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"));
+            assert_eq!(format!("{read:#}"), text);
+            assert_eq!(read.to_string(), f.to_string());
+            assert_eq!(read.input_types(), f.input_types(), "{text}");
+            assert_eq!(read.output_types()?, f.output_types()?, "{text}");
+        }
+        // What was read is differentiated by its types.
+        let read: F = format!("{:#}", product_of_sums().with_types_of(&[&x, &w])?)
+            .parse()
+            .unwrap();
+        let found = call(&read.grad(..)?, &[&x, &w]).concat();
+        assert_near(&found, &gradient_of_product(&x, &w).concat());
+        let other = vec![1.0; x.len() + 1];
+        let error = read.compile().call(&[other.clone(), other]).unwrap_err();
+        assert!(error.to_string().starts_with("input x is f64["), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn types_stand_where_values_are_defined() -> Result<(), FunctionError> {
+    let f = product_of_sums().with_types([vector(3), vector(3)])?;
+    let gradient = f.grad("w")?;
+    assert_snapshot!(format!("{f}\n{f:#}\n{gradient:#}"), @r#"
+    "#);
+    Ok(())
+}
+
+/// What the reader says of a text: the line that it is about, a caret at the column, the message.
+fn complaint(text: &str) -> String {
+    let error = text.parse::<F>().unwrap_err();
+    let line = text.lines().nth(error.line - 1).unwrap_or_default();
+    let caret = " ".repeat(error.column - 1);
+    format!("{line}\n{caret}^ {error}\n")
+}
+
+#[test]
+fn wrong_types_in_a_text_are_told() {
+    let items = [
+        "input %1: f32[3] = y",
+        "input %1: = y",
+        "input %1: f64[ = y",
+        "input %1: f64[] = y",
+        "input %1: f64[3 = y",
+        "input %1: f64[3,] = y",
+        "input %1: f64[3]] = y",
+        "input %1: f64[-3] = y",
+        "input %1: f64[99999999999999999999] = y",
+        "input %1: \"f64 = y",
+        "input %1: f64[3]",
+        "input %1 = y",
+        "%1: f64[4] = Exp %0",
+        "%1: f64 = Exp %0",
+        "%1: f32[3] = Exp %0",
+        "%1: f64[3], %2: f64[3] = Exp %0",
+        "%1: f64[3] = Mul %0, @y",
+        "%1 = \"Spread(2)\" %0\n%2 = Mul %0, %1",
+        "output %0: f64[3]",
+        "external @0 = Exp %0",
+        "external @0 = Exp @y",
+    ];
+    let in_typed = items.map(|item| complaint(&format!("function {{\ninput %0: f64[3] = x\n{item}\n}}")));
+    assert_snapshot!(in_typed.concat(), @r#"
+    "#);
+    // Where values have no types.
+    let items = ["input %1: f64[3] = y", "%1: f64[3] = Exp %0"];
+    let in_plain = items.map(|item| complaint(&format!("function {{\ninput %0 = x\n{item}\n}}")));
+    assert_snapshot!(in_plain.concat(), @"
+    ");
+}
+
+/// Whatever is done to a text, reading it ends with a function that reads back, or a place in the text.
+#[test]
+fn damaged_types_are_read_or_refused() {
+    let mut random = Random(4);
+    let f = product_of_sums().with_types([vector(3), vector(3)]).unwrap();
+    let text = format!("{:#}", f.grad(..).unwrap());
+    let types: Vec<usize> = text.match_indices(": ").map(|(at, _)| at).collect();
+    let mut read = 0;
+    for _ in 0..2000 {
+        let mut chars: Vec<char> = text.chars().collect();
+        for _ in 0..1 + random.below(2) {
+            let near = types[random.below(types.len())] + random.below(9);
+            let at = near.min(chars.len() - 1);
+            let from = random.below(chars.len());
+            match random.below(3) {
+                0 => drop(chars.remove(at)),
+                1 => chars[at] = chars[from],
+                _ => chars.insert(at, chars[from]),
+            }
+        }
+        let damaged: String = chars.into_iter().collect();
+        match damaged.parse::<F>() {
+            Ok(f) => {
+                read += 1;
+                let text = format!("{f:#}");
+                let again: F = text.parse().unwrap();
+                assert_eq!(format!("{again:#}"), text);
+                assert_eq!(again.input_types(), f.input_types());
+            }
+            Err(error) => {
+                let line = damaged.lines().nth(error.line - 1).unwrap_or_default();
+                assert!(error.column <= line.chars().count() + 1, "{error} in\n{damaged}");
+            }
+        }
+    }
+    assert!(read > 0);
+}
+
+#[test]
+fn a_million_typed_values_print_and_read_back() {
+    tidu_testkit::on_small_stack(|| {
+        const OPERATIONS: usize = 1_000_000;
+        let mut text = "function {\n    input %0: f64[2] = x\n".to_owned();
+        let mut before = 0;
+        for id in 1..=OPERATIONS {
+            writeln!(text, "    %{id}: f64[2] = Mul %{}, %{before}", id - 1).unwrap();
+            before = id - 1;
+        }
+        write!(text, "    output %{OPERATIONS} -> out0\n}}").unwrap();
+        let read: F = text.parse().unwrap();
+        assert_eq!(read.as_dense().operation_count(), OPERATIONS);
+        assert!(format!("{read:#}") == text);
+    });
+}
+
+#[test]
+fn a_picture_shows_types_if_it_is_asked_to() -> Result<(), FunctionError> {
+    let f = build(&["x"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        vec![apply(Sum, &[exp])]
+    });
+    let plain = f.picture();
+    let typed = f.with_types([vector(3)])?.picture();
+    assert_eq!(typed.to_dot(), plain.to_dot());
+    assert_eq!(typed.to_mermaid(), plain.to_mermaid());
+    assert_eq!(plain.clone().with_types().to_dot(), plain.to_dot());
+    assert_snapshot!(typed.clone().with_types().to_mermaid(), @r#"
+    "#);
+    let part = typed.clone().with_types().around(&["Exp"], 1);
+    assert_eq!(part.to_dot(), typed.around(&["Exp"], 1).with_types().to_dot());
+    assert_snapshot!(part.to_dot(), @r#"
+    "#);
     Ok(())
 }
 
