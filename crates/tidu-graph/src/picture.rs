@@ -499,13 +499,7 @@ impl<Op: GraphOperation> Scene<Op> {
         }
     }
 
-    fn add_graph(
-        &mut self,
-        title: &str,
-        kind: GraphKind,
-        graph: &Graph<Op>,
-        types: &[&ValueType],
-    ) {
+    fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>, types: &[&ValueType]) {
         let cluster = self.picture.add_cluster(title, kind);
         let listing = Listing::new("graph", graph);
         self.stand_in.clear();

@@ -461,12 +461,13 @@ impl<Op: ParseNames> FromStr for Function<Op> {
             ValueKey::Derived { .. } => None,
         });
         let inputs: Vec<Op::InputKey> = inputs.collect();
-        let closed = Self::close(vec![Arc::new(graph)], &inputs, outputs, None).and_then(|function| {
-            match listing.input_types {
-                Some(types) => Ok(function.of_types(types)?),
-                None => Ok(function),
-            }
-        });
+        let closed =
+            Self::close(vec![Arc::new(graph)], &inputs, outputs, None).and_then(|function| {
+                match listing.input_types {
+                    Some(types) => Ok(function.of_types(types)?),
+                    None => Ok(function),
+                }
+            });
         closed.map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
     }
 }

@@ -183,7 +183,8 @@ fn expected_header(headers: &[&str]) -> String {
     format!("`{} {{`", headers.join(" {` or `"))
 }
 
-const UNKNOWN_KIND: &str = "a kind of values that the operation set reads (`parse_kind`)";
+const UNKNOWN_KIND: &str =
+    "a kind of values that the operation set reads (`ParseNames::parse_kind`)";
 
 struct Parser<Op: ParseNames> {
     builder: GraphBuilder<Op>,

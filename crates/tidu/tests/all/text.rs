@@ -762,7 +762,7 @@ fn masks_that_do_not_fit_are_spelled_out() {
 /// Kinds that have to be quoted, several results, results of no operand.
 const TYPED: &str = r#"function {
     input %0: f64[2, 3] = "Slot { id: 0 }"
-    input %1: "two words"[] = "Slot { id: 1 }"
+    input %1: "two words" = "Slot { id: 1 }"
     %2: f64[0], %3: f64[1] = "Split(2)" %0
     %4: "two words" = Source
     %5: "two words" = Join %1, %4, %0
@@ -773,9 +773,8 @@ const TYPED: &str = r#"function {
 
 #[test]
 fn functions_with_types_read_back() {
-    let typed = TYPED.replace("[]", "");
-    let f: Function<Plain> = typed.parse().unwrap();
-    assert_eq!(format!("{f:#}"), typed);
+    let f: Function<Plain> = TYPED.parse().unwrap();
+    assert_eq!(format!("{f:#}"), TYPED);
     let types = [
         ValueType::new("f64", [2, 3]),
         ValueType::new("two words", []),
@@ -789,6 +788,16 @@ fn functions_with_types_read_back() {
     // Without them, nothing else changes.
     let plain = f.to_string();
     assert_snapshot!(plain, @r#"
+    function {
+        input %0 = "Slot { id: 0 }"
+        input %1 = "Slot { id: 1 }"
+        %2, %3 = "Split(2)" %0
+        %4 = Source
+        %5 = Join %1, %4, %0
+        output %3 -> out0
+        output %5 -> out1
+        output %0 -> out2
+    }
     "#);
     let untyped: Function<Plain> = plain.parse().unwrap();
     assert_eq!(untyped.input_types(), None);
@@ -809,10 +818,19 @@ fn types_of_inputs_are_enough() {
     }"#;
     let f: Function<Plain> = text.parse().unwrap();
     assert_snapshot!(format!("{f:#}"), @r#"
+    function {
+        input %0: f64[2, 3] = "Slot { id: 0 }"
+        %1: "two words" = Source
+        %2: "two words" = Join %1, %1, %1
+        %3: f64[0], %4: f64[1] = "Split(2)" %0
+        output %2 -> out0
+        output %4 -> out1
+    }
     "#);
-    let constant: Function<Plain> = "function {\n%0 = Source\n%1: \"two words\" = Join %0, %0, %0\noutput %1\n}"
-        .parse()
-        .unwrap();
+    let constant: Function<Plain> =
+        "function {\n%0 = Source\n%1: \"two words\" = Join %0, %0, %0\noutput %1\n}"
+            .parse()
+            .unwrap();
     assert_eq!(constant.input_types(), Some(&[][..]));
     let again: Function<Plain> = format!("{constant:#}").parse().unwrap();
     assert_eq!(again.input_types(), Some(&[][..]));
@@ -832,8 +850,13 @@ fn types_are_read_of_functions_of_sets_with_types_only() {
         refusal::<Named>("function {\n%0 = abc\n%1: f64 = abc\noutput %0\n}"),
         refusal::<Named>("function {\n%0 = name @x\n%1: f64 = abc\noutput %0\n}"),
     ];
-    assert_snapshot!(refusals.join("\n"), @"
-    ");
+    assert_snapshot!(refusals.join("\n"), @r#"
+    line 2, column 11: expected a kind of values that the operation set reads (`ParseNames::parse_kind`), found `f64[3] = x`
+    line 3, column 6: expected a well-formed operation, found Named("name") does not say of what types its results are: its set needs `infer_types`
+    line 2, column 9: expected `=`, found `: f64[3] = x`
+    line 3, column 3: expected no type, found Named("abc") does not say of what types its results are: its set needs `infer_types`
+    line 3, column 3: expected no type, as values before have none, found `: f64 = abc`
+    "#);
 }
 
 // Texts that are no graphs.
