@@ -75,7 +75,7 @@ fn bytes_of_element(kind: &str) -> Option<usize> {
         Some('b' | 'c' | 'f' | 'i' | 'u') => letters.as_str().parse().ok()?,
         _ => return None,
     };
-    (bits > 0 && bits % 8 == 0).then_some(bits / 8)
+    (bits > 0 && bits.is_multiple_of(8)).then_some(bits / 8)
 }
 
 impl Display for ValueType {
