@@ -1,5 +1,6 @@
 //! Graphs as pictures: Graphviz DOT and Mermaid.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Write};
 
@@ -11,7 +12,8 @@ use crate::key::{FixedState, ValueKey, describe_key};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::table::ValueTable;
-use crate::text::{Listing, input_name, operation_name};
+use crate::text::{Listing, input_name, operation_name, type_name};
+use crate::value_type::ValueType;
 use crate::{GraphOperation, OperationRole};
 
 /// A graph, or several, ready to be drawn.
@@ -47,6 +49,7 @@ pub struct Picture {
     edges: Vec<Edge>,
     /// How many nodes were left out.
     hidden: usize,
+    shows_types: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ struct Node {
     cluster: usize,
     kind: NodeKind,
     label: String,
+    /// Of what it makes, if they are known.
+    types: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +110,25 @@ impl Picture {
     pub fn of_graphs<Op: GraphOperation>(graphs: &[(&str, GraphKind, &Graph<Op>)]) -> Self {
         let mut scene = Scene::new();
         for (title, kind, graph) in graphs {
-            scene.add_graph(title, *kind, graph);
+            scene.add_graph(title, *kind, graph, &[]);
         }
+        scene.join_residuals();
+        scene.picture
+    }
+
+    /// One graph, with a title, of whose values these are the types, by [`LocalValueId`], or none:
+    /// [`with_types`](Self::with_types) shows them.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn of_typed_graph<Op: GraphOperation>(
+        title: &str,
+        graph: &Graph<Op>,
+        types: &[&ValueType],
+    ) -> Self {
+        let mut scene = Scene::new();
+        scene.add_graph(title, GraphKind::Primal, graph, types);
         scene.join_residuals();
         scene.picture
     }
@@ -185,6 +207,15 @@ impl Picture {
         picture
     }
 
+    /// Writes under each input and operation the types of what it makes, as far as they are known.
+    #[must_use]
+    pub fn with_types(self) -> Self {
+        Self {
+            shows_types: true,
+            ..self
+        }
+    }
+
     /// Keeps what lies within `radius` edges of the nodes whose label holds one of `names` (`mul`,
     /// `%12`, `x`), and says how much is left out.
     #[must_use]
@@ -231,7 +262,7 @@ impl Picture {
                 writeln!(
                     text,
                     "        n{id} [label={}, shape={}, fillcolor=\"{}\"];",
-                    DotString(&node.label),
+                    DotString(&self.label_of(node)),
                     dot_shape(node.kind),
                     fill(node.kind, cluster.kind)
                 )?;
@@ -290,7 +321,7 @@ impl Picture {
                 writeln!(
                     text,
                     "        n{id}{open}{}{close}",
-                    MermaidString(&node.label)
+                    MermaidString(&self.label_of(node))
                 )?;
                 // The fills are light, so the words are dark on a dark page too.
                 let fill = fill(node.kind, cluster.kind);
@@ -323,6 +354,14 @@ impl Picture {
             hidden => format!("{hidden} nodes are"),
         };
         Some(format!("cut to a neighbourhood: {what} not shown"))
+    }
+
+    fn label_of<'a>(&self, node: &'a Node) -> Cow<'a, str> {
+        if self.shows_types && !node.types.is_empty() {
+            Cow::Owned(format!("{}\n{}", node.label, node.types))
+        } else {
+            Cow::Borrowed(&node.label)
+        }
     }
 
     fn nodes_of(&self, cluster: usize) -> impl Iterator<Item = (usize, &Node)> {
@@ -397,6 +436,7 @@ impl Picture {
             edges: edges.collect(),
             hidden: self.hidden + self.nodes.len() - nodes.len(),
             nodes,
+            shows_types: self.shows_types,
         }
     }
 
@@ -412,6 +452,7 @@ impl Picture {
             cluster,
             kind,
             label,
+            types: String::new(),
         });
         self.nodes.len() - 1
     }
@@ -458,7 +499,7 @@ impl<Op: GraphOperation> Scene<Op> {
         }
     }
 
-    fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>) {
+    fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>, types: &[&ValueType]) {
         let cluster = self.picture.add_cluster(title, kind);
         let listing = Listing::new("graph", graph);
         self.stand_in.clear();
@@ -468,6 +509,7 @@ impl<Op: GraphOperation> Scene<Op> {
             let node = self
                 .picture
                 .add_node(cluster, NodeKind::Input, key_label(key));
+            self.picture.nodes[node].types = type_names(&[id], types);
             node_of[id] = (node, 0);
             self.define(key, node_of[id]);
         }
@@ -478,6 +520,7 @@ impl<Op: GraphOperation> Scene<Op> {
             };
             let label = operation_label(&operation.operation, &operation.outputs, "%");
             let node = self.picture.add_node(cluster, NodeKind::Operation, label);
+            self.picture.nodes[node].types = type_names(&operation.outputs, types);
             for (operand, input) in operation.inputs.iter().enumerate() {
                 let from = match input {
                     ValueRef::Local(id) => node_of[*id],
@@ -569,6 +612,13 @@ fn operation_label<Op: GraphOperation>(
 ) -> String {
     let results: Vec<String> = results.iter().map(|id| format!("{prefix}{id}")).collect();
     format!("{}\n{}", operation_name(operation), results.join(", "))
+}
+
+/// The types of values that follow one another in a list; empty if they are not known.
+fn type_names(values: &[LocalValueId], types: &[&ValueType]) -> String {
+    let types = values.iter().filter_map(|&id| types.get(id));
+    let types: Vec<String> = types.map(|value_type| type_name(value_type)).collect();
+    types.join(", ")
 }
 
 fn dot_shape(kind: NodeKind) -> &'static str {

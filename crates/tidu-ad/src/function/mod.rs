@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, input_label, parse};
 use tidu_graph::{
     DenseGraph, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph,
-    ValueKey, merge, resolve, try_materialize_merge, try_simplify,
+    Picture, ValueKey, merge, resolve, try_materialize_merge, try_simplify,
 };
 
 pub use composite::{Composite, Rules};
@@ -192,6 +192,19 @@ impl<Op: GraphOperation> Function<Op> {
     /// The names of the outputs, in order.
     pub fn output_names(&self) -> &[String] {
         &self.content.output_names
+    }
+
+    /// The graph as a picture; [`Picture::with_types`] shows the types of its values, if they are known.
+    pub fn picture(&self) -> Picture {
+        Picture::of_typed_graph("function", self.as_graph(), &self.value_types())
+    }
+
+    /// The types of all values, in the order of the graph; empty if they are not known.
+    fn value_types(&self) -> Vec<&ValueType> {
+        let dense = self.as_dense();
+        let results = dense.nodes().flat_map(|node| node.results.iter());
+        let values = dense.inputs().chain(results);
+        values.filter_map(|id| dense.type_of(id)).collect()
     }
 
     /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.
@@ -399,7 +412,8 @@ impl<Op: GraphOperation> Debug for Function<Op> {
     }
 }
 
-/// The graph in the text form, under the header `function`, with the names of the outputs.
+/// The graph in the text form, under the header `function`, with the names of the outputs; in the alternate form `{:#}`,
+/// each value with its type, if types are known.
 impl<Op: GraphOperation> Display for Function<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outputs = self.as_graph().outputs().iter().zip(self.output_names());
@@ -408,12 +422,17 @@ impl<Op: GraphOperation> Display for Function<Op> {
             label: Some(name.clone()),
         });
         let listing = Listing::new("function", self.as_graph()).with_outputs(outputs.collect());
-        Display::fmt(&listing, f)
+        if f.alternate() {
+            Display::fmt(&listing.with_types(self.value_types()), f)
+        } else {
+            Display::fmt(&listing, f)
+        }
     }
 }
 
 /// Reads a `function` or `graph` listing. It must be closed, and no output may be `zero`; outputs
-/// without a label are called `out0`, `out1`, and so on, by position.
+/// without a label are called `out0`, `out1`, and so on, by position. Of a `function` whose inputs have types, the function
+/// has them too, as after [`with_types`](Function::with_types).
 impl<Op: ParseNames> FromStr for Function<Op> {
     type Err = ParseError;
 
@@ -442,7 +461,13 @@ impl<Op: ParseNames> FromStr for Function<Op> {
             ValueKey::Derived { .. } => None,
         });
         let inputs: Vec<Op::InputKey> = inputs.collect();
-        Self::close(vec![Arc::new(graph)], &inputs, outputs, None)
-            .map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
+        let closed =
+            Self::close(vec![Arc::new(graph)], &inputs, outputs, None).and_then(|function| {
+                match listing.input_types {
+                    Some(types) => Ok(function.of_types(types)?),
+                    None => Ok(function),
+                }
+            });
+        closed.map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt::{self, Display};
 use std::ops::Range;
 
-use super::name::{input_name, operation_name, plain_or_quoted_word};
+use super::name::{input_name, operation_name, plain_or_quoted_word, type_name};
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::key::ValueKey;
 use crate::table::{ValueOrigin, ValueTable};
+use crate::value_type::ValueType;
 use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationId, OperationRole, ValueId};
 
 /// A graph ready to be printed, whole or line by line.
@@ -24,6 +25,8 @@ pub struct Listing<'a, Op: GraphOperation> {
     outputs: Vec<ListingOutput>,
     externals: Externals<Op>,
     direct_uses: &'static str,
+    /// By value; empty if they are not printed.
+    types: Vec<&'a ValueType>,
 }
 
 /// An output line.
@@ -57,6 +60,7 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
             outputs: outputs.collect(),
             externals: Externals::of(graph),
             direct_uses: "external",
+            types: Vec::new(),
         }
     }
 
@@ -74,6 +78,14 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         self
     }
 
+    /// Prints each value with its type, where it is defined: `%3: f64[2] = exp %0`. `types` are those of the graph's
+    /// values, by [`LocalValueId`].
+    #[must_use]
+    pub fn with_types(mut self, types: Vec<&'a ValueType>) -> Self {
+        self.types = types;
+        self
+    }
+
     /// The line of an operation.
     ///
     /// # Panics
@@ -81,7 +93,7 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
     /// For an id that the graph does not have.
     pub fn operation_line(&self, id: LocalOperationId) -> Line {
         let node = &self.graph.operations()[id];
-        let results = node.outputs.iter().map(|id| format!("%{id}"));
+        let results = node.outputs.iter().map(|id| self.definition(*id));
         let operands = node.inputs.iter().map(|operand| self.operand(operand));
         application(
             results,
@@ -96,6 +108,14 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         match operand {
             ValueRef::Local(id) => format!("%{id}"),
             ValueRef::External(key) => self.externals.name(key),
+        }
+    }
+
+    /// A value of the graph as it stands where it is defined.
+    fn definition(&self, id: LocalValueId) -> String {
+        match self.types.get(id) {
+            Some(value_type) => format!("%{id}: {}", type_name(value_type)),
+            None => format!("%{id}"),
         }
     }
 
@@ -166,7 +186,7 @@ impl<Op: GraphOperation> Display for Listing<'_, Op> {
         let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: usize| {
             while let Some(&id) = inputs.next_if(|id| **id < bound) {
                 let name = input_name::<Op>(self.graph.input_key(id));
-                writeln!(f, "    input %{id} = {name}")?;
+                writeln!(f, "    input {} = {name}", self.definition(id))?;
             }
             Ok(())
         };

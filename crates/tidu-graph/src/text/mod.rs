@@ -23,15 +23,17 @@
 //!             | "flat" | "function"
 //! item        = external | input | operation | output
 //! external    = ( "external" | "residual" ) ( "@" key | names "=" application )
-//! input       = "input" local "=" key
-//! operation   = locals "=" application
+//! input       = "input" value "=" key
+//! operation   = values "=" application
 //! output      = "output" ( local | "zero" ) [ "->" label ]
 //! application = [ "fixed" | "masked" bits ] name [ operand { "," operand } ]
 //! operand     = [ "~" ] ( local | "@" number | "@" key )
 //! names       = slot { "," slot }                       slot = "@" number | "_"
-//! locals      = local { "," local } | "_"               local = "%" number
+//! values      = value { "," value } | "_"               value = local [ ":" type ]
+//! local       = "%" number
+//! type        = kind [ "[" number { "," number } "]" ]
 //! bits        = { "0" | "1" } | "-"
-//! name        = word { word } | string                  key, label = word | string
+//! name        = word { word } | string                  key, label, kind = word | string
 //! ```
 //!
 //! Operands with a `~` make the operation `Linearized`, with those active. `fixed` marks a
@@ -40,6 +42,10 @@
 //! In a `linear` listing, `residual` marks what its operations use of other graphs, that is, what
 //! must be saved to run it; `external` lines only define what residuals are made of. A string is
 //! quoted with `"`, and escapes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{..}`.
+//!
+//! Types stand in a `function` only, where each value may have one ([`Listing::with_types`]): `%3: f64[3, 4]`, or
+//! `%3: f64` for a type without axes. If one value has a type, each input has one; beside a result it may be left out,
+//! and what is there must be what [`GraphOperation::infer_types`](crate::GraphOperation::infer_types) says.
 //!
 //! A [`MaterializedGraph`](crate::MaterializedGraph) prints in the same form under the header `flat`,
 //! a [`CompiledProgram`](crate::CompiledProgram) under `program`, with slots `sN` in place of values.
@@ -51,5 +57,6 @@ mod parse;
 
 pub use crate::error::counted;
 pub use listing::{Line, Listing, ListingOutput};
+pub(crate) use name::type_name;
 pub use name::{input_label, input_name, name_list, operation_label, operation_name, shortened};
 pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};

@@ -4,6 +4,7 @@ use std::fmt::{self, Debug, Display};
 
 use crate::GraphOperation;
 use crate::error::describe_operation;
+use crate::value_type::ValueType;
 
 /// The first word of an application may not be one of these.
 pub(super) const KEYWORDS: [&str; 2] = ["fixed", "masked"];
@@ -21,6 +22,15 @@ pub fn operation_name<Op: GraphOperation>(operation: &Op) -> String {
 /// The printed name of an input, quoted if need be.
 pub fn input_name<Op: GraphOperation>(key: &Op::InputKey) -> String {
     plain_or_quoted_word(&input_label::<Op>(key))
+}
+
+/// The printed form of a type, its kind quoted if need be.
+pub(crate) fn type_name(value_type: &ValueType) -> String {
+    let kind = plain_or_quoted_word(value_type.kind());
+    match value_type.dims() {
+        [] => kind,
+        dims => format!("{kind}{dims:?}"),
+    }
 }
 
 /// The name of an operation as messages give it: not quoted, on one line, cut where it gets long.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::name::{KEYWORDS, is_word_char, shortened};
+use super::name::{KEYWORDS, is_word_char, shortened, type_name};
 use crate::builder::GraphBuilder;
 use crate::error::counted;
 use crate::graph::{Graph, ValueRef};
 use crate::key::{OperationKey, ValueKey};
+use crate::value_type::{TypeError, ValueType, ValueTypes};
 use crate::{GraphOperation, LocalValueId, OperationRole};
 
 /// An operation set that can read the names it prints.
@@ -19,6 +20,12 @@ pub trait ParseNames: GraphOperation {
 
     /// The input that prints as `text` (see [`GraphOperation::fmt_input_name`]), or `None`.
     fn parse_input_name(text: &str) -> Option<Self::InputKey>;
+
+    /// The kind of values that prints as `text` (see [`ValueType::kind`]), or `None`: with it, the types of values are
+    /// read. The default knows no kind.
+    fn parse_kind(_text: &str) -> Option<&'static str> {
+        None
+    }
 
     /// Why no operation can be read from `text` although one may print so, for an error to say; `None` by
     /// default, and for what is no operation at all.
@@ -76,6 +83,8 @@ pub struct ParsedListing<Op: GraphOperation> {
     pub graph: Graph<Op>,
     /// The output lines.
     pub outputs: Vec<ParsedOutput>,
+    /// The types of the graph's inputs, if values have types.
+    pub input_types: Option<Vec<ValueType>>,
 }
 
 /// An output line of a listing.
@@ -122,6 +131,8 @@ pub fn parse<Op: ParseNames>(
         builder: GraphBuilder::new(),
         externals: Vec::new(),
         outputs: Vec::new(),
+        may_have_types: header == "function",
+        types: None,
     };
     for mut line in lines.by_ref() {
         if line.eat("}") {
@@ -172,21 +183,34 @@ fn expected_header(headers: &[&str]) -> String {
     format!("`{} {{`", headers.join(" {` or `"))
 }
 
+const UNKNOWN_KIND: &str =
+    "a kind of values that the operation set reads (`ParseNames::parse_kind`)";
+
 struct Parser<Op: ParseNames> {
     builder: GraphBuilder<Op>,
     /// By number.
     externals: Vec<ValueKey<Op>>,
     outputs: Vec<ParsedOutput>,
+    may_have_types: bool,
+    /// Those of all values, from the first type on that was read.
+    types: Option<ValueTypes>,
 }
 
 impl<Op: ParseNames> Parser<Op> {
     fn finish(mut self, header: String) -> Result<ParsedListing<Op>, ParseError> {
         let values = self.outputs.iter().filter_map(|output| output.value);
         self.builder.set_outputs(values.collect());
+        let graph = self.builder.build();
+        let input_types = self.types.map(|types| {
+            let inputs = graph.inputs().iter();
+            let inputs = inputs.map(|&id| types.get(types.id_of(id)).clone());
+            inputs.collect()
+        });
         Ok(ParsedListing {
             header,
-            graph: self.builder.build(),
+            graph,
             outputs: self.outputs,
+            input_types,
         })
     }
 
@@ -208,6 +232,13 @@ impl<Op: ParseNames> Parser<Op> {
     fn parse_input(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         line.skip_blanks();
         self.expect_next_local(&mut line, 0)?;
+        let written = self.parse_type(&mut line)?;
+        if let Some(types) = &mut self.types {
+            let (value_type, _) =
+                written.ok_or_else(|| line.expected("`:` and a type, as other values have one"))?;
+            let id = types.intern(value_type);
+            types.push(id);
+        }
         line.expect_equals()?;
         let key = self.parse_key(&mut line)?;
         line.expect_end()?;
@@ -294,11 +325,12 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_operation(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         let start = line;
-        let mut results = 0;
+        // By result: its type, as far as it is written.
+        let mut results = Vec::new();
         if !line.eat("_") {
             loop {
-                self.expect_next_local(&mut line, results)?;
-                results += 1;
+                self.expect_next_local(&mut line, results.len())?;
+                results.push(self.parse_type(&mut line)?);
                 line.skip_blanks();
                 if !line.eat(",") {
                     break;
@@ -310,13 +342,41 @@ impl<Op: ParseNames> Parser<Op> {
         let application = self.parse_application(&mut line)?;
         line.expect_end()?;
         let count = application.operation.output_count();
-        if results != count {
-            return Err(start.wrong_count(count, "result", results));
+        if results.len() != count {
+            return Err(start.wrong_count(count, "result", results.len()));
         }
+        self.infer_types(&application, &results)?;
         let operands = application.operands.into_iter().map(|(operand, _)| operand);
         self.builder
             .try_add_operation(application.operation, operands.collect(), application.role)
             .map_err(|error| application.name_at.wrong(&error.to_string()))?;
+        Ok(())
+    }
+
+    /// Infers the types of the results of what is about to be added, if values have types, and holds those that are
+    /// written to them.
+    fn infer_types(
+        &mut self,
+        application: &Application<'_, Op>,
+        written: &[Option<WrittenType<'_>>],
+    ) -> Result<(), ParseError> {
+        let Some(types) = &mut self.types else {
+            return Ok(());
+        };
+        let operands = application.operands.iter().map(|(operand, _)| operand);
+        infer(types, &application.operation, operands)
+            .map_err(|error| application.name_at.wrong(&error.to_string()))?;
+        let first = self.builder.values().len();
+        for (id, written) in (first..).zip(written) {
+            let inferred = types.get(types.id_of(id));
+            if let Some((found, at)) = written
+                && found != inferred
+            {
+                let inferred = type_name(inferred);
+                let expected = format!("`{inferred}`, as follows from the operands");
+                return Err(at.error(&expected, format!("`{}`", type_name(found))));
+            }
+        }
         Ok(())
     }
 
@@ -394,6 +454,9 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_operand(&self, line: &mut Cursor<'_>) -> Result<ValueRef<Op>, ParseError> {
         if line.rest().starts_with('@') {
+            if self.types.is_some() {
+                return Err(line.expected("an operand with a type: `%`"));
+            }
             self.parse_external_value(line).map(ValueRef::External)
         } else if line.rest().starts_with('%') {
             self.parse_local(line).map(ValueRef::Local)
@@ -436,11 +499,63 @@ impl<Op: ParseNames> Parser<Op> {
         }
     }
 
+    /// The type of a value that is being defined, if one stands here.
+    fn parse_type<'t>(
+        &mut self,
+        line: &mut Cursor<'t>,
+    ) -> Result<Option<WrittenType<'t>>, ParseError> {
+        line.skip_blanks();
+        let colon = *line;
+        if !self.may_have_types || !line.eat(":") {
+            return Ok(None);
+        }
+        self.start_types(colon)?;
+        line.skip_blanks();
+        let start = *line;
+        let kind = line.text()?.ok_or_else(|| start.expected("a type"))?;
+        let kind = Op::parse_kind(&kind).ok_or_else(|| start.expected(UNKNOWN_KIND))?;
+        let dims = line.dims()?;
+        Ok(Some((ValueType::new(kind, dims), start)))
+    }
+
+    /// Values have types from here on, so that those before must be made of nothing.
+    fn start_types(&mut self, at: Cursor<'_>) -> Result<(), ParseError> {
+        if self.types.is_some() {
+            return Ok(());
+        }
+        let operations = self.builder.operations();
+        let mut operands = operations.iter().flat_map(|node| node.inputs.iter());
+        let has_external = operands.any(|operand| matches!(operand, ValueRef::External(_)));
+        if has_external || !self.builder.inputs().is_empty() {
+            return Err(at.expected("no type, as values before have none"));
+        }
+        let mut types = ValueTypes::default();
+        for node in operations {
+            infer(&mut types, &node.operation, node.inputs.iter())
+                .map_err(|error| at.error("no type", error.to_string()))?;
+        }
+        self.types = Some(types);
+        Ok(())
+    }
+
     fn parse_key(&self, line: &mut Cursor<'_>) -> Result<Op::InputKey, ParseError> {
         let start = *line;
         let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
         key.ok_or_else(|| start.expected("the name of an input"))
     }
+}
+
+/// Notes the types of an operation's results. All operands are values of the listing.
+fn infer<'a, Op: GraphOperation>(
+    types: &mut ValueTypes,
+    operation: &Op,
+    operands: impl Iterator<Item = &'a ValueRef<Op>>,
+) -> Result<(), TypeError> {
+    let operands = operands.filter_map(|operand| match operand {
+        ValueRef::Local(id) => Some(*id),
+        ValueRef::External(_) => None,
+    });
+    types.infer(operation, operands)
 }
 
 /// What is wrong where a name is none of an operation.
@@ -492,6 +607,9 @@ struct Application<'t, Op: GraphOperation> {
     operands: Vec<(ValueRef<Op>, Cursor<'t>)>,
     role: OperationRole,
 }
+
+/// A type, and where it stands.
+type WrittenType<'t> = (ValueType, Cursor<'t>);
 
 enum Prefix {
     None,
@@ -559,6 +677,27 @@ impl<'t> Cursor<'t> {
         }
         let word = self.word();
         Ok((!word.is_empty()).then(|| word.to_owned()))
+    }
+
+    /// The sizes of the axes of a type, none if no bracket stands here.
+    fn dims(&mut self) -> Result<Vec<usize>, ParseError> {
+        let mut dims = Vec::new();
+        self.skip_blanks();
+        if !self.eat("[") {
+            return Ok(dims);
+        }
+        loop {
+            self.skip_blanks();
+            let size = self.number();
+            dims.push(size.ok_or_else(|| self.expected("the size of an axis"))?);
+            self.skip_blanks();
+            if self.eat("]") {
+                return Ok(dims);
+            }
+            if !self.eat(",") {
+                return Err(self.expected("`,` or `]`"));
+            }
+        }
     }
 
     /// Words up to the first operand, or a string.

@@ -2,6 +2,7 @@
 //! not a graph is told.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use insta::assert_snapshot;
 use tidu::eager::RecordedGraph;
 use tidu::graph::text::{Listing, ParseNames, parse};
 use tidu::graph::{
-    Graph, GraphBuilder, GraphOperation, OperationKey, OperationRole, ValueKey, ValueRef, compile,
-    materialize_merge, resolve,
+    Graph, GraphBuilder, GraphOperation, OperationKey, OperationRole, ValueKey, ValueRef,
+    ValueType, compile, materialize_merge, resolve,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{Function, LinearizedGraph, linear_transpose, linearize};
@@ -466,6 +467,26 @@ impl GraphOperation for Plain {
             Plain::Split(results) => *results,
         }
     }
+
+    /// A split makes vectors of no element, of one, and so on.
+    fn infer_types(
+        &self,
+        x: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        Ok(Some(match self {
+            Plain::Reshape { shape, .. } if x[0].elements() != Some(shape.iter().product()) => {
+                Err("another number of elements")?
+            }
+            Plain::Reshape { shape, .. } => vec![ValueType::new(x[0].kind(), *shape)],
+            Plain::Join => vec![x[0].clone()],
+            Plain::Print | Plain::Barrier => vec![],
+            Plain::Source => vec![ValueType::new("two words", [])],
+            Plain::Split(results) => {
+                let vectors = (0..*results).map(|length| ValueType::new(x[0].kind(), [length]));
+                vectors.collect()
+            }
+        }))
+    }
 }
 
 impl ParseNames for Plain {
@@ -476,6 +497,10 @@ impl ParseNames for Plain {
     fn parse_input_name(text: &str) -> Option<Slot> {
         let mut slots = (0..10).map(|id| Slot { id });
         slots.find(|slot| format!("{slot:?}") == text)
+    }
+
+    fn parse_kind(text: &str) -> Option<&'static str> {
+        ["f64", "two words"].into_iter().find(|kind| *kind == text)
     }
 }
 
@@ -512,6 +537,10 @@ impl ParseNames for Named {
 
     fn parse_input_name(text: &str) -> Option<String> {
         Some(text.to_owned())
+    }
+
+    fn parse_kind(text: &str) -> Option<&'static str> {
+        (text == "f64").then_some("f64")
     }
 }
 
@@ -726,6 +755,108 @@ fn masks_that_do_not_fit_are_spelled_out() {
         %8 = masked 0 const 1.0
     }
     ");
+}
+
+// Types.
+
+/// Kinds that have to be quoted, several results, results of no operand.
+const TYPED: &str = r#"function {
+    input %0: f64[2, 3] = "Slot { id: 0 }"
+    input %1: "two words" = "Slot { id: 1 }"
+    %2: f64[0], %3: f64[1] = "Split(2)" %0
+    %4: "two words" = Source
+    %5: "two words" = Join %1, %4, %0
+    output %3 -> out0
+    output %5 -> out1
+    output %0 -> out2
+}"#;
+
+#[test]
+fn functions_with_types_read_back() {
+    let f: Function<Plain> = TYPED.parse().unwrap();
+    assert_eq!(format!("{f:#}"), TYPED);
+    let types = [
+        ValueType::new("f64", [2, 3]),
+        ValueType::new("two words", []),
+    ];
+    assert_eq!(f.input_types(), Some(&types[..]));
+    let outputs = f.as_dense().outputs().iter().copied();
+    let outputs = f.as_dense().types_of(outputs).unwrap();
+    assert_eq!(outputs[0], ValueType::new("f64", [1]));
+    assert_eq!(outputs[1..], [types[1].clone(), types[0].clone()]);
+
+    // Without them, nothing else changes.
+    let plain = f.to_string();
+    assert_snapshot!(plain, @r#"
+    function {
+        input %0 = "Slot { id: 0 }"
+        input %1 = "Slot { id: 1 }"
+        %2, %3 = "Split(2)" %0
+        %4 = Source
+        %5 = Join %1, %4, %0
+        output %3 -> out0
+        output %5 -> out1
+        output %0 -> out2
+    }
+    "#);
+    let untyped: Function<Plain> = plain.parse().unwrap();
+    assert_eq!(untyped.input_types(), None);
+    assert_eq!(format!("{untyped:#}"), plain);
+    assert!(f.picture().with_types().to_dot().contains("f64[0], f64[1]"));
+}
+
+/// Results may stand without their types, and before the inputs, and blanks where one likes.
+#[test]
+fn types_of_inputs_are_enough() {
+    let text = r#"function {
+        %0 = Source
+        %1 = Join %0, %0, %0
+        input %2 :f64 [ 2,3 ] = "Slot { id: 0 }"
+        %3, %4 : f64[1] = "Split(2)" %2
+        output %1
+        output %4
+    }"#;
+    let f: Function<Plain> = text.parse().unwrap();
+    assert_snapshot!(format!("{f:#}"), @r#"
+    function {
+        input %0: f64[2, 3] = "Slot { id: 0 }"
+        %1: "two words" = Source
+        %2: "two words" = Join %1, %1, %1
+        %3: f64[0], %4: f64[1] = "Split(2)" %0
+        output %2 -> out0
+        output %4 -> out1
+    }
+    "#);
+    let constant: Function<Plain> =
+        "function {\n%0 = Source\n%1: \"two words\" = Join %0, %0, %0\noutput %1\n}"
+            .parse()
+            .unwrap();
+    assert_eq!(constant.input_types(), Some(&[][..]));
+    let again: Function<Plain> = format!("{constant:#}").parse().unwrap();
+    assert_eq!(again.input_types(), Some(&[][..]));
+}
+
+/// A set whose kinds nobody reads, one that does not infer types, and what is no function.
+#[test]
+fn types_are_read_of_functions_of_sets_with_types_only() {
+    fn refusal<Op: ParseNames>(text: &str) -> String {
+        text.parse::<Function<Op>>().unwrap_err().to_string()
+    }
+    let text = "function {\ninput %0: f64[3] = x\n%1 = exp %0\noutput %1\n}";
+    let refusals = [
+        refusal::<ScalarOp>(text),
+        refusal::<Named>(&text.replace("exp", "name")),
+        refusal::<Named>(&text.replace("function", "graph")),
+        refusal::<Named>("function {\n%0 = abc\n%1: f64 = abc\noutput %0\n}"),
+        refusal::<Named>("function {\n%0 = name @x\n%1: f64 = abc\noutput %0\n}"),
+    ];
+    assert_snapshot!(refusals.join("\n"), @r#"
+    line 2, column 11: expected a kind of values that the operation set reads (`ParseNames::parse_kind`), found `f64[3] = x`
+    line 3, column 6: expected a well-formed operation, found Named("name") does not say of what types its results are: its set needs `infer_types`
+    line 2, column 9: expected `=`, found `: f64[3] = x`
+    line 3, column 3: expected no type, found Named("abc") does not say of what types its results are: its set needs `infer_types`
+    line 3, column 3: expected no type, as values before have none, found `: f64 = abc`
+    "#);
 }
 
 // Texts that are no graphs.

@@ -6,8 +6,11 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::fmt::Write;
 
+use insta::assert_snapshot;
 use tidu::eager::{Dual, EagerError, Tape, Var};
+use tidu::graph::text::ParseNames;
 use tidu::graph::{
     EvaluableGraphOperation, Exactness, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
     ValueKey, ValueRef,
@@ -90,6 +93,9 @@ impl GraphOperation for Op {
         &self,
         x: &[&ValueType],
     ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        if let Some(other) = x.iter().find(|x| x.dims().len() != 1) {
+            Err(format!("{other} is no vector"))?;
+        }
         let length = |at: usize| x[at].dims()[0];
         match (self, FAULT.get()) {
             (Exp, Some(Fault::TooMany)) => return Ok(Some(vec![x[0].clone(); 2])),
@@ -270,6 +276,41 @@ impl Primitive for Op {
                 return Err(ADRuleError::unsupported(op, ADRuleKind::Transpose));
             }
         })
+    }
+}
+
+/// Names are `Debug` forms.
+impl ParseNames for Op {
+    fn parse_name(text: &str) -> Option<Self> {
+        let words = text.split(|c: char| !c.is_ascii_digit() && c != '-');
+        let numbers: Vec<i64> = words.filter_map(|word| word.parse().ok()).collect();
+        let op = match numbers[..] {
+            [n] => Spread(n.try_into().ok()?),
+            [n, halves] => Fill {
+                n: n.try_into().ok()?,
+                halves,
+            },
+            _ => {
+                return [Add, Mul, Exp, Sum]
+                    .into_iter()
+                    .find(|op| op.is_named(text));
+            }
+        };
+        op.is_named(text).then_some(op)
+    }
+
+    fn parse_input_name(text: &str) -> Option<ScalarKey> {
+        Some(ScalarKey::parse(text))
+    }
+
+    fn parse_kind(text: &str) -> Option<&'static str> {
+        (text == "f64").then_some("f64")
+    }
+}
+
+impl Op {
+    fn is_named(&self, text: &str) -> bool {
+        format!("{self:?}") == text
     }
 }
 
@@ -564,6 +605,286 @@ fn a_tape_goes_backward_by_the_vjp_and_forward_by_the_jvp() -> Result<(), EagerE
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn derivatives_read_back_with_their_types() -> Result<(), FunctionError> {
+    for [x, w] in points() {
+        let f = product_of_sums().with_types_of(&[&x, &w])?;
+        let split = f.linearize("x")?;
+        let derived = [
+            f.grad(..)?,
+            f.vjp(..)?,
+            f.jvp("x")?,
+            f.hvp("x")?,
+            f.grad("x")?.vjp("x")?,
+            split.primal,
+            split.linear,
+        ];
+        for f in [f].into_iter().chain(derived) {
+            let text = format!("{f:#}");
+            let read: F = text
+                .parse()
+                .unwrap_or_else(|error| panic!("{error} in\n{text}"));
+            assert_eq!(format!("{read:#}"), text);
+            assert_eq!(read.to_string(), f.to_string());
+            assert_eq!(read.input_types(), f.input_types(), "{text}");
+            assert_eq!(read.output_types()?, f.output_types()?, "{text}");
+        }
+        // What was read is differentiated by its types.
+        let read: F = format!("{:#}", product_of_sums().with_types_of(&[&x, &w])?)
+            .parse()
+            .unwrap();
+        let found = call(&read.grad(..)?, &[&x, &w]).concat();
+        assert_near(&found, &gradient_of_product(&x, &w).concat());
+        let other = vec![1.0; x.len() + 1];
+        let error = read.compile().call(&[other.clone(), other]).unwrap_err();
+        assert!(error.to_string().starts_with("input x is f64["), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn types_stand_where_values_are_defined() -> Result<(), FunctionError> {
+    let f = product_of_sums().with_types([vector(3), vector(3)])?;
+    let gradient = f.grad("w")?;
+    assert_snapshot!(format!("{f}\n{f:#}\n{gradient:#}"), @r#"
+    function {
+        input %0 = x
+        input %1 = w
+        %2 = Mul %0, %1
+        %3 = Exp %2
+        %4 = Sum %3
+        %5 = Sum %0
+        %6 = Mul %4, %5
+        output %6 -> out0
+    }
+    function {
+        input %0: f64[3] = x
+        input %1: f64[3] = w
+        %2: f64[3] = Mul %0, %1
+        %3: f64[3] = Exp %2
+        %4: f64[1] = Sum %3
+        %5: f64[1] = Sum %0
+        %6: f64[1] = Mul %4, %5
+        output %6 -> out0
+    }
+    function {
+        input %0: f64[3] = x
+        input %1: f64[3] = w
+        %2: f64[1] = "Fill { n: 1, halves: 2 }"
+        %3: f64[1] = Sum %0
+        %4: f64[1] = Mul %2, %3
+        %5: f64[3] = "Spread(3)" %4
+        %6: f64[3] = Mul %0, %1
+        %7: f64[3] = Exp %6
+        %8: f64[3] = Mul %5, %7
+        %9: f64[3] = Mul %8, %0
+        output %9 -> d.w
+    }
+    "#);
+    Ok(())
+}
+
+/// What the reader says of a text: the line that it is about, a caret at the column, the message.
+fn complaint(text: &str) -> String {
+    let error = text.parse::<F>().unwrap_err();
+    let line = text.lines().nth(error.line - 1).unwrap_or_default();
+    let caret = " ".repeat(error.column - 1);
+    format!("{line}\n{caret}^ {error}\n")
+}
+
+#[test]
+fn wrong_types_in_a_text_are_told() {
+    let items = [
+        "input %1: f32[3] = y",
+        "input %1: = y",
+        "input %1: f64[ = y",
+        "input %1: f64[] = y",
+        "input %1: f64[3 = y",
+        "input %1: f64[3,] = y",
+        "input %1: f64[3]] = y",
+        "input %1: f64[-3] = y",
+        "input %1: f64[99999999999999999999] = y",
+        "input %1: \"f64 = y",
+        "input %1: f64[3]",
+        "input %1 = y",
+        "%1: f64[4] = Exp %0",
+        "%1: f64 = Exp %0",
+        "%1: f32[3] = Exp %0",
+        "%1: f64[3], %2: f64[3] = Exp %0",
+        "%1: f64[3] = Mul %0, @y",
+        "%1 = \"Spread(2)\" %0\n%2 = Mul %0, %1",
+        "output %0: f64[3]",
+        "external @0 = Exp %0",
+        "external @0 = Exp @y",
+    ];
+    let in_typed =
+        items.map(|item| complaint(&format!("function {{\ninput %0: f64[3] = x\n{item}\n}}")));
+    assert_snapshot!(in_typed.concat(), @r#"
+    input %1: f32[3] = y
+              ^ line 3, column 11: expected a kind of values that the operation set reads (`ParseNames::parse_kind`), found `f32[3] = y`
+    input %1: = y
+              ^ line 3, column 11: expected a type, found `= y`
+    input %1: f64[ = y
+                   ^ line 3, column 16: expected the size of an axis, found `= y`
+    input %1: f64[] = y
+                  ^ line 3, column 15: expected the size of an axis, found `] = y`
+    input %1: f64[3 = y
+                    ^ line 3, column 17: expected `,` or `]`, found `= y`
+    input %1: f64[3,] = y
+                    ^ line 3, column 17: expected the size of an axis, found `] = y`
+    input %1: f64[3]] = y
+                    ^ line 3, column 17: expected `=`, found `] = y`
+    input %1: f64[-3] = y
+                  ^ line 3, column 15: expected the size of an axis, found `-3] = y`
+    input %1: f64[99999999999999999999] = y
+                  ^ line 3, column 15: expected the size of an axis, found `99999999999999999999] = …`
+    input %1: "f64 = y
+                      ^ line 3, column 19: expected `"`, found the end of the line
+    input %1: f64[3]
+                    ^ line 3, column 17: expected `=`, found the end of the line
+    input %1 = y
+             ^ line 3, column 10: expected `:` and a type, as other values have one, found `= y`
+    %1: f64[4] = Exp %0
+        ^ line 3, column 5: expected `f64[3]`, as follows from the operands, found `f64[4]`
+    %1: f64 = Exp %0
+        ^ line 3, column 5: expected `f64[3]`, as follows from the operands, found `f64`
+    %1: f32[3] = Exp %0
+        ^ line 3, column 5: expected a kind of values that the operation set reads (`ParseNames::parse_kind`), found `f32[3] = Exp %0`
+    %1: f64[3], %2: f64[3] = Exp %0
+    ^ line 3, column 1: expected 1 result, found 2
+    %1: f64[3] = Mul %0, @y
+                         ^ line 3, column 22: expected an operand with a type: `%`, found `@y`
+    %2 = Mul %0, %1
+         ^ line 4, column 6: expected a well-formed operation, found Mul of f64[3] and f64[2]: lengths 3 and 2 differ
+    output %0: f64[3]
+             ^ line 3, column 10: expected the end of the line, found `: f64[3]`
+    external @0 = Exp %0
+                      ^ line 3, column 19: expected a value of another graph, found `%0`
+    external @0 = Exp @y
+                      ^ line 3, column 19: expected an operand with a type: `%`, found `@y`
+    "#);
+    // Where values have no types.
+    let items = ["input %1: f64[3] = y", "%1: f64[3] = Exp %0"];
+    let in_plain = items.map(|item| complaint(&format!("function {{\ninput %0 = x\n{item}\n}}")));
+    assert_snapshot!(in_plain.concat(), @"
+    input %1: f64[3] = y
+            ^ line 3, column 9: expected no type, as values before have none, found `: f64[3] = y`
+    %1: f64[3] = Exp %0
+      ^ line 3, column 3: expected no type, as values before have none, found `: f64[3] = Exp %0`
+    ");
+}
+
+/// Whatever is done to a text, reading it ends with a function that reads back, or a place in the text.
+#[test]
+fn damaged_types_are_read_or_refused() {
+    let mut random = Random(4);
+    let f = product_of_sums()
+        .with_types([vector(3), vector(3)])
+        .unwrap();
+    let text = format!("{:#}", f.grad(..).unwrap());
+    let types: Vec<usize> = text.match_indices(": ").map(|(at, _)| at).collect();
+    let mut read = 0;
+    for _ in 0..2000 {
+        let mut chars: Vec<char> = text.chars().collect();
+        for _ in 0..1 + random.below(2) {
+            let near = types[random.below(types.len())] + random.below(9);
+            let at = near.min(chars.len() - 1);
+            let from = random.below(chars.len());
+            match random.below(3) {
+                0 => drop(chars.remove(at)),
+                1 => chars[at] = chars[from],
+                _ => chars.insert(at, chars[from]),
+            }
+        }
+        let damaged: String = chars.into_iter().collect();
+        match damaged.parse::<F>() {
+            Ok(f) => {
+                read += 1;
+                let text = format!("{f:#}");
+                let again: F = text.parse().unwrap();
+                assert_eq!(format!("{again:#}"), text);
+                assert_eq!(again.input_types(), f.input_types());
+            }
+            Err(error) => {
+                let line = damaged.lines().nth(error.line - 1).unwrap_or_default();
+                assert!(
+                    error.column <= line.chars().count() + 1,
+                    "{error} in\n{damaged}"
+                );
+            }
+        }
+    }
+    assert!(read > 0);
+}
+
+#[test]
+fn many_typed_values_print_and_read_back() {
+    tidu_testkit::on_small_stack(|| {
+        const OPERATIONS: usize = 250_000;
+        let mut text = "function {\n    input %0: f64[2] = x\n".to_owned();
+        let mut before = 0;
+        for id in 1..=OPERATIONS {
+            writeln!(text, "    %{id}: f64[2] = Mul %{}, %{before}", id - 1).unwrap();
+            before = id - 1;
+        }
+        write!(text, "    output %{OPERATIONS} -> out0\n}}").unwrap();
+        let read: F = text.parse().unwrap();
+        assert_eq!(read.as_dense().operation_count(), OPERATIONS);
+        assert!(format!("{read:#}") == text);
+    });
+}
+
+#[test]
+fn a_picture_shows_types_if_it_is_asked_to() -> Result<(), FunctionError> {
+    let f = build(&["x"], |apply, x| {
+        let exp = apply(Exp, &[x[0]]);
+        vec![apply(Sum, &[exp])]
+    });
+    let plain = f.picture();
+    let typed = f.with_types([vector(3)])?.picture();
+    assert_eq!(typed.to_dot(), plain.to_dot());
+    assert_eq!(typed.to_mermaid(), plain.to_mermaid());
+    assert_eq!(plain.clone().with_types().to_dot(), plain.to_dot());
+    assert_snapshot!(typed.clone().with_types().to_mermaid(), @r#"
+    flowchart TB
+        subgraph c0["function"]
+            n0(["x<br>f64[3]"])
+            style n0 fill:#ffffff,color:#000000
+            n1["Exp<br>%1<br>f64[3]"]
+            style n1 fill:#dbe9f6,color:#000000
+            n2["Sum<br>%2<br>f64[1]"]
+            style n2 fill:#dbe9f6,color:#000000
+            n3(("%2"))
+            style n3 fill:#ffffff,color:#000000
+        end
+        n0 --> n1
+        n1 --> n2
+        n2 --> n3
+    "#);
+    let part = typed.clone().with_types().around(&["Exp"], 1);
+    assert_eq!(
+        part.to_dot(),
+        typed.around(&["Exp"], 1).with_types().to_dot()
+    );
+    assert_snapshot!(part.to_dot(), @r##"
+    digraph {
+        rankdir=TB; labelloc=t; labeljust=l;
+        node [fontname="monospace", style=filled];
+        edge [fontname="monospace"];
+        label="cut to a neighbourhood: 1 node is not shown";
+        subgraph cluster_0 {
+            label="function";
+            n0 [label="x\nf64[3]", shape=ellipse, fillcolor="#ffffff"];
+            n1 [label="Exp\n%1\nf64[3]", shape=box, fillcolor="#dbe9f6"];
+            n2 [label="Sum\n%2\nf64[1]", shape=box, fillcolor="#dbe9f6"];
+        }
+        n0 -> n1 [style=solid];
+        n1 -> n2 [style=solid];
+    }
+    "##);
     Ok(())
 }
 
