@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use super::name::{KEYWORDS, is_word_char, shortened, type_name};
 use crate::builder::GraphBuilder;
-use crate::error::counted;
+use crate::error::{TypeError, counted};
 use crate::graph::{Graph, ValueRef};
+use crate::inference::ValueTypes;
 use crate::key::{OperationKey, ValueKey};
-use crate::value_type::{TypeError, ValueType, ValueTypes};
+use crate::value_type::ValueType;
 use crate::{GraphOperation, LocalValueId, OperationRole};
 
 /// An operation set that can read the names it prints.
