@@ -1,8 +1,8 @@
-//! Reproducible random numbers, where a property-testing framework would be too much, and over how many of them a test
+//! Reproducible random numbers, where a property-testing framework would be too much, and over how many cases a test
 //! goes.
 
-/// Of so many random cases, how many a test tries: all of them where the environment says `TIDU_ALL_CASES=1`, as
-/// `cargo xtask test --full` has it, and otherwise the first tenth.
+/// How many a test takes of this many random cases, or operations of a large graph: all of them where the environment
+/// says `TIDU_ALL_CASES=1`, as `cargo xtask test --full` has it, and otherwise a tenth.
 pub fn cases(all: usize) -> usize {
     match std::env::var("TIDU_ALL_CASES").as_deref() {
         Ok("1") => all,

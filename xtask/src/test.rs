@@ -54,7 +54,7 @@ const OPTIMISED: Cargo = Cargo {
 /// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
-    /// Everything, random functions and operands over a tenth of the cases.
+    /// Everything, random functions over a tenth of the cases, large graphs of a tenth of the operations.
     Short,
     /// Everything over all cases, and what optimisation changes as it ships: before a change goes in.
     Full,
@@ -84,8 +84,8 @@ pub fn run(extent: Extent) -> Result<(), String> {
         }),
         Extent::Short => {
             report.skip(
-                "nine of ten cases of random tests, and what optimisation changes as it ships: \
-                 `cargo xtask test --full` runs them",
+                "nine of ten cases of random tests and operations of large graphs, and what optimisation changes \
+                 as it ships: `cargo xtask test --full` runs them",
             );
             Ok(())
         }

@@ -13,7 +13,7 @@ use tidu_graph::{
     GraphError, GraphOperation, Operands, OperationRole, Rewrite, ValueKey, ValueRef, ValueType,
     Workspace, materialize_merge, merge, resolve, try_simplify,
 };
-use tidu_testkit::Random;
+use tidu_testkit::{Random, cases};
 
 thread_local! {
     static COMPARISONS: Cell<usize> = const { Cell::new(0) };
@@ -809,7 +809,7 @@ fn the_cost_of_a_value_with_a_hundred_thousand_users() {
 #[test]
 fn a_million_operations_by_positions() {
     on_small_stack(|| {
-        let n = 1_000_000;
+        let n = cases(1_000_000);
         let mut graph = DenseGraph::new(2);
         let [x, y] = [0, 1].map(|at| graph.input(at));
         let mut last = x;

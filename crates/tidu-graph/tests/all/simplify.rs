@@ -9,6 +9,7 @@ use tidu_graph::{
     GraphOperation, LocalValueId, OperationRole, Rewrite, Term, Terms, ValueRef, materialize_merge,
     merge, resolve, try_simplify, try_simplify_logged,
 };
+use tidu_testkit::cases;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Op {
@@ -438,7 +439,7 @@ fn endless_rules_end() {
 #[test]
 fn a_million_operations() {
     on_small_stack(|| {
-        let n = 1_000_000;
+        let n = cases(1_000_000);
         let graph = chain(&Op::Neg, n);
         assert_eq!(merge(&graph).operation_count(), n);
         let simple = try_simplify(&graph, Exactness::Exact).unwrap();

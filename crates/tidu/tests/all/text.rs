@@ -15,6 +15,7 @@ use tidu::graph::{
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{Function, LinearizedGraph, linear_transpose, linearize};
+use tidu_testkit::cases;
 
 use crate::support::{AWKWARD_NAMES, AWKWARD_NUMBERS, Random, wild_problem};
 
@@ -1336,28 +1337,28 @@ fn fibonacci(operations: usize) -> Graph<ScalarOp> {
 #[test]
 fn a_million_operations_print_and_read_back() {
     on_a_small_stack(|| {
-        const OPERATIONS: usize = 1_000_000;
+        let operations = cases(1_000_000);
         let mut text = "graph {\n    input %0 = a\n    input %1 = b\n".to_owned();
-        for id in 0..OPERATIONS {
+        for id in 0..operations {
             writeln!(text, "    %{} = add %{id}, %{}", id + 2, id + 1).unwrap();
         }
-        write!(text, "    output %{}\n}}", OPERATIONS + 1).unwrap();
+        write!(text, "    output %{}\n}}", operations + 1).unwrap();
         let mut expect = Expect(&text);
-        write!(expect, "{}", fibonacci(OPERATIONS)).unwrap();
+        write!(expect, "{}", fibonacci(operations)).unwrap();
         assert_eq!(expect.0, "");
         let parsed: Graph<ScalarOp> = text.parse().unwrap();
-        assert_eq!(parsed.operations().len(), OPERATIONS);
-        assert_eq!(parsed.outputs(), [OPERATIONS + 1]);
+        assert_eq!(parsed.operations().len(), operations);
+        assert_eq!(parsed.outputs(), [operations + 1]);
     });
 }
 
 #[test]
 fn a_deep_chain_of_residuals_prints_and_reads_back() {
     on_a_small_stack(|| {
-        const DEPTH: usize = 100_000;
+        let depth = cases(100_000);
         let mut builder = GraphBuilder::<ScalarOp>::new();
         let mut last = builder.add_input("x".into());
-        for _ in 0..DEPTH {
+        for _ in 0..depth {
             let operands = vec![ValueRef::Local(last)];
             let results = builder.add_operation(ScalarOp::SinCos, operands, OperationRole::Primary);
             last = results[0];
@@ -1368,7 +1369,7 @@ fn a_deep_chain_of_residuals_prints_and_reads_back() {
         let transposed = linear_transpose(&linear, &mut ());
         for map in [linear, transposed] {
             let text = map.to_string();
-            assert!(text.lines().count() < 5 * DEPTH);
+            assert!(text.lines().count() < 5 * depth);
             let parsed: LinearizedGraph<ScalarOp> = text.parse().unwrap();
             let mut expect = Expect(&text);
             write!(expect, "{parsed}").unwrap();

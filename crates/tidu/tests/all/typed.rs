@@ -21,6 +21,7 @@ use tidu::{
     PrimitiveBuilder, PrimitiveValue, RuleOperand::Active, RuleOperand::Fixed, Rules, TypeError,
     TypeTable, ValueType,
 };
+use tidu_testkit::{cases, on_small_stack};
 
 use crate::support::{Names, Random, TestOp};
 
@@ -822,7 +823,7 @@ fn damaged_types_are_read_or_refused() {
 
 #[test]
 fn many_typed_values_print_and_read_back() {
-    tidu_testkit::on_small_stack(|| {
+    on_small_stack(|| {
         const OPERATIONS: usize = 250_000;
         let mut text = "function {\n    input %0: f64[2] = x\n".to_owned();
         let mut before = 0;
@@ -944,11 +945,11 @@ fn a_tape_says_what_is_wrong_with_types() {
 /// would otherwise be compared again and again.
 #[test]
 fn types_of_long_chains() {
-    const LENGTH: usize = 100_000;
-    tidu_testkit::on_small_stack(|| {
+    on_small_stack(|| {
+        let length = cases(100_000);
         let chain = || {
             build(&["x"], |apply, x| {
-                let chain = (0..LENGTH).fold(x[0], |value, _| apply(Mul, &[value, value]));
+                let chain = (0..length).fold(x[0], |value, _| apply(Mul, &[value, value]));
                 vec![apply(Sum, &[chain])]
             })
         };
@@ -958,7 +959,7 @@ fn types_of_long_chains() {
             .unwrap();
         for f in [chain(), chain()] {
             let graph = f.as_graph();
-            for id in [graph.values().len() - 1, LENGTH / 2, LENGTH] {
+            for id in [graph.values().len() - 1, length / 2, length] {
                 let key = &graph.values()[id].key;
                 let last = id == graph.values().len() - 1;
                 assert_eq!(types.of(key), Ok(&vector(if last { 1 } else { 2 })));

@@ -987,7 +987,7 @@ fn powers(n: i32) -> Function<ScalarOp> {
 #[test]
 fn a_hundred_thousand_powers_of_one_number() {
     on_small_stack(|| {
-        let n = 100_000;
+        let n = cases(100_000) as i32;
         let f = powers(n);
         assert_eq!(f.as_dense().operation_count(), 2 * n as usize - 2);
         // Σ k·xᵏ⁻¹ at 1, and at 1/2, where the rest is too small to be seen: 1 / (1 - x)².
@@ -1006,7 +1006,7 @@ fn a_hundred_thousand_powers_of_one_number() {
 #[test]
 fn a_million_operations_by_both_ways() {
     on_small_stack(|| {
-        for (operations, in_place) in [(1_000_000, false), (150_000, true)] {
+        for (operations, in_place) in [(cases(1_000_000), false), (cases(150_000), true)] {
             let workload = tidu_testkit::chain(operations);
             let f = workload.function();
             let x: Dual<f64> = Dual {
