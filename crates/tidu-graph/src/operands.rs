@@ -11,16 +11,34 @@ use crate::base::LIMIT;
 /// `operands[0]` is the first one.
 #[derive(Debug)]
 pub struct Operands<'a, T> {
-    pub(crate) inputs: &'a [&'a T],
-    pub(crate) registers: &'a mut [Option<T>],
+    inputs: &'a [&'a T],
+    registers: &'a mut [Option<T>],
     /// What is read for the last time is marked with [`LAST`].
-    pub(crate) slots: &'a [u32],
+    slots: &'a [u32],
+    /// The slots that stand twice, ascending: made where many operands are asked for.
+    repeated: Option<Vec<u32>>,
 }
+
+/// At most this many operands are looked through for one that stands twice.
+const FEW: usize = 8;
 
 /// Marks a slot that no later instruction reads, where the operand stands for the last time.
 pub(crate) const LAST: u32 = LIMIT;
 
-impl<T> Operands<'_, T> {
+impl<'a, T> Operands<'a, T> {
+    pub(crate) fn new(
+        inputs: &'a [&'a T],
+        registers: &'a mut [Option<T>],
+        slots: &'a [u32],
+    ) -> Self {
+        Self {
+            inputs,
+            registers,
+            slots,
+            repeated: None,
+        }
+    }
+
     /// How many there are.
     #[allow(clippy::len_without_is_empty, reason = "an operation knows its arity")]
     pub fn len(&self) -> usize {
@@ -38,12 +56,26 @@ impl<T> Operands<'_, T> {
     /// `None` for an input of the program, an output, an operand that a later operation reads, and one
     /// that stands twice among these.
     pub fn take(&mut self, at: usize) -> Option<T> {
-        let slot = self.slots[at];
-        let stands_here = |other: &&u32| **other & !LAST == slot & !LAST;
-        if slot & LAST == 0 || self.slots.iter().filter(stands_here).count() > 1 {
+        let (slot, is_last) = (self.slots[at] & !LAST, self.slots[at] & LAST != 0);
+        if !is_last || self.stands_twice(slot) {
             return None;
         }
-        self.registers[(slot & !LAST) as usize - self.inputs.len()].take()
+        self.registers[slot as usize - self.inputs.len()].take()
+    }
+
+    /// Whether a slot stands twice; for all slots of an operation together, in no more than the time to sort them.
+    fn stands_twice(&mut self, slot: u32) -> bool {
+        let slots = self.slots.iter().map(|slot| slot & !LAST);
+        if self.slots.len() <= FEW {
+            return slots.filter(|other| *other == slot).count() > 1;
+        }
+        let repeated = self.repeated.get_or_insert_with(|| {
+            let mut sorted: Vec<u32> = slots.collect();
+            sorted.sort_unstable();
+            let pairs = sorted.windows(2).filter(|pair| pair[0] == pair[1]);
+            pairs.map(|pair| pair[0]).collect()
+        });
+        repeated.binary_search(&slot).is_ok()
     }
 }
 

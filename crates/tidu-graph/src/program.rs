@@ -284,11 +284,7 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
         slots: [u32; N],
         result: u32,
     ) -> Result<(), WrongCount> {
-        let mut operands = Operands {
-            inputs: self.inputs,
-            registers: self.registers,
-            slots: &slots,
-        };
+        let mut operands = Operands::new(self.inputs, self.registers, &slots);
         let value = match operation.eval_one(self.ctx, &mut operands) {
             Some(value) => value,
             None => {
@@ -309,11 +305,7 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
         slots: &[u32],
         result_slots: &[u32],
     ) -> Result<(), WrongCount> {
-        let mut operands = Operands {
-            inputs: self.inputs,
-            registers: self.registers,
-            slots,
-        };
+        let mut operands = Operands::new(self.inputs, self.registers, slots);
         if let &[result] = result_slots
             && let Some(value) = operation.eval_one(self.ctx, &mut operands)
         {

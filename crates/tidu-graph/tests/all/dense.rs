@@ -863,6 +863,29 @@ fn deep_sharing_and_wide_operations() {
     });
 }
 
+/// Operands of an operation of many are taken where each stands once, and only there.
+#[test]
+fn many_operands_of_which_some_stand_twice() {
+    for n in [4, 8, 9, 40] {
+        let mut graph = DenseGraph::new(1);
+        let made = (0..n).map(|k| graph.push(Op::Times(k), &[graph.input(0)]).unwrap().start());
+        let made: Vec<DenseId> = made.collect();
+        // The even ones twice, in two orders.
+        let operands: Vec<DenseId> = made
+            .iter()
+            .chain(made.iter().rev().step_by(2))
+            .copied()
+            .collect();
+        let weighed = graph.push(Op::Weigh(operands.len()), &operands).unwrap();
+        graph.set_outputs(vec![weighed.start()]);
+        let numbers: Vec<i64> = (0..n)
+            .chain((0..n).rev().step_by(2))
+            .map(|k| 3 * k)
+            .collect();
+        assert_eq!(values(&graph, &[3]), Op::Weigh(0).meaning(&numbers));
+    }
+}
+
 #[test]
 fn what_is_pushed_is_checked() {
     let mut graph: DenseGraph<Op> = DenseGraph::new(2);
