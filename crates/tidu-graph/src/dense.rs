@@ -450,7 +450,11 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// For an id that the graph does not have.
     #[inline]
     pub fn node(&self, id: OperationId) -> DenseNode<'_, Op> {
-        let index = id.index();
+        self.node_at(id.index())
+    }
+
+    #[inline]
+    fn node_at(&self, index: usize) -> DenseNode<'_, Op> {
         let node = &self.nodes[index];
         let (end, last) = match self.nodes.get(index + 1) {
             Some(next) => (next.first_operand as usize, next.first_result),
@@ -475,7 +479,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
 
     /// All operations, each after those that it uses.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = DenseNode<'_, Op>> + DoubleEndedIterator {
-        self.operation_ids().map(|id| self.node(id))
+        (0..self.nodes.len()).map(|index| self.node_at(index))
     }
 
     /// By value: the operation that makes it; `None` for an input.
