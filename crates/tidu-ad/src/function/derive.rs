@@ -67,7 +67,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 
     /// Calls rules wherever an operation stands, with the keys of its operands there, rather than once
     /// for all operations that are alike: for operation sets whose rules look into keys. So it is anyway
-    /// where rules have a context, that is one of more than zero bytes.
+    /// where rules have a context, that is one of more than zero bytes, unless the function has
+    /// [types](Function::with_types) that the operation set infers.
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
         self
