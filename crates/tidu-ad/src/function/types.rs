@@ -26,7 +26,7 @@ impl<Op: Primitive> Function<Op> {
     }
 
     /// This function for inputs of the types of these operands. Nothing changes for operation sets
-    /// without types ([`Primitive::type_of_operand`]).
+    /// without types ([`GraphOperation::type_of_operand`]).
     ///
     /// # Errors
     ///
