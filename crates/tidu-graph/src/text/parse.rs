@@ -519,7 +519,8 @@ impl<Op: ParseNames> Parser<Op> {
         Ok(Some((ValueType::new(kind, dims), start)))
     }
 
-    /// Values have types from here on, so that those before must be made of nothing.
+    /// Values have types from here on. Those before are inferred, unless there are inputs among them, or they use other
+    /// graphs.
     fn start_types(&mut self, at: Cursor<'_>) -> Result<(), ParseError> {
         if self.types.is_some() {
             return Ok(());
