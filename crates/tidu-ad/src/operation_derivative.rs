@@ -205,13 +205,11 @@ impl<Op: Primitive> OperationLinearization<Op> {
         let graphs = vec![Arc::new(graph.clone())];
         let function = Function::close(graphs, &inputs, outputs, level)?;
         let function = function.without_tangents(level)?;
-        let (operands, results) = (self.active.len(), self.keys.len() - self.active.len());
+        let operands = self.active.len();
         let active = (0..operands).filter(|&at| self.active[at]);
         let function = self.typed(function, active.map(|at| (at, false)))?;
-        let made = (0..results).filter_map(|slot| {
-            let tangents: &Vec<Option<usize>> = &tangents;
-            Some((tangents[slot]?, operands + slot))
-        });
+        let made = tangents.iter().zip(operands..);
+        let made = made.filter_map(|(output, at)| Some(((*output)?, at)));
         self.check_types(&function, ADRuleKind::Jvp, made)?;
         Ok(OperationJvp { function, tangents })
     }
@@ -294,9 +292,12 @@ impl<Op: Primitive> OperationLinearization<Op> {
         let Some(types) = &self.types else {
             return Ok(derivative);
         };
-        let more = more.map(|(at, is_mask)| match is_mask {
-            true => Op::mask_type(&types[at]),
-            false => types[at].clone(),
+        let more = more.map(|(at, is_mask)| {
+            if is_mask {
+                Op::mask_type(&types[at])
+            } else {
+                types[at].clone()
+            }
         });
         let inputs = types.iter().cloned().chain(more).collect();
         Ok(derivative.of_types(inputs)?)

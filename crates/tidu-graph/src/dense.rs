@@ -201,14 +201,6 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         self.of_same_inputs(Self::with_capacity(0, 0, 0))
     }
 
-    /// The same graph, whose values have no types.
-    pub fn without_types(self) -> Self {
-        Self {
-            types: None,
-            ..self
-        }
-    }
-
     /// A graph of so many inputs and nothing else, in the memory of this one.
     fn emptied(mut self, inputs: usize) -> Self {
         self.nodes.clear();
@@ -423,7 +415,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     }
 
     /// The type of this number, if this graph has types.
-    pub fn type_named(&self, id: TypeId) -> Option<&ValueType> {
+    pub(crate) fn type_named(&self, id: TypeId) -> Option<&ValueType> {
         self.types.as_ref().map(|types| types.get(id))
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     ctx: &'a mut Op::ADContext,
     operations: Operations<Op>,
     units: Vec<MadeUnit<Op>>,
+    /// Of the derivative, if the function has types.
+    input_types: Option<Vec<ValueType>>,
     /// What has been made, the function first.
     graph: DenseGraph<Op>,
     /// By value of the function: what it is in `graph`.
@@ -104,12 +106,13 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         // A derivative is about three times the function.
         let [operations, operands] =
             [dense.operation_count(), dense.operand_count()].map(|count| count / 2 * 7);
-        let mut graph = match dense.types_of(dense.inputs()) {
+        let input_types = dense.types_of(dense.inputs()).map(|mut types| {
+            types.extend(more_inputs.iter().filter_map(|input| input.type_in(dense)));
+            types
+        });
+        let mut graph = match &input_types {
             None => DenseGraph::with_capacity(inputs, operations, operands),
-            Some(mut types) => {
-                types.extend(more_inputs.iter().filter_map(|input| input.type_in(dense)));
-                DenseGraph::of_types(types, operations, operands)
-            }
+            Some(types) => DenseGraph::of_types(types.iter().cloned(), operations, operands),
         };
         let mut here: Vec<DenseId> = graph.inputs().take(dense.input_count()).collect();
         let types = graph.import_types(dense);
@@ -122,6 +125,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             ctx,
             operations: Operations::new(),
             units: Vec::new(),
+            input_types,
             graph,
             here,
             arguments: Vec::new(),
@@ -144,14 +148,14 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// The basis vector of the space of an input of the function.
     pub fn basis(&mut self, input: usize, name: &str) -> Result<DenseId, FunctionError> {
-        self.unit(Unit::Basis, self.here[input], name)
+        self.unit(Unit::Basis, self.function.as_dense().input(input), name)
     }
 
     /// A seed for an output of the function.
     pub fn seed(&mut self, unit: Unit, output: usize) -> Result<DenseId, FunctionError> {
         let like = self.function.as_dense().outputs()[output];
         let name = &self.function.output_names()[output];
-        self.unit(unit, self.here[like.index()], name)
+        self.unit(unit, like, name)
     }
 
     /// The tangents of the outputs for tangents of some inputs, given by position.
@@ -307,7 +311,10 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     ) -> Result<DenseId, FunctionError> {
         match value {
             Some(value) => Ok(value),
-            None => self.unit(Unit::Zero, self.here[input], &name()),
+            None => {
+                let like = self.function.as_dense().input(input);
+                self.unit(Unit::Zero, like, &name())
+            }
         }
     }
 
@@ -322,7 +329,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             Some(value) => Ok(value),
             None => {
                 let like = self.function.as_dense().outputs()[output];
-                self.unit(Unit::Zero, self.here[like.index()], &name())
+                self.unit(Unit::Zero, like, &name())
             }
         }
     }
@@ -337,33 +344,34 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         self.graph.set_outputs(values);
         let (graph, level) = (self.graph, self.level);
         drop((self.here, self.operations));
-        Function::settle(graph, input_keys, names, level)
+        let derivative = Function::settle(graph, input_keys, names, level)?;
+        match self.input_types {
+            Some(types) if derivative.input_types().is_none() => Ok(derivative.of_types(types)?),
+            _ => Ok(derivative),
+        }
     }
 
     /// Where the derivative of an operation is, by the operands that are active.
     fn find(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
         let name = &self.function.content.input_keys[0];
-        let operands = node.operands.iter().map(|id| self.here[id.index()]);
-        let found = self.operations.find(
-            node.operation,
-            active,
-            operands,
-            &self.graph,
-            name,
-            self.ctx,
-        );
+        // Types are those of the function: what rules emit may have none, and then nor has the derivative.
+        let function = self.function.as_dense();
+        let found = self.operations.find(node, active, function, name, self.ctx);
         found.map_err(|error| self.locate(error))
     }
 
+    /// What the operation set emits for a value of the function.
     fn unit(&mut self, unit: Unit, like: DenseId, name: &str) -> Result<DenseId, FunctionError> {
-        let of_type = self.graph.type_id(like);
+        let (function, of) = (self.function.as_dense(), like);
+        let of_type = function.type_id(of);
+        let like = self.here[of.index()];
         let mut known = self.units.iter();
         let known = known.position(|made| made.unit == unit && made.of_type == of_type);
         let at = match known {
             Some(at) => at,
             None => {
                 let name_of_input = &self.function.content.input_keys[0];
-                let value_type = self.graph.type_of(like);
+                let value_type = function.type_of(of);
                 let function = unit_function(unit, name_of_input, name, value_type, self.ctx)?;
                 self.units.push(MadeUnit {
                     unit,
@@ -585,18 +593,20 @@ impl<Op: Primitive> Operations<Op> {
     }
 
     /// The position of an operation's derivative by those of its operands that are `active`, made if it is not there.
+    ///
+    /// `function` is the graph that the operation stands in.
     fn find(
         &mut self,
-        operation: &Op,
+        node: DenseNode<'_, Op>,
         active: &[bool],
-        operands: impl Iterator<Item = DenseId> + Clone,
-        graph: &DenseGraph<Op>,
+        function: &DenseGraph<Op>,
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
+        let operation = node.operation;
         let mut types = Types::new();
-        if graph.has_types() {
-            types.extend(operands.clone().filter_map(|id| graph.type_id(id)));
+        if function.has_types() {
+            types.extend(node.operands.iter().filter_map(|id| function.type_id(*id)));
         }
         let hash = hash(operation, active, &types);
         let same = |&at: &u32| {
@@ -606,13 +616,11 @@ impl<Op: Primitive> Operations<Op> {
         if let Some(&at) = self.index.find(hash, same) {
             return Ok(at as usize);
         }
-        let mut own = match graph.has_types() {
-            true => {
-                let types = operands.filter_map(|id| graph.type_of(id));
-                Some(context_of_operands::<Op>(types, name)?)
-            }
-            false => None,
-        };
+        let mut own = None;
+        if function.has_types() {
+            let types = node.operands.iter().filter_map(|id| function.type_of(*id));
+            own = Some(context_of_operands::<Op>(types, name)?);
+        }
         let ctx = own.as_mut().unwrap_or(ctx);
         let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
         let at = self.derived.len();

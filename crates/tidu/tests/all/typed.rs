@@ -49,6 +49,8 @@ enum Fault {
     TooMany,
     /// A type for the result of `Exp` that it is not of.
     TooLong,
+    /// No types for the results of `Spread`, which stands in derivatives of `Sum`.
+    Silent,
     /// The tangent of `Exp` is a single number.
     ShortTangent,
     /// The cotangent of what was spread is as long as the result.
@@ -100,6 +102,7 @@ impl GraphOperation for Op {
         let length = |at: usize| x[at].dims()[0];
         match (self, FAULT.get()) {
             (Exp, Some(Fault::TooMany)) => return Ok(Some(vec![x[0].clone(); 2])),
+            (Spread(_), Some(Fault::Silent)) => return Ok(None),
             (Exp, Some(Fault::TooLong)) => return Ok(Some(vec![vector(length(0) + 1)])),
             _ => {}
         }
@@ -1071,6 +1074,22 @@ fn rules_are_asked_once_for_operands_of_one_type() -> Result<(), FunctionError> 
     // Exp and Sum of one type, and the two terms of Add.
     assert_eq!(calls([3, 3])?, 2 + 2);
     assert_eq!(calls([3, 4])?, 2 * 2 + 2);
+    Ok(())
+}
+
+/// Where rules emit what has no types, the derivative has none but those of its inputs; what is made by types is made by
+/// those of the function.
+#[test]
+fn rules_that_emit_what_has_no_types() -> Result<(), FunctionError> {
+    let f = build(&["x", "v", "w"], |apply, x| vec![apply(Sum, &[x[0]])]);
+    let lengths = [3, 4, 5];
+    let typed = f.with_types(lengths.map(vector))?;
+    let gradient = with_fault(Fault::Silent, || typed.grad(..))?;
+    assert!(!gradient.as_dense().has_types());
+    assert_eq!(gradient.input_types(), Some(&lengths.map(vector)[..]));
+    let x = lengths.map(|length| vec![0.5; length]);
+    let found = gradient.compile().call(&x)?;
+    assert_eq!(found, [vec![1.0; 3], vec![0.0; 4], vec![0.0; 5]]);
     Ok(())
 }
 
