@@ -85,6 +85,8 @@
 )]
 #![warn(clippy::unwrap_used)]
 
+mod cotangents;
+mod derivatives;
 mod function;
 #[cfg(feature = "laws")]
 pub mod laws;
@@ -98,6 +100,8 @@ mod transpose;
 mod verify;
 mod why;
 
+pub use cotangents::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent};
+pub use derivatives::{DerivativeCounts, Derivatives};
 pub use function::{
     Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, Linearization,
     Mode, Nonzero, Pullback, Rules, Wrt, WrtKeys,

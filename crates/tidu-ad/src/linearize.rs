@@ -10,8 +10,8 @@ use tidu_graph::{
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::rules::{
-    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, MissingRules,
-    Primitive, RuleScope, note_same_type,
+    ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, FIRST_RESERVED_PASS, Primitive,
+    RuleScope, note_same_type,
 };
 use crate::verify::verified;
 
@@ -73,7 +73,7 @@ pub fn try_linearize<Op: Primitive>(
     ctx: &mut Op::ADContext,
     aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
 ) -> ADRuleResult<LinearizedGraph<Op>> {
-    let (linear, _) = linearize_unverified(view, outputs, wrt, pass, ctx, aliases, None)?;
+    let (linear, _) = linearize_unverified(view, outputs, wrt, pass, ctx, aliases)?;
     verified(linear, ADRuleKind::Jvp)
 }
 
@@ -119,9 +119,6 @@ pub(crate) fn free_names<Key: ADKey>(
 }
 
 /// The walk itself, and by view value the tangents that it found.
-///
-/// Where `missing` is given, rules that are not there are noted there, and some tangent takes the
-/// place of those that they would have returned.
 pub(crate) fn linearize_unverified<Op: Primitive>(
     view: &ResolvedView<Op>,
     outputs: &[ValueKey<Op>],
@@ -129,7 +126,6 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     pass: DiffPassId,
     ctx: &mut Op::ADContext,
     aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
-    missing: Option<&mut MissingRules>,
 ) -> ADRuleResult<(LinearizedGraph<Op>, Vec<State>)> {
     let output_ids = find_outputs(view, outputs)?;
     let taken = |name: &Op::InputKey| view.find(&ValueKey::Input(name.clone())).is_some();
@@ -161,7 +157,6 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
         tangents: Vec::new(),
         output_keys: Vec::new(),
         ctx,
-        missing,
     };
     let mut tangent_outputs = Vec::with_capacity(outputs.len());
     for id in output_ids {
@@ -191,7 +186,6 @@ struct Linearizer<'a, Op: Primitive> {
     tangents: Vec<Option<LocalValueId>>,
     output_keys: Vec<ValueKey<Op>>,
     ctx: &'a mut Op::ADContext,
-    missing: Option<&'a mut MissingRules>,
 }
 
 #[derive(Clone, Copy)]
@@ -327,14 +321,7 @@ impl<Op: Primitive> Linearizer<'_, Op> {
             let inputs = entry.key().inputs();
             let returned =
                 operation.try_jvp_rule(&mut scope, inputs, output_keys, &tangents, self.ctx);
-            match (returned, &mut self.missing) {
-                (Ok(returned), _) => scope.finish(outputs, returned)?,
-                (Err(error), None) => return Err(error),
-                (Err(error), Some(missing)) => {
-                    missing.note(error)?;
-                    vec![tangents.iter().copied().flatten().next(); outputs]
-                }
-            }
+            scope.finish(outputs, returned?)?
         };
         for (slot, tangent) in tangents_out.into_iter().enumerate() {
             self.state[entry.output(slot).index()] = State::Done(tangent);

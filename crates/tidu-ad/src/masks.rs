@@ -6,26 +6,17 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tidu_graph::{GraphError, LocalValueId, OperationKey, OperationRole, ValueKey};
 
+use crate::cotangents::{CotangentMask, CotangentSum, MaskedCotangent, keep, meet};
 use crate::rules::{
     ADRuleError, ADRuleKind, ADRuleResult, MaskFlow, Masking, Primitive, PrimitiveBuilder,
-    PrimitiveValue, RuleOperand, RuleScope,
+    PrimitiveValue, RuleOperand, RuleScope, emit_sum,
 };
 
-/// A cotangent, and where it is zero for certain.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cotangent {
-    pub value: LocalValueId,
-    pub mask: Option<Mask>,
-}
+/// A cotangent of a transposition, and where it may be other than zero.
+pub(crate) type Cotangent = MaskedCotangent<LocalValueId, MaskId>;
 
-/// Where a cotangent may be other than zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mask {
-    pub id: MaskId,
-    /// Whether the cotangent is in fact zero elsewhere. After a product with a coefficient it need not be:
-    /// that may be a NaN.
-    pub is_kept: bool,
-}
+/// Where a cotangent of a transposition may be other than zero.
+pub(crate) type Mask = CotangentMask<MaskId>;
 
 /// A mask of a transposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +93,7 @@ impl<Op: Primitive> Masks<Op> {
                 MaskFlow::Kept
             });
         }
-        let mut arriving = self.meet(cotangents, builder, ctx)?;
+        let mut arriving = meet(cotangents, &mut self.sum(builder, ctx))?;
         let sums = flows.contains(&MaskFlow::Summed);
         if sums || flows.contains(&MaskFlow::Lost) {
             for cotangent in cotangents.iter_mut().flatten() {
@@ -116,7 +107,7 @@ impl<Op: Primitive> Masks<Op> {
         // A coefficient may be a NaN; what an operation selects by is none.
         let keeps = op.selects() || !active.contains(&false);
         let is_kept = keeps && arriving.is_none_or(|mask| mask.is_kept);
-        let arriving = arriving.map(|mask| mask.id);
+        let arriving = arriving.map(|mask| mask.mask);
         let mut masks = Vec::with_capacity(flows.len());
         for (operand, flow) in flows.into_iter().enumerate() {
             let id = match (flow, arriving) {
@@ -137,7 +128,7 @@ impl<Op: Primitive> Masks<Op> {
                 }
                 (MaskFlow::Moved | MaskFlow::Summed, _) => None,
             };
-            masks.push(id.map(|id| Mask { id, is_kept }));
+            masks.push(id.map(|mask| Mask { mask, is_kept }));
         }
         let of_results = if sums { arriving } else { None };
         let of_results = of_results.map(|mask| self.value(mask, builder, ctx));
@@ -147,46 +138,28 @@ impl<Op: Primitive> Masks<Op> {
         })
     }
 
-    /// The mask of a sum, and its terms as they may be added.
-    pub fn join(
-        &mut self,
-        terms: [Cotangent; 2],
-        builder: &mut impl PrimitiveBuilder<Op>,
-        ctx: &mut Op::ADContext,
-    ) -> ADRuleResult<([LocalValueId; 2], Option<Mask>)> {
-        let mut terms = terms.map(Some);
-        let mask = self.meet(&mut terms, builder, ctx)?;
-        let [Some(x), Some(y)] = terms else {
-            unreachable!("two terms were given");
-        };
-        Ok(([x.value, y.value], mask))
+    /// What cotangents are added in, with these masks.
+    pub fn sum<'a, B: PrimitiveBuilder<Op>>(
+        &'a mut self,
+        builder: &'a mut B,
+        ctx: &'a mut Op::ADContext,
+    ) -> EmittedSum<'a, Op, B> {
+        EmittedSum {
+            masks: self,
+            builder,
+            ctx,
+        }
     }
 
     /// A cotangent that is zero where its mask says so.
     pub fn kept(
         &mut self,
-        cotangent: Cotangent,
+        mut cotangent: Cotangent,
         builder: &mut impl PrimitiveBuilder<Op>,
         ctx: &mut Op::ADContext,
     ) -> ADRuleResult<Cotangent> {
-        let (Some(mask), Some(masking)) = (cotangent.mask, &self.masking) else {
-            return Ok(cotangent);
-        };
-        if mask.is_kept {
-            return Ok(cotangent);
-        }
-        let keep_if = masking.keep_if.clone();
-        let operands = [
-            RuleOperand::Fixed(self.value(mask.id, builder, ctx)?),
-            RuleOperand::Active(cotangent.value),
-        ];
-        Ok(Cotangent {
-            value: emit(&keep_if, operands, builder)?,
-            mask: Some(Mask {
-                is_kept: true,
-                ..mask
-            }),
-        })
+        keep(&mut cotangent, &mut self.sum(builder, ctx))?;
+        Ok(cotangent)
     }
 
     /// The value of a mask.
@@ -216,38 +189,6 @@ impl<Op: Primitive> Masks<Op> {
         }
         let made = self.made(mask).cloned();
         Ok(made.expect("it was made just now, after all that it is made of"))
-    }
-
-    /// The mask that cotangents have in common. Where they have different ones, each is kept by its own:
-    /// what is none of one's business may be a NaN in the other.
-    fn meet(
-        &mut self,
-        cotangents: &mut [Option<Cotangent>],
-        builder: &mut impl PrimitiveBuilder<Op>,
-        ctx: &mut Op::ADContext,
-    ) -> ADRuleResult<Option<Mask>> {
-        let mut masks = cotangents.iter().flatten().map(|cotangent| cotangent.mask);
-        let first = masks.next().flatten();
-        let ids = |mask: Option<Mask>| mask.map(|mask| mask.id);
-        if masks.clone().all(|mask| ids(mask) == ids(first)) {
-            let is_kept = |mask: Option<Mask>| mask.is_some_and(|mask| mask.is_kept);
-            let all_are_kept = is_kept(first) && masks.all(is_kept);
-            return Ok(first.map(|mask| Mask {
-                is_kept: all_are_kept,
-                ..mask
-            }));
-        }
-        let mut union = first.map(|mask| mask.id);
-        for mask in masks {
-            union = match (union, mask) {
-                (Some(union), Some(mask)) => Some(self.either([union, mask.id])),
-                _ => None,
-            };
-        }
-        for cotangent in cotangents.iter_mut().flatten() {
-            *cotangent = self.kept(*cotangent, builder, ctx)?;
-        }
-        Ok(union.map(|id| Mask { id, is_kept: true }))
     }
 
     fn either(&mut self, [x, y]: [MaskId; 2]) -> MaskId {
@@ -333,6 +274,37 @@ impl<Op: Primitive> Masks<Op> {
         let id = MaskId(self.nodes.len() as u32);
         self.nodes.push(Node { origin, made });
         id
+    }
+}
+
+/// Adds cotangents in a builder.
+pub(crate) struct EmittedSum<'a, Op: Primitive, B> {
+    masks: &'a mut Masks<Op>,
+    builder: &'a mut B,
+    ctx: &'a mut Op::ADContext,
+}
+
+impl<Op: Primitive, B: PrimitiveBuilder<Op>> CotangentSum for EmittedSum<'_, Op, B> {
+    type Value = LocalValueId;
+    type Mask = MaskId;
+    type Error = ADRuleError;
+
+    fn add(&mut self, [x, y]: [&LocalValueId; 2]) -> ADRuleResult<LocalValueId> {
+        emit_sum(self.builder, [*x, *y])
+    }
+
+    fn keep(&mut self, value: &LocalValueId, mask: &MaskId) -> ADRuleResult<LocalValueId> {
+        let Some(masking) = &self.masks.masking else {
+            return Ok(*value);
+        };
+        let keep_if = masking.keep_if.clone();
+        let mask = self.masks.value(*mask, self.builder, self.ctx)?;
+        let operands = [RuleOperand::Fixed(mask), RuleOperand::Active(*value)];
+        emit(&keep_if, operands, self.builder)
+    }
+
+    fn either(&mut self, masks: [&MaskId; 2]) -> ADRuleResult<MaskId> {
+        Ok(self.masks.either(masks.map(|mask| *mask)))
     }
 }
 

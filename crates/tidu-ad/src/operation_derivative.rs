@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidu_graph::{
-    Exactness, GraphBuilder, GraphKind, LocalValueId, OperationKey, OperationRole, ValueKey,
-    ValueType, describe_operation,
+    Exactness, Graph, GraphBuilder, GraphError, GraphKind, LocalValueId, OperationKey,
+    OperationRole, ValueKey, ValueRef, ValueType, describe_operation,
 };
 
 use crate::function::{Function, FunctionError};
@@ -14,7 +14,7 @@ use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveValue, RuleScope,
     note_mask_type, note_same_type,
 };
-use crate::transpose::{Unobserved, transpose_masked};
+use crate::transpose::{Observer, Unobserved, transpose_masked};
 use crate::verify::verified;
 
 /// The VJP of an operation y = f(x), at any x: (x, y, ȳ) ↦ x̄.
@@ -86,18 +86,47 @@ pub fn context_of_operands<'a, Op: Primitive>(
     Ok(ctx)
 }
 
+/// What rules call the operands and results of an operation.
+pub(crate) struct OperationNames<Op: Primitive> {
+    /// What tangents, seeds and masks are named after, and all inputs of derivatives.
+    root: Op::InputKey,
+    /// Of operands, then of results.
+    values: Vec<ValueKey<Op>>,
+}
+
 /// The linear map of an operation y = f(x), at any x, which both derivatives are made from.
 pub(crate) struct OperationLinearization<Op: Primitive> {
     /// As errors name it.
     operation: String,
-    /// What inputs are named after.
-    name: Op::InputKey,
-    /// The names of operands and results.
-    keys: Vec<Op::InputKey>,
+    names: OperationNames<Op>,
     active: Vec<bool>,
     /// Of operands and results, if the context knows them.
     types: Option<Vec<ValueType>>,
     linear: LinearizedGraph<Op>,
+    /// Whether the map is the operation itself, so that what its tangents are called are its operands.
+    is_itself: bool,
+}
+
+impl<Op: Primitive> OperationNames<Op> {
+    /// Names that tell nothing of where the operation stands.
+    pub fn apart(operation: &Op, root: &Op::InputKey) -> Self {
+        let values = 0..operation.input_count() + operation.output_count();
+        Self {
+            values: values
+                .map(|at| ValueKey::Input(root.residual_of(at)))
+                .collect(),
+            root: root.clone(),
+        }
+    }
+
+    /// The keys that operands and results have where the operation stands.
+    pub fn in_place(root: Op::InputKey, values: Vec<ValueKey<Op>>) -> Self {
+        Self { root, values }
+    }
+
+    fn tangent(&self, operand: usize) -> Op::InputKey {
+        self.root.residual_of(operand).tangent_of(0)
+    }
 }
 
 impl<Op: Primitive> OperationJvp<Op> {
@@ -114,7 +143,8 @@ impl<Op: Primitive> OperationJvp<Op> {
         active: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
+        let names = OperationNames::apart(operation, name);
+        let linearization = OperationLinearization::derive(operation, names, active, ctx)?;
         linearization.jvp(Some(Exactness::Exact))
     }
 }
@@ -133,7 +163,8 @@ impl<Op: Primitive> OperationVjp<Op> {
         seeds: &[Seed],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
+        let names = OperationNames::apart(operation, name);
+        let linearization = OperationLinearization::derive(operation, names, active, ctx)?;
         linearization.vjp(seeds, Some(Exactness::Exact), ctx)
     }
 }
@@ -154,25 +185,60 @@ impl<Op: Primitive> OperationLinearization<Op> {
     /// Linearizes an operation, by the operands that are `active`.
     pub fn derive(
         operation: &Op,
-        name: &Op::InputKey,
+        names: OperationNames<Op>,
         active: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let count = operation.input_count() + operation.output_count();
-        let keys: Vec<Op::InputKey> = (0..count).map(|at| name.residual_of(at)).collect();
-        let linear = linearized(operation, &keys, active, ctx)?;
-        let types = keys
-            .iter()
-            .map(|key| Op::type_of(&ValueKey::Input(key.clone()), ctx));
-        let types = types.map(|known| known.ok().flatten()).collect();
-        Ok(Self {
+        let linear = linearized(operation, &names, active, ctx, |builder, tangents, ctx| {
+            let (operands, results) = names.values.split_at(operation.input_count());
+            let mut scope = RuleScope::new(builder, operation, ADRuleKind::Jvp, tangents);
+            let returned = operation.try_jvp_rule(&mut scope, operands, results, tangents, ctx)?;
+            scope.finish(results.len(), returned)
+        })?;
+        let linear = verified(linear, ADRuleKind::Jvp)?;
+        Ok(Self::new(operation, names, active, linear, false, ctx))
+    }
+
+    /// The linear map that an operation is itself, of the operands that are `active`.
+    pub fn itself(
+        operation: &Op,
+        names: OperationNames<Op>,
+        active: &[bool],
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let linear = linearized(operation, &names, active, ctx, |builder, tangents, _| {
+            let operands = tangents.iter().zip(&names.values);
+            let operands = operands.map(|(tangent, key)| match *tangent {
+                Some(id) => ValueRef::Local(id),
+                None => ValueRef::External(key.clone()),
+            });
+            let role = OperationRole::Linearized {
+                active_mask: active.to_vec(),
+            };
+            let results = builder.try_add_operation(operation.clone(), operands.collect(), role);
+            let results = results.map_err(jvp_error)?;
+            Ok(results.into_iter().map(Some).collect())
+        })?;
+        Ok(Self::new(operation, names, active, linear, true, ctx))
+    }
+
+    fn new(
+        operation: &Op,
+        names: OperationNames<Op>,
+        active: &[bool],
+        linear: LinearizedGraph<Op>,
+        is_itself: bool,
+        ctx: &mut Op::ADContext,
+    ) -> Self {
+        let types = names.values.iter().map(|key| Op::type_of(key, ctx));
+        Self {
             operation: describe_operation(operation),
-            name: name.clone(),
-            keys,
+            types: types.map(|known| known.ok().flatten()).collect(),
+            names,
             active: active.to_vec(),
-            types,
-            linear: verified(linear, ADRuleKind::Jvp)?,
-        })
+            linear,
+            is_itself,
+        }
     }
 
     /// By result: whether its tangent is anything but a symbolic zero.
@@ -181,37 +247,30 @@ impl<Op: Primitive> OperationLinearization<Op> {
         tangents.map(Option::is_some)
     }
 
-    /// Whether masks come from it ([`Primitive::selects`]).
-    pub fn selects(&self) -> bool {
-        self.linear
-            .as_graph()
-            .steps()
-            .any(|step| step.key.operation().selects())
-    }
-
     /// The JVP, as simple as a level permits.
     pub fn jvp(&self, level: Option<Exactness>) -> Result<OperationJvp<Op>, FunctionError> {
         let graph = self.linear.as_graph();
-        let mut inputs = self.keys.clone();
         let tangents = self.linear.tangent_inputs().iter();
-        inputs.extend(tangents.map(|(key, _)| key.tangent_of(0)));
+        let tangents = tangents.map(|&(_, id)| graph.input_key(id).clone());
         let mut outputs = Vec::new();
-        let tangents = self.linear.tangent_outputs().iter().map(|tangent| {
+        let of_results = self.linear.tangent_outputs().iter().map(|tangent| {
             let key = graph.values()[(*tangent)?].key.clone();
             outputs.push((key, format!("d.{}", outputs.len())));
             Some(outputs.len() - 1)
         });
-        let tangents: Vec<Option<usize>> = tangents.collect();
-        let graphs = vec![Arc::new(graph.clone())];
-        let function = Function::close(graphs, &inputs, outputs, level)?;
+        let of_results: Vec<Option<usize>> = of_results.collect();
+        let function = self.close(tangents.collect(), &[graph], outputs, level)?;
         let function = function.without_tangents(level)?;
         let operands = self.active.len();
         let active = (0..operands).filter(|&at| self.active[at]);
         let function = self.typed(function, active.map(|at| (at, false)))?;
-        let made = tangents.iter().zip(operands..);
+        let made = of_results.iter().zip(operands..);
         let made = made.filter_map(|(output, at)| Some(((*output)?, at)));
         self.check_types(&function, ADRuleKind::Jvp, made)?;
-        Ok(OperationJvp { function, tangents })
+        Ok(OperationJvp {
+            function,
+            tangents: of_results,
+        })
     }
 
     /// The VJP from cotangents of results as `seeds` tells, as simple as a level permits.
@@ -222,36 +281,26 @@ impl<Op: Primitive> OperationLinearization<Op> {
         ctx: &mut Op::ADContext,
     ) -> Result<OperationVjp<Op>, FunctionError> {
         let mut glue = GraphBuilder::new();
-        glue.add_parent(Arc::new(self.linear.as_graph().clone()));
         let mut masks = Masks::new();
-        let mut inputs = self.keys.clone();
-        let seed_kinds = seeds;
-        let cotangents = self.seeds(seeds, &mut inputs, &mut glue, &mut masks, ctx)?;
-        let tangents = self.linear.tangent_outputs().iter().zip(cotangents);
-        let live = tangents.filter_map(|(tangent, seed)| tangent.map(|_| seed));
-        let live: Vec<Option<Cotangent>> = live.collect();
-        let (linear, seeds) = (&self.linear, &live[..]);
-        let unobserved = &mut Unobserved;
-        let found = transpose_masked(linear, &mut glue, seeds, &mut masks, ctx, unobserved)?;
-        let mut found = found.into_iter();
-        let by_operand = self.active.iter();
-        let by_operand = by_operand.map(|active| active.then(|| found.next().flatten()).flatten());
-        let by_operand: Vec<Option<Cotangent>> = by_operand.collect();
+        let mut more = Vec::new();
+        let cotangents = self.seeds(seeds, &mut more, &mut glue, &mut masks, ctx)?;
+        let by_operand =
+            self.pull_back(&cotangents, &mut glue, &mut masks, ctx, &mut Unobserved)?;
         let mut outputs = Vec::new();
         let mut output = |key: ValueKey<Op>, name: String| {
             outputs.push((key, name));
             outputs.len() - 1
         };
-        let cotangents = by_operand.iter().enumerate().map(|(operand, cotangent)| {
+        let of_operands = by_operand.iter().enumerate().map(|(operand, cotangent)| {
             let key = glue.global_key(cotangent.as_ref()?.value).clone();
             Some(output(key, format!("ct.{operand}")))
         });
-        let cotangents: Vec<Option<usize>> = cotangents.collect();
+        let of_operands: Vec<Option<usize>> = of_operands.collect();
         let mut operand_masks = Vec::with_capacity(by_operand.len());
         for (operand, cotangent) in by_operand.iter().enumerate() {
             operand_masks.push(match cotangent.and_then(|cotangent| cotangent.mask) {
-                Some(Mask { id, is_kept }) => {
-                    let key = match masks.value(id, &mut glue, ctx)? {
+                Some(Mask { mask, is_kept }) => {
+                    let key = match masks.value(mask, &mut glue, ctx)? {
                         PrimitiveValue::Local(id) => glue.global_key(id).clone(),
                         PrimitiveValue::External(key) => key,
                     };
@@ -261,25 +310,82 @@ impl<Op: Primitive> OperationLinearization<Op> {
                 None => None,
             });
         }
-        let graphs = vec![Arc::new(glue.build())];
-        let function = Function::close(graphs, &inputs, outputs, level)?;
+        let graphs = [self.linear.as_graph(), &glue.build()];
+        let function = self.close(more, &graphs, outputs, level)?;
         let operands = self.active.len();
         let result = |slot: usize| operands + slot;
-        let there = (0..seed_kinds.len()).filter(|&slot| seed_kinds[slot].is_there());
-        let masked = (0..seed_kinds.len()).filter(|&slot| seed_kinds[slot].is_masked());
+        let there = (0..seeds.len()).filter(|&slot| seeds[slot].is_there());
+        let masked = (0..seeds.len()).filter(|&slot| seeds[slot].is_masked());
         let there = there.map(|slot| (result(slot), false));
         let function = self.typed(
             function,
             there.chain(masked.map(|slot| (result(slot), true))),
         )?;
-        let made = cotangents.iter().enumerate();
+        let made = of_operands.iter().enumerate();
         let made = made.filter_map(|(operand, output)| Some(((*output)?, operand)));
         self.check_types(&function, ADRuleKind::Transpose, made)?;
         Ok(OperationVjp {
             function,
-            cotangents,
+            cotangents: of_operands,
             masks: operand_masks,
         })
+    }
+
+    /// By operand: whether it has a cotangent, if these results have one. Rules that are missing on the way are told
+    /// to the observer.
+    pub fn reached(
+        &self,
+        seeds: &[Seed],
+        ctx: &mut Op::ADContext,
+        observer: &mut impl Observer<Op, GraphBuilder<Op>>,
+    ) -> Result<Vec<bool>, FunctionError> {
+        let mut glue = GraphBuilder::new();
+        let mut masks = Masks::new();
+        let cotangents = self.seeds(seeds, &mut Vec::new(), &mut glue, &mut masks, ctx)?;
+        let found = self.pull_back(&cotangents, &mut glue, &mut masks, ctx, observer)?;
+        Ok(found.iter().map(Option::is_some).collect())
+    }
+
+    /// The cotangents of operands.
+    fn pull_back(
+        &self,
+        seeds: &[Option<Cotangent>],
+        glue: &mut GraphBuilder<Op>,
+        masks: &mut Masks<Op>,
+        ctx: &mut Op::ADContext,
+        observer: &mut impl Observer<Op, GraphBuilder<Op>>,
+    ) -> ADRuleResult<Vec<Option<Cotangent>>> {
+        let tangents = self.linear.tangent_outputs().iter().zip(seeds);
+        let live = tangents.filter_map(|(tangent, seed)| tangent.map(|_| *seed));
+        let live: Vec<Option<Cotangent>> = live.collect();
+        let found = transpose_masked(&self.linear, glue, &live, masks, ctx, observer)?;
+        let mut found = found.into_iter();
+        let by_operand = self.active.iter();
+        let by_operand = by_operand.map(|active| active.then(|| found.next().flatten()).flatten());
+        Ok(by_operand.collect())
+    }
+
+    /// A function of operands, results, and more inputs of these names.
+    fn close(
+        &self,
+        more: Vec<Op::InputKey>,
+        graphs: &[&Graph<Op>],
+        outputs: Vec<(ValueKey<Op>, String)>,
+        level: Option<Exactness>,
+    ) -> Result<Function<Op>, FunctionError> {
+        let values = &self.names.values;
+        let inputs = (0..values.len()).map(|at| self.names.root.residual_of(at));
+        let inputs: Vec<Op::InputKey> = inputs.chain(more).collect();
+        let more = inputs[values.len()..].iter().cloned();
+        let more: Vec<ValueKey<Op>> = more.map(ValueKey::Input).collect();
+        let mut tangents = Vec::new();
+        if self.is_itself {
+            let named = (0..self.active.len()).map(|at| ValueKey::Input(self.names.tangent(at)));
+            tangents.extend(named);
+        }
+        let given = tangents.iter().zip(0..);
+        let given = given.chain(values.iter().chain(&more).zip(0..));
+        Function::of_fragments(inputs.clone(), given, graphs, outputs, level)
     }
 
     /// A derivative, with types, if those of operands and results are known: its inputs are these, then values like
@@ -340,7 +446,7 @@ impl<Op: Primitive> OperationLinearization<Op> {
     fn seeds(
         &self,
         seeds: &[Seed],
-        inputs: &mut Vec<Op::InputKey>,
+        more: &mut Vec<Op::InputKey>,
         glue: &mut GraphBuilder<Op>,
         masks: &mut Masks<Op>,
         ctx: &mut Op::ADContext,
@@ -348,8 +454,8 @@ impl<Op: Primitive> OperationLinearization<Op> {
         let mut cotangents = Vec::with_capacity(seeds.len());
         for (result, seed) in seeds.iter().enumerate() {
             let cotangent = seed.is_there().then(|| {
-                let key = self.name.cotangent_of(result);
-                inputs.push(key.clone());
+                let key = self.names.root.cotangent_of(result);
+                more.push(key.clone());
                 let value = glue.add_input(key);
                 Cotangent { value, mask: None }
             });
@@ -359,53 +465,47 @@ impl<Op: Primitive> OperationLinearization<Op> {
             let (Seed::Masked { is_kept }, Some(cotangent)) = (*seed, cotangent) else {
                 continue;
             };
-            let key = self.name.residual_of(self.keys.len() + result);
-            inputs.push(key.clone());
+            let key = self
+                .names
+                .root
+                .residual_of(self.names.values.len() + result);
+            more.push(key.clone());
             let value = glue.add_input(key);
-            let of = self.active.len() + result;
-            let of = ValueKey::Input(self.keys[of].clone());
-            note_mask_type(glue.global_key(value), &of, ctx)?;
-            let id = masks.given(value);
-            cotangent.mask = Some(Mask { id, is_kept });
+            let of = &self.names.values[self.active.len() + result];
+            note_mask_type(glue.global_key(value), of, ctx)?;
+            let mask = masks.given(value);
+            cotangent.mask = Some(Mask { mask, is_kept });
         }
         Ok(cotangents)
     }
 }
 
-/// The linear map of an operation whose operands and results are inputs of these names.
+/// The linear map of an operation, as `emit` makes it of the tangents of operands.
 fn linearized<Op: Primitive>(
     operation: &Op,
-    keys: &[Op::InputKey],
+    names: &OperationNames<Op>,
     active: &[bool],
     ctx: &mut Op::ADContext,
-) -> Result<LinearizedGraph<Op>, FunctionError> {
-    let mut primal = GraphBuilder::new();
-    for key in keys {
-        primal.add_input(key.clone());
-    }
-    let primal = Arc::new(primal.build());
+    emit: impl FnOnce(
+        &mut GraphBuilder<Op>,
+        &[Option<LocalValueId>],
+        &mut Op::ADContext,
+    ) -> ADRuleResult<Vec<Option<LocalValueId>>>,
+) -> ADRuleResult<LinearizedGraph<Op>> {
     let mut builder = GraphBuilder::new();
     builder.set_kind(GraphKind::Linear);
-    builder.add_parent(Arc::clone(&primal));
-    let values: Vec<ValueKey<Op>> = keys.iter().cloned().map(ValueKey::Input).collect();
-    let (operands, results) = values.split_at(operation.input_count());
+    let (operands, results) = names.values.split_at(operation.input_count());
     let mut tangent_inputs = Vec::new();
-    let tangents = active.iter().zip(keys).map(|(active, key)| {
-        let id = active.then(|| builder.add_input(key.tangent_of(0)))?;
-        tangent_inputs.push((key.clone(), id));
+    let tangents = active.iter().enumerate().map(|(at, active)| {
+        let id = active.then(|| builder.add_input(names.tangent(at)))?;
+        tangent_inputs.push((names.root.residual_of(at), id));
         Some(id)
     });
     let tangents: Vec<Option<LocalValueId>> = tangents.collect();
     let mut emissions = Emissions::default();
     let role = OperationRole::Primary;
-    let key =
-        OperationKey::try_new(operation.clone(), operands.to_vec(), role).map_err(|source| {
-            ADRuleError::Graph {
-                rule: ADRuleKind::Jvp,
-                source,
-            }
-        })?;
-    let key = Arc::new(key);
+    let key = OperationKey::try_new(operation.clone(), operands.to_vec(), role);
+    let key = Arc::new(key.map_err(jvp_error)?);
     emissions.begin(&builder, &key);
     for (slot, result) in results.iter().enumerate() {
         let computed = ValueKey::Derived {
@@ -414,20 +514,26 @@ fn linearized<Op: Primitive>(
         };
         note_same_type(result, &computed, ctx)?;
     }
-    for (primal, id) in &tangent_inputs {
-        let primal = ValueKey::Input(primal.clone());
-        note_same_type(builder.global_key(*id), &primal, ctx)?;
+    for (id, operand) in tangents.iter().zip(operands) {
+        if let Some(id) = *id {
+            note_same_type(builder.global_key(id), operand, ctx)?;
+        }
     }
-    let mut scope = RuleScope::new(&mut builder, operation, ADRuleKind::Jvp, &tangents);
-    let returned = operation.try_jvp_rule(&mut scope, operands, results, &tangents, ctx)?;
-    let outputs = scope.finish(results.len(), returned)?;
+    let outputs = emit(&mut builder, &tangents, ctx)?;
     builder.set_outputs(outputs.iter().copied().flatten().collect());
     Ok(LinearizedGraph::new(
         builder.build(),
-        vec![primal],
+        Vec::new(),
         tangent_inputs,
         outputs,
         OutputLabels::Tangents,
         emissions,
     ))
+}
+
+fn jvp_error(source: GraphError) -> ADRuleError {
+    ADRuleError::Graph {
+        rule: ADRuleKind::Jvp,
+        source,
+    }
 }

@@ -9,11 +9,12 @@ use tidu_graph::{
     Step, StepOperand, describe_operation,
 };
 
+use crate::cotangents::Cotangents;
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
-use crate::masks::{Cotangent, Mask, Masks, Passed};
+use crate::masks::{Cotangent, Mask, MaskId, Masks, Passed};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue,
-    RuleScope, emit_sum, note_same_type,
+    RuleScope, note_same_type,
 };
 use crate::verify::{depends_on_tangent, inactive_tangents, verified};
 
@@ -173,8 +174,7 @@ pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
     let mut pass = Transposer {
         graph,
         on_tangent: depends_on_tangent(linear),
-        cotangent: vec![None; graph.values().len()],
-        mask: Vec::new(),
+        cotangents: Cotangents::new(graph.values().len(), Vec::new()),
         operands: Vec::new(),
         masks,
         builder,
@@ -192,18 +192,16 @@ pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
         pass.transpose(id, step, observer)?;
     }
     let inputs = linear.tangent_inputs().iter();
-    Ok(inputs.map(|(_, id)| pass.masked_cotangent(*id)).collect())
+    Ok(inputs.map(|(_, id)| pass.cotangents.get(*id)).collect())
 }
 
 struct Transposer<'a, Op: Primitive, B> {
     graph: &'a Graph<Op>,
     /// By local value: whether it depends on a tangent input.
     on_tangent: Vec<bool>,
-    /// By local value: what has been added up so far. A cotangent belongs to an occurrence, not to
-    /// a structure: two equal operations each have their own.
-    cotangent: Vec<Option<LocalValueId>>,
-    /// By local value: the mask of its cotangent. Empty until there is one.
-    mask: Vec<Option<Mask>>,
+    /// By local value. A cotangent belongs to an occurrence, not to a structure: two equal operations each have
+    /// their own.
+    cotangents: Cotangents<LocalValueId, MaskId>,
     /// Those that a rule is given, here to use their memory again.
     operands: Vec<PrimitiveValue<Op>>,
     masks: &'a mut Masks<Op>,
@@ -220,7 +218,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         }
     }
 
-    /// The one door by which a cotangent reaches a value, be it a seed or a rule's result.
+    /// Adds to the cotangent of a value, be it by a seed or by a rule's result.
     #[inline]
     fn accumulate(
         &mut self,
@@ -231,43 +229,8 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         if !self.on_tangent[value] {
             return Ok(());
         }
-        if mask.is_some() || !self.mask.is_empty() {
-            return self.accumulate_masked(value, Cotangent { value: new, mask });
-        }
-        self.cotangent[value] = Some(match self.cotangent[value] {
-            None => new,
-            Some(so_far) => emit_sum(self.builder, [so_far, new])?,
-        });
-        Ok(())
-    }
-
-    /// [`accumulate`](Self::accumulate) where some cotangent has a mask.
-    #[cold]
-    fn accumulate_masked(&mut self, value: LocalValueId, new: Cotangent) -> ADRuleResult<()> {
-        let sum = match self.masked_cotangent(value) {
-            None => new,
-            Some(so_far) => {
-                let terms = [so_far, new];
-                let (terms, mask) = self.masks.join(terms, self.builder, self.ctx)?;
-                let value = emit_sum(self.builder, terms)?;
-                Cotangent { value, mask }
-            }
-        };
-        self.set(value, sum);
-        Ok(())
-    }
-
-    fn masked_cotangent(&self, value: LocalValueId) -> Option<Cotangent> {
-        let mask = self.mask.get(value).copied().flatten();
-        self.cotangent[value].map(|value| Cotangent { value, mask })
-    }
-
-    fn set(&mut self, value: LocalValueId, cotangent: Cotangent) {
-        if self.mask.is_empty() {
-            self.mask.resize(self.graph.values().len(), None);
-        }
-        self.cotangent[value] = Some(cotangent.value);
-        self.mask[value] = cotangent.mask;
+        let mut sum = self.masks.sum(self.builder, self.ctx);
+        self.cotangents.add(value, new, mask, &mut sum)
     }
 
     /// Hands an operation's cotangents on to its operands.
@@ -277,17 +240,19 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         step: Step<'_, Op>,
         observer: &mut impl Observer<Op, B>,
     ) -> ADRuleResult<()> {
-        if self.cotangent[step.results()].iter().all(Option::is_none) {
+        if self.cotangents.are_zero(step.results()) {
             return Ok(());
         }
         self.check_linear(step)?;
         observer.enter(step.key, self.builder);
-        let masks = if self.mask.is_empty() && !self.masks.come_from(step.key.operation()) {
+        let masks = if !self.cotangents.has_masks()
+            && !self.masks.come_from(step.key.operation())
+        {
             None
         } else {
             self.pass_masks(step)?
         };
-        let cotangents = &self.cotangent[step.results()];
+        let cotangents = self.cotangents.values(step.results());
         let (operation, keys) = (step.key.operation(), step.key.inputs());
         let operands = &mut self.operands;
         operands.clear();
@@ -334,7 +299,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
     #[cold]
     fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Option<Passed<Op>>> {
         let results = step.results();
-        let cotangents = results.clone().map(|value| self.masked_cotangent(value));
+        let cotangents = results.clone().map(|value| self.cotangents.get(value));
         let mut cotangents: SmallVec<[_; 2]> = cotangents.collect();
         let mut arriving = cotangents.iter().flatten();
         let arrive = arriving.any(|cotangent| cotangent.mask.is_some());
@@ -348,7 +313,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         let passed = masks.pass(step.key, active_mask, &mut cotangents, builder, self.ctx)?;
         for (value, cotangent) in results.zip(cotangents) {
             if let Some(cotangent) = cotangent {
-                self.set(value, cotangent);
+                self.cotangents.set(value, cotangent);
             }
         }
         Ok(Some(passed))

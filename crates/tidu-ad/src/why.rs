@@ -73,7 +73,7 @@ pub fn why_zero<Op: Primitive>(
     let wrt = std::slice::from_ref(input);
     let pass = free_pass(view, wrt, outputs.len())?;
     let no_aliases = HashMap::new();
-    let (linear, state) = linearize_unverified(view, outputs, wrt, pass, ctx, &no_aliases, None)?;
+    let (linear, state) = linearize_unverified(view, outputs, wrt, pass, ctx, &no_aliases)?;
     if linear.tangent_outputs().iter().all(Option::is_none) {
         return Ok(why_no_tangent(view, outputs, input, &state));
     }

@@ -198,7 +198,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
 
     /// A graph of the same inputs and nothing else, to add to.
     pub fn inputs_alone(&self) -> Self {
-        self.of_same_inputs(Self::with_capacity(0, 0, 0))
+        self.of_inputs_like(self.inputs(), Self::with_capacity(0, 0, 0))
     }
 
     /// A graph of so many inputs and nothing else, in the memory of this one.
@@ -301,15 +301,17 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         }
     }
 
-    /// A graph of the same inputs and types, and nothing else yet.
-    pub(crate) fn of_same_inputs(&self, room: Self) -> Self {
-        let mut graph = room.emptied(self.input_count());
+    /// A graph of inputs of the types of these values, and nothing else yet.
+    pub(crate) fn of_inputs_like(
+        &self,
+        inputs: impl ExactSizeIterator<Item = DenseId>,
+        room: Self,
+    ) -> Self {
+        let mut graph = room.emptied(inputs.len());
         if let Some(types) = &self.types {
-            let mut of_none = types.of_none(types.ids().len());
-            types.ids()[..self.input_count()]
-                .iter()
-                .for_each(|&id| of_none.push(id));
-            graph.types = Some(Box::new(of_none));
+            let mut of_inputs = types.of_none(types.ids().len());
+            inputs.for_each(|id| of_inputs.push(types.id_of(id.index())));
+            graph.types = Some(Box::new(of_inputs));
         }
         graph
     }
@@ -498,9 +500,31 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// Linear in the graph, with constant stack.
     pub fn needed_for(&self, outputs: &[DenseId]) -> Self {
         let producers = self.producers();
-        let producer = |value| producers.of(value).expect("an input needs nothing");
+        let producer = |value| producers.of(value);
         let room = Self::with_capacity(0, self.operation_count(), self.operand_count());
-        extract(self, outputs, producer, room)
+        let extracted = extract(self, self.inputs(), outputs, producer, room);
+        extracted.expect("every input is given")
+    }
+
+    /// What `outputs` compute of `inputs`, which may be any values, each once; if these have types, so has the new
+    /// graph. (JAX: what `jax.linearize` cuts a jaxpr into.)
+    ///
+    /// # Errors
+    ///
+    /// An input of this graph that is needed and not among `inputs`.
+    ///
+    /// # Panics
+    ///
+    /// For an input or output that is no value of the graph.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph, with constant stack.
+    pub fn cut(&self, inputs: &[DenseId], outputs: &[DenseId]) -> Result<Self, DenseId> {
+        let producers = self.producers();
+        let producer = |value| producers.of(value);
+        let room = Self::with_capacity(0, self.operation_count(), self.operand_count());
+        extract(self, inputs.iter().copied(), outputs, producer, room)
     }
 
     /// Adds another graph's operations, applied to these values, and returns what its outputs are here.
@@ -576,32 +600,33 @@ impl Producers {
     }
 }
 
-/// What `outputs` need of a graph, given which operation makes a value that is no input, in the memory of
-/// another graph, whose content goes.
+/// What `outputs` need of a graph beyond `inputs`, given which operation makes a value, in the memory of another
+/// graph, whose content goes. The error is an input of the graph that is needed and not given.
 pub(crate) fn extract<Op: GraphOperation>(
     from: &DenseGraph<Op>,
+    inputs: impl ExactSizeIterator<Item = DenseId> + Clone,
     outputs: &[DenseId],
-    producer: impl Fn(DenseId) -> OperationId,
+    producer: impl Fn(DenseId) -> Option<OperationId>,
     room: DenseGraph<Op>,
-) -> DenseGraph<Op> {
-    let mut graph = from.of_same_inputs(room);
+) -> Result<DenseGraph<Op>, DenseId> {
+    let mut graph = from.of_inputs_like(inputs.clone(), room);
     // By value: what it is in the new graph, once it is there.
     let mut here = vec![Packed::NONE; from.value_count()];
-    for input in from.inputs() {
-        here[input.index()] = input.into();
+    for (value, input) in inputs.zip(graph.inputs()) {
+        here[value.index()] = input.into();
     }
     // The stack of a walk in depth: operations, and how many of their operands have been seen to.
     let mut open: Vec<(OperationId, u32)> = Vec::new();
     for &output in outputs {
         if here[output.index()].is_none() {
-            open.push((producer(output), 0));
+            open.push((producer(output).ok_or(output)?, 0));
         }
         'walk: while let Some((operation, seen)) = open.last_mut() {
             let node = from.node(*operation);
             for (at, operand) in node.operands.iter().enumerate().skip(*seen as usize) {
                 if here[operand.index()].is_none() {
                     *seen = at as u32 + 1;
-                    open.push((producer(*operand), 0));
+                    open.push((producer(*operand).ok_or(*operand)?, 0));
                     continue 'walk;
                 }
             }
@@ -612,7 +637,10 @@ pub(crate) fn extract<Op: GraphOperation>(
                 graph.note_types(types.ids()[node.results.indices()].iter().copied());
             }
             for (from, to) in node.results.indices().zip(results.iter()) {
-                here[from] = to.into();
+                // A result may be given though its operation has to be there for another.
+                if here[from].is_none() {
+                    here[from] = to.into();
+                }
             }
             open.pop();
         }
@@ -620,7 +648,7 @@ pub(crate) fn extract<Op: GraphOperation>(
     graph.outputs = outputs.iter().map(|id| here[id.index()].known()).collect();
     shrink(&mut graph.nodes);
     shrink(&mut graph.operands);
-    graph
+    Ok(graph)
 }
 
 /// Gives memory back if much of it is not used. What is cut off a large allocation is taken from the system

@@ -89,6 +89,7 @@ mod base;
 mod builder;
 mod dense;
 mod error;
+mod fragment;
 mod graph;
 mod inference;
 mod inline_slice;

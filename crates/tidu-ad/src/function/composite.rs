@@ -10,9 +10,9 @@ use tidu_graph::{
 };
 
 use super::call::emit_call;
-use super::linear::{Partial, checked_linear_graph, depends_on};
-use super::stage::{Unit, emit_unit};
-use super::{Function, FunctionError, FunctionProgram, Wrt};
+use super::linear::{Partial, check_linear, depends_on};
+use super::unit::{Unit, emit_unit};
+use super::{Function, FunctionError, FunctionProgram};
 use crate::rules::{
     ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue, TypeError,
     ValueType,
@@ -160,7 +160,7 @@ impl<Op: Primitive> Vjp<Op> {
         let function = function.written_out_for(seeds)?;
         Ok(Self {
             partial,
-            is_linear: checked_linear_graph(&function, seeds, ctx).is_ok(),
+            is_linear: check_linear(&function, seeds, ctx).is_ok(),
             function,
         })
     }
@@ -181,10 +181,10 @@ impl<Op: Primitive> Vjp<Op> {
         let mut own = own_context(&self.function);
         let ctx = own.as_mut().unwrap_or(ctx);
         let live = (0..seeds.len()).filter(|&slot| seeds[slot].is_some());
-        let live = live.map(|slot| inputs + slot).collect();
+        let live: Vec<usize> = live.map(|slot| inputs + slot).collect();
         let function = self.function.select_at(outputs);
-        let restricted = function
-            .and_then(|function| function.within(ctx).partial_linear(&Wrt::At(live), inputs));
+        let restricted =
+            function.and_then(|function| function.within(ctx).partial_linear(&live, inputs));
         match restricted {
             Err(FunctionError::NotLinear { .. }) => None,
             restricted => Some(restricted),
@@ -246,7 +246,7 @@ impl<Op: Primitive> Function<Op> {
         let jvp = rules.jvp.map(|jvp| jvp.written_out_for(&tangents));
         let jvp = jvp.transpose()?;
         if let Some(jvp) = &jvp {
-            checked_linear_graph(jvp, &tangents, &mut Op::ADContext::default())
+            check_linear(jvp, &tangents, &mut Op::ADContext::default())
                 .map_err(|error| of_rule(error, name, "JVP"))?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
@@ -452,9 +452,9 @@ impl<Op: Primitive> Composite<Op> {
             }
             (Part::Value, None) => self.forward(&active, ctx),
             (Part::Tangent { .. }, _) => self.body().and_then(|body| {
-                let wrt = (0..active.len()).filter(|&at| active[at]).collect();
+                let wrt: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
                 let derive = body.within(ctx);
-                derive.partial_linear(&Wrt::At(wrt), primal_inputs.len())
+                derive.partial_linear(&wrt, primal_inputs.len())
             }),
         };
         let jvp = jvp.map_err(|error| carry(ADRuleKind::Jvp, error))?;
@@ -565,15 +565,15 @@ impl<Op: Primitive> Composite<Op> {
         let active = (0..inputs).filter(|&at| active[at]);
         let definition = &self.content.definition;
         if let Some(jvp) = &definition.jvp {
-            let tangents = active.map(|at| inputs + at).collect();
-            let tangent = jvp.within(ctx).partial_linear(&Wrt::At(tangents), inputs);
+            let tangents: Vec<usize> = active.map(|at| inputs + at).collect();
+            let tangent = jvp.within(ctx).partial_linear(&tangents, inputs);
             return tangent.map_err(|error| self.locate(error, "JVP"));
         }
         let vjp = definition.vjp.as_ref();
         let vjp = &vjp.expect("a composite has one of the two rules").function;
         let vjp = vjp.select_at(&active.collect::<Vec<_>>())?;
-        let seeds = (inputs..vjp.as_dense().input_count()).collect();
-        let tangent = vjp.within(ctx).partial_transpose(&Wrt::At(seeds));
+        let seeds: Vec<usize> = (inputs..vjp.as_dense().input_count()).collect();
+        let tangent = vjp.within(ctx).partial_transpose(&seeds);
         tangent.map_err(|error| self.locate(error, "VJP, which forward mode has to transpose"))
     }
 

@@ -3,39 +3,51 @@
 //!
 //! Everything is done by positions, in one dense graph that starts with the function itself: no
 //! operation of the function or of the derivative is given a key. That a rule is asked once for many
-//! operations is right as long as it can only look at the operation and at the types of its operands, so this way
-//! is not for operation sets whose rules have a context to look into, and infer no types: they go by
-//! [`Stage`](super::stage::Stage).
+//! operations is right as long as it can only look at the operation and at the types of its operands. Rules that
+//! look into a context of their own, or at keys, are asked wherever an operation stands, and told what its operands
+//! are called there.
 
 use std::hash::BuildHasher;
-use std::ops::Range;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
+use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{
-    DenseGraph, DenseId, DenseNode, Exactness, GraphBuilder, ImportedTypes, TypeId, ValueKey,
-    ValueType,
+    DenseGraph, DenseId, DenseNode, Exactness, GraphBuilder, GraphError, ImportedTypes, TypeId,
+    ValueKey, ValueType, describe_key,
 };
 
+use super::error::check_distinct;
 use super::missing::{Mode, explain};
-use super::stage::{Unit, emit_unit};
-use super::{Function, FunctionError};
-use crate::operation_derivative::{
-    OperationJvp, OperationLinearization, OperationVjp, Seed, context_of_operands,
+use super::scope::next_scope;
+use super::unit::{Unit, Units, unit_graph};
+use super::{Derive, Function, FunctionError};
+use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, keep};
+use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
+use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp, Seed};
+use crate::rules::{
+    ADKey, ADRuleError, ADRuleResult, Masking, MissingRule, MissingRules, Primitive, checked_add,
+    note_mask_type, note_same_type,
 };
-use crate::rules::{ADKey, Masking, Primitive, checked_add};
+use crate::transpose::Observer;
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
     function: &'a Function<Op>,
     /// Positions among the function's inputs.
     wrt: &'a [usize],
-    mode: Mode,
+    map: LinearMap,
+    /// Of a derivative that a user asks for; `None` for one that a rule of a function makes.
+    mode: Option<Mode>,
     level: Option<Exactness>,
     ctx: &'a mut Op::ADContext,
+    /// Whether rules are asked wherever an operation stands.
+    in_place: bool,
     operations: Operations<Op>,
-    units: Vec<MadeUnit<Op>>,
+    units: Units<Op>,
+    input_keys: Vec<Op::InputKey>,
     /// Of the derivative, if the function has types.
     input_types: Option<Vec<ValueType>>,
     /// What has been made, the function first.
@@ -43,14 +55,6 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     /// By value of the function: what it is in `graph`.
     here: Vec<DenseId>,
     arguments: Vec<DenseId>,
-}
-
-/// What an operation set emits for any value of a type.
-struct MadeUnit<Op: Primitive> {
-    unit: Unit,
-    of_type: Option<TypeId>,
-    function: Function<Op>,
-    types: ImportedTypes,
 }
 
 /// An input that a derivative has and the function has not: what it is of the type of.
@@ -70,14 +74,12 @@ pub(super) struct Activity {
     active: Vec<bool>,
     /// By operation: where its derivative is, or `NOT_ACTIVE`.
     derivative: Vec<u32>,
-    /// Whether some operation chooses what it hands a cotangent on to.
-    has_selection: bool,
 }
 
 const NOT_ACTIVE: u32 = u32::MAX;
 
 /// By value of the function: its tangent or cotangent, if it has one.
-type Linear = Vec<Option<DenseId>>;
+pub(super) type Linear = Vec<Option<DenseId>>;
 
 /// A cotangent that has been kept by its mask, and that mask.
 type Masked = (DenseId, Option<DenseId>);
@@ -92,44 +94,66 @@ pub(super) struct SeedAt {
 }
 
 impl<'a, Op: Primitive> Derivation<'a, Op> {
-    /// Starts from a function, with some inputs more than it has.
+    /// Starts from a function, with some inputs more than it has, of these names.
     pub fn new(
-        function: &'a Function<Op>,
+        derive: Derive<'a, Op>,
         wrt: &'a [usize],
-        more_inputs: &[NewInput],
-        mode: Mode,
-        level: Option<Exactness>,
-        ctx: &'a mut Op::ADContext,
-    ) -> Self {
+        more: &[(NewInput, Op::InputKey)],
+        map: LinearMap,
+        mode: Option<Mode>,
+    ) -> Result<Self, FunctionError> {
+        let Derive {
+            function,
+            ctx,
+            level,
+            in_place,
+            derivatives,
+            ..
+        } = derive;
         let dense = function.as_dense();
-        let inputs = dense.input_count() + more_inputs.len();
+        let mut input_keys = function.input_keys();
+        input_keys.extend(more.iter().map(|(_, key)| key.clone()));
+        if in_place {
+            function.note_types(ctx)?;
+            for (input, key) in more {
+                input.note_type(key, function, ctx)?;
+            }
+        }
         // A derivative is about three times the function.
         let [operations, operands] =
             [dense.operation_count(), dense.operand_count()].map(|count| count / 2 * 7);
         let input_types = dense.types_of(dense.inputs()).map(|mut types| {
-            types.extend(more_inputs.iter().filter_map(|input| input.type_in(dense)));
+            types.extend(more.iter().filter_map(|(input, _)| input.type_in(dense)));
             types
         });
         let mut graph = match &input_types {
-            None => DenseGraph::with_capacity(inputs, operations, operands),
+            None => DenseGraph::with_capacity(input_keys.len(), operations, operands),
             Some(types) => DenseGraph::of_types(types.iter().cloned(), operations, operands),
         };
         let mut here: Vec<DenseId> = graph.inputs().take(dense.input_count()).collect();
         let types = graph.import_types(dense);
         graph.inline_into(dense, &types, &mut here);
-        Self {
+        Ok(Self {
             function,
             wrt,
+            map,
             mode,
             level,
             ctx,
-            operations: Operations::new(),
-            units: Vec::new(),
+            in_place,
+            operations: Operations::new(derivatives),
+            units: Units::new(),
+            input_keys,
             input_types,
             graph,
             here,
             arguments: Vec::new(),
-        }
+        })
+    }
+
+    /// What is differentiated.
+    pub fn function(&self) -> &'a Function<Op> {
+        self.function
     }
 
     /// An input that the function does not have, by position among these.
@@ -177,7 +201,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 continue;
             }
             let at = self.find(node, &active)?;
-            let derived = self.operations.derive_jvp(at, self.level, &mut self.graph);
+            let root = &self.function.content.input_keys[0];
+            let (ctx, graph) = (&mut *self.ctx, &mut self.graph);
+            let derived = self.operations.derive_jvp(at, root, ctx, graph);
             derived.map_err(|error| self.locate(error))?;
             let jvp = self.operations.derived[at].jvp.as_ref();
             let (jvp, types) = jvp.expect("it was derived just now");
@@ -202,9 +228,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let mut activity = Activity {
             active: vec![false; dense.value_count()],
             derivative: Vec::with_capacity(dense.operation_count()),
-            has_selection: false,
         };
-        let has_masks = Op::masking().is_some();
         for &input in self.wrt {
             activity.active[input] = true;
         }
@@ -218,9 +242,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             }
             let at = self.find(node, &active)?;
             activity.derivative.push(at as u32);
-            let live = &self.operations.derived[at].live;
-            activity.active[node.results.indices()].copy_from_slice(live);
-            activity.has_selection |= has_masks && self.operations.derived[at].selects;
+            let derivatives = &self.operations.derived[at].derivatives;
+            activity.active[node.results.indices()].copy_from_slice(derivatives.live());
         }
         Ok(activity)
     }
@@ -250,56 +273,79 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         seeds: &[SeedAt],
     ) -> Result<Vec<Option<Masked>>, FunctionError> {
         let dense = self.function.as_dense();
-        let has_masks = activity.has_selection || seeds.iter().any(|seed| seed.mask.is_some());
-        let values = dense.value_count();
-        let mut pass = Cotangents::new(&activity.active, values, has_masks);
+        let masking = Op::masking();
+        let mut cotangents = Cotangents::new(dense.value_count(), Vec::new());
         for seed in seeds {
-            let mask = seed.mask.map(|value| Mask {
-                value,
-                is_kept: true,
-            });
-            let output = dense.outputs()[seed.output];
-            pass.accumulate(&mut self.graph, output, seed.cotangent, mask)?;
+            let output = dense.outputs()[seed.output].index();
+            if activity.active[output] {
+                let mask = seed.mask.map(|mask| CotangentMask {
+                    mask,
+                    is_kept: true,
+                });
+                let mut sum = PushedSum {
+                    graph: &mut self.graph,
+                    masking: &masking,
+                };
+                cotangents.add(output, seed.cotangent, mask, &mut sum)?;
+            }
         }
         let mut seeds = Vec::new();
         for (node, &at) in dense.nodes().zip(&activity.derivative).rev() {
-            if at == NOT_ACTIVE {
+            let results = node.results.indices();
+            if at == NOT_ACTIVE || cotangents.are_zero(results.clone()) {
                 continue;
             }
-            pass.seeds(node.results.indices(), &mut seeds);
-            if !seeds.iter().any(|seed| seed.is_there()) {
-                continue;
-            }
+            seeds.clear();
+            seeds.extend(cotangents.seeds(results.clone()));
             let at = at as usize;
-            let (level, ctx) = (self.level, &mut *self.ctx);
-            let vjp = self.operations.vjp(at, &seeds, level, ctx, &mut self.graph);
+            let root = &self.function.content.input_keys[0];
+            let (ctx, graph) = (&mut *self.ctx, &mut self.graph);
+            let vjp = self.operations.vjp(at, &seeds, root, ctx, graph);
             let vjp = vjp.map_err(|error| self.locate(error))?;
             let (_, vjp, types) = &self.operations.derived[at].vjps[vjp];
             let arguments = &mut self.arguments;
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
             arguments.extend(given.map(|id| self.here[id.index()]));
-            arguments.extend(pass.so_far[node.results.indices()].iter().flatten());
-            arguments.extend(pass.masks_of(node.results.indices()));
+            arguments.extend(cotangents.values(results.clone()).iter().flatten());
+            arguments.extend(results.filter_map(|of| cotangents.mask(of).map(|mask| mask.mask)));
             let function = vjp.function.as_dense();
             self.graph.inline_into(function, types, arguments);
-            // From the last to the first, as in the transpose of what the rule emits.
-            for (place, operand) in node.operands.iter().enumerate().rev() {
-                if let Some(at) = vjp.cotangents[place] {
-                    let output = |at: usize| arguments[function.outputs()[at].index()];
-                    let mask = vjp.masks[place].map(|mask| Mask {
-                        value: output(mask.output),
-                        is_kept: mask.is_kept,
-                    });
-                    pass.accumulate(&mut self.graph, *operand, output(at), mask)?;
-                }
+            let mut sum = PushedSum {
+                graph: &mut self.graph,
+                masking: &masking,
+            };
+            let count = node.operands.len();
+            for place in 0..count {
+                // As in the transpose of what a rule emits: for the last operand first.
+                let place = match self.map {
+                    LinearMap::Derivative => count - 1 - place,
+                    LinearMap::Itself => place,
+                };
+                let operand = node.operands[place].index();
+                let Some(at) = vjp.cotangents[place].filter(|_| activity.active[operand]) else {
+                    continue;
+                };
+                let output = |at: usize| arguments[function.outputs()[at].index()];
+                let mask = vjp.masks[place].map(|mask| CotangentMask {
+                    mask: output(mask.output),
+                    is_kept: mask.is_kept,
+                });
+                cotangents.add(operand, output(at), mask, &mut sum)?;
             }
         }
-        let mut found = Vec::with_capacity(self.wrt.len());
-        for &input in self.wrt {
-            found.push(pass.kept(&mut self.graph, input)?);
-        }
-        Ok(found)
+        let mut sum = PushedSum {
+            graph: &mut self.graph,
+            masking: &masking,
+        };
+        let found = self.wrt.iter().map(|&input| {
+            let Some(mut found) = cotangents.get(input) else {
+                return Ok(None);
+            };
+            keep(&mut found, &mut sum)?;
+            Ok(Some((found.value, found.mask.map(|mask| mask.mask))))
+        });
+        found.collect()
     }
 
     /// A value, or the zero of the space of an input of the function.
@@ -334,202 +380,279 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         }
     }
 
+    /// Cotangents of what is differentiated by, with these names and with zeros made real.
+    pub fn filled_cotangents(
+        &mut self,
+        cotangents: Linear,
+        names: Vec<String>,
+    ) -> Result<Vec<(DenseId, String)>, FunctionError> {
+        let mut filled = Vec::with_capacity(names.len());
+        for ((&input, cotangent), name) in self.wrt.iter().zip(cotangents).zip(names) {
+            let cotangent = self.or_zero_of_input(cotangent, input, || name.clone())?;
+            filled.push((cotangent, name));
+        }
+        Ok(filled)
+    }
+
     /// The function of what has been made.
     pub fn finish(
         mut self,
-        input_keys: Vec<Op::InputKey>,
         outputs: Vec<(DenseId, String)>,
     ) -> Result<Function<Op>, FunctionError> {
         let (values, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         self.graph.set_outputs(values);
         let (graph, level) = (self.graph, self.level);
         drop((self.here, self.operations));
-        let derivative = Function::settle(graph, input_keys, names, level)?;
+        let derivative = Function::settle(graph, self.input_keys, names, level)?;
         match self.input_types {
             Some(types) if derivative.input_types().is_none() => Ok(derivative.of_types(types)?),
+            None if self.in_place => derivative.typed_in(self.ctx),
             _ => Ok(derivative),
         }
     }
 
-    /// Where the derivative of an operation is, by the operands that are active.
-    fn find(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
-        let name = &self.function.content.input_keys[0];
-        // Types are those of the function: what rules emit may have none, and then nor has the derivative.
-        let function = self.function.as_dense();
-        let found = self.operations.find(node, active, function, name, self.ctx);
-        found.map_err(|error| self.locate(error))
+    /// The function of what has been made, without these inputs, in which the function is linear.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnlistedInput`] for one of these that is needed after all.
+    pub fn finish_without(
+        mut self,
+        linear: &[usize],
+        outputs: Vec<(DenseId, String)>,
+    ) -> Result<Function<Op>, FunctionError> {
+        let (values, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        let mut is_kept = vec![true; self.input_keys.len()];
+        linear.iter().for_each(|&at| is_kept[at] = false);
+        let kept: Vec<usize> = (0..is_kept.len()).filter(|&at| is_kept[at]).collect();
+        let inputs: Vec<DenseId> = kept.iter().map(|&at| self.graph.input(at)).collect();
+        let graph = self.graph.cut(&inputs, &values);
+        self.graph = graph.map_err(|needed| {
+            let key = ValueKey::<Op>::Input(self.input_keys[needed.index()].clone());
+            let key = describe_key(&key);
+            GraphError::UnlistedInput { key }
+        })?;
+        self.input_keys = kept.iter().map(|&at| self.input_keys[at].clone()).collect();
+        check_distinct::<Op>(&self.input_keys)?;
+        let types = self.input_types.as_ref();
+        self.input_types = types.map(|types| kept.iter().map(|&at| types[at].clone()).collect());
+        let outputs = self.graph.outputs().iter().copied().zip(names).collect();
+        self.finish(outputs)
     }
 
-    /// What the operation set emits for a value of the function.
-    fn unit(&mut self, unit: Unit, like: DenseId, name: &str) -> Result<DenseId, FunctionError> {
-        let (function, of) = (self.function.as_dense(), like);
-        let of_type = function.type_id(of);
-        let like = self.here[of.index()];
-        let mut known = self.units.iter();
-        let known = known.position(|made| made.unit == unit && made.of_type == of_type);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let name_of_input = &self.function.content.input_keys[0];
-                let value_type = function.type_of(of);
-                let function = unit_function(unit, name_of_input, name, value_type, self.ctx)?;
-                self.units.push(MadeUnit {
-                    unit,
-                    of_type,
-                    types: self.graph.import_types(function.as_dense()),
-                    function,
-                });
-                self.units.len() - 1
+    /// The rules that a derivative needs and that are not there, each once, in the order in which it would come to
+    /// them. Where a rule is missing, every tangent or cotangent that it might have made is taken to be there.
+    pub fn missing_rules(mut self, mode: Mode) -> Result<Vec<MissingRule>, FunctionError> {
+        let dense = self.function.as_dense();
+        let mut missing = Noted::default();
+        let mut active = vec![false; dense.value_count()];
+        self.wrt.iter().for_each(|&input| active[input] = true);
+        let mut derivative = Vec::with_capacity(dense.operation_count());
+        for node in dense.nodes() {
+            let operands: Vec<bool> = node.operands.iter().map(|id| active[id.index()]).collect();
+            if !operands.contains(&true) {
+                derivative.push(None);
+                continue;
             }
-        };
-        let made = &self.units[at];
-        let mut values = vec![like];
-        self.graph
-            .inline_into(made.function.as_dense(), &made.types, &mut values);
-        Ok(values[made.function.as_dense().outputs()[0].index()])
-    }
-
-    fn locate(&mut self, error: FunctionError) -> FunctionError {
-        match error {
-            FunctionError::Rule(error) => {
-                explain(error, self.function, self.wrt, Some(self.mode), self.ctx)
+            match self.derive(node, &operands) {
+                Ok(at) => {
+                    let live = self.operations.derived[at].derivatives.live();
+                    active[node.results.indices()].copy_from_slice(live);
+                    derivative.push(Some(at));
+                }
+                Err(FunctionError::Rule(error)) => {
+                    missing.rules.note(error)?;
+                    active[node.results.indices()].fill(true);
+                    derivative.push(None);
+                }
+                Err(error) => return Err(error),
             }
-            error => error,
         }
-    }
-}
-
-/// The cotangents of a reverse pass.
-struct Cotangents<'a, Op> {
-    active: &'a [bool],
-    so_far: Linear,
-    /// By value; empty where nothing is selected.
-    masks: Vec<Option<Mask>>,
-    masking: Option<Masking<Op>>,
-}
-
-/// Where a cotangent may be other than zero.
-#[derive(Clone, Copy)]
-struct Mask {
-    value: DenseId,
-    /// Whether the cotangent is in fact zero elsewhere.
-    is_kept: bool,
-}
-
-impl<'a, Op: Primitive> Cotangents<'a, Op> {
-    fn new(active: &'a [bool], values: usize, has_masks: bool) -> Self {
-        let masking = Op::masking().filter(|_| has_masks);
-        let masked = if masking.is_some() { values } else { 0 };
-        Self {
-            active,
-            so_far: vec![None; values],
-            masks: vec![None; masked],
-            masking,
+        if mode == Mode::Reverse {
+            self.note_missing_transposes(&active, &derivative, &mut missing)?;
         }
+        Ok(missing.rules.into_list())
     }
 
-    /// What is known of the cotangents of some values.
-    fn seeds(&self, values: Range<usize>, seeds: &mut Vec<Seed>) {
-        seeds.clear();
-        seeds.extend(
-            values.map(|value| match (self.so_far[value], self.mask(value)) {
-                (None, _) => Seed::Zero,
-                (Some(_), None) => Seed::Full,
-                (Some(_), Some(Mask { is_kept, .. })) => Seed::Masked { is_kept },
-            }),
-        );
-    }
-
-    fn masks_of(&self, values: Range<usize>) -> impl Iterator<Item = DenseId> {
-        values.filter_map(|value| self.mask(value).map(|mask| mask.value))
-    }
-
-    fn mask(&self, value: usize) -> Option<Mask> {
-        self.masks.get(value).copied().flatten()
-    }
-
-    /// The one door by which a cotangent reaches a value, be it a seed or a result of a VJP.
-    fn accumulate(
+    fn note_missing_transposes(
         &mut self,
-        graph: &mut DenseGraph<Op>,
-        to: DenseId,
-        new: DenseId,
-        mask: Option<Mask>,
+        active: &[bool],
+        derivative: &[Option<usize>],
+        missing: &mut Noted,
     ) -> Result<(), FunctionError> {
-        let value = to.index();
-        if !self.active[value] {
-            return Ok(());
+        let dense = self.function.as_dense();
+        let mut reached = vec![false; dense.value_count()];
+        for id in dense.outputs() {
+            reached[id.index()] = active[id.index()];
         }
-        let Some(so_far) = self.so_far[value] else {
-            self.so_far[value] = Some(new);
-            self.set_mask(value, mask);
-            return Ok(());
-        };
-        let (terms, mask) = match (self.mask(value), mask) {
-            (None, None) => ([so_far, new], None),
-            (known, mask) => self.join([(so_far, known), (new, mask)], graph)?,
-        };
-        self.so_far[value] = Some(graph.push_like_first(checked_add()?, &terms)?);
-        self.set_mask(value, mask);
+        let mut known: HashMap<(usize, Vec<Seed>), Vec<bool>, FixedState> = HashMap::default();
+        for (node, &at) in dense.nodes().zip(derivative).rev() {
+            let results = node.results.indices();
+            let seeds = reached[results].iter().map(|reached| match reached {
+                true => Seed::Full,
+                false => Seed::Zero,
+            });
+            let seeds: Vec<Seed> = seeds.collect();
+            if !seeds.contains(&Seed::Full) {
+                continue;
+            }
+            let operands = match at {
+                // Its rule is missing: what it does not return may be anything.
+                None => vec![true; node.operands.len()],
+                Some(at) => match known.get(&(at, seeds.clone())) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let derivatives = &mut self.operations.derived[at].derivatives;
+                        let root = &self.function.content.input_keys[0];
+                        let found = derivatives.reached(&seeds, root, self.ctx, missing)?;
+                        known.insert((at, seeds), found.clone());
+                        found
+                    }
+                },
+            };
+            for (id, is_reached) in node.operands.iter().zip(operands) {
+                reached[id.index()] |= is_reached && active[id.index()];
+            }
+        }
         Ok(())
     }
 
-    /// The terms of a sum, and its mask. Where they have different masks, each is kept by its own first.
-    fn join(
-        &self,
-        terms: [(DenseId, Option<Mask>); 2],
-        graph: &mut DenseGraph<Op>,
-    ) -> Result<([DenseId; 2], Option<Mask>), FunctionError> {
-        let [(x, of_x), (y, of_y)] = terms;
-        if let (Some(of_x), Some(of_y)) = (of_x, of_y)
-            && of_x.value == of_y.value
-        {
-            let is_kept = of_x.is_kept && of_y.is_kept;
-            return Ok(([x, y], Some(Mask { is_kept, ..of_x })));
+    /// Where the derivative of an operation is, by the operands that are active; an error lists all rules that are
+    /// missing.
+    fn find(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
+        let found = self.derive(node, active);
+        found.map_err(|error| self.locate(error))
+    }
+
+    fn derive(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
+        if self.map == LinearMap::Itself {
+            check_permitted(self.function, node, active, self.wrt)?;
         }
-        let terms = [self.keep(graph, x, of_x)?, self.keep(graph, y, of_y)?];
-        let (Some(of_x), Some(of_y), Some(masking)) = (of_x, of_y, &self.masking) else {
-            return Ok((terms, None));
-        };
-        let either = graph.push(masking.either.clone(), &[of_x.value, of_y.value])?;
-        let mask = Mask {
-            value: either.start(),
-            is_kept: true,
-        };
-        Ok((terms, Some(mask)))
-    }
-
-    /// The cotangent of an input, zero where it has to be.
-    fn kept(
-        &self,
-        graph: &mut DenseGraph<Op>,
-        value: usize,
-    ) -> Result<Option<Masked>, FunctionError> {
-        let Some(found) = self.so_far[value] else {
-            return Ok(None);
-        };
-        let mask = self.mask(value);
-        let kept = self.keep(graph, found, mask)?;
-        Ok(Some((kept, mask.map(|mask| mask.value))))
-    }
-
-    fn keep(
-        &self,
-        graph: &mut DenseGraph<Op>,
-        cotangent: DenseId,
-        mask: Option<Mask>,
-    ) -> Result<DenseId, FunctionError> {
-        let (Some(mask), Some(masking)) = (mask.filter(|mask| !mask.is_kept), &self.masking) else {
-            return Ok(cotangent);
-        };
-        let operands = [mask.value, cotangent];
-        Ok(graph.push(masking.keep_if.clone(), &operands)?.start())
-    }
-
-    fn set_mask(&mut self, value: usize, mask: Option<Mask>) {
-        if let Some(place) = self.masks.get_mut(value) {
-            *place = mask;
+        let root = &self.function.content.input_keys[0];
+        let (map, level) = (self.map, self.level);
+        if self.in_place {
+            let values = self.function.as_graph().values();
+            let operands = node.operands.iter().copied().chain(node.results.iter());
+            let operands = operands.map(|id| values[id.index()].key.clone());
+            let names = OperationNames::in_place(root.in_scope(next_scope()), operands.collect());
+            let operation = node.operation;
+            let derivatives =
+                OperationDerivatives::in_place(operation, active, names, map, level, self.ctx)?;
+            let types = Types::new();
+            return Ok(self.operations.add(node, active, types, derivatives));
         }
+        // Types are those of the function: what rules emit may have none, and then nor has the derivative.
+        let function = self.function.as_dense();
+        let ctx = &mut *self.ctx;
+        self.operations
+            .find(node, active, function, root, map, level, ctx)
+    }
+
+    /// What the operation set emits for a value of the function.
+    fn unit(&mut self, unit: Unit, of: DenseId, name: &str) -> Result<DenseId, FunctionError> {
+        let (function, like) = (self.function, self.here[of.index()]);
+        let (graph, ctx) = (&mut self.graph, &mut *self.ctx);
+        if self.in_place {
+            let key = &function.as_graph().values()[of.index()].key;
+            let emitted = unit_graph(unit, key, name, None, ctx)?;
+            return Ok(graph.inline(&emitted, &[like])[0]);
+        }
+        let dense = function.as_dense();
+        self.units.emit(unit, dense.type_id(of), like, graph, || {
+            let key = ValueKey::Input(function.content.input_keys[0].residual_of(0));
+            unit_graph(unit, &key, name, dense.type_of(of), ctx)
+        })
+    }
+
+    fn locate(&mut self, error: FunctionError) -> FunctionError {
+        let FunctionError::Rule(error) = error else {
+            return error;
+        };
+        explain(error, self.mode, |mode| {
+            let again = Derive {
+                function: self.function,
+                ctx: self.ctx,
+                level: None,
+                mode: None,
+                in_place: self.in_place,
+                derivatives: self.operations.derivatives.clone(),
+            };
+            Derivation::new(again, self.wrt, &[], self.map, None)?.missing_rules(mode)
+        })
+    }
+}
+
+/// Missing rules of a transposition, noted where they are found.
+#[derive(Default)]
+struct Noted {
+    rules: MissingRules,
+}
+
+impl<Op: Primitive> Observer<Op, GraphBuilder<Op>> for Noted {
+    fn failed(&mut self, error: ADRuleError) -> ADRuleResult<()> {
+        self.rules.note(error)
+    }
+}
+
+/// Fails for an operation that is not linear in its active operands, in a function that is to be.
+pub(super) fn check_permitted<Op: Primitive>(
+    function: &Function<Op>,
+    node: DenseNode<'_, Op>,
+    active: &[bool],
+    wrt: &[usize],
+) -> Result<(), FunctionError> {
+    let permitted = match node.operation.as_composite() {
+        Some(composite) => composite.permits(active),
+        None => node.operation.linearity().permits(active),
+    };
+    if permitted {
+        return Ok(());
+    }
+    Err(FunctionError::NotLinear {
+        wrt: list_inputs(function, wrt),
+        reason: format!(
+            "{} (%{}) is not linear in those of its operands that depend on them",
+            operation_label(node.operation),
+            node.results.start().index()
+        ),
+    })
+}
+
+pub(super) fn list_inputs<Op: Primitive>(function: &Function<Op>, inputs: &[usize]) -> String {
+    let names = function.input_names();
+    let names: Vec<String> = inputs.iter().map(|&at| names[at].clone()).collect();
+    name_list(&names)
+}
+
+/// Adds cotangents in the graph of a derivative.
+struct PushedSum<'a, Op: Primitive> {
+    graph: &'a mut DenseGraph<Op>,
+    masking: &'a Option<Masking<Op>>,
+}
+
+impl<Op: Primitive> CotangentSum for PushedSum<'_, Op> {
+    type Value = DenseId;
+    type Mask = DenseId;
+    type Error = FunctionError;
+
+    fn add(&mut self, [x, y]: [&DenseId; 2]) -> Result<DenseId, FunctionError> {
+        Ok(self.graph.push_like_first(checked_add()?, &[*x, *y])?)
+    }
+
+    fn keep(&mut self, value: &DenseId, mask: &DenseId) -> Result<DenseId, FunctionError> {
+        let Some(masking) = self.masking else {
+            return Ok(*value);
+        };
+        let kept = self.graph.push(masking.keep_if.clone(), &[*mask, *value])?;
+        Ok(kept.start())
+    }
+
+    fn either(&mut self, [x, y]: [&DenseId; 2]) -> Result<DenseId, FunctionError> {
+        let Some(masking) = self.masking else {
+            return Ok(*x);
+        };
+        let either = self.graph.push(masking.either.clone(), &[*x, *y])?;
+        Ok(either.start())
     }
 }
 
@@ -543,35 +666,52 @@ impl NewInput {
             Self::MaskOf(at) => output(at).map(Op::mask_type),
         }
     }
+
+    /// Tells a context of what type it is, if that knows those of the function.
+    fn note_type<Op: Primitive>(
+        self,
+        name: &Op::InputKey,
+        function: &Function<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> ADRuleResult<()> {
+        let key = ValueKey::Input(name.clone());
+        let graph = function.as_graph();
+        let output = |at: usize| &graph.values()[graph.outputs()[at]].key;
+        match self {
+            Self::Input(at) => {
+                let input = ValueKey::Input(function.content.input_keys[at].clone());
+                note_same_type(&key, &input, ctx)
+            }
+            Self::Output(at) => note_same_type(&key, output(at), ctx),
+            Self::MaskOf(at) => note_mask_type(&key, output(at), ctx),
+        }
+    }
 }
 
-/// The derivatives of operations that were met, each once for operands of the same types.
+/// The derivatives of operations that were met.
 struct Operations<Op: Primitive> {
+    derivatives: Derivatives<Op>,
     derived: Vec<Derived<Op>>,
+    /// By operation, active operands and types, but for those that were derived in place.
     index: HashTable<u32>,
 }
 
 struct Derived<Op: Primitive> {
     operation: Op,
-    active: Vec<bool>,
+    active: SmallVec<[bool; 4]>,
     /// Of its operands; empty if they have none.
     types: Types,
-    /// What rules are given that ask for types.
-    ctx: Option<Op::ADContext>,
-    linearization: OperationLinearization<Op>,
-    selects: bool,
-    /// By result: whether it has a tangent.
-    live: Vec<bool>,
-    jvp: Option<(OperationJvp<Op>, ImportedTypes)>,
+    derivatives: OperationDerivatives<Op>,
+    jvp: Option<(Arc<OperationJvp<Op>>, ImportedTypes)>,
     /// Each with what it takes to be known of the cotangents of results.
-    vjps: Vec<(Vec<Seed>, OperationVjp<Op>, ImportedTypes)>,
+    vjps: Vec<(Vec<Seed>, Arc<OperationVjp<Op>>, ImportedTypes)>,
     /// Where in `vjps` each is, for operations of many results.
     by_seeds: HashMap<Vec<Seed>, usize, FixedState>,
 }
 
 type Types = SmallVec<[TypeId; 4]>;
 
-/// So many VJPs are looked through one by one, which takes less time than a hash.
+/// At most this many VJPs are looked through one by one, which takes less time than a hash.
 const FEW: usize = 4;
 
 impl<Op: Primitive> Derived<Op> {
@@ -585,8 +725,9 @@ impl<Op: Primitive> Derived<Op> {
 }
 
 impl<Op: Primitive> Operations<Op> {
-    fn new() -> Self {
+    fn new(derivatives: Derivatives<Op>) -> Self {
         Self {
+            derivatives,
             derived: Vec::new(),
             index: HashTable::new(),
         }
@@ -595,12 +736,15 @@ impl<Op: Primitive> Operations<Op> {
     /// The position of an operation's derivative by those of its operands that are `active`, made if it is not there.
     ///
     /// `function` is the graph that the operation stands in.
+    #[allow(clippy::too_many_arguments, reason = "each is part of what derivatives depend on")]
     fn find(
         &mut self,
         node: DenseNode<'_, Op>,
         active: &[bool],
         function: &DenseGraph<Op>,
-        name: &Op::InputKey,
+        root: &Op::InputKey,
+        map: LinearMap,
+        level: Option<Exactness>,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
         let operation = node.operation;
@@ -611,31 +755,22 @@ impl<Op: Primitive> Operations<Op> {
         let hash = hash(operation, active, &types);
         let same = |&at: &u32| {
             let known = &self.derived[at as usize];
-            known.active == active && known.types == types && known.operation == *operation
+            known.active[..] == *active && known.types == types && known.operation == *operation
         };
         if let Some(&at) = self.index.find(hash, same) {
             return Ok(at as usize);
         }
-        let mut own = None;
-        if function.has_types() {
-            let types = node.operands.iter().filter_map(|id| function.type_of(*id));
-            own = Some(context_of_operands::<Op>(types, name)?);
-        }
-        let ctx = own.as_mut().unwrap_or(ctx);
-        let linearization = OperationLinearization::derive(operation, name, active, ctx)?;
-        let at = self.derived.len();
-        self.derived.push(Derived {
-            operation: operation.clone(),
-            active: active.to_vec(),
-            types,
-            ctx: own,
-            live: linearization.live().collect(),
-            selects: linearization.selects(),
-            linearization,
-            jvp: None,
-            vjps: Vec::new(),
-            by_seeds: HashMap::default(),
-        });
+        let of_operands = function.types_of(node.operands.iter().copied());
+        let derivatives = self.derivatives.of(
+            operation,
+            active,
+            of_operands.as_deref(),
+            map,
+            level,
+            root,
+            ctx,
+        )?;
+        let at = self.add(node, active, types, derivatives);
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
             let known = &derived[at as usize];
@@ -644,16 +779,36 @@ impl<Op: Primitive> Operations<Op> {
         Ok(at)
     }
 
+    fn add(
+        &mut self,
+        node: DenseNode<'_, Op>,
+        active: &[bool],
+        types: Types,
+        derivatives: OperationDerivatives<Op>,
+    ) -> usize {
+        self.derived.push(Derived {
+            operation: node.operation.clone(),
+            active: active.into(),
+            types,
+            derivatives,
+            jvp: None,
+            vjps: Vec::new(),
+            by_seeds: HashMap::default(),
+        });
+        self.derived.len() - 1
+    }
+
     /// Makes a JVP if it is not there, for `graph`.
     fn derive_jvp(
         &mut self,
         at: usize,
-        level: Option<Exactness>,
+        root: &Op::InputKey,
+        ctx: &mut Op::ADContext,
         graph: &mut DenseGraph<Op>,
     ) -> Result<(), FunctionError> {
         let derived = &mut self.derived[at];
         if derived.jvp.is_none() {
-            let jvp = derived.linearization.jvp(level)?;
+            let jvp = derived.derivatives.jvp(root, ctx)?;
             let types = graph.import_types(jvp.function.as_dense());
             derived.jvp = Some((jvp, types));
         }
@@ -665,7 +820,7 @@ impl<Op: Primitive> Operations<Op> {
         &mut self,
         at: usize,
         seeds: &[Seed],
-        level: Option<Exactness>,
+        root: &Op::InputKey,
         ctx: &mut Op::ADContext,
         graph: &mut DenseGraph<Op>,
     ) -> Result<usize, FunctionError> {
@@ -673,8 +828,7 @@ impl<Op: Primitive> Operations<Op> {
         if let Some(found) = derived.find_vjp(seeds) {
             return Ok(found);
         }
-        let ctx = derived.ctx.as_mut().unwrap_or(ctx);
-        let made = derived.linearization.vjp(seeds, level, ctx)?;
+        let made = derived.derivatives.vjp(seeds, root, ctx)?;
         let types = graph.import_types(made.function.as_dense());
         let at = derived.vjps.len();
         derived.vjps.push((seeds.to_vec(), made, types));
@@ -690,33 +844,5 @@ fn hash<Op: Primitive>(operation: &Op, active: &[bool], types: &[TypeId]) -> u64
         state.hash_one((operation, active))
     } else {
         state.hash_one((operation, active, types))
-    }
-}
-
-/// What an operation set emits for a value, of this type if it has one, as a function of that value.
-fn unit_function<Op: Primitive>(
-    unit: Unit,
-    name_of_input: &Op::InputKey,
-    name: &str,
-    value_type: Option<&ValueType>,
-    ctx: &mut Op::ADContext,
-) -> Result<Function<Op>, FunctionError> {
-    let key = name_of_input.residual_of(0);
-    let mut own =
-        value_type.map(|value_type| context_of_operands::<Op>([value_type], name_of_input));
-    let ctx = match &mut own {
-        Some(own) => own.as_mut().map_err(|error| error.clone())?,
-        None => ctx,
-    };
-    let mut builder = GraphBuilder::new();
-    builder.add_input(key.clone());
-    let like = ValueKey::Input(key.clone());
-    let emitted = emit_unit(unit, &mut builder, &like, name, ctx)?;
-    let value = builder.global_key(emitted).clone();
-    let graphs = vec![builder.build().into()];
-    let function = Function::close(graphs, &[key], vec![(value, name.into())], None)?;
-    match value_type {
-        Some(value_type) => Ok(function.of_types(vec![value_type.clone()])?),
-        None => Ok(function),
     }
 }

@@ -7,13 +7,14 @@ use hashbrown::HashSet;
 use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
-use super::derivation::{Derivation, NewInput};
+use super::derivation::{Derivation, Linear, NewInput};
 use super::error::with_type;
-use super::missing::{Mode, survey};
-use super::stage::{Unit, emit_unit};
+use super::missing::Mode;
+use super::unit::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
 use crate::linearize::free_names;
-use crate::rules::{ADKey, MissingRule, Primitive, has_context};
+use crate::derivatives::{Derivatives, LinearMap};
+use crate::rules::{ADKey, MissingRule, Primitive};
 
 /// The transforms of a function, with the AD context that rules are given, and with choices. See
 /// [`Function::within`].
@@ -21,8 +22,9 @@ pub struct Derive<'a, Op: Primitive> {
     pub(super) function: &'a Function<Op>,
     pub(super) ctx: &'a mut Op::ADContext,
     pub(super) level: Option<Exactness>,
-    mode: Option<Mode>,
+    pub(super) mode: Option<Mode>,
     pub(super) in_place: bool,
+    pub(super) derivatives: Derivatives<Op>,
 }
 
 /// A derivative from which symbolic zeros are left out. See [`Derive::nonzero_jvp`].
@@ -61,16 +63,24 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             ctx,
             level: Some(Exactness::Exact),
             mode: None,
-            in_place: has_context::<Op>() && !function.as_dense().has_types(),
+            in_place: Op::rules_look_into_context() && !function.as_dense().has_types(),
+            derivatives: Derivatives::shared(),
         }
     }
 
     /// Calls rules wherever an operation stands, with the keys of its operands there, rather than once
     /// for all operations that are alike: for operation sets whose rules look into keys. So it is anyway
-    /// where rules have a context, that is one of more than zero bytes, unless the function has
+    /// where rules [look into a context](Primitive::rules_look_into_context), unless the function has
     /// [types](Function::with_types) that the operation set infers.
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
+        self
+    }
+
+    /// Keeps derivatives of operations in this cache, and takes them from it, where otherwise it would be
+    /// [`Derivatives::shared`].
+    pub fn sharing(mut self, derivatives: &Derivatives<Op>) -> Self {
+        self.derivatives = derivatives.clone();
         self
     }
 
@@ -130,23 +140,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         function.check_outputs(self.ctx)?;
         let names = function.output_names();
         let names = names_apart(names, |mark| with_prefix(&format!("d{mark}."), names));
-        if self.in_place {
-            return self.staged_jvp(wrt, names);
-        }
-        let mut inputs = function.input_keys();
-        inputs.extend(tangent_names(function, &wrt)?);
-        let new: Vec<NewInput> = wrt.iter().copied().map(NewInput::Input).collect();
-        let mut derivation = self.derivation(&wrt, &new, Mode::Forward);
-        let seeds = wrt.iter().enumerate();
-        let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
-        let seeds: Vec<_> = seeds.collect();
-        let tangents = derivation.push_forward(&seeds)?;
+        let (mut derivation, tangents) = self.pushed_forward(&wrt, Some(Mode::Forward))?;
         let mut outputs = derivation.primal();
         for (at, (tangent, name)) in tangents.into_iter().zip(names).enumerate() {
             let tangent = derivation.or_zero_of_output(tangent, at, || name.clone())?;
             outputs.push((tangent, name));
         }
-        derivation.finish(inputs, outputs)
+        derivation.finish(outputs)
     }
 
     /// Forward mode to order n: (x, v) ↦ (f(x), ∂ᵥf(x), …, ∂ᵥⁿf(x)), where ∂ᵥᵏf(x) is the kth derivative
@@ -238,25 +238,11 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let names = names_apart(function.output_names(), |mark| {
             with_prefix(&format!("ct{mark}."), wrt.iter().map(|&at| &inputs[at]))
         });
-        if self.in_place {
-            return self.staged_vjp(wrt, names);
-        }
-        let count = function.output_names().len();
         let first = tangent_names(function, &wrt)?.swap_remove(0);
-        let mut inputs = function.input_keys();
-        inputs.extend((0..count).map(|output| first.cotangent_of(output)));
-        let new: Vec<NewInput> = (0..count).map(NewInput::Output).collect();
-        let mut derivation = self.derivation(&wrt, &new, Mode::Reverse);
-        let seeds = (0..count).map(|output| (output, derivation.new_input(output)));
-        let seeds: Vec<_> = seeds.collect();
-        let activity = derivation.activity()?;
-        let cotangents = derivation.pull_back(&activity, &seeds)?;
+        let (mut derivation, cotangents) = self.pulled_back(&wrt, &first, LinearMap::Derivative)?;
         let mut outputs = derivation.primal();
-        for ((&input, cotangent), name) in wrt.iter().zip(cotangents).zip(names) {
-            let cotangent = derivation.or_zero_of_input(cotangent, input, || name.clone())?;
-            outputs.push((cotangent, name));
-        }
-        derivation.finish(inputs, outputs)
+        outputs.extend(derivation.filled_cotangents(cotangents, names)?);
+        derivation.finish(outputs)
     }
 
     /// (x, ẋ) ↦ J(x)·ẋ without symbolic zeros: for runtimes whose operation sets need not be able to make
@@ -267,22 +253,14 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// As for [`jvp`](Self::jvp), but for [`FunctionError::NoZero`].
     pub fn nonzero_jvp(self, wrt: impl Into<Wrt>) -> Result<Nonzero<Op>, FunctionError> {
         let wrt = wrt.into();
-        if self.in_place {
-            return self.staged_nonzero_jvp(&wrt);
-        }
         let function = self.function;
         let wrt = wrt.positions(function)?;
-        let mut inputs = function.input_keys();
-        inputs.extend(tangent_names(function, &wrt)?);
-        let new: Vec<NewInput> = wrt.iter().copied().map(NewInput::Input).collect();
-        let mut derivation = self.derivation(&wrt, &new, Mode::Forward);
-        let seeds = wrt.iter().enumerate();
-        let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
-        let seeds: Vec<_> = seeds.collect();
-        let tangents = derivation.push_forward(&seeds)?.into_iter();
+        let (derivation, tangents) = self.pushed_forward(&wrt, Some(Mode::Forward))?;
         let names = function.output_names().iter();
-        let named = tangents.zip(names.map(|name| format!("d.{name}")));
-        Nonzero::new(named, |outputs| derivation.finish(inputs, outputs))
+        let named = tangents
+            .into_iter()
+            .zip(names.map(|name| format!("d.{name}")));
+        Nonzero::new(named, |outputs| derivation.finish(outputs))
     }
 
     /// The gradient x ↦ ∇f(x) of a function of one output: one output for each of `wrt`, called `d.`
@@ -411,7 +389,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         mode: Mode,
     ) -> Result<Vec<MissingRule>, FunctionError> {
         let wrt = wrt.into().positions(self.function)?;
-        Ok(survey(self.function, &wrt, mode, self.ctx)?)
+        let map = LinearMap::Derivative;
+        Derivation::new(self, &wrt, &[], map, None)?.missing_rules(mode)
     }
 
     /// Jacobian, after the outputs, if they are wanted.
@@ -557,14 +536,12 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         names: &[String],
         with_value: bool,
     ) -> Result<Function<Op>, FunctionError> {
-        if self.in_place {
-            return self.staged_matrix(mode, columns, seed, names, with_value);
-        }
         let function = self.function;
         let (rows, input_names) = (function.output_names(), function.input_names());
         let mut entries = vec![None; names.len()];
         let again = self.again(function);
-        let mut derivation = again.derivation(columns, &[], mode);
+        let map = LinearMap::Derivative;
+        let mut derivation = Derivation::new(again, columns, &[], map, Some(mode))?;
         match mode {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
@@ -596,19 +573,48 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         };
         let entries = entries.into_iter().flatten();
         outputs.extend(entries.zip(names.iter().cloned()));
-        derivation.finish(function.input_keys(), outputs)
+        derivation.finish(outputs)
     }
 
-    fn derivation<'b>(
+    /// The tangents of the outputs, for inputs of the derivative as those of `wrt`.
+    pub(super) fn pushed_forward<'b>(
         self,
         wrt: &'b [usize],
-        more_inputs: &[NewInput],
-        mode: Mode,
-    ) -> Derivation<'b, Op>
+        mode: Option<Mode>,
+    ) -> Result<(Derivation<'b, Op>, Linear), FunctionError>
     where
         'a: 'b,
     {
-        Derivation::new(self.function, wrt, more_inputs, mode, self.level, self.ctx)
+        let names = tangent_names(self.function, wrt)?;
+        let inputs = wrt.iter().copied().map(NewInput::Input);
+        let more: Vec<_> = inputs.zip(names).collect();
+        let mut derivation = Derivation::new(self, wrt, &more, LinearMap::Derivative, mode)?;
+        let seeds = wrt.iter().enumerate();
+        let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
+        let seeds: Vec<_> = seeds.collect();
+        let tangents = derivation.push_forward(&seeds)?;
+        Ok((derivation, tangents))
+    }
+
+    /// The cotangents of `wrt`, for inputs of the derivative as those of all outputs, called after its first tangent.
+    pub(super) fn pulled_back<'b>(
+        self,
+        wrt: &'b [usize],
+        first: &Op::InputKey,
+        map: LinearMap,
+    ) -> Result<(Derivation<'b, Op>, Linear), FunctionError>
+    where
+        'a: 'b,
+    {
+        let count = self.function.output_names().len();
+        let more = (0..count).map(|at| (NewInput::Output(at), first.cotangent_of(at)));
+        let more: Vec<_> = more.collect();
+        let mut derivation = Derivation::new(self, wrt, &more, map, Some(Mode::Reverse))?;
+        let seeds = (0..count).map(|output| (output, derivation.new_input(output)));
+        let seeds: Vec<_> = seeds.collect();
+        let activity = derivation.activity()?;
+        let cotangents = derivation.pull_back(&activity, &seeds)?;
+        Ok((derivation, cotangents))
     }
 
     /// The transforms of another function, with the same choices.
@@ -619,6 +625,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             level: self.level,
             mode: self.mode,
             in_place: self.in_place,
+            derivatives: self.derivatives.clone(),
         }
     }
 }

@@ -1,17 +1,15 @@
 //! Functions split into a primal and a linear part, and functions that are linear themselves.
 
-use std::sync::Arc;
-
-use tidu_graph::text::{input_label, name_list, operation_label};
+use smallvec::SmallVec;
 use tidu_graph::{
-    DenseGraph, DenseId, Exactness, GraphBuilder, GraphError, GraphKind, GraphOperation,
-    LocalValueId, OperationNode, OperationRole, Producers, ValueKey, ValueRef,
+    DenseGraph, DenseId, Exactness, GraphError, GraphOperation, Producers, ValueKey, try_simplify,
 };
 
+use super::derivation::{Derivation, Linear, check_permitted, list_inputs};
 use super::derive::names_apart;
-use super::stage::{Part, Stage, Unit, emit_unit};
+use super::unit::{Unit, unit_graph};
 use super::{Derive, Function, FunctionError, Nonzero, Wrt};
-use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
+use crate::derivatives::LinearMap;
 use crate::rules::{ADKey, Primitive, note_same_type};
 
 /// A function at a point, split from its linear map there. See [`Derive::linearize`].
@@ -149,59 +147,43 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// # Ok::<(), tidu_ad::FunctionError>(())
     /// ```
     pub fn transpose(mut self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
-        let (function, level) = (self.function, self.level);
+        let function = self.function;
         let wrt = wrt.into().positions(function)?;
         function.check_inputs(&wrt, self.ctx)?;
         let written_out = function.written_out_for(&wrt)?;
-        let derive = self.again(&written_out);
-        let (mut stage, inputs) = derive.transposed(&Wrt::At(wrt))?;
-        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
-        let outputs = stage.fill(cotangents)?;
-        stage.close(&inputs, outputs, level)
+        let names = function.input_names();
+        let names = wrt.iter().map(|&at| format!("ct.{}", names[at])).collect();
+        let (mut derivation, cotangents) = self.again(&written_out).transposed(&wrt)?;
+        let outputs = derivation.filled_cotangents(cotangents, names)?;
+        derivation.finish_without(&wrt, outputs)
     }
 
-    /// The transpose with symbolic zeros.
-    pub(super) fn partial_transpose(self, wrt: &Wrt) -> Result<Partial<Op>, FunctionError> {
-        let keys = self.function.input_keys();
-        let (mut stage, inputs) = self.transposed(wrt)?;
-        let cotangents = stage.seeded_cotangents(stage.seed_keys())?;
-        let gone = stage.wrt.iter().map(|&at| keys[at].clone());
-        let gone: Vec<Op::InputKey> = gone.collect();
-        let closed = Partial::close(stage, &inputs, cotangents);
-        closed.map_err(|error| not_linear_after_all::<Op>(error, &gone))
+    /// The transpose by some inputs, given by position, with symbolic zeros.
+    pub(super) fn partial_transpose(self, wrt: &[usize]) -> Result<Partial<Op>, FunctionError> {
+        let (derivation, cotangents) = self.transposed(wrt)?;
+        Partial::close(derivation, wrt, cotangents)
     }
 
-    /// The derivative by `wrt`, with symbolic zeros, of a function that is linear in its inputs from
-    /// `first` on: itself, restricted to some of these. Inputs: those before `first`, then `wrt`.
+    /// The derivative by some inputs, given by position, with symbolic zeros, of a function that is linear in its
+    /// inputs from `first` on: itself, restricted to some of these. Inputs: those before `first`, then `wrt`.
     pub(super) fn partial_linear(
         self,
-        wrt: &Wrt,
+        wrt: &[usize],
         first: usize,
     ) -> Result<Partial<Op>, FunctionError> {
-        let function = self.function;
-        let stage = Stage::linearize(function, wrt, None, self.ctx)?;
-        let mut inputs = function.input_keys();
-        let others = inputs.split_off(first);
-        inputs.extend(stage.tangent_keys());
-        let tangents = stage.tangents();
-        let closed = Partial::close(stage, &inputs, tangents);
-        closed.map_err(|error| not_linear_after_all::<Op>(error, &others))
+        let linear: Vec<usize> = (first..self.function.as_dense().input_count()).collect();
+        let (derivation, tangents) = self.pushed_forward(wrt, None)?;
+        Partial::close(derivation, &linear, tangents)
     }
 
-    /// The transposition, ready to be seeded, and the inputs of the result.
-    fn transposed(self, wrt: &Wrt) -> Result<(Stage<'a, Op>, Vec<Op::InputKey>), FunctionError> {
-        let Self { function, ctx, .. } = self;
-        function.note_types(ctx)?;
-        let wrt = wrt.positions(function)?;
-        let linear = checked_linear_graph(function, &wrt, ctx)?;
-        let mut inputs = function.input_keys();
-        let mut taken = vec![false; inputs.len()];
-        wrt.iter().for_each(|&at| taken[at] = true);
-        let mut taken = taken.into_iter();
-        inputs.retain(|_| taken.next() != Some(true));
-        let stage = Stage::of_linear(function, wrt, linear, ctx);
-        inputs.extend(stage.seed_keys());
-        Ok((stage, inputs))
+    /// The transposition, before it is a function.
+    fn transposed<'b>(self, wrt: &'b [usize]) -> Result<(Derivation<'b, Op>, Linear), FunctionError>
+    where
+        'a: 'b,
+    {
+        check_linear(self.function, wrt, self.ctx)?;
+        let first = self.function.content.input_keys[wrt[0]].clone();
+        self.pulled_back(wrt, &first, LinearMap::Itself)
     }
 }
 
@@ -223,35 +205,37 @@ impl<Op: Primitive> Partial<Op> {
         })
     }
 
-    /// With zeros in place of symbolic ones; output i lives in the space of that of `like`.
+    /// With zeros in place of symbolic ones; output i lives in the space of that of `like`, whose inputs are the first
+    /// ones of this.
     pub fn fill(
         self,
         like: &Function<Op>,
         ctx: &mut Op::ADContext,
     ) -> Result<Function<Op>, FunctionError> {
         like.note_types(ctx)?;
-        let mut builder = GraphBuilder::new();
-        let mut there = self.function.output_keys().into_iter();
-        let outputs = self.present.iter().enumerate().map(|(at, present)| {
+        let (own, spaces) = (self.function.as_dense(), like.as_dense());
+        let mut dense = own.inputs_alone();
+        let inputs: Vec<DenseId> = dense.inputs().collect();
+        let mut there = dense.inline(own, &inputs).into_iter();
+        let values = dense.inline(spaces, &inputs[..spaces.input_count()]);
+        let mut outputs = Vec::with_capacity(values.len());
+        let mut names = Vec::with_capacity(values.len());
+        for (at, present) in self.present.iter().enumerate() {
             let name = format!("d.{}", like.output_names()[at]);
-            if let Some(value) = present.then(|| there.next()).flatten() {
-                return Ok((value, name));
-            }
-            let zero = emit_unit(
-                Unit::Zero,
-                &mut builder,
-                &like.output_keys()[at],
-                &name,
-                ctx,
-            )?;
-            Ok((builder.global_key(zero).clone(), name))
-        });
-        let outputs = outputs.collect::<Result<_, FunctionError>>()?;
-        let graphs = vec![
-            Arc::new(self.function.as_graph().clone()),
-            Arc::new(builder.build()),
-        ];
-        let filled = Function::close(graphs, &self.function.input_keys(), outputs, None)?;
+            let value = present.then(|| there.next()).flatten();
+            outputs.push(match value {
+                Some(value) => value,
+                None => {
+                    let value_type = spaces.type_of(spaces.outputs()[at]);
+                    let key = like.key_for_unit(at);
+                    let zero = unit_graph(Unit::Zero, &key, &name, value_type, ctx)?;
+                    dense.inline(&zero, &[values[at]])[0]
+                }
+            });
+            names.push(name);
+        }
+        dense.set_outputs(outputs);
+        let filled = Function::settle(dense, self.function.input_keys(), names, None)?;
         filled.typed_like(&self.function)
     }
 
@@ -271,17 +255,28 @@ impl<Op: Primitive> Partial<Op> {
         })
     }
 
-    /// Closes a stage over what is there.
+    /// Closes a derivation over those values that are there, without these inputs, in which it is linear.
     fn close(
-        stage: Stage<'_, Op>,
-        inputs: &[Op::InputKey],
-        parts: Vec<Part<Op>>,
+        derivation: Derivation<'_, Op>,
+        linear: &[usize],
+        values: Linear,
     ) -> Result<Self, FunctionError> {
-        let present = parts.iter().map(|part| part.value.is_some()).collect();
-        let there = parts.into_iter();
-        let there = there.filter_map(|part| part.value.map(|value| (value, part.name)));
-        let function = stage.close(inputs, there.collect(), Some(Exactness::Exact))?;
-        Ok(Self { function, present })
+        let present: Vec<bool> = values.iter().map(Option::is_some).collect();
+        let there = values.into_iter().flatten();
+        let there = there
+            .enumerate()
+            .map(|(at, value)| (value, format!("out{at}")));
+        let names = list_inputs(derivation.function(), linear);
+        match derivation.finish_without(linear, there.collect()) {
+            Ok(function) => Ok(Self { function, present }),
+            Err(FunctionError::Graph(GraphError::UnlistedInput { .. })) => {
+                Err(FunctionError::NotLinear {
+                    wrt: names,
+                    reason: "its derivative depends on them".into(),
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -306,40 +301,16 @@ fn split<Op: Primitive>(
     linear_keys.extend((0..residuals.len()).map(|at| tangent_keys[0].residual_of(at)));
     linear_keys.extend_from_slice(tangent_keys);
     let taken = residuals.iter().copied().chain(dense.inputs().skip(inputs));
-    let mut linear = match dense.types_of(taken.clone()) {
-        Some(types) => DenseGraph::of_types(types, dense.operation_count(), dense.operand_count()),
-        None => DenseGraph::new(linear_keys.len()),
-    };
-    let mut here: Vec<Option<DenseId>> = vec![None; dense.value_count()];
-    for (value, input) in taken.zip(linear.inputs()) {
-        here[value.index()] = Some(input);
-    }
+    let taken: Vec<DenseId> = taken.collect();
     // What does not depend on a tangent and is no residual is a constant, to be made again.
-    for node in dense.nodes() {
-        let is_constant = node.operands.is_empty();
-        if is_constant || node.results.indices().any(|value| depends[value]) {
-            let operands = node.operands.iter().map(|id| here[id.index()]);
-            let operands: Option<Vec<DenseId>> = operands.collect();
-            let operands = operands.expect("a residual is there from the start");
-            let results = linear.push(node.operation.clone(), &operands)?;
-            for (value, result) in node.results.indices().zip(results.iter()) {
-                here[value] = Some(result);
-            }
-        }
-    }
-    let outputs_here = derivatives.iter().map(|id| here[id.index()]);
-    let outputs_here: Option<Vec<DenseId>> = outputs_here.collect();
-    linear.set_outputs(outputs_here.expect("a residual is there from the start"));
+    let linear = dense.cut(&taken, derivatives);
+    let linear = linear.expect("a residual stands for whatever depends on no tangent");
 
     let mut values = dense.outputs()[..outputs].to_vec();
     values.extend_from_slice(&residuals);
-    let needed = dense.needed_for(&values);
-    let mut primal = DenseGraph::new(inputs);
-    // Nothing that is needed depends on a tangent: what stands for these does not matter.
-    let arguments = (0..keys.len()).map(|at| primal.input(at.min(inputs - 1)));
-    let arguments: Vec<DenseId> = arguments.collect();
-    let values = primal.inline(&needed, &arguments);
-    primal.set_outputs(values);
+    let primal_inputs: Vec<DenseId> = dense.inputs().take(inputs).collect();
+    let primal = dense.cut(&primal_inputs, &values);
+    let primal = primal.expect("nothing that is saved depends on a tangent");
     let mut names = whole.output_names()[..outputs].to_vec();
     let residual_names = names_apart(&names, |mark| {
         let dot = if mark.is_empty() { "" } else { "." };
@@ -400,79 +371,25 @@ fn residuals_of<Op: GraphOperation>(
     needed.collect()
 }
 
-/// [`linear_graph`], if the function is zero wherever it does not depend on `wrt`.
-pub(super) fn checked_linear_graph<Op: Primitive>(
+/// Fails for a function that is not linear in `wrt`, as far as the operation set declares it, or is not zero where it
+/// does not depend on `wrt`.
+pub(super) fn check_linear<Op: Primitive>(
     function: &Function<Op>,
     wrt: &[usize],
     ctx: &mut Op::ADContext,
-) -> Result<LinearizedGraph<Op>, FunctionError> {
-    let linear = linear_graph(function, wrt)?;
-    let outputs = linear.tangent_outputs().iter();
-    let present: Vec<bool> = outputs.map(Option::is_some).collect();
-    check_zeros(function, wrt, &present, ctx)?;
-    Ok(linear)
-}
-
-/// A function as a linear map of some of its inputs, every operation marked with the operands that
-/// depend on them.
-fn linear_graph<Op: Primitive>(
-    function: &Function<Op>,
-    wrt: &[usize],
-) -> Result<LinearizedGraph<Op>, FunctionError> {
-    let (graph, keys) = (function.as_graph(), function.input_keys());
-    let primal = Arc::new(graph.clone());
-    let mut builder = GraphBuilder::new();
-    builder.set_kind(GraphKind::Linear);
-    builder.add_parent(Arc::clone(&primal));
-    let mut here: Vec<Option<LocalValueId>> = vec![None; graph.values().len()];
-    let mut tangent_inputs = Vec::with_capacity(wrt.len());
-    for &at in wrt {
-        let id = builder.add_input(keys[at].clone());
-        here[graph.inputs()[at]] = Some(id);
-        tangent_inputs.push((keys[at].clone(), id));
-    }
-    let mut emissions = Emissions::default();
-    for node in graph.operations() {
-        let active_mask: Vec<bool> = local_operands(node).map(|id| here[id].is_some()).collect();
-        if !active_mask.contains(&true) {
-            continue;
-        }
-        let permitted = match node.operation.as_composite() {
-            Some(composite) => composite.permits(&active_mask),
-            None => node.operation.linearity().permits(&active_mask),
-        };
-        if !permitted {
-            return Err(FunctionError::NotLinear {
-                wrt: list_inputs(function, wrt),
-                reason: format!(
-                    "{} (%{}) is not linear in those of its operands that depend on them",
-                    operation_label(&node.operation),
-                    node.outputs[0]
-                ),
-            });
-        }
-        let operands = local_operands(node).map(|id| match here[id] {
-            Some(local) => ValueRef::Local(local),
-            None => ValueRef::External(graph.values()[id].key.clone()),
-        });
-        let operands = operands.collect();
-        emissions.begin(&builder, node.key());
-        let role = OperationRole::Linearized { active_mask };
-        let results = builder.try_add_operation(node.operation.clone(), operands, role)?;
-        for (&id, result) in node.outputs.iter().zip(results) {
-            here[id] = Some(result);
+) -> Result<(), FunctionError> {
+    let dense = function.as_dense();
+    let depends = depends_on(dense, wrt);
+    for node in dense.nodes() {
+        let active = node.operands.iter().map(|id| depends[id.index()]);
+        let active: SmallVec<[bool; 4]> = active.collect();
+        if active.contains(&true) {
+            check_permitted(function, node, &active, wrt)?;
         }
     }
-    let outputs: Vec<_> = graph.outputs().iter().map(|&id| here[id]).collect();
-    builder.try_set_outputs(outputs.iter().copied().flatten().collect())?;
-    Ok(LinearizedGraph::new(
-        builder.build(),
-        vec![primal],
-        tangent_inputs,
-        outputs,
-        OutputLabels::Tangents,
-        emissions,
-    ))
+    let outputs = dense.outputs().iter();
+    let present: Vec<bool> = outputs.map(|id| depends[id.index()]).collect();
+    check_zeros(function, wrt, &present, ctx)
 }
 
 /// Fails for an output that is not `present` and yet not what the operation set calls the zero of its
@@ -495,31 +412,25 @@ fn check_zeros<Op: Primitive>(
         ),
     };
     function.note_types(ctx)?;
-    let outputs = function.output_keys();
-    let mut builder = GraphBuilder::new();
+    let mut dense = function.as_dense().clone();
     let mut compared = Vec::with_capacity(3 * absent.len());
     for &at in &absent {
-        let (output, name) = (&outputs[at], &function.output_names()[at]);
-        let zero = match emit_unit(Unit::Zero, &mut builder, output, name, ctx) {
-            Ok(zero) => zero,
+        let (output, name) = (dense.outputs()[at], &function.output_names()[at]);
+        let value_type = dense.type_of(output).cloned();
+        let key = function.key_for_unit(at);
+        let zero = unit_graph(Unit::Zero, &key, name, value_type.as_ref(), ctx);
+        let zero = match zero {
+            Ok(zero) => dense.inline(&zero, &[output])[0],
             Err(FunctionError::NoZero { .. }) => return Err(not_zero(at)),
             Err(error) => return Err(error),
         };
         // There may be more than one zero, as 0 and -0. What changes nothing when added is one.
-        let terms = vec![ValueRef::Local(zero), ValueRef::External(output.clone())];
-        let sum = builder.try_add_operation(Op::add(), terms, OperationRole::Primary)?;
-        let sum = sum.first().copied().unwrap_or(zero);
-        let keys = [zero, sum].map(|id| builder.global_key(id).clone());
-        let keys = keys.into_iter().chain([output.clone()]);
-        compared.extend(keys.map(|key| (key, String::new())));
+        let sum = dense.push(Op::add(), &[zero, output])?;
+        compared.extend([zero, sum.get(0).unwrap_or(zero), output]);
     }
-    let graphs = vec![
-        Arc::new(function.as_graph().clone()),
-        Arc::new(builder.build()),
-    ];
-    let inputs = function.input_keys();
-    let compared = Function::close(graphs, &inputs, compared, Some(Exactness::Exact))?;
-    let mut found = absent.iter().zip(compared.as_dense().outputs().chunks(3));
+    dense.set_outputs(compared);
+    let compared = try_simplify(dense, Exactness::Exact)?;
+    let mut found = absent.iter().zip(compared.outputs().chunks(3));
     match found.find(|(_, values)| !values[1..].contains(&values[0])) {
         None => Ok(()),
         Some((&at, _)) => Err(not_zero(at)),
@@ -541,37 +452,4 @@ pub(super) fn depends_on<Op: GraphOperation>(
         }
     }
     depends
-}
-
-/// The operands of an operation of a closed graph.
-fn local_operands<Op: GraphOperation>(
-    node: &OperationNode<Op>,
-) -> impl Iterator<Item = LocalValueId> {
-    node.inputs.iter().map(|operand| match operand {
-        ValueRef::Local(id) => *id,
-        ValueRef::External(_) => unreachable!("a function's graph is closed"),
-    })
-}
-
-/// What a derivative still needs, a function is not linear in.
-fn not_linear_after_all<Op: GraphOperation>(
-    error: FunctionError,
-    inputs: &[Op::InputKey],
-) -> FunctionError {
-    match error {
-        FunctionError::Graph(GraphError::UnlistedInput { .. }) => {
-            let names: Vec<String> = inputs.iter().map(input_label::<Op>).collect();
-            FunctionError::NotLinear {
-                wrt: name_list(&names),
-                reason: "its derivative depends on them".into(),
-            }
-        }
-        error => error,
-    }
-}
-
-fn list_inputs<Op: GraphOperation>(function: &Function<Op>, wrt: &[usize]) -> String {
-    let names = function.input_names();
-    let names: Vec<String> = wrt.iter().map(|&at| names[at].clone()).collect();
-    name_list(&names)
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::derivation::{Derivation, NewInput, SeedAt};
 use super::missing::Mode;
-use super::stage::Stage;
-use super::{Derive, Function, FunctionError, Nonzero, Wrt};
+use super::{Derive, Function, FunctionError, Nonzero};
+use crate::derivatives::LinearMap;
 use crate::rules::{ADKey, Primitive};
 
 impl<Op: Primitive> Derive<'_, Op> {
@@ -31,19 +31,17 @@ impl<Op: Primitive> Derive<'_, Op> {
         wrt: &[usize],
         masked: &[bool],
     ) -> Result<Nonzero<Op>, FunctionError> {
-        if self.in_place {
-            return self.staged_vjp_beside(values, wrt, masked);
-        }
-        let (function, ctx, level) = (self.function, self.ctx, self.level);
+        let function = self.function;
         let count = masked.len();
-        let masks = masked.iter().filter(|masked| **masked).count();
-        let more = fresh_names(function, count + masks);
         let of_masks = (0..count).filter(|&output| masked[output]);
-        let new = (0..count)
+        let inputs = (0..count)
             .map(NewInput::Output)
             .chain(of_masks.map(NewInput::MaskOf));
-        let new: Vec<NewInput> = new.collect();
-        let mut derivation = Derivation::new(function, wrt, &new, Mode::Reverse, level, ctx);
+        let inputs: Vec<NewInput> = inputs.collect();
+        let names = fresh_names(function, inputs.len());
+        let more: Vec<_> = inputs.into_iter().zip(names).collect();
+        let mode = Some(Mode::Reverse);
+        let mut derivation = Derivation::new(self, wrt, &more, LinearMap::Derivative, mode)?;
         let mut next = count..;
         let seeds = masked.iter().enumerate().map(|(output, masked)| {
             let mask = if *masked { next.next() } else { None };
@@ -66,38 +64,11 @@ impl<Op: Primitive> Derive<'_, Op> {
             let mask = found.and_then(|(_, mask)| mask);
             (mask, format!("mask.{name}"))
         });
-        let inputs = [function.input_keys(), more].concat();
         let primal = derivation.primal();
         let mut beside: Vec<_> = values.iter().map(|&at| primal[at].clone()).collect();
         Nonzero::new(cotangents.chain(masks), |outputs| {
             beside.extend(outputs);
-            derivation.finish(inputs, beside)
-        })
-    }
-
-    fn staged_vjp_beside(
-        self,
-        values: &[usize],
-        wrt: &[usize],
-        masked: &[bool],
-    ) -> Result<Nonzero<Op>, FunctionError> {
-        let (function, level) = (self.function, self.level);
-        let wrt = Wrt::At(wrt.to_vec());
-        let mut stage = Stage::linearize(function, &wrt, Some(Mode::Reverse), self.ctx)?;
-        let masks = masked.iter().filter(|masked| **masked).count();
-        let more = fresh_names(function, masked.len() + masks);
-        let (seeds, of_masks) = more.split_at(masked.len());
-        let (cotangents, masks) = stage.masked_cotangents(seeds, masked, of_masks)?;
-        let cotangents = cotangents.into_iter().map(|part| (part.value, part.name));
-        let masks = masks
-            .into_iter()
-            .map(|mask| mask.map_or((None, String::new()), |(mask, name)| (Some(mask), name)));
-        let inputs = [function.input_keys(), more.clone()].concat();
-        let primal = stage.primal();
-        let mut beside: Vec<_> = values.iter().map(|&at| primal[at].clone()).collect();
-        Nonzero::new(cotangents.chain(masks), |outputs| {
-            beside.extend(outputs);
-            stage.close(&inputs, beside, level)
+            derivation.finish(beside)
         })
     }
 }

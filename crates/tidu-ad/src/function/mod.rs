@@ -13,8 +13,8 @@ mod program;
 mod scope;
 mod select;
 mod simplify;
-mod stage;
 mod types;
+mod unit;
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Display};
@@ -218,6 +218,21 @@ impl<Op: GraphOperation> Function<Op> {
         let flat = try_materialize_merge(&resolve(graphs), &keys)?;
         error::check_distinct::<Op>(inputs)?;
         Self::settle(flat.closed_over(inputs)?, inputs.to_vec(), names, level)
+    }
+
+    /// What graphs that rules have made compute of values, of which `given` says which inputs they are: see
+    /// [`DenseGraph::of_fragments`].
+    pub(crate) fn of_fragments<'a>(
+        inputs: Vec<Op::InputKey>,
+        given: impl IntoIterator<Item = (&'a ValueKey<Op>, usize)>,
+        graphs: &[&'a Graph<Op>],
+        outputs: Vec<(ValueKey<Op>, String)>,
+        level: Option<Exactness>,
+    ) -> Result<Self, FunctionError> {
+        let (keys, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        error::check_distinct::<Op>(&inputs)?;
+        let dense = DenseGraph::of_fragments(inputs.len(), given, graphs, &keys)?;
+        Self::settle(dense, inputs, names, level)
     }
 
     /// The one way by which a function comes about. No two of `input_keys` may be the same.

@@ -56,8 +56,7 @@ pub struct FunctionScope<Op: GraphOperation> {
 impl<Op: GraphOperation<InputKey: ADKey>> FunctionScope<Op> {
     /// The scope of a function that will have these inputs.
     pub fn new(names: Vec<Op::InputKey>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let scope = NEXT.fetch_add(1, Ordering::Relaxed);
+        let scope = next_scope();
         Self {
             own: names.iter().map(|name| name.in_scope(scope)).collect(),
             names,
@@ -125,6 +124,12 @@ impl<Op: GraphOperation<InputKey: ADKey>> FunctionScope<Op> {
     fn has_input_like(&self, key: &str) -> bool {
         self.inputs().any(|input| describe_key(&input) == key)
     }
+}
+
+/// A number that no other scope of the program has: for [`ADKey::in_scope`].
+pub(super) fn next_scope() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn positions<Key: Eq + Hash>(keys: &[Key]) -> HashMap<&Key, usize, FixedState> {

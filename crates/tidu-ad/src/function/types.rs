@@ -6,7 +6,7 @@ use tidu_graph::text::name_list;
 use tidu_graph::{DenseId, GraphOperation, ValueKey};
 
 use super::{Content, Function, FunctionError};
-use crate::rules::{ADRuleResult, Primitive, TypeError, ValueType, has_context};
+use crate::rules::{ADKey, ADRuleResult, Primitive, TypeError, ValueType};
 
 impl<Op: Primitive> Function<Op> {
     /// This function for inputs of these types: for operation sets whose rules ask for types, as those of
@@ -137,7 +137,7 @@ impl<Op: Primitive> Function<Op> {
 
     /// Whether the graph has types, or an AD context may know some.
     fn may_have_types(&self) -> bool {
-        self.as_dense().has_types() || has_context::<Op>()
+        self.as_dense().has_types() || Op::rules_look_into_context()
     }
 
     /// The type of a value, if it is known and has no derivatives.
@@ -161,9 +161,17 @@ impl<Op: Primitive> Function<Op> {
         Op::type_of(&key, ctx).ok().flatten()
     }
 
+    /// What rules are told that an output is called: where its type is known, a name that nobody has said anything of.
+    pub(super) fn key_for_unit(&self, output: usize) -> ValueKey<Op> {
+        match self.content.input_keys.first() {
+            Some(first) if self.as_dense().has_types() => ValueKey::Input(first.residual_of(0)),
+            _ => self.output_keys().swap_remove(output),
+        }
+    }
+
     /// With the types of inputs that a context knows, if it knows all.
     pub(crate) fn typed_in(self, ctx: &mut Op::ADContext) -> Result<Self, FunctionError> {
-        if self.types.is_some() || !has_context::<Op>() {
+        if self.types.is_some() || !Op::rules_look_into_context() {
             return Ok(self);
         }
         let keys = self.content.input_keys.iter().cloned().map(ValueKey::Input);

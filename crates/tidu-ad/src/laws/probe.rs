@@ -276,8 +276,7 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
         }
         let aliases = std::collections::HashMap::new();
         let context = &mut self.ad_context.borrow_mut();
-        let (linear, _) =
-            linearize_unverified(&view, &outputs, &keys, pass, context, &aliases, None)?;
+        let (linear, _) = linearize_unverified(&view, &outputs, &keys, pass, context, &aliases)?;
         Ok(linear)
     }
 

@@ -37,5 +37,5 @@ pub use type_table::TypeTable;
 
 pub(crate) use key::FIRST_RESERVED_PASS;
 pub(crate) use missing::{MissingRules, listed};
-pub(crate) use primitive::{has_context, note_mask_type, note_same_type};
+pub(crate) use primitive::{note_mask_type, note_same_type};
 pub(crate) use scope::{RuleScope, checked_add, emit_sum};

@@ -375,6 +375,17 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         self.try_linear_transpose_rule(builder, cotangent_outputs, inputs, role, ctx)
     }
 
+    /// Whether rules may look into their [context](Self::ADContext), so that what they emit depends on more than the
+    /// operation, which operands are active, and the types of these where the operation set
+    /// [infers](GraphOperation::infer_types) them. Then they are called wherever an operation stands; otherwise once,
+    /// for all that are alike, in whichever function or tape.
+    ///
+    /// The default says so of a context of more than zero bytes. A set whose context takes part in nothing that rules
+    /// emit, as one that counts, may say otherwise.
+    fn rules_look_into_context() -> bool {
+        size_of::<Self::ADContext>() > 0
+    }
+
     /// Whether values of a type live in a vector space, so that there are derivatives of them and by them, as
     /// there are none of indices.
     ///
@@ -383,11 +394,6 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     fn is_differentiable(_value_type: &ValueType) -> bool {
         true
     }
-}
-
-/// Whether rules have a context that they may look into.
-pub(crate) const fn has_context<Op: Primitive>() -> bool {
-    size_of::<Op::ADContext>() > 0
 }
 
 /// Tells the context that a value is of the type of another, if it knows that. Rules that ask for a type

@@ -245,7 +245,11 @@ impl<Op: GraphOperation> Terms<Op> {
     pub(super) fn of(graph: &DenseGraph<Op>, level: Option<Exactness>) -> Self {
         let (operations, operands) = (graph.operation_count(), graph.operand_count());
         let room = DenseGraph::with_capacity(0, operations, operands);
-        Self::new(graph.of_same_inputs(room), operations, level)
+        Self::new(
+            graph.of_inputs_like(graph.inputs(), room),
+            operations,
+            level,
+        )
     }
 
     pub(super) fn logged(mut self) -> Self {
@@ -265,8 +269,9 @@ impl<Op: GraphOperation> Terms<Op> {
             Cow::Borrowed(_) => DenseGraph::with_capacity(0, operations, operands),
         };
         let values = &self.values;
-        let producer = |term: Term| values[term.index()].producer.known();
-        Ok(extract(&self.graph, &outputs, producer, room))
+        let producer = |term: Term| values[term.index()].producer.get();
+        let extracted = extract(&self.graph, self.graph.inputs(), &outputs, producer, room);
+        Ok(extracted.expect("every input is given"))
     }
 
     /// Puts all of a graph in and says which terms its outputs are.

@@ -1,0 +1,476 @@
+//! Derivatives of operations, each derived once: the one cache, which functions and tapes share.
+
+use std::any::{Any, TypeId};
+use std::collections::VecDeque;
+use std::fmt::{self, Debug};
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
+use slotmap::{SlotMap, new_key_type};
+use smallvec::SmallVec;
+use tidu_graph::{Exactness, GraphBuilder, ValueType};
+
+use crate::function::FunctionError;
+use crate::operation_derivative::{
+    OperationJvp, OperationLinearization, OperationNames, OperationVjp, Seed, context_of_operands,
+};
+use crate::rules::Primitive;
+use crate::transpose::Observer;
+
+/// The derivatives of operations, each derived once for operands of the same types: shared by whoever has a clone of
+/// this, on any thread.
+///
+/// Functions and tapes use [`Derivatives::shared`], of which there is one for an operation set, unless they are given
+/// another ([`Derive::sharing`](crate::Derive::sharing)). What is derived depends on nothing but the operation, on
+/// which of its operands are active and on their types, so it makes no difference to any result who came first. A rule
+/// that looks into a [context](Primitive::ADContext) of more than types is asked each time instead.
+///
+/// At most [`capacity`](DerivativeCounts::capacity) operations are kept; beyond that, one that has not been asked for
+/// of late makes room. (JAX keeps such a cache for each transform, and empties them by `jax.clear_caches`.)
+///
+/// # Example
+///
+/// ```
+/// use tidu_ad::Derivatives;
+///
+/// let f = tidu_scalar::function(["x"], |[x]| [x.sin() * x.cos()])?;
+/// let derivatives = Derivatives::with_capacity(100);
+/// let first = f.within(&mut ()).sharing(&derivatives).grad("x")?;
+/// let misses = derivatives.counts().misses;
+/// assert!(misses > 0);
+/// let second = f.within(&mut ()).sharing(&derivatives).grad("x")?;
+/// assert_eq!(derivatives.counts().misses, misses);
+/// assert_eq!(first.to_string(), second.to_string());
+/// # Ok::<(), tidu_ad::FunctionError>(())
+/// ```
+pub struct Derivatives<Op: Primitive> {
+    store: Arc<Mutex<Store<Op>>>,
+}
+
+/// What a cache of derivatives holds, and how often it was asked. See [`Derivatives::counts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DerivativeCounts {
+    /// How many operations are there.
+    pub entries: usize,
+    /// At most this many will be.
+    pub capacity: usize,
+    /// How often an operation was there.
+    pub hits: u64,
+    /// How often it was not, and was derived.
+    pub misses: u64,
+    /// How often one had to make room for another.
+    pub evictions: u64,
+}
+
+/// The linear map of an operation that derivatives are made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LinearMap {
+    /// The derivative of the operation.
+    Derivative,
+    /// The operation, which is linear in its active operands.
+    Itself,
+}
+
+/// What derivatives are known by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Subject<Op> {
+    operation: Op,
+    /// By operand.
+    active: SmallVec<[bool; 4]>,
+    /// By operand, if the operation set infers types.
+    types: Option<Box<[ValueType]>>,
+    map: LinearMap,
+    level: Option<Exactness>,
+}
+
+/// Everything that has been derived of an operation.
+struct Known<Op: Primitive> {
+    live: Box<[bool]>,
+    made: Mutex<Made<Op>>,
+}
+
+struct Made<Op: Primitive> {
+    jvp: Option<Arc<OperationJvp<Op>>>,
+    vjps: HashMap<SmallVec<[Seed; 2]>, Arc<OperationVjp<Op>>, FixedState>,
+}
+
+new_key_type! { struct EntryKey; }
+
+struct Entry<Op: Primitive> {
+    subject: Subject<Op>,
+    known: Arc<Known<Op>>,
+    /// Since it was last considered for eviction.
+    is_used: bool,
+}
+
+struct Store<Op: Primitive> {
+    entries: SlotMap<EntryKey, Entry<Op>>,
+    index: HashTable<EntryKey>,
+    /// The next one to be considered for eviction first.
+    queue: VecDeque<EntryKey>,
+    counts: DerivativeCounts,
+}
+
+/// The derivatives of one operation, as somebody who needs them holds them.
+pub(crate) struct OperationDerivatives<Op: Primitive> {
+    subject: Subject<Op>,
+    known: Arc<Known<Op>>,
+    /// The map itself, if it had to be made: rules have been called for it.
+    own: Option<Own<Op>>,
+}
+
+struct Own<Op: Primitive> {
+    linearization: OperationLinearization<Op>,
+    /// What rules are given that ask for types.
+    ctx: Option<Op::ADContext>,
+}
+
+/// Operations of one set that are kept in [`Derivatives::shared`].
+const SHARED_CAPACITY: usize = 1024;
+
+impl<Op: Primitive> Derivatives<Op> {
+    /// An empty cache for at most this many operations, one at least.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let counts = DerivativeCounts {
+            capacity: capacity.max(1),
+            ..DerivativeCounts::default()
+        };
+        let store = Store {
+            entries: SlotMap::with_key(),
+            index: HashTable::new(),
+            queue: VecDeque::new(),
+            counts,
+        };
+        Self {
+            store: Arc::new(Mutex::new(store)),
+        }
+    }
+
+    /// The cache of this operation set that all functions and tapes of the program share, of 1024 operations.
+    pub fn shared() -> Self {
+        type Caches = HashMap<TypeId, Box<dyn Any + Send>, FixedState>;
+        static CACHES: LazyLock<Mutex<Caches>> = LazyLock::new(Mutex::default);
+        let mut caches = lock(&CACHES);
+        let cache = caches
+            .entry(TypeId::of::<Op>())
+            .or_insert_with(|| Box::new(Self::with_capacity(SHARED_CAPACITY)));
+        let cache = cache.downcast_ref::<Self>();
+        cache.expect("a cache stands under its own type").clone()
+    }
+
+    /// What is there, and how often it was asked for.
+    pub fn counts(&self) -> DerivativeCounts {
+        let store = lock(&self.store);
+        DerivativeCounts {
+            entries: store.entries.len(),
+            ..store.counts
+        }
+    }
+
+    /// Forgets all that was derived, as if nobody had asked. Counts go on.
+    pub fn clear(&self) {
+        let mut store = lock(&self.store);
+        store.entries.clear();
+        store.index.clear();
+        store.queue.clear();
+    }
+
+    /// Derives the JVP of an operation for tangents of operands that are `active`, as [`OperationJvp::derive`], or finds
+    /// it. Operands are of these types, if the operation set has types.
+    ///
+    /// # Errors
+    ///
+    /// As there; what is wrong with a type.
+    pub fn jvp(
+        &self,
+        operation: &Op,
+        active: &[bool],
+        types: Option<&[ValueType]>,
+        name: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
+        let level = Some(Exactness::Exact);
+        let map = LinearMap::Derivative;
+        let mut derivatives = self.of(operation, active, types, map, level, name, ctx)?;
+        derivatives.jvp(name, ctx)
+    }
+
+    /// Derives the VJP of an operation, as [`OperationVjp::derive`], or finds it.
+    ///
+    /// # Errors
+    ///
+    /// As there; what is wrong with a type.
+    pub fn vjp(
+        &self,
+        operation: &Op,
+        active: &[bool],
+        seeds: &[Seed],
+        types: Option<&[ValueType]>,
+        name: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
+        let level = Some(Exactness::Exact);
+        let map = LinearMap::Derivative;
+        let mut derivatives = self.of(operation, active, types, map, level, name, ctx)?;
+        derivatives.vjp(seeds, name, ctx)
+    }
+
+    /// The derivatives of an operation whose rules see no more than it and types.
+    #[allow(clippy::too_many_arguments, reason = "each is part of what derivatives depend on")]
+    pub(crate) fn of(
+        &self,
+        operation: &Op,
+        active: &[bool],
+        types: Option<&[ValueType]>,
+        map: LinearMap,
+        level: Option<Exactness>,
+        root: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<OperationDerivatives<Op>, FunctionError> {
+        let subject = Subject {
+            operation: operation.clone(),
+            active: active.into(),
+            types: types.map(Into::into),
+            map,
+            level,
+        };
+        let is_alone = types.is_none() && Op::rules_look_into_context();
+        if !is_alone && let Some(known) = lock(&self.store).find(&subject) {
+            return Ok(OperationDerivatives {
+                subject,
+                known,
+                own: None,
+            });
+        }
+        let own = subject.linearize(root, ctx)?;
+        let mut derivatives = OperationDerivatives::new(subject, own);
+        if !is_alone {
+            let subject = derivatives.subject.clone();
+            derivatives.known = lock(&self.store).insert(subject, derivatives.known);
+        }
+        Ok(derivatives)
+    }
+}
+
+impl<Op: Primitive> Store<Op> {
+    fn find(&mut self, subject: &Subject<Op>) -> Option<Arc<Known<Op>>> {
+        let entries = &self.entries;
+        let same = |key: &EntryKey| entries[*key].subject == *subject;
+        let Some(&key) = self.index.find(hash(subject), same) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        self.counts.hits += 1;
+        let entry = &mut self.entries[key];
+        entry.is_used = true;
+        Some(Arc::clone(&entry.known))
+    }
+
+    /// Keeps what is known, unless somebody was faster; then that is returned.
+    fn insert(&mut self, subject: Subject<Op>, known: Arc<Known<Op>>) -> Arc<Known<Op>> {
+        let hash = hash(&subject);
+        let entries = &self.entries;
+        let same = |key: &EntryKey| entries[*key].subject == subject;
+        if let Some(&key) = self.index.find(hash, same) {
+            return Arc::clone(&self.entries[key].known);
+        }
+        while self.entries.len() >= self.counts.capacity {
+            self.evict();
+        }
+        let key = self.entries.insert(Entry {
+            subject,
+            known: Arc::clone(&known),
+            is_used: false,
+        });
+        self.queue.push_back(key);
+        let entries = &self.entries;
+        self.index
+            .insert_unique(hash, key, |key| self::hash(&entries[*key].subject));
+        known
+    }
+
+    /// Drops the entry that has been waiting longest since it was last used: the clock algorithm, which takes constant
+    /// time in the mean.
+    fn evict(&mut self) {
+        while let Some(key) = self.queue.pop_front() {
+            if std::mem::take(&mut self.entries[key].is_used) {
+                self.queue.push_back(key);
+                continue;
+            }
+            let hash = hash(&self.entries[key].subject);
+            if let Ok(place) = self.index.find_entry(hash, |known| *known == key) {
+                place.remove();
+            }
+            self.entries.remove(key);
+            self.counts.evictions += 1;
+            return;
+        }
+    }
+}
+
+impl<Op: Primitive> Subject<Op> {
+    /// Calls the rule, which is told of no other operation.
+    fn linearize(
+        &self,
+        root: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Own<Op>, FunctionError> {
+        let own = self.types.as_ref();
+        let own = own.map(|types| context_of_operands::<Op>(types.iter(), root));
+        let mut own = own.transpose()?;
+        let names = OperationNames::apart(&self.operation, root);
+        let ctx = own.as_mut().unwrap_or(ctx);
+        let linearization = linearize(&self.operation, names, &self.active, self.map, ctx)?;
+        Ok(Own {
+            linearization,
+            ctx: own,
+        })
+    }
+}
+
+impl<Op: Primitive> OperationDerivatives<Op> {
+    /// Those of an operation where it stands, which nobody else can use.
+    pub fn in_place(
+        operation: &Op,
+        active: &[bool],
+        names: OperationNames<Op>,
+        map: LinearMap,
+        level: Option<Exactness>,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Self, FunctionError> {
+        let subject = Subject {
+            operation: operation.clone(),
+            active: active.into(),
+            types: None,
+            map,
+            level,
+        };
+        let linearization = linearize(operation, names, active, map, ctx)?;
+        let own = Own {
+            linearization,
+            ctx: None,
+        };
+        Ok(Self::new(subject, own))
+    }
+
+    fn new(subject: Subject<Op>, own: Own<Op>) -> Self {
+        let known = Known {
+            live: own.linearization.live().collect(),
+            made: Mutex::new(Made {
+                jvp: None,
+                vjps: HashMap::default(),
+            }),
+        };
+        Self {
+            subject,
+            known: Arc::new(known),
+            own: Some(own),
+        }
+    }
+
+    /// By result: whether its tangent is anything but a symbolic zero.
+    pub fn live(&self) -> &[bool] {
+        &self.known.live
+    }
+
+    /// The JVP.
+    pub fn jvp(
+        &mut self,
+        root: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
+        if let Some(known) = &lock(&self.known.made).jvp {
+            return Ok(Arc::clone(known));
+        }
+        let level = self.subject.level;
+        let (linearization, _) = self.linearization(root, ctx)?;
+        let made = Arc::new(linearization.jvp(level)?);
+        lock(&self.known.made).jvp = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// The VJP for what is known of the cotangents of results.
+    pub fn vjp(
+        &mut self,
+        seeds: &[Seed],
+        root: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+    ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
+        if let Some(known) = lock(&self.known.made).vjps.get(seeds) {
+            return Ok(Arc::clone(known));
+        }
+        let level = self.subject.level;
+        let (linearization, ctx) = self.linearization(root, ctx)?;
+        let made = Arc::new(linearization.vjp(seeds, level, ctx)?);
+        let mut known = lock(&self.known.made);
+        known.vjps.insert(seeds.into(), Arc::clone(&made));
+        drop(known);
+        Ok(made)
+    }
+
+    /// By operand: whether it has a cotangent, if these results have one. Rules that are missing are told to the
+    /// observer.
+    pub fn reached(
+        &mut self,
+        seeds: &[Seed],
+        root: &Op::InputKey,
+        ctx: &mut Op::ADContext,
+        observer: &mut impl Observer<Op, GraphBuilder<Op>>,
+    ) -> Result<Vec<bool>, FunctionError> {
+        let (linearization, ctx) = self.linearization(root, ctx)?;
+        linearization.reached(seeds, ctx, observer)
+    }
+
+    /// The map, with the context that its rules are given.
+    fn linearization<'a>(
+        &'a mut self,
+        root: &Op::InputKey,
+        ctx: &'a mut Op::ADContext,
+    ) -> Result<(&'a OperationLinearization<Op>, &'a mut Op::ADContext), FunctionError> {
+        let own = match self.own.take() {
+            Some(own) => own,
+            None => self.subject.linearize(root, ctx)?,
+        };
+        let own = self.own.insert(own);
+        Ok((&own.linearization, own.ctx.as_mut().unwrap_or(ctx)))
+    }
+}
+
+fn linearize<Op: Primitive>(
+    operation: &Op,
+    names: OperationNames<Op>,
+    active: &[bool],
+    map: LinearMap,
+    ctx: &mut Op::ADContext,
+) -> Result<OperationLinearization<Op>, FunctionError> {
+    match map {
+        LinearMap::Derivative => OperationLinearization::derive(operation, names, active, ctx),
+        LinearMap::Itself => OperationLinearization::itself(operation, names, active, ctx),
+    }
+}
+
+fn hash(subject: &impl Hash) -> u64 {
+    FixedState::default().hash_one(subject)
+}
+
+/// What a panic of a rule has left is whole: nothing is called under a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<Op: Primitive> Clone for Derivatives<Op> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+        }
+    }
+}
+
+impl<Op: Primitive> Debug for Derivatives<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Derivatives").field(&self.counts()).finish()
+    }
+}
