@@ -63,9 +63,8 @@ pub struct Cotangents<Value, Mask> {
 }
 
 impl<Value: Clone, Mask: Clone + PartialEq> Cotangents<Value, Mask> {
-    /// Symbolic zeros, in a list that is to be used again.
+    /// Symbolic zeros, in the memory of a list of which nothing is left but `None`.
     pub fn new(values: usize, mut list: Vec<Option<Value>>) -> Self {
-        list.clear();
         list.resize_with(values, || None);
         Self {
             values: list,
@@ -76,6 +75,12 @@ impl<Value: Clone, Mask: Clone + PartialEq> Cotangents<Value, Mask> {
     /// The list.
     pub fn into_values(self) -> Vec<Option<Value>> {
         self.values
+    }
+
+    /// How many values there are.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// The one door by which a cotangent reaches a value, be it a seed or what a rule makes.

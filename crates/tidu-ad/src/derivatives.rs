@@ -1,16 +1,15 @@
 //! Derivatives of operations, each derived once: the one cache, which functions and tapes share.
 
-use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::fmt::{self, Debug};
 use std::hash::{BuildHasher, Hash};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 use slotmap::{SlotMap, new_key_type};
 use smallvec::SmallVec;
-use tidu_graph::{Exactness, GraphBuilder, ValueType};
+use tidu_graph::{Exactness, GraphBuilder, GraphOperation, ValueType};
 
 use crate::function::FunctionError;
 use crate::operation_derivative::{
@@ -22,13 +21,14 @@ use crate::transpose::Observer;
 /// The derivatives of operations, each derived once for operands of the same types: shared by whoever has a clone of
 /// this, on any thread.
 ///
-/// Functions and tapes use [`Derivatives::shared`], of which there is one for an operation set, unless they are given
-/// another ([`Derive::sharing`](crate::Derive::sharing)). What is derived depends on nothing but the operation, on
-/// which of its operands are active and on their types, so it makes no difference to any result who came first. A rule
-/// that looks into a [context](Primitive::ADContext) of more than types is asked each time instead.
+/// A function has one, which it hands on to the functions that are made of it; so has a tape. To share one among more
+/// of them, say so: [`Derive::sharing`](crate::Derive::sharing), `Tape::sharing`. What is derived depends on nothing
+/// but the operation, on which of its operands are active and on their types, so it makes no difference to any result
+/// who came first. A rule that [looks into a context](Primitive::rules_look_into_context) of more than types is asked
+/// each time instead.
 ///
 /// At most [`capacity`](DerivativeCounts::capacity) operations are kept; beyond that, one that has not been asked for
-/// of late makes room. (JAX keeps such a cache for each transform, and empties them by `jax.clear_caches`.)
+/// of late makes room. (JAX keeps such a cache for each transform, for the whole program.)
 ///
 /// # Example
 ///
@@ -36,16 +36,16 @@ use crate::transpose::Observer;
 /// use tidu_ad::Derivatives;
 ///
 /// let f = tidu_scalar::function(["x"], |[x]| [x.sin() * x.cos()])?;
-/// let derivatives = Derivatives::with_capacity(100);
-/// let first = f.within(&mut ()).sharing(&derivatives).grad("x")?;
+/// let g = tidu_scalar::function(["x"], |[x]| [x.cos() * x.sin()])?;
+/// let derivatives = Derivatives::default();
+/// f.within(&mut ()).sharing(&derivatives).grad("x")?;
 /// let misses = derivatives.counts().misses;
-/// assert!(misses > 0);
-/// let second = f.within(&mut ()).sharing(&derivatives).grad("x")?;
+/// assert_eq!(misses, 3);
+/// g.within(&mut ()).sharing(&derivatives).grad("x")?;
 /// assert_eq!(derivatives.counts().misses, misses);
-/// assert_eq!(first.to_string(), second.to_string());
 /// # Ok::<(), tidu_ad::FunctionError>(())
 /// ```
-pub struct Derivatives<Op: Primitive> {
+pub struct Derivatives<Op: GraphOperation> {
     store: Arc<Mutex<Store<Op>>>,
 }
 
@@ -87,26 +87,26 @@ struct Subject<Op> {
 }
 
 /// Everything that has been derived of an operation.
-struct Known<Op: Primitive> {
+struct Known<Op: GraphOperation> {
     live: Box<[bool]>,
     made: Mutex<Made<Op>>,
 }
 
-struct Made<Op: Primitive> {
+struct Made<Op: GraphOperation> {
     jvp: Option<Arc<OperationJvp<Op>>>,
     vjps: HashMap<SmallVec<[Seed; 2]>, Arc<OperationVjp<Op>>, FixedState>,
 }
 
 new_key_type! { struct EntryKey; }
 
-struct Entry<Op: Primitive> {
+struct Entry<Op: GraphOperation> {
     subject: Subject<Op>,
     known: Arc<Known<Op>>,
     /// Since it was last considered for eviction.
     is_used: bool,
 }
 
-struct Store<Op: Primitive> {
+struct Store<Op: GraphOperation> {
     entries: SlotMap<EntryKey, Entry<Op>>,
     index: HashTable<EntryKey>,
     /// The next one to be considered for eviction first.
@@ -128,10 +128,10 @@ struct Own<Op: Primitive> {
     ctx: Option<Op::ADContext>,
 }
 
-/// Operations of one set that are kept in [`Derivatives::shared`].
-const SHARED_CAPACITY: usize = 1024;
+/// More than programs have that are written by hand.
+const CAPACITY: usize = 1024;
 
-impl<Op: Primitive> Derivatives<Op> {
+impl<Op: GraphOperation> Derivatives<Op> {
     /// An empty cache for at most this many operations, one at least.
     pub fn with_capacity(capacity: usize) -> Self {
         let counts = DerivativeCounts {
@@ -147,18 +147,6 @@ impl<Op: Primitive> Derivatives<Op> {
         Self {
             store: Arc::new(Mutex::new(store)),
         }
-    }
-
-    /// The cache of this operation set that all functions and tapes of the program share, of 1024 operations.
-    pub fn shared() -> Self {
-        type Caches = HashMap<TypeId, Box<dyn Any + Send>, FixedState>;
-        static CACHES: LazyLock<Mutex<Caches>> = LazyLock::new(Mutex::default);
-        let mut caches = lock(&CACHES);
-        let cache = caches
-            .entry(TypeId::of::<Op>())
-            .or_insert_with(|| Box::new(Self::with_capacity(SHARED_CAPACITY)));
-        let cache = cache.downcast_ref::<Self>();
-        cache.expect("a cache stands under its own type").clone()
     }
 
     /// What is there, and how often it was asked for.
@@ -177,7 +165,9 @@ impl<Op: Primitive> Derivatives<Op> {
         store.index.clear();
         store.queue.clear();
     }
+}
 
+impl<Op: Primitive> Derivatives<Op> {
     /// Derives the JVP of an operation for tangents of operands that are `active`, as [`OperationJvp::derive`], or finds
     /// it. Operands are of these types, if the operation set has types.
     ///
@@ -219,7 +209,10 @@ impl<Op: Primitive> Derivatives<Op> {
     }
 
     /// The derivatives of an operation whose rules see no more than it and types.
-    #[allow(clippy::too_many_arguments, reason = "each is part of what derivatives depend on")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is part of what derivatives depend on"
+    )]
     pub(crate) fn of(
         &self,
         operation: &Op,
@@ -255,7 +248,7 @@ impl<Op: Primitive> Derivatives<Op> {
     }
 }
 
-impl<Op: Primitive> Store<Op> {
+impl<Op: GraphOperation> Store<Op> {
     fn find(&mut self, subject: &Subject<Op>) -> Option<Arc<Known<Op>>> {
         let entries = &self.entries;
         let same = |key: &EntryKey| entries[*key].subject == *subject;
@@ -461,7 +454,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<Op: Primitive> Clone for Derivatives<Op> {
+/// An empty one, for at most 1024 operations.
+impl<Op: GraphOperation> Default for Derivatives<Op> {
+    fn default() -> Self {
+        Self::with_capacity(CAPACITY)
+    }
+}
+
+impl<Op: GraphOperation> Clone for Derivatives<Op> {
     fn clone(&self) -> Self {
         Self {
             store: Arc::clone(&self.store),
@@ -469,7 +469,7 @@ impl<Op: Primitive> Clone for Derivatives<Op> {
     }
 }
 
-impl<Op: Primitive> Debug for Derivatives<Op> {
+impl<Op: GraphOperation> Debug for Derivatives<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Derivatives").field(&self.counts()).finish()
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidu_graph::{
-    Exactness, Graph, GraphBuilder, GraphError, GraphKind, LocalValueId, OperationKey,
-    OperationRole, ValueKey, ValueRef, ValueType, describe_operation,
+    Exactness, Graph, GraphBuilder, GraphError, GraphKind, GraphOperation, LocalValueId,
+    OperationKey, OperationRole, ValueKey, ValueRef, ValueType, describe_operation,
 };
 
 use crate::function::{Function, FunctionError};
@@ -24,7 +24,7 @@ use crate::verify::verified;
 ///
 /// A cotangent may have a mask, which says where it is zero for certain ([`Masking`](crate::rules::Masking)).
 #[derive(Clone, Debug)]
-pub struct OperationVjp<Op: Primitive> {
+pub struct OperationVjp<Op: GraphOperation> {
     /// Inputs: all operands, all results, then the cotangents of the seeded results, then the masks of
     /// those that have one. Outputs: those cotangents of active operands that are not symbolic zeros, and
     /// masks of them.
@@ -61,7 +61,7 @@ pub enum Seed {
 
 /// The JVP of an operation y = f(x), at any x: (x, y, ẋ) ↦ ẏ.
 #[derive(Clone, Debug)]
-pub struct OperationJvp<Op: Primitive> {
+pub struct OperationJvp<Op: GraphOperation> {
     /// Inputs: all operands, all results, then the tangents of active operands. Outputs: those tangents
     /// of results that are not symbolic zeros.
     pub function: Function<Op>,

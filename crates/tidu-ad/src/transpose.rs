@@ -245,9 +245,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         }
         self.check_linear(step)?;
         observer.enter(step.key, self.builder);
-        let masks = if !self.cotangents.has_masks()
-            && !self.masks.come_from(step.key.operation())
-        {
+        let masks = if !self.cotangents.has_masks() && !self.masks.come_from(step.key.operation()) {
             None
         } else {
             self.pass_masks(step)?

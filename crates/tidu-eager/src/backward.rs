@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidu_ad::{ADRuleError, ADRuleResult, LinearizedGraph, Primitive, PrimitiveGraph};
+use tidu_ad::{
+    ADRuleError, ADRuleResult, CotangentSum, Cotangents, LinearizedGraph, Primitive, PrimitiveGraph,
+};
 use tidu_graph::{GraphOperation, ValueKey};
 
 use crate::error::EagerError;
@@ -88,46 +92,71 @@ pub fn try_backward<Op: Primitive>(
     let slot = trace
         .node
         .slot_of(output_key, || "the value to differentiate".into())?;
-    let (mut order, position) = topological_order(&trace.node);
-    let mut cotangents = Vec::new();
-    cotangents.resize_with(order.len(), Cotangents::<Op>::new);
+    let (mut order, first) = topological_order(&trace.node);
+    let values = order.iter().map(|(node, _)| node.output_keys.len()).sum();
     let mut pass = Backward {
-        position,
-        cotangents,
+        first,
+        cotangents: Cotangents::new(values, Vec::new()),
         leaves: HashMap::new(),
         shared: SharedMaps::new(),
         executor,
         ctx,
     };
-    let last = pass.cotangents_of(&trace.node);
-    last[slot] = Some(seed);
-    while let Some((node, position)) = order.pop() {
-        pass.visit(position, node)?;
+    pass.accumulate(pass.first_of(&trace.node) + slot, seed);
+    while let Some((node, first)) = order.pop() {
+        pass.visit(first, node)?;
     }
-    Ok(pass.leaves)
+    let cotangents = &mut pass.cotangents;
+    let leaves = pass.leaves.into_iter();
+    Ok(leaves
+        .filter_map(|(key, at)| Some((key, cotangents.take(at)?)))
+        .collect())
 }
 
-type Cotangents<Op> = SmallVec<[Option<Arc<<Op as GraphOperation>::Operand>>; 1]>;
-
 struct Backward<'a, Op: Primitive, E> {
-    position: Positions,
-    /// By position and output slot: what has been added up so far; empty if nothing has.
-    cotangents: Vec<Cotangents<Op>>,
-    leaves: HashMap<ValueKey<Op>, Arc<Op::Operand>>,
+    first: Positions,
+    /// By result of a call, then by leaf.
+    cotangents: Cotangents<Arc<Op::Operand>, Infallible>,
+    /// Where in the list each is.
+    leaves: HashMap<ValueKey<Op>, usize>,
     shared: SharedMaps<Op>,
     executor: &'a mut E,
     ctx: &'a mut Op::ADContext,
 }
 
+/// Adds cotangents as an executor does; none of them has a mask.
+struct Sum<'a, Op, E> {
+    executor: &'a mut E,
+    of: PhantomData<Op>,
+}
+
+impl<Op: Primitive, E: BackwardExecutor<Op>> CotangentSum for Sum<'_, Op, E> {
+    type Value = Arc<Op::Operand>;
+    type Mask = Infallible;
+    type Error = Infallible;
+
+    fn add(&mut self, [a, b]: [&Self::Value; 2]) -> Result<Self::Value, Infallible> {
+        Ok(self.executor.add_operands(a, b))
+    }
+
+    fn keep(&mut self, _: &Self::Value, mask: &Infallible) -> Result<Self::Value, Infallible> {
+        match *mask {}
+    }
+
+    fn either(&mut self, [mask, _]: [&Infallible; 2]) -> Result<Infallible, Infallible> {
+        Ok(*mask)
+    }
+}
+
 impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
-    fn visit(&mut self, position: usize, node: &TraceNode<Op>) -> ADRuleResult<()> {
-        let cotangents = std::mem::take(&mut self.cotangents[position]);
-        if cotangents.iter().all(Option::is_none) {
+    fn visit(&mut self, first: usize, node: &TraceNode<Op>) -> ADRuleResult<()> {
+        let results = first..first + node.output_keys.len();
+        if self.cotangents.are_zero(results.clone()) {
             return Ok(());
         }
-        let seeded = cotangents.into_iter().enumerate();
-        let (slots, seeds): (Slots, Cotangents<Op>) = seeded
-            .filter_map(|(slot, cotangent)| Some((slot, Some(cotangent?))))
+        let (slots, seeds): (Slots, Seeds<Op>) = results
+            .enumerate()
+            .filter_map(|(slot, at)| Some((slot, Some(self.cotangents.take(at)?))))
             .unzip();
         let own;
         let (linear, saved) = match self.shared.find(node, &slots, self.ctx)? {
@@ -140,7 +169,7 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
         };
         let seeds = linear.tangent_outputs().iter().zip(seeds);
         let active = seeds.filter_map(|(tangent, seed)| tangent.map(|_| seed));
-        let seeds: Cotangents<Op> = active.collect();
+        let seeds: Seeds<Op> = active.collect();
         if seeds.is_empty() {
             return Ok(());
         }
@@ -157,42 +186,47 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
             }));
         }
         for (edge, cotangent) in node.active_edges().zip(cotangents) {
-            if let Some(cotangent) = cotangent {
-                self.accumulate(edge, cotangent);
+            if let Some(cotangent) = cotangent
+                && let Some(to) = self.position_of(edge)
+            {
+                self.accumulate(to, cotangent);
             }
         }
         Ok(())
     }
 
-    fn cotangents_of(&mut self, node: &TraceNode<Op>) -> &mut Cotangents<Op> {
-        let position = self.position[&std::ptr::from_ref(node).addr()];
-        let cotangents = &mut self.cotangents[position];
-        if cotangents.is_empty() {
-            cotangents.resize_with(node.output_keys.len(), || None);
+    /// Where the cotangent of an input is added up.
+    fn position_of(&mut self, edge: &Edge<Op>) -> Option<usize> {
+        match edge {
+            Edge::Inactive => None,
+            Edge::Output { node, slot } => Some(self.first_of(node) + slot),
+            Edge::Leaf(key) => Some(match self.leaves.get(key) {
+                Some(known) => *known,
+                None => {
+                    let at = self.cotangents.len();
+                    self.cotangents.resize(at + 1);
+                    self.leaves.insert(key.clone(), at);
+                    at
+                }
+            }),
         }
-        cotangents
     }
 
-    fn accumulate(&mut self, edge: &Edge<Op>, cotangent: Arc<Op::Operand>) {
-        match edge {
-            Edge::Inactive => {}
-            Edge::Output { node, slot } => {
-                let so_far = &mut self.cotangents_of(node)[*slot];
-                let sum = match so_far.take() {
-                    None => cotangent,
-                    Some(so_far) => self.executor.add_operands(&so_far, &cotangent),
-                };
-                self.cotangents_of(node)[*slot] = Some(sum);
-            }
-            Edge::Leaf(key) => match self.leaves.get_mut(key) {
-                Some(so_far) => *so_far = self.executor.add_operands(so_far, &cotangent),
-                None => {
-                    self.leaves.insert(key.clone(), cotangent);
-                }
-            },
-        }
+    fn first_of(&self, node: &TraceNode<Op>) -> usize {
+        self.first[&std::ptr::from_ref(node).addr()]
+    }
+
+    fn accumulate(&mut self, to: usize, cotangent: Arc<Op::Operand>) {
+        let mut sum = Sum {
+            executor: &mut *self.executor,
+            of: PhantomData::<Op>,
+        };
+        let Ok(()) = self.cotangents.add(to, cotangent, None, &mut sum);
     }
 }
+
+/// Cotangents of some results of a call.
+type Seeds<Op> = SmallVec<[Option<Arc<<Op as GraphOperation>::Operand>>; 1]>;
 
 impl<Op: GraphOperation> TraceNode<Op> {
     fn active_edges(&self) -> impl Iterator<Item = &Edge<Op>> {
@@ -201,33 +235,34 @@ impl<Op: GraphOperation> TraceNode<Op> {
     }
 }
 
-/// By address of a node: a number of its own. Only looked up, never iterated.
+/// By address of a node: the position of its first result among all. Only looked up, never iterated.
 type Positions = HashMap<usize, usize, BuildHasherDefault<AddressHasher>>;
 
-/// The calls that a node depends on through active inputs, and itself, inputs first, each with its
-/// number.
+/// The calls that a node depends on through active inputs, and itself, inputs first, each with the position of its
+/// first result.
 fn topological_order<Op: GraphOperation>(
     last: &Arc<TraceNode<Op>>,
 ) -> (Vec<(&TraceNode<Op>, usize)>, Positions) {
     let mut positions = Positions::default();
     positions.insert(Arc::as_ptr(last).addr(), 0);
+    let mut values = last.output_keys.len();
     let mut order = Vec::new();
     let mut open: Vec<(&TraceNode<Op>, usize, usize)> = vec![(&**last, 0, 0)];
-    while let Some((node, number, next_edge)) = open.last_mut() {
+    while let Some((node, first, next_edge)) = open.last_mut() {
         match node.edges.get(*next_edge) {
             Some(edge) => {
                 *next_edge += 1;
                 let Edge::Output { node, .. } = edge else {
                     continue;
                 };
-                let number = positions.len();
                 if let Entry::Vacant(vacant) = positions.entry(Arc::as_ptr(node).addr()) {
-                    vacant.insert(number);
-                    open.push((&**node, number, 0));
+                    vacant.insert(values);
+                    open.push((&**node, values, 0));
+                    values += node.output_keys.len();
                 }
             }
             None => {
-                order.push((*node, *number));
+                order.push((*node, *first));
                 open.pop();
             }
         }

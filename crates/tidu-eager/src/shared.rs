@@ -66,7 +66,7 @@ impl<Op: Primitive> SharedMaps<Op> {
         let Some(operation) = node
             .graph
             .primitive()
-            .filter(|_| rules_have_no_state::<Op>())
+            .filter(|_| !Op::rules_look_into_context())
         else {
             return Ok(None);
         };
@@ -163,16 +163,10 @@ pub(crate) fn linearize_seeded<Op: Primitive>(
         return Ok(linear);
     }
     let linear = Arc::new(linearize_slots(node, &slots, ctx)?);
-    if rules_have_no_state::<Op>() {
+    if !Op::rules_look_into_context() {
         node.memo.offer(slots, &linear);
     }
     Ok(linear)
-}
-
-/// Whether a derivation can be used again: rules that keep things in their context (the shapes of
-/// what they emit, say) must be called each time.
-const fn rules_have_no_state<Op: Primitive>() -> bool {
-    size_of::<Op::ADContext>() == 0
 }
 
 fn linearize_slots<Op: Primitive>(

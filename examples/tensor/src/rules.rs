@@ -4,7 +4,7 @@ use tidu::graph::{LocalValueId, OperationRole, ValueKey};
 use tidu::rules::{MaskFlow, Masking, Term};
 use tidu::{
     ADRuleError, ADRuleKind, ADRuleResult, Composite, Linearity, Primitive, PrimitiveBuilder,
-    PrimitiveValue, TypeError, TypeTable, ValueType,
+    PrimitiveValue, RuleOperand, TypeError, TypeTable, ValueType,
 };
 
 use crate::definition::{Definition, Point};
@@ -12,6 +12,7 @@ use crate::notation::{Fixed, Notation, Tangent, Work};
 use crate::op::TensorOp;
 use crate::primitives::Meaning;
 use crate::primitives::constants::Full;
+use crate::primitives::shapes::{Concatenate, Pad, Reshape, Window};
 use crate::shape::{INDEX, REAL};
 
 impl Primitive for TensorOp {
@@ -38,6 +39,50 @@ impl Primitive for TensorOp {
     ) -> Option<LocalValueId> {
         types.of(like).ok().filter(|like| like.kind() == REAL)?;
         Self::one_like(b, like, types)
+    }
+
+    fn basis_at(
+        b: &mut impl PrimitiveBuilder<Self>,
+        like: &ValueKey<Self>,
+        element: usize,
+        types: &mut TypeTable<Self>,
+    ) -> Option<LocalValueId> {
+        let like = types.of(like).ok().filter(|like| like.kind() == REAL)?;
+        let dims = like.dims().to_vec();
+        let single = ValueType::new(REAL, dims.iter().map(|_| 1));
+        let one = b.emit_linear(Self::from(Full::new(&single, 1.0)?), []);
+        let windows = windows_at(&dims, element);
+        let pad = Self::from(Pad { windows, dims });
+        Some(b.emit_linear(pad, [RuleOperand::Active(one)]))
+    }
+
+    fn stack(
+        b: &mut impl PrimitiveBuilder<Self>,
+        parts: &[ValueKey<Self>],
+        axis: usize,
+        to: &ValueType,
+        types: &mut TypeTable<Self>,
+    ) -> Option<LocalValueId> {
+        let Some(first) = parts.first() else {
+            return Some(b.emit_linear(Self::from(Full::new(to, 0.0)?), []));
+        };
+        let mut dims = types.of(first).ok()?.dims().to_vec();
+        dims.insert(axis, 1);
+        let parts = parts.iter().map(|part| {
+            let part = RuleOperand::Fixed(PrimitiveValue::External(part.clone()));
+            let widened = b.emit_linear(Self::from(Reshape(dims.clone())), [part]);
+            PrimitiveValue::Local(widened)
+        });
+        let parts: Vec<PrimitiveValue<Self>> = parts.collect();
+        let count = parts.len();
+        let role = OperationRole::Linearized {
+            active_mask: vec![false; count],
+        };
+        let joined = Self::from(Concatenate { axis, count });
+        let joined = b.add_primitive(joined, parts, role)[0];
+        let reshape = Self::from(Reshape(to.dims().to_vec()));
+        let joined = RuleOperand::Fixed(PrimitiveValue::Local(joined));
+        Some(b.emit_linear(reshape, [joined]))
     }
 
     fn zero_like(
@@ -302,4 +347,24 @@ fn point<'a>(
 fn result_types(definition: &dyn Definition, operands: &[ValueType]) -> Vec<ValueType> {
     let operands: Vec<&ValueType> = operands.iter().collect();
     definition.types(&operands).unwrap_or_default()
+}
+
+/// Where an element stands that has this number, counted from first to last.
+fn windows_at(dims: &[usize], element: usize) -> Vec<Window> {
+    let mut rest = element;
+    let mut windows: Vec<Window> = dims
+        .iter()
+        .rev()
+        .map(|&size| {
+            let start = rest % size;
+            rest /= size;
+            Window {
+                start,
+                count: 1,
+                step: 1,
+            }
+        })
+        .collect();
+    windows.reverse();
+    windows
 }

@@ -105,7 +105,7 @@ impl<Op: GraphOperation> Function<Op> {
         }
         let chosen = dense.needed_for(&values);
         let chosen = Self::new(chosen, self.input_keys(), names.into());
-        chosen.typed_like(self)
+        chosen.sharing(self.derivatives()).typed_like(self)
     }
 
     /// This function on values of a graph, as a function of that graph's inputs.

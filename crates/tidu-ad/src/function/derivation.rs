@@ -22,7 +22,7 @@ use tidu_graph::{
 use super::error::check_distinct;
 use super::missing::{Mode, explain};
 use super::scope::next_scope;
-use super::unit::{Unit, Units, unit_graph};
+use super::unit::{Unit, Units, stack_graph, unit_graph};
 use super::{Derive, Function, FunctionError};
 use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, keep};
 use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
@@ -170,16 +170,89 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         values.zip(names).collect()
     }
 
-    /// The basis vector of the space of an input of the function.
-    pub fn basis(&mut self, input: usize, name: &str) -> Result<DenseId, FunctionError> {
-        self.unit(Unit::Basis, self.function.as_dense().input(input), name)
+    /// The basis of the space of an input of the function.
+    pub fn basis_of_input(
+        &mut self,
+        input: usize,
+        name: &str,
+    ) -> Result<Vec<DenseId>, FunctionError> {
+        self.basis(self.function.as_dense().input(input), name)
     }
 
-    /// A seed for an output of the function.
-    pub fn seed(&mut self, unit: Unit, output: usize) -> Result<DenseId, FunctionError> {
+    /// The basis of the space of an output of the function.
+    pub fn basis_of_output(&mut self, output: usize) -> Result<Vec<DenseId>, FunctionError> {
+        let name = &self.function.output_names()[output];
+        self.basis(self.function.as_dense().outputs()[output], name)
+    }
+
+    fn basis(&mut self, of: DenseId, name: &str) -> Result<Vec<DenseId>, FunctionError> {
+        match elements(self.function.as_dense(), of) {
+            None => Ok(vec![self.unit(Unit::Basis, of, name)?]),
+            Some(count) => {
+                let vectors = 0..count;
+                vectors
+                    .map(|element| self.unit(Unit::BasisAt(element), of, name))
+                    .collect()
+            }
+        }
+    }
+
+    /// The number one for an output of the function.
+    pub fn one(&mut self, output: usize) -> Result<DenseId, FunctionError> {
         let like = self.function.as_dense().outputs()[output];
         let name = &self.function.output_names()[output];
-        self.unit(unit, like, name)
+        self.unit(Unit::One, like, name)
+    }
+
+    /// The derivative of an output by an input, put together of its columns, one for each vector of the input's basis.
+    pub fn of_columns(
+        &mut self,
+        columns: Vec<DenseId>,
+        output: usize,
+        input: usize,
+    ) -> Result<DenseId, FunctionError> {
+        let dense = self.function.as_dense();
+        let (output, input) = (dense.outputs()[output], dense.input(input));
+        self.stacked(
+            columns,
+            input,
+            output,
+            |of| of.dims().len(),
+            [output, input],
+        )
+    }
+
+    /// The derivative of an output by an input, put together of its rows, one for each vector of the output's basis.
+    pub fn of_rows(
+        &mut self,
+        rows: Vec<DenseId>,
+        output: usize,
+        input: usize,
+    ) -> Result<DenseId, FunctionError> {
+        let dense = self.function.as_dense();
+        let (output, input) = (dense.outputs()[output], dense.input(input));
+        self.stacked(rows, output, input, |_| 0, [output, input])
+    }
+
+    /// Parts, one for each basis vector of the space of `by` and each like `of`, along an axis, in the shape of both.
+    fn stacked(
+        &mut self,
+        parts: Vec<DenseId>,
+        by: DenseId,
+        of: DenseId,
+        axis: impl FnOnce(&ValueType) -> usize,
+        shape: [DenseId; 2],
+    ) -> Result<DenseId, FunctionError> {
+        let dense = self.function.as_dense();
+        let (Some(_), Some(of)) = (elements(dense, by), dense.type_of(of)) else {
+            return Ok(parts[0]);
+        };
+        let shape = shape.iter().filter_map(|value| dense.type_of(*value));
+        let dims = shape.flat_map(|value_type| value_type.dims().iter().copied());
+        let to = ValueType::new(of.kind(), dims);
+        let root = &self.function.content.input_keys[0];
+        let stack = stack_graph(of, parts.len(), axis(of), &to, root)?;
+        Ok(self.graph.inline(&stack, &parts)[0])
     }
 
     /// The tangents of the outputs for tangents of some inputs, given by position.
@@ -402,8 +475,10 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let (values, names): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
         self.graph.set_outputs(values);
         let (graph, level) = (self.graph, self.level);
-        drop((self.here, self.operations));
+        let derivatives = self.operations.derivatives;
+        drop((self.here, self.operations.derived));
         let derivative = Function::settle(graph, self.input_keys, names, level)?;
+        let derivative = derivative.sharing(derivatives);
         match self.input_types {
             Some(types) if derivative.input_types().is_none() => Ok(derivative.of_types(types)?),
             None if self.in_place => derivative.typed_in(self.ctx),
@@ -582,6 +657,12 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     }
 }
 
+/// How many elements a value has; `None` for one without axes, as far as is known.
+pub(super) fn elements<Op: Primitive>(dense: &DenseGraph<Op>, value: DenseId) -> Option<usize> {
+    let dims = dense.type_of(value)?.dims();
+    (!dims.is_empty()).then(|| dims.iter().product())
+}
+
 /// Missing rules of a transposition, noted where they are found.
 #[derive(Default)]
 struct Noted {
@@ -736,7 +817,10 @@ impl<Op: Primitive> Operations<Op> {
     /// The position of an operation's derivative by those of its operands that are `active`, made if it is not there.
     ///
     /// `function` is the graph that the operation stands in.
-    #[allow(clippy::too_many_arguments, reason = "each is part of what derivatives depend on")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is part of what derivatives depend on"
+    )]
     fn find(
         &mut self,
         node: DenseNode<'_, Op>,

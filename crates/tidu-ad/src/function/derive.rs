@@ -7,13 +7,13 @@ use hashbrown::HashSet;
 use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
-use super::derivation::{Derivation, Linear, NewInput};
+use super::derivation::{Derivation, Linear, NewInput, elements};
 use super::error::with_type;
 use super::missing::Mode;
 use super::unit::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
-use crate::linearize::free_names;
 use crate::derivatives::{Derivatives, LinearMap};
+use crate::linearize::free_names;
 use crate::rules::{ADKey, MissingRule, Primitive};
 
 /// The transforms of a function, with the AD context that rules are given, and with choices. See
@@ -64,7 +64,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             level: Some(Exactness::Exact),
             mode: None,
             in_place: Op::rules_look_into_context() && !function.as_dense().has_types(),
-            derivatives: Derivatives::shared(),
+            derivatives: function.derivatives(),
         }
     }
 
@@ -77,8 +77,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         self
     }
 
-    /// Keeps derivatives of operations in this cache, and takes them from it, where otherwise it would be
-    /// [`Derivatives::shared`].
+    /// Keeps derivatives of operations in this cache, and takes them from it, where otherwise it would be the
+    /// function's own. Functions that are made hand it on.
     pub fn sharing(mut self, derivatives: &Derivatives<Op>) -> Self {
         self.derivatives = derivatives.clone();
         self
@@ -313,14 +313,22 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
 
     /// All first derivatives: output (i, j), in the order of rows, is ∂fᵢ/∂xⱼ for j in `wrt`, called
     /// `d.`, the name of the output, a dot, and the name of the input. Inputs and outputs are to be
-    /// real numbers ([`Primitive::basis_like`]).
+    /// real numbers ([`Primitive::basis_like`]), or, in a function that [has types](Function::with_types), arrays of
+    /// them ([`Primitive::basis_at`]): then ∂fᵢ/∂xⱼ has the axes of fᵢ, followed by those of xⱼ.
     ///
-    /// Forward where there are no more inputs than outputs, in reverse otherwise, unless a
+    /// Forward where there are no more numbers among the inputs than among the outputs, in reverse otherwise, unless a
     /// [`mode`](Self::mode) is asked for. (JAX: `jax.jacfwd`, `jax.jacrev`.)
     ///
     /// # Errors
     ///
-    /// As for [`jvp`](Self::jvp); [`FunctionError::NoBasis`].
+    /// As for [`jvp`](Self::jvp); [`FunctionError::NoBasis`]; [`FunctionError::NoStack`] for arrays of an operation set
+    /// that does not put them together.
+    ///
+    /// # Complexity
+    ///
+    /// The function is gone through once for each number of the inputs, or of the outputs: a Jacobian by n numbers has
+    /// n times as many operations as a derivative. By many, [`linearize`](Self::linearize) and apply the linear
+    /// function to one vector after the other.
     pub fn jacobian(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         self.all_derivatives(&wrt.into(), false)
     }
@@ -412,7 +420,11 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             });
             entries.collect()
         });
-        let [cheaper, other] = if columns.len() <= rows.len() {
+        let dense = function.as_dense();
+        let count = |value| elements(dense, value).unwrap_or(1);
+        let inputs: usize = columns.iter().map(|&at| count(dense.input(at))).sum();
+        let outputs: usize = dense.outputs().iter().map(|&id| count(id)).sum();
+        let [cheaper, other] = if inputs <= outputs {
             [Mode::Forward, Mode::Reverse]
         } else {
             [Mode::Reverse, Mode::Forward]
@@ -545,24 +557,39 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         match mode {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
-                    let seed = derivation.basis(column, &input_names[column])?;
-                    let tangents = derivation.push_forward(&[(column, seed)])?;
-                    for (i, tangent) in tangents.into_iter().enumerate() {
-                        let name = || format!("d.{}", rows[i]);
-                        let tangent = derivation.or_zero_of_output(tangent, i, name)?;
-                        entries[i * columns.len() + j] = Some(tangent);
+                    let mut found = vec![Vec::new(); rows.len()];
+                    for seed in derivation.basis_of_input(column, &input_names[column])? {
+                        let tangents = derivation.push_forward(&[(column, seed)])?;
+                        for (i, tangent) in tangents.into_iter().enumerate() {
+                            let name = || format!("d.{}", rows[i]);
+                            found[i].push(derivation.or_zero_of_output(tangent, i, name)?);
+                        }
+                    }
+                    for (i, found) in found.into_iter().enumerate() {
+                        let entry = derivation.of_columns(found, i, column)?;
+                        entries[i * columns.len() + j] = Some(entry);
                     }
                 }
             }
             Mode::Reverse => {
                 let activity = derivation.activity()?;
                 for i in 0..rows.len() {
-                    let seed = derivation.seed(seed, i)?;
-                    let cotangents = derivation.pull_back(&activity, &[(i, seed)])?;
-                    for (j, cotangent) in cotangents.into_iter().enumerate() {
-                        let name = || format!("d.{}", input_names[columns[j]]);
-                        let cotangent = derivation.or_zero_of_input(cotangent, columns[j], name)?;
-                        entries[i * columns.len() + j] = Some(cotangent);
+                    let mut found = vec![Vec::new(); columns.len()];
+                    let seeds = match seed {
+                        Unit::One => vec![derivation.one(i)?],
+                        _ => derivation.basis_of_output(i)?,
+                    };
+                    for seed in seeds {
+                        let cotangents = derivation.pull_back(&activity, &[(i, seed)])?;
+                        for (j, cotangent) in cotangents.into_iter().enumerate() {
+                            let column = columns[j];
+                            let name = || format!("d.{}", input_names[column]);
+                            found[j].push(derivation.or_zero_of_input(cotangent, column, name)?);
+                        }
+                    }
+                    for (j, found) in found.into_iter().enumerate() {
+                        let entry = derivation.of_rows(found, i, columns[j])?;
+                        entries[i * columns.len() + j] = Some(entry);
                     }
                 }
             }

@@ -123,6 +123,15 @@ pub enum FunctionError {
         /// The name of the value, with its type, if that is known.
         value: String,
     },
+    /// Arrays that the operation set does not put together.
+    #[error(
+        "a Jacobian is {value_type} here, put together of arrays, and the operation set does not put any together \
+         (an operation set does by `Primitive::stack`)"
+    )]
+    NoStack {
+        /// What would have come of it.
+        value_type: Box<ValueType>,
+    },
     /// The operation set has no zero for a value.
     #[error(
         "the derivative {value} is zero, and the operation set has no zero to return: `select` other outputs, or \

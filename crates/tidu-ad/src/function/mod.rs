@@ -36,6 +36,7 @@ pub use program::FunctionProgram;
 pub use scope::FunctionScope;
 pub use select::{Wrt, WrtKeys};
 
+use crate::derivatives::Derivatives;
 use crate::rules::{ADKey, MissingRule, Primitive, ValueType};
 
 /// A function of named inputs: a closed graph with ordered inputs and outputs.
@@ -84,6 +85,8 @@ struct Content<Op: GraphOperation> {
     output_names: Arc<[String]>,
     /// The same computation with keys, made when someone first looks at it.
     graph: OnceLock<Graph<Op>>,
+    /// What is known of the derivatives of its operations, once someone has asked for some.
+    derivatives: OnceLock<Derivatives<Op>>,
 }
 
 impl<Op: GraphOperation<InputKey: ADKey>> Function<Op> {
@@ -260,11 +263,25 @@ impl<Op: GraphOperation> Function<Op> {
             input_keys,
             output_names,
             graph: OnceLock::new(),
+            derivatives: OnceLock::new(),
         };
         Self {
             content: Arc::new(content),
             types: types.map(Into::into),
         }
+    }
+
+    /// Where derivatives of its operations are kept.
+    fn derivatives(&self) -> Derivatives<Op> {
+        let derivatives = &self.content.derivatives;
+        derivatives.get_or_init(Derivatives::default).clone()
+    }
+
+    /// With a place for derivatives of its operations, if it is new and has none.
+    fn sharing(self, derivatives: Derivatives<Op>) -> Self {
+        // If somebody has a clone already, so be it.
+        let _ = self.content.derivatives.set(derivatives);
+        self
     }
 
     fn output_keys(&self) -> Vec<ValueKey<Op>> {

@@ -256,6 +256,7 @@ impl<Op: GraphOperation> Function<Op> {
                 input_keys: self.input_keys(),
                 output_names: Arc::clone(&self.content.output_names),
                 graph: self.content.graph.clone(),
+                derivatives: self.content.derivatives.clone(),
             })
         } else {
             Arc::clone(&self.content)

@@ -1,40 +1,42 @@
 //! Numbers that the operation set supplies for a value: seeds, and zeros in place of symbolic ones.
 
 use std::fmt::{self, Debug};
+use std::iter;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use tidu_graph::{
     DenseGraph, DenseId, GraphBuilder, ImportedTypes, LocalValueId, TypeId, ValueKey, ValueType,
 };
 
 use super::FunctionError;
-use crate::rules::{ADRuleKind, Primitive, PrimitiveBuilder, RuleScope};
+use crate::operation_derivative::context_of_operands;
+use crate::rules::{ADKey, ADRuleKind, Primitive, PrimitiveBuilder, RuleScope};
 
 /// A number that the operation set supplies.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Unit {
     /// [`Primitive::one_like`]
     One,
     /// [`Primitive::basis_like`]
     Basis,
+    /// [`Primitive::basis_at`]
+    BasisAt(usize),
     /// [`Primitive::zero_like`]
     Zero,
 }
 
 /// What has been emitted into a graph, each once for values of one type.
 pub(super) struct Units<Op: Primitive> {
-    made: Vec<Made<Op>>,
-}
-
-struct Made<Op: Primitive> {
-    unit: Unit,
-    of_type: Option<TypeId>,
-    emitted: DenseGraph<Op>,
-    types: ImportedTypes,
+    made: HashMap<(Unit, Option<TypeId>), (DenseGraph<Op>, ImportedTypes), FixedState>,
 }
 
 impl<Op: Primitive> Units<Op> {
     pub fn new() -> Self {
-        Self { made: Vec::new() }
+        Self {
+            made: HashMap::default(),
+        }
     }
 
     /// Emits into `graph` what belongs to its value `like`, which `emit` makes if nothing is known of this type.
@@ -46,22 +48,14 @@ impl<Op: Primitive> Units<Op> {
         graph: &mut DenseGraph<Op>,
         emit: impl FnOnce() -> Result<DenseGraph<Op>, FunctionError>,
     ) -> Result<DenseId, FunctionError> {
-        let mut known = self.made.iter();
-        let known = known.position(|made| made.unit == unit && made.of_type == of_type);
-        let at = match known {
-            Some(at) => at,
-            None => {
+        let (emitted, types) = match self.made.entry((unit, of_type)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
                 let emitted = emit()?;
-                self.made.push(Made {
-                    unit,
-                    of_type,
-                    types: graph.import_types(&emitted),
-                    emitted,
-                });
-                self.made.len() - 1
+                let types = graph.import_types(&emitted);
+                place.insert((emitted, types))
             }
         };
-        let Made { emitted, types, .. } = &self.made[at];
         let mut values = vec![like];
         graph.inline_into(emitted, types, &mut values);
         Ok(values[emitted.outputs()[0].index()])
@@ -107,6 +101,7 @@ pub(super) fn emit_unit<Op: Primitive>(
     let emitted = match unit {
         Unit::One => Op::one_like(&mut scope, like, ctx),
         Unit::Basis => Op::basis_like(&mut scope, like, ctx),
+        Unit::BasisAt(element) => Op::basis_at(&mut scope, like, element, ctx),
         Unit::Zero => Op::zero_like(&mut scope, like, ctx),
     };
     let emitted = scope.finish(1, vec![emitted])?;
@@ -117,12 +112,37 @@ pub(super) fn emit_unit<Op: Primitive>(
     emitted[0].ok_or_else(|| unit.missing(name))
 }
 
+/// What an operation set puts together of this many values of a type, as a graph with these for its inputs.
+pub(super) fn stack_graph<Op: Primitive>(
+    of: &ValueType,
+    parts: usize,
+    axis: usize,
+    to: &ValueType,
+    root: &Op::InputKey,
+) -> Result<DenseGraph<Op>, FunctionError> {
+    let keys = (0..parts).map(|at| ValueKey::Input(root.residual_of(at)));
+    let keys: Vec<ValueKey<Op>> = keys.collect();
+    let types = iter::repeat_n(of, parts);
+    let mut ctx = context_of_operands::<Op>(types.clone(), root)?;
+    let mut builder = GraphBuilder::new();
+    let mut scope = RuleScope::new(&mut builder, &"stack", ADRuleKind::Transpose, &[]);
+    let emitted = Op::stack(&mut scope, &keys, axis, to, &mut ctx);
+    let emitted = scope.finish(1, vec![emitted])?[0];
+    let emitted = emitted.ok_or_else(|| FunctionError::NoStack {
+        value_type: Box::new(to.clone()),
+    })?;
+    let output = builder.global_key(emitted).clone();
+    let given = keys.iter().zip(0..);
+    let graph = DenseGraph::of_fragments(parts, given, &[&builder.build()], &[output])?;
+    Ok(graph.with_types(types.cloned())?)
+}
+
 impl Unit {
     fn missing(self, name: &str) -> FunctionError {
         let value = name.to_owned();
         match self {
             Unit::One => FunctionError::NoUnit { value },
-            Unit::Basis => FunctionError::NoBasis { value },
+            Unit::Basis | Unit::BasisAt(_) => FunctionError::NoBasis { value },
             Unit::Zero => FunctionError::NoZero { value },
         }
     }
@@ -134,6 +154,7 @@ impl Debug for Unit {
         f.write_str(match self {
             Unit::One => "one_like",
             Unit::Basis => "basis_like",
+            Unit::BasisAt(_) => "basis_at",
             Unit::Zero => "zero_like",
         })
     }

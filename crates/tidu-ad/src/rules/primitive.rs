@@ -135,6 +135,35 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         None
     }
 
+    /// Emits a basis vector of the vector space that `like` lives in, where values have axes: 1 at the real element of
+    /// this number, counted from first to last, and 0 elsewhere. Seeds of a Jacobian, in either mode.
+    ///
+    /// The default, `None`, says that the operation set does not know; Jacobians are then of single numbers only
+    /// ([`basis_like`](Self::basis_like)).
+    fn basis_at(
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _like: &ValueKey<Self>,
+        _element: usize,
+        _ctx: &mut Self::ADContext,
+    ) -> Option<LocalValueId> {
+        None
+    }
+
+    /// Emits values of one type side by side along a new axis, which comes before that of number `axis`, then in the
+    /// shape of `to` with elements in the same order: how a Jacobian is put together. (NumPy: `stack`, `reshape`.)
+    /// There may be no parts, if `to` has no elements.
+    ///
+    /// The default, `None`, says that the operation set does not know.
+    fn stack(
+        _builder: &mut impl PrimitiveBuilder<Self>,
+        _parts: &[ValueKey<Self>],
+        _axis: usize,
+        _to: &ValueType,
+        _ctx: &mut Self::ADContext,
+    ) -> Option<LocalValueId> {
+        None
+    }
+
     /// Emits the zero of the vector space that `like` lives in: what a symbolic zero is when a value
     /// is needed.
     ///

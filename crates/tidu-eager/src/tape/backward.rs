@@ -6,14 +6,14 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::rules::Masking;
-use tidu_ad::{Primitive, Seed};
+use tidu_ad::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Primitive, Seed};
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 use super::engine::{Engine, Evaluate, Record};
 use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Program, Residual, Seeds, Template, Templates};
+use super::template::{Deriver, Flags, Program, Residual, Seeds, Template, Templates};
 use super::watch::Hook;
 use super::{Tape, Var};
 use crate::Side;
@@ -246,8 +246,8 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     // A panic of an operation, a hook or a body must not cost the tape what was set aside.
     let swept = catch_unwind(AssertUnwindSafe(|| {
         for (output, seed) in seeds {
-            let cotangents = &mut pass.cotangents;
-            cotangents.add(output, seed.clone(), None, engine)?;
+            pass.gathered
+                .add(output, seed.clone(), None, None, engine)?;
         }
         pass.sweep(&mut past, engine)
     }));
@@ -257,7 +257,7 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     match swept {
         Ok(Ok(())) => {
             tape.storage.join(past);
-            Ok([pass.gradients, pass.cotangents.by_value])
+            Ok([pass.gradients, pass.gathered.cotangents.into_values()])
         }
         Ok(Err(error)) => {
             tape.restore(past);
@@ -273,21 +273,7 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 /// The call that a cotangent comes from, and where it was recorded.
 pub(super) type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
-/// The cotangents of all values, as far as they have been added up.
-struct Cotangents<Op, Value> {
-    by_value: Vec<Option<Value>>,
-    sum: Vec<Value>,
-    /// By value, as far as the last one that has a mask; empty where nothing is selected.
-    masks: Vec<Option<Mask<Value>>>,
-    masking: Option<Masking<Op>>,
-    /// How many masks have been made.
-    made: u32,
-}
-
-/// A cotangent with its mask.
-type MaskedValue<Value> = (Value, Option<Mask<Value>>);
-
-/// Where a cotangent is not zero for certain; elsewhere it is zero.
+/// A mask of a pass.
 #[derive(Clone)]
 struct Mask<Value> {
     value: Value,
@@ -295,183 +281,172 @@ struct Mask<Value> {
     number: u32,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Cotangents<Op, Value> {
-    fn new(by_value: Vec<Option<Value>>) -> Self {
-        Self {
-            by_value,
-            sum: Vec::new(),
-            masks: Vec::new(),
-            masking: Op::masking(),
-            made: 0,
-        }
+impl<Value> PartialEq for Mask<Value> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
     }
+}
 
-    /// The one door by which a cotangent reaches a value, be it a seed or what a VJP computes.
-    #[inline(always)]
-    fn add(
-        &mut self,
-        value: u32,
-        cotangent: Value,
-        from: Option<Origin<'_, Op>>,
-        engine: &mut impl Engine<Op, Value = Value>,
-    ) -> Result<(), EagerError> {
-        let add = Op::add();
-        let place = &mut self.by_value[value as usize];
-        let Some(so_far) = place else {
-            *place = Some(cotangent);
-            return Ok(());
-        };
-        self.sum.clear();
-        let location = from.and_then(|(_, location)| location);
-        let operands = [&*so_far, &cotangent];
-        engine.apply(&add, &operands, &mut self.sum, location)?;
-        let found = self.sum.len();
-        let Some(sum) = self.sum.pop().filter(|_| found == 1) else {
-            let add = operation_label(&add);
-            return Err(wrong_count(add, Side::Outputs, 1, found));
-        };
-        if engine.watch().is_some()
-            && let Some((template, location)) = from
-        {
-            engine.check(&sum, &add, template, location)?;
-        }
-        *so_far = sum;
-        Ok(())
-    }
+/// A cotangent with its mask.
+type Masked<Value> = MaskedCotangent<Value, Mask<Value>>;
 
-    /// Notes the mask of what is about to be added to the cotangent of a value; not needed where nothing has
-    /// one.
-    #[cold]
-    fn add_mask(
-        &mut self,
-        value: u32,
-        mask: Option<Mask<Value>>,
-        engine: &mut impl Engine<Op, Value = Value>,
-    ) -> Result<(), EagerError> {
-        let value = value as usize;
-        let is_first = self.by_value[value].is_none();
-        let known = self.masks.get_mut(value).and_then(Option::take);
-        let mask = match (known, mask) {
-            (_, mask) if is_first => mask,
-            (Some(known), Some(mask)) if known.number == mask.number => Some(mask),
-            (Some(known), Some(mask)) => Some(self.either(&known, &mask, engine)?),
-            (_, None) | (None, _) => None,
-        };
-        if mask.is_some() {
-            if self.masks.len() <= value {
-                self.masks.resize_with(value + 1, || None);
-            }
-            self.masks[value] = mask;
-        }
-        Ok(())
-    }
+/// What operations on cotangents leave behind from one to the next.
+struct Scratch<Op, Value> {
+    results: Vec<Value>,
+    masking: Option<Masking<Op>>,
+    /// How many masks have been made.
+    masks: u32,
+}
 
-    fn either(
-        &mut self,
-        one: &Mask<Value>,
-        other: &Mask<Value>,
-        engine: &mut impl Engine<Op, Value = Value>,
-    ) -> Result<Mask<Value>, EagerError> {
-        let Some(masking) = &self.masking else {
-            unreachable!("without operations there are no masks");
-        };
-        let either = masking.either.clone();
-        let mut results = Vec::with_capacity(1);
-        engine.apply(&either, &[&one.value, &other.value], &mut results, None)?;
-        let found = results.len();
-        match results.pop().filter(|_| found == 1) {
-            Some(value) => Ok(self.mask(value)),
-            None => {
-                let either = operation_label(&either);
-                Err(wrong_count(either, Side::Outputs, 1, found))
-            }
-        }
-    }
-
-    /// A new mask.
-    fn mask(&mut self, value: Value) -> Mask<Value> {
-        self.made += 1;
-        Mask {
+impl<Op, Value> Scratch<Op, Value> {
+    /// A new mask, by which a cotangent has been kept.
+    fn mask(&mut self, value: Value) -> CotangentMask<Mask<Value>> {
+        self.masks += 1;
+        let mask = Mask {
             value,
-            number: self.made,
+            number: self.masks,
+        };
+        CotangentMask {
+            mask,
+            is_kept: true,
         }
     }
+}
 
-    /// Hands the masks of some cotangents to a VJP, whose list of values this is, and says where in it each
-    /// is.
+/// Adds the cotangents of a call to others.
+struct Sum<'a, Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> {
+    engine: &'a mut E,
+    scratch: &'a mut Scratch<Op, E::Value>,
+    from: Option<Origin<'a, Op>>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> Sum<'_, Op, E> {
+    /// The one result of an operation.
+    #[inline(always)]
+    fn apply(
+        &mut self,
+        operation: &Op,
+        operands: [&E::Value; 2],
+        location: Option<&'static Location<'static>>,
+    ) -> Result<E::Value, EagerError> {
+        let results = &mut self.scratch.results;
+        results.clear();
+        self.engine.apply(operation, &operands, results, location)?;
+        let found = results.len();
+        results.pop().filter(|_| found == 1).ok_or_else(|| {
+            let operation = operation_label(operation);
+            wrong_count(operation, Side::Outputs, 1, found)
+        })
+    }
+
+    fn masking(&self) -> Masking<Op> {
+        let masking = self.scratch.masking.clone();
+        masking.expect("without operations for them there are no masks")
+    }
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> CotangentSum for Sum<'_, Op, E> {
+    type Value = E::Value;
+    type Mask = Mask<E::Value>;
+    type Error = EagerError;
+
+    #[inline(always)]
+    fn add(&mut self, terms: [&E::Value; 2]) -> Result<E::Value, EagerError> {
+        let add = Op::add();
+        let location = self.from.and_then(|(_, location)| location);
+        let sum = self.apply(&add, terms, location)?;
+        if self.engine.watch().is_some()
+            && let Some((template, location)) = self.from
+        {
+            self.engine.check(&sum, &add, template, location)?;
+        }
+        Ok(sum)
+    }
+
+    fn keep(&mut self, value: &E::Value, mask: &Mask<E::Value>) -> Result<E::Value, EagerError> {
+        let keep_if = self.masking().keep_if;
+        self.apply(&keep_if, [&mask.value, value], None)
+    }
+
+    fn either(&mut self, [one, other]: [&Mask<E::Value>; 2]) -> Result<Mask<E::Value>, EagerError> {
+        let either = self.masking().either;
+        let value = self.apply(&either, [&one.value, &other.value], None)?;
+        Ok(self.scratch.mask(value).mask)
+    }
+}
+
+/// The cotangents of a pass.
+struct Gathered<Op, Value> {
+    cotangents: Cotangents<Value, Mask<Value>>,
+    scratch: Scratch<Op, Value>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Gathered<Op, Value> {
+    /// Adds to the cotangent of a value.
+    #[inline(always)]
+    fn add<E: Engine<Op, Value = Value>>(
+        &mut self,
+        to: u32,
+        cotangent: Value,
+        mask: Option<CotangentMask<Mask<Value>>>,
+        from: Option<Origin<'_, Op>>,
+        engine: &mut E,
+    ) -> Result<(), EagerError> {
+        let scratch = &mut self.scratch;
+        let mut sum = Sum {
+            engine,
+            scratch,
+            from,
+        };
+        self.cotangents.add(to as usize, cotangent, mask, &mut sum)
+    }
+
+    /// Hands the masks of some cotangents to a VJP, and says where in its list each is.
     #[cold]
-    fn take_masks(&mut self, of: Range<u32>, list: &mut Vec<Value>) -> Vec<(u32, Mask<Value>)> {
+    fn take_masks(
+        &mut self,
+        of: Range<u32>,
+        list: &mut Vec<Value>,
+    ) -> Vec<(u32, CotangentMask<Mask<Value>>)> {
         let mut given = Vec::new();
         for value in of {
-            let mask = self.masks.get_mut(value as usize);
-            if let Some(mask) = mask.and_then(Option::take) {
-                list.push(mask.value.clone());
+            if let Some(mask) = self.cotangents.take_mask(value as usize) {
+                list.push(mask.mask.value.clone());
                 given.push((list.len() as u32 - 1, mask));
             }
         }
         given
     }
 
-    /// Adds the cotangents that a VJP has computed, of which some may have masks.
+    /// Adds the cotangents that a VJP has computed, of which some may have masks: ones that are known already, or new
+    /// ones.
     #[cold]
-    fn add_masked(
+    fn add_masked<E: Engine<Op, Value = Value>>(
         &mut self,
         vjp: &Program<Op>,
         operands: &[u32],
         list: &[Value],
-        mut given: Vec<(u32, Mask<Value>)>,
+        mut known: Vec<(u32, CotangentMask<Mask<Value>>)>,
         from: Origin<'_, Op>,
-        engine: &mut impl Engine<Op, Value = Value>,
+        engine: &mut E,
     ) -> Result<(), EagerError> {
         for (rank, (&operand, at)) in operands.iter().zip(&vjp.outputs).enumerate() {
-            if let Some(at) = *at {
-                let mask = vjp.masks.get(rank).copied().flatten();
-                let mask = mask.map(|at| self.mask_at(at, list, &mut given));
-                let cotangent = list[at as usize].clone();
-                self.add_mask(operand, mask, engine)?;
-                self.add(operand, cotangent, Some(from), engine)?;
-            }
+            let Some(at) = *at else {
+                continue;
+            };
+            let mask = vjp.masks.get(rank).copied().flatten().map(|at| {
+                let found = known.iter().find(|(place, _)| *place == at);
+                let found = found.map(|(_, mask)| mask.clone());
+                found.unwrap_or_else(|| {
+                    let mask = self.scratch.mask(list[at as usize].clone());
+                    known.push((at, mask.clone()));
+                    mask
+                })
+            });
+            let cotangent = list[at as usize].clone();
+            self.add(operand, cotangent, mask, Some(from), engine)?;
         }
         Ok(())
-    }
-
-    /// The mask at a place of the list of a VJP: one that is known already, or a new one.
-    fn mask_at(
-        &mut self,
-        at: u32,
-        list: &[Value],
-        known: &mut Vec<(u32, Mask<Value>)>,
-    ) -> Mask<Value> {
-        if let Some((_, mask)) = known.iter().find(|(place, _)| *place == at) {
-            return mask.clone();
-        }
-        let mask = self.mask(list[at as usize].clone());
-        known.push((at, mask.clone()));
-        mask
-    }
-
-    /// What is known of the cotangents of some values.
-    fn seeds(&self, values: Range<usize>) -> Seeds {
-        let seeds = values.map(|value| match (&self.by_value[value], self.mask_of(value)) {
-            (None, _) => Seed::Zero,
-            (Some(_), None) => Seed::Full,
-            (Some(_), Some(_)) => Seed::Masked { is_kept: true },
-        });
-        seeds.collect()
-    }
-
-    fn mask_of(&self, value: usize) -> Option<&Mask<Value>> {
-        self.masks.get(value).and_then(Option::as_ref)
-    }
-
-    /// The cotangent of a value, which nobody will ask for again unless all are to be had.
-    #[inline]
-    fn take(&mut self, value: u32, all: bool) -> Option<Value> {
-        let cotangent = &mut self.by_value[value as usize];
-        match all {
-            true => cotangent.clone(),
-            false => cotangent.take(),
-        }
     }
 }
 
@@ -481,7 +456,7 @@ struct Sweep<Op: Primitive, Value> {
     /// Whether cotangents stay when they have been used.
     all: bool,
     templates: Templates<Op>,
-    cotangents: Cotangents<Op, Value>,
+    gathered: Gathered<Op, Value>,
     /// By value: whether it depends on one of the values to differentiate by. Empty if all do.
     wanted: Vec<bool>,
     /// The values to differentiate by that are still to come, with their positions; those that come
@@ -505,8 +480,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         all: bool,
     ) -> Self {
         let templates = Arc::clone(&engine.tape().templates);
-        let mut by_value = engine.take_spare();
-        by_value.resize_with(past.values as usize, || None);
+        let spare = engine.take_spare();
         let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
         ahead.sort_unstable();
         let wanted = match all || past.leaves_are_among(&ahead) {
@@ -524,7 +498,14 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             keep,
             all,
             templates,
-            cotangents: Cotangents::new(by_value),
+            gathered: Gathered {
+                cotangents: Cotangents::new(past.values as usize, spare),
+                scratch: Scratch {
+                    results: Vec::new(),
+                    masking: Op::masking(),
+                    masks: 0,
+                },
+            },
             wanted,
             ahead,
             gradients: vec![None; wrt.len()],
@@ -551,7 +532,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             match node.kind() {
                 Kind::Call(template) => self.call(template, node, cursor, storage, engine)?,
                 Kind::Leaf => {
-                    self.cotangents.take(cursor.values, self.all);
+                    self.take(cursor.values);
                 }
                 Kind::Replaced => self.replaced(storage, cursor, engine)?,
                 Kind::Segment => self.segment(storage, cursor, engine)?,
@@ -573,16 +554,14 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let location = storage.locations.get(at.nodes).copied().flatten();
         let (first, outputs) = (at.values, self.templates[id].outputs);
         let vjp = match outputs {
-            1 if self.cotangents.by_value[first as usize].is_none() => return Ok(()),
-            1 if self.wanted.is_empty() && self.cotangents.masks.is_empty() => {
+            1 if self.gathered.cotangents.value(first as usize).is_none() => return Ok(()),
+            1 if self.wanted.is_empty() && !self.gathered.cotangents.has_masks() => {
                 Template::<Op>::WHOLE
             }
             _ => match self.choose(id, at, storage, location, engine)? {
                 Some(vjp) => vjp,
                 None => {
-                    for value in first..first + outputs {
-                        self.cotangents.take(value, self.all);
-                    }
+                    (first..first + outputs).for_each(|value| drop(self.take(value)));
                     return Ok(());
                 }
             },
@@ -607,29 +586,41 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             storage.nodes[at.nodes].free();
         }
         for value in first..first + outputs {
-            if let Some(cotangent) = self.cotangents.take(value, self.all) {
-                self.values.push(cotangent);
-            }
+            let cotangent = self.take(value);
+            self.values.extend(cotangent);
         }
+        let template = &*self.templates[id];
         let vjp = template.vjp(vjp);
         let from = (template, location);
-        let cotangents = &mut self.cotangents;
-        let is_masked = !cotangents.masks.is_empty() || !vjp.masks.is_empty();
-        let given = match is_masked {
-            true => cotangents.take_masks(first..first + outputs, &mut self.values),
-            false => Vec::new(),
+        let gathered = &mut self.gathered;
+        let is_masked = gathered.cotangents.has_masks() || !vjp.masks.is_empty();
+        let given = if is_masked {
+            gathered.take_masks(first..first + outputs, &mut self.values)
+        } else {
+            Vec::new()
         };
         run(vjp, from, &mut self.values, &mut self.results, engine)?;
         if is_masked {
-            return cotangents.add_masked(vjp, operands, &self.values, given, from, engine);
+            return gathered.add_masked(vjp, operands, &self.values, given, from, engine);
         }
         for (&operand, at) in operands.iter().zip(&vjp.outputs) {
             if let Some(at) = *at {
                 let cotangent = self.values[at as usize].clone();
-                cotangents.add(operand, cotangent, Some(from), engine)?;
+                gathered.add(operand, cotangent, None, Some(from), engine)?;
             }
         }
         Ok(())
+    }
+
+    /// The cotangent of a value, which nobody will ask for again unless all are to be had.
+    #[inline]
+    fn take(&mut self, value: u32) -> Option<Value> {
+        let value = value as usize;
+        if self.all {
+            self.gathered.cotangents.value(value).cloned()
+        } else {
+            self.gathered.cotangents.take(value)
+        }
     }
 
     /// Calls the hooks of values whose gradients are complete.
@@ -640,26 +631,28 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         engine: &mut E,
     ) -> Result<(), EagerError> {
         for value in values {
-            let Some(gradient) = &mut self.cotangents.by_value[value as usize] else {
+            let Some(mut gradient) = self.gathered.cotangents.value(value as usize).cloned() else {
                 continue;
             };
             let mut rank = 0;
             while let Some((mut hook, location)) = engine.tape().take_hook(value, rank) {
                 let called = catch_unwind(AssertUnwindSafe(|| match &mut hook {
-                    Hook::OfVariables(hook) => engine.call_hook(hook, gradient),
+                    Hook::OfVariables(hook) => engine.call_hook(hook, &gradient),
                     Hook::OfOperands(hook) => {
-                        let by = hook(engine.operand(gradient));
-                        Ok(by.map(|by| engine.replaced(gradient, by, location)))
+                        let by = hook(engine.operand(&gradient));
+                        Ok(by.map(|by| engine.replaced(&gradient, by, location)))
                     }
                 }));
                 engine.tape().give_hook_back(value, rank, hook);
                 let replaced = called.unwrap_or_else(|panic| resume_unwind(panic))?;
                 if let Some(replaced) = replaced {
-                    *gradient = replaced;
+                    gradient = replaced;
                     // It need not be zero where the other was.
-                    if let Some(mask) = self.cotangents.masks.get_mut(value as usize) {
-                        *mask = None;
-                    }
+                    let replaced = MaskedCotangent {
+                        value: gradient.clone(),
+                        mask: None,
+                    };
+                    self.gathered.cotangents.set(value as usize, replaced);
                 }
                 rank += 1;
             }
@@ -674,7 +667,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         at: Cursor,
         engine: &mut E,
     ) -> Result<(), EagerError> {
-        let cotangent = self.cotangents.take(at.values, self.all);
+        let cotangent = self.take(at.values);
         let operand = storage.operands[at.operands] as usize;
         let is_wanted = self.wanted.is_empty() || self.wanted[operand];
         if cotangent.is_some() && is_wanted {
@@ -691,7 +684,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             && value >= first
         {
             self.ahead.pop();
-            self.gradients[position] = self.cotangents.by_value[value as usize].clone();
+            self.gradients[position] = self.gathered.cotangents.value(value as usize).cloned();
         }
     }
 
@@ -708,9 +701,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let template = &self.templates[id];
         let operands = &storage.operands[at.operands..][..template.active_count as usize];
         let first = at.values as usize;
-        let seeds = self
-            .cotangents
-            .seeds(first..first + template.outputs as usize);
+        let results = first..first + template.outputs as usize;
+        let seeds: Seeds = self.gathered.cotangents.seeds(results).collect();
         let wanted = operands
             .iter()
             .map(|&operand| self.wanted.is_empty() || self.wanted[operand as usize]);
@@ -741,7 +733,12 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         self.templates = Templates::default();
         let templates = Arc::make_mut(&mut tape.templates);
         let template = Arc::make_mut(&mut templates[id]);
-        let derived = template.derive_for(seeds, wanted, &tape.name, &mut tape.ad_ctx);
+        let deriver = Deriver {
+            derivatives: &tape.derivatives,
+            name: &tape.name,
+            ctx: &mut tape.ad_ctx,
+        };
+        let derived = template.derive_for(seeds, wanted, deriver);
         self.templates = Arc::clone(&tape.templates);
         derived
     }
@@ -755,13 +752,12 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     ) -> Result<(), EagerError> {
         let segment = &mut storage.segments[at.segments];
         let results = at.values..at.values + segment.outputs;
-        let seeds = results.map(|value| {
-            let mask = self.cotangents.masks.get_mut(value as usize);
-            let mask = mask.and_then(Option::take);
-            let seed = self.cotangents.take(value, self.all)?;
-            Some((seed, mask))
+        let seeds = results.map(|at| {
+            let mask = self.gathered.cotangents.take_mask(at as usize);
+            let value = self.take(at)?;
+            Some(MaskedCotangent { value, mask })
         });
-        let seeds: Vec<Option<MaskedValue<Value>>> = seeds.collect();
+        let seeds: Vec<Option<Masked<Value>>> = seeds.collect();
         if seeds.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -794,8 +790,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         } else {
             // Nothing of it remains, and its indices are given out again.
             tape.restore(before);
-            self.cotangents.by_value.truncate(first as usize);
-            self.cotangents.masks.truncate(first as usize);
+            self.gathered.cotangents.resize(first as usize);
             self.wanted.truncate(first as usize);
         }
         outcome
@@ -806,22 +801,23 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         &mut self,
         again: &mut Storage<Op>,
         results: &[Var<Op>],
-        seeds: Vec<Option<MaskedValue<Value>>>,
+        seeds: Vec<Option<Masked<Value>>>,
         engine: &mut E,
     ) -> Result<(), EagerError> {
         self.hooked = !engine.tape().hooks.is_empty();
         self.templates = Arc::clone(&engine.tape().templates);
         let values = again.values as usize;
-        self.cotangents.by_value.resize_with(values, || None);
+        self.gathered.cotangents.resize(values);
         if !self.wanted.is_empty() {
             self.wanted.resize(values, false);
             again.mark_dependents(&mut self.wanted, &self.templates);
         }
         for (result, seed) in results.iter().zip(seeds) {
-            if let Some((seed, mask)) = seed.filter(|_| result.requires_grad()) {
-                let cotangents = &mut self.cotangents;
-                cotangents.add_mask(result.index(), mask, engine)?;
-                cotangents.add(result.index(), seed, None, engine)?;
+            if let Some(MaskedCotangent { value, mask }) = seed
+                && result.requires_grad()
+            {
+                self.gathered
+                    .add(result.index(), value, mask, None, engine)?;
             }
         }
         self.sweep(again, engine)

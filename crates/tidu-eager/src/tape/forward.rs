@@ -2,14 +2,13 @@
 
 use std::fmt::{self, Debug};
 use std::panic::Location;
-use std::sync::Arc;
 
 use tidu_ad::Primitive;
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
-use super::template::{Flags, Program, jvp_of_operation, lower};
-use super::types::{Types, types_of};
+use super::template::Flags;
+use super::types::types_of;
 use super::{Tape, Var};
 use crate::error::EagerError;
 
@@ -19,14 +18,6 @@ pub struct Dual<Op: GraphOperation> {
     pub primal: Var<Op>,
     /// The direction in which it moves.
     pub tangent: Option<Var<Op>>,
-}
-
-/// The JVP of an operation for some operands that have tangents.
-pub(super) struct Jvp<Op> {
-    operation: Op,
-    active: Flags,
-    types: Types,
-    program: Program<Op>,
 }
 
 impl<Op: GraphOperation> Dual<Op> {
@@ -80,58 +71,31 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             return Ok(results.into_iter().map(Dual::constant).collect());
         }
         let types = types_of::<Op>(primals.iter().map(|var| &var.value));
-        let jvp = self.jvp(&operation, &active, types)?;
+        let types = types.as_deref();
+        let (name, ctx) = (&self.name, &mut self.ad_ctx);
+        let jvp = self.derivatives.jvp(&operation, &active, types, name, ctx);
+        let location = Location::caller();
+        let jvp = jvp.map_err(|source| EagerError::Derive {
+            operation: operation_label(&operation),
+            location: Some(location),
+            source: Box::new(source),
+        })?;
         let given = primals.into_iter().chain(&results);
         let tangents = operands.iter().filter_map(|dual| dual.tangent.as_ref());
         let mut values: Vec<Var<Op>> = given.chain(tangents).cloned().collect();
-        for instruction in &jvp.program.instructions {
-            let operands = instruction.operands.iter();
-            let operands: Vec<&Var<Op>> = operands.map(|&at| &values[at as usize]).collect();
-            let results = self.apply(instruction.operation.clone(), &operands)?;
+        let dense = jvp.function.as_dense();
+        for node in dense.nodes() {
+            let operands = node.operands.iter();
+            let operands: Vec<&Var<Op>> = operands.map(|id| &values[id.index()]).collect();
+            let results = self.apply(node.operation.clone(), &operands)?;
             values.extend(results);
         }
-        let tangents = jvp.program.outputs.iter();
-        let tangents = tangents.map(|at| at.map(|at| values[at as usize].clone()));
+        let tangents = jvp.tangents.iter();
+        let tangents = tangents.map(|at| Some(values[dense.outputs()[(*at)?].index()].clone()));
         let duals = results.into_iter().zip(tangents);
         Ok(duals
             .map(|(primal, tangent)| Dual { primal, tangent })
             .collect())
-    }
-
-    /// The JVP of an operation, derived once.
-    #[track_caller]
-    fn jvp(
-        &mut self,
-        operation: &Op,
-        active: &Flags,
-        types: Types,
-    ) -> Result<Arc<Jvp<Op>>, EagerError> {
-        let is_this = |jvp: &&Arc<Jvp<Op>>| {
-            jvp.operation == *operation && jvp.active == *active && jvp.types == types
-        };
-        if let Some(known) = self.jvps.iter().find(is_this) {
-            return Ok(Arc::clone(known));
-        }
-        let derived = jvp_of_operation(operation, active, &types, &self.name, &mut self.ad_ctx);
-        let location = Location::caller();
-        let derived = derived.map_err(|source| EagerError::Derive {
-            operation: operation_label(operation),
-            location: Some(location),
-            source: Box::new(source),
-        })?;
-        let values = operation.input_count() + operation.output_count();
-        let given = values + active.iter().filter(|active| **active).count();
-        let inputs = (0..given as u32).map(Some);
-        let outputs = derived.tangents.iter().copied();
-        let program = lower(&derived.function, inputs, given, outputs);
-        let jvp = Arc::new(Jvp {
-            operation: operation.clone(),
-            active: active.clone(),
-            types,
-            program: program.expect("every input of a JVP has a place"),
-        });
-        self.jvps.push(Arc::clone(&jvp));
-        Ok(jvp)
     }
 }
 

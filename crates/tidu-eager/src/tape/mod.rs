@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidu_ad::{Function, Primitive};
+use tidu_ad::{Derivatives, Function, Primitive};
 use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
@@ -28,11 +28,10 @@ pub use life::Mark;
 pub use segment::RunsAgain;
 pub use watch::HeldByTape;
 
-use self::forward::Jvp;
 use self::life::Life;
 use self::segment::Inside;
 use self::storage::{Argument, Storage};
-use self::template::{Callee, Flags, Residual, Template, Templates};
+use self::template::{Callee, Deriver, Flags, Residual, Template, Templates};
 use self::types::{Types, are_of_types, types_of};
 use self::watch::{Hooked, Watch};
 use crate::Side;
@@ -79,7 +78,7 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     last: usize,
     /// By address of what a function computes: its templates.
     by_function: HashMap<usize, Vec<u32>>,
-    jvps: Vec<Arc<Jvp<Op>>>,
+    derivatives: Derivatives<Op>,
     /// What inputs of derived functions are named after.
     name: Op::InputKey,
     paused: bool,
@@ -160,7 +159,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             by_operation: HashMap::new(),
             last: 0,
             by_function: HashMap::new(),
-            jvps: Vec::new(),
+            derivatives: Derivatives::default(),
             name: keys.fresh_input_key(),
             paused: false,
             touched: false,
@@ -219,9 +218,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             by_operation: self.by_operation.clone(),
             last: self.last,
             by_function: self.by_function.clone(),
-            jvps: self.jvps.clone(),
+            derivatives: self.derivatives.clone(),
             ..Self::with_contexts(|| self.name.clone(), ctx, ad_ctx)
         }
+    }
+
+    /// Keeps derivatives of operations in this cache, and takes them from it, where otherwise the tape has one of its
+    /// own, which it shares with its [siblings](Self::sibling).
+    pub fn sharing(mut self, derivatives: &Derivatives<Op>) -> Self {
+        self.derivatives = derivatives.clone();
+        self
+    }
+
+    /// Where derivatives of operations are kept.
+    pub fn derivatives(&self) -> &Derivatives<Op> {
+        &self.derivatives
     }
 
     /// What operations are evaluated in: a device, a pool of buffers, a counter.
@@ -542,11 +553,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operands: &[&Var<Op>],
     ) -> Result<usize, EagerError> {
         let active = operands.iter().map(|operand| operand.requires_grad());
-        let (name, ctx) = (&self.name, &mut self.ad_ctx);
         let location = Location::caller();
         let (active, types) = (active.collect(), types_of::<Op>(values_of(operands)));
         let key = (operation.clone(), types.clone());
-        let template = Template::of_operation(operation, active, types, location, name, ctx)?;
+        let deriver = Deriver {
+            derivatives: &self.derivatives,
+            name: &self.name,
+            ctx: &mut self.ad_ctx,
+        };
+        let template = Template::of_operation(operation, active, types, location, deriver)?;
         let at = self.known.len();
         self.by_operation.entry(key).or_default().push(at as u32);
         self.known.push(Known {

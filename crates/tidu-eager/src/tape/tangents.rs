@@ -11,7 +11,7 @@ use tidu_graph::text::operation_label;
 use super::backward::{freed, run};
 use super::engine::Evaluate;
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Reach, Template};
+use super::template::{Deriver, Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -188,7 +188,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
             Some(_) => None,
             None => {
                 let template = Arc::make_mut(&mut Arc::make_mut(&mut tape.templates)[id]);
-                let derived = template.derive_jvp(&moving, reach, &tape.name, &mut tape.ad_ctx);
+                let deriver = Deriver {
+                    derivatives: &tape.derivatives,
+                    name: &tape.name,
+                    ctx: &mut tape.ad_ctx,
+                };
+                let derived = template.derive_jvp(&moving, reach, deriver);
                 derived.map_err(|error| error.applied_at(location))?;
                 Some(Arc::clone(&tape.templates[id]))
             }

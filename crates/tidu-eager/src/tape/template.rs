@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive, Seed, Wrt,
+    Derivatives, Function, FunctionError, FunctionProgram, OperationVjp, Primitive, Seed, Wrt,
 };
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef};
 
-use super::types::{Types, context_of_operation};
+use super::types::Types;
 use super::{CONSTANT, describe_function};
 use crate::error::EagerError;
 
@@ -74,6 +74,14 @@ pub(super) type Seeds = SmallVec<[Seed; 4]>;
 pub(super) enum Residual {
     Operand(u32),
     Output(u32),
+}
+
+/// What it takes to derive an operation.
+pub(super) struct Deriver<'a, Op: Primitive> {
+    pub derivatives: &'a Derivatives<Op>,
+    /// What inputs of derived functions are named after.
+    pub name: &'a Op::InputKey,
+    pub ctx: &'a mut Op::ADContext,
 }
 
 /// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
@@ -141,14 +149,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         active: Flags,
         types: Types,
         location: &'static Location<'static>,
-        name: &Op::InputKey,
-        ctx: &mut Op::ADContext,
+        deriver: Deriver<'_, Op>,
     ) -> Result<Self, EagerError> {
         let outputs = operation.output_count();
         let callee = Callee::Operation(operation.clone());
         let mut template = Self::new(callee, active, outputs, outputs, types, location);
         let seeds = Seeds::from_elem(Seed::Full, outputs);
-        let vjp = template.vjp_of_operation(operation, &template.active, &seeds, name, ctx)?;
+        let vjp = template.vjp_of_operation(operation, &template.active, &seeds, deriver)?;
         template.residuals = residuals_of(&vjp, operation.input_count(), outputs);
         let lowered = template.lower_operation(&vjp, &seeds)?;
         template.remember(seeds, lowered);
@@ -237,17 +244,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         &mut self,
         seeds: &[Seed],
         wanted: &[bool],
-        name: &Op::InputKey,
-        ctx: &mut Op::ADContext,
+        deriver: Deriver<'_, Op>,
     ) -> Result<usize, EagerError> {
         let vjp = match &self.callee {
-            Callee::Function(_) => self.vjp_of_function(seeds, wanted, ctx)?,
+            Callee::Function(_) => self.vjp_of_function(seeds, wanted, deriver.ctx)?,
             Callee::Operation(operation) => {
                 let mut wanted = wanted.iter();
                 let active = self.active.iter();
                 let active = active.map(|active| *active && wanted.next() == Some(&true));
                 let active: Flags = active.collect();
-                let vjp = self.vjp_of_operation(operation, &active, seeds, name, ctx)?;
+                let vjp = self.vjp_of_operation(operation, &active, seeds, deriver)?;
                 self.lower_operation(&vjp, seeds)?
             }
         };
@@ -271,12 +277,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         &mut self,
         moving: &[bool],
         reach: Reach,
-        name: &Op::InputKey,
-        ctx: &mut Op::ADContext,
+        deriver: Deriver<'_, Op>,
     ) -> Result<usize, EagerError> {
         let jvp = match &self.callee {
             Callee::Operation(operation) => {
-                let jvp = jvp_of_operation(operation, moving, &self.types, name, ctx);
+                let Deriver {
+                    derivatives,
+                    name,
+                    ctx,
+                } = deriver;
+                let types = self.types.as_deref();
+                let jvp = derivatives.jvp(operation, moving, types, name, ctx);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
                 let operands = (0..moving.len() as u32).map(Residual::Operand);
                 let outputs = (0..self.outputs).map(Residual::Output);
@@ -291,7 +302,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                     found,
                 )?
             }
-            Callee::Function(call) => self.jvp_of_function(call, moving, reach, ctx)?,
+            Callee::Function(call) => self.jvp_of_function(call, moving, reach, deriver.ctx)?,
         };
         self.jvps.push(Motion {
             moving: moving.into(),
@@ -361,10 +372,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         operation: &Op,
         active: &[bool],
         seeds: &[Seed],
-        name: &Op::InputKey,
-        ctx: &mut Op::ADContext,
-    ) -> Result<OperationVjp<Op>, EagerError> {
-        let vjp = vjp_of_operation(operation, active, seeds, &self.types, name, ctx);
+        deriver: Deriver<'_, Op>,
+    ) -> Result<Arc<OperationVjp<Op>>, EagerError> {
+        let Deriver {
+            derivatives,
+            name,
+            ctx,
+        } = deriver;
+        let types = self.types.as_deref();
+        let vjp = derivatives.vjp(operation, active, seeds, types, name, ctx);
         vjp.map_err(|source| self.cannot_derive(source))
     }
 
@@ -522,35 +538,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 }
 
-/// The VJP of an operation on operands of some types.
-fn vjp_of_operation<Op: Primitive>(
-    operation: &Op,
-    active: &[bool],
-    seeds: &[Seed],
-    types: &Types,
-    name: &Op::InputKey,
-    ctx: &mut Op::ADContext,
-) -> Result<OperationVjp<Op>, FunctionError> {
-    let mut own = context_of_operation::<Op>(types, name)?;
-    OperationVjp::derive(operation, name, active, seeds, own.as_mut().unwrap_or(ctx))
-}
-
-/// The JVP of an operation on operands of some types.
-pub(super) fn jvp_of_operation<Op: Primitive>(
-    operation: &Op,
-    moving: &[bool],
-    types: &Types,
-    name: &Op::InputKey,
-    ctx: &mut Op::ADContext,
-) -> Result<OperationJvp<Op>, FunctionError> {
-    let mut own = context_of_operation::<Op>(types, name)?;
-    OperationJvp::derive(operation, name, moving, own.as_mut().unwrap_or(ctx))
-}
-
 /// Turns a function whose inputs are in these places of a list that starts with `given` values into
 /// instructions; `outputs` says which of its outputs are meant. `None` if it uses an input that is in no
 /// place.
-pub(super) fn lower<Op: Primitive>(
+fn lower<Op: Primitive>(
     function: &Function<Op>,
     inputs: impl Iterator<Item = Option<u32>>,
     given: usize,
