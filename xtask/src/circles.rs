@@ -24,8 +24,7 @@ const KNOWN: &[Known] = &[
     // The methods of a function, or of a tape, are in files by what they do, which use one another.
     ("tidu-ad", "function::*", "function"),
     ("tidu-eager", "tape::*", "tape"),
-    // What is yet to be taken apart: the two ways of deriving functions, and what they share.
-    ("tidu-ad", "function::stage", "function::derive"),
+    // Functions are derived by the derivatives of operations, which are functions.
     ("tidu-ad", "operation_derivative", "function"),
     // Operations and the table of their definitions.
     ("tidu-scalar", "op", "definition"),

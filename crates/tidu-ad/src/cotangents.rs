@@ -2,7 +2,31 @@
 
 use std::ops::Range;
 
-use crate::operation_derivative::Seed;
+/// What is known beforehand of the cotangent of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Seed {
+    /// It is zero: there is none.
+    Zero,
+    /// It may be anything.
+    Full,
+    /// It has a mask, by which it has been kept or not.
+    Masked {
+        /// Whether it has been.
+        is_kept: bool,
+    },
+}
+
+impl Seed {
+    /// Whether there is a cotangent.
+    pub const fn is_there(self) -> bool {
+        !matches!(self, Self::Zero)
+    }
+
+    /// Whether it has a mask.
+    pub const fn is_masked(self) -> bool {
+        matches!(self, Self::Masked { .. })
+    }
+}
 
 /// How cotangents are added: in a graph that is being made, or as numbers.
 pub trait CotangentSum {

@@ -11,9 +11,10 @@ use slotmap::{SlotMap, new_key_type};
 use smallvec::SmallVec;
 use tidu_graph::{Exactness, GraphBuilder, GraphOperation, ValueType};
 
+use crate::cotangents::Seed;
 use crate::function::FunctionError;
 use crate::operation_derivative::{
-    OperationJvp, OperationLinearization, OperationNames, OperationVjp, Seed, context_of_operands,
+    OperationJvp, OperationLinearization, OperationNames, OperationVjp, context_of_operands,
 };
 use crate::rules::Primitive;
 use crate::transpose::Observer;

@@ -100,17 +100,15 @@ mod transpose;
 mod verify;
 mod why;
 
-pub use cotangents::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent};
+pub use cotangents::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Seed};
 pub use derivatives::{DerivativeCounts, Derivatives};
 pub use function::{
     Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, Linearization,
-    Mode, Nonzero, Pullback, Rules, Wrt, WrtKeys,
+    Mode, Nonzero, Pullback, ResidualOrigin, Rules, Saving, Wrt, WrtKeys,
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};
-pub use operation_derivative::{
-    OperandMask, OperationJvp, OperationVjp, Seed, context_of_operands,
-};
+pub use operation_derivative::{OperandMask, OperationJvp, OperationVjp, context_of_operands};
 pub use receipt::{Receipt, Residual};
 pub use rules::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, DiffPassId, Linearity, MissingRule, Primitive,

@@ -7,6 +7,7 @@ use tidu_graph::{
     OperationKey, OperationRole, ValueKey, ValueRef, ValueType, describe_operation,
 };
 
+use crate::cotangents::Seed;
 use crate::function::{Function, FunctionError};
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
 use crate::masks::{Cotangent, Mask, Masks};
@@ -43,20 +44,6 @@ pub struct OperandMask {
     pub output: usize,
     /// Whether the cotangent has been kept by it.
     pub is_kept: bool,
-}
-
-/// What is known beforehand of the cotangent of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Seed {
-    /// It is zero: there is none.
-    Zero,
-    /// It may be anything.
-    Full,
-    /// It has a mask, by which it has been kept or not.
-    Masked {
-        /// Whether it has been.
-        is_kept: bool,
-    },
 }
 
 /// The JVP of an operation y = f(x), at any x: (x, y, ẋ) ↦ ẏ.
@@ -166,18 +153,6 @@ impl<Op: Primitive> OperationVjp<Op> {
         let names = OperationNames::apart(operation, name);
         let linearization = OperationLinearization::derive(operation, names, active, ctx)?;
         linearization.vjp(seeds, Some(Exactness::Exact), ctx)
-    }
-}
-
-impl Seed {
-    /// Whether there is a cotangent.
-    pub const fn is_there(self) -> bool {
-        !matches!(self, Self::Zero)
-    }
-
-    /// Whether it has a mask.
-    pub const fn is_masked(self) -> bool {
-        matches!(self, Self::Masked { .. })
     }
 }
 

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use ndarray::{Array1, Array2};
-use tidu_tensor::{Expr, Jacobian, Tensor, Value, function, types};
+use tidu_tensor::{Expr, Tensor, Value, function, types};
 
 const CELLS: usize = 30;
 /// Logarithms of conductivities at equal distances; in between, lines.
@@ -110,12 +110,12 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!("\nstep      misfit   worst knot is off by");
-    let jacobian = Jacobian::new(&model, "knots")?;
+    let both = model.value_and_jacobian("knots")?.compile();
     let mut knots = Tensor::from(start);
     let mut worst = f64::MAX;
     for step in 0..8 {
-        let (u, matrix) = jacobian.call(&[knots.clone()])?;
-        let misses = &u[0] - &measured;
+        let found = both.call(std::slice::from_ref(&knots))?;
+        let (misses, matrix) = (&found[0] - &measured, &found[1]);
         worst = (&knots - Tensor::from(truth))
             .abs()
             .max([0])
@@ -124,11 +124,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         let misfit = misses.square().sum_all().item().unwrap_or(f64::NAN).sqrt();
         println!("{step:>4} {misfit:>11.1e} {worst:>11.1e}");
         // Gauss and Newton: the least squares of misses, taken for linear.
-        let matrix = Tensor::from(matrix);
-        knots -= matrix
-            .t()
-            .matmul(&matrix)
-            .solve(&matrix.t().matmul(&misses));
+        knots -= matrix.t().matmul(matrix).solve(&matrix.t().matmul(&misses));
     }
     assert!(worst < 1e-10);
     Ok(())

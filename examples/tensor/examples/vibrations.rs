@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use ndarray::{Array, Array1, Array2, Axis};
-use tidu_tensor::{Jacobian, Tensor, Value, function, types};
+use tidu_tensor::{Tensor, Value, function, types};
 use tidu_testkit::Random;
 
 /// The energy of atoms at these places, a row each.
@@ -38,13 +38,15 @@ const STEPS: usize = 100;
 fn relax(places: Array2<f64>) -> Result<Cluster, Box<dyn Error>> {
     let inputs = [("places", types::real([places.nrows(), 3]))];
     let energy = function(inputs, |[places]| [energy(&places)])?;
-    let (program, hessian) = (energy.compile(), Jacobian::new(&energy.grad(0)?, "places")?);
+    let (program, gradient) = (energy.compile(), energy.grad("places")?);
+    let slopes_and_curvatures = gradient.value_and_jacobian("places")?.compile();
     let mut places = places;
+    let directions = places.len();
     for _ in 0..STEPS {
         let point = [Tensor::from(places.clone())];
-        let (gradient, matrix) = hessian.call(&point)?;
-        let gradient = Array1::from_iter(gradient[0].elements::<f64>().unwrap_or_default());
-        let (squares, modes) = Tensor::from(matrix).eigh();
+        let found = slopes_and_curvatures.call(&point)?;
+        let gradient = Array1::from_iter(found[0].elements::<f64>().unwrap_or_default());
+        let (squares, modes) = found[1].reshape([directions, directions]).eigh();
         let squares: Vec<f64> = squares.elements().unwrap_or_default();
         let modes = modes.array::<f64>().ok_or("modes of real numbers")?;
         let force = gradient.fold(0.0, |worst: f64, slope| worst.max(slope.abs()));

@@ -12,7 +12,6 @@
 //! | `rules.rs`, `op.rs` | the traits of tidu, from the definitions |
 //! | `context.rs` | operands that are evaluated, and written over |
 //! | `model.rs` | what models that learn are made of |
-//! | `jacobian.rs` | Jacobians and Hessians of functions of tensors |
 //! | `front.rs`, `expr.rs`, `var.rs`, `plain.rs` | methods and operators; functions; variables on a tape; tensors without either |
 
 #![warn(clippy::unwrap_used)]
@@ -21,7 +20,6 @@ mod context;
 mod definition;
 mod expr;
 mod front;
-mod jacobian;
 pub mod model;
 mod notation;
 mod numbers;
@@ -37,7 +35,6 @@ mod var;
 pub use context::Context;
 pub use expr::{Expr, IntoOutputs, ModelError, function, function_of};
 pub use front::Value;
-pub use jacobian::Jacobian;
 pub use op::TensorOp;
 pub use primitives::elementwise::Power;
 pub use primitives::factorizations::determinant::Cofactors;

@@ -20,13 +20,14 @@ use tidu_graph::{
 };
 
 use super::error::check_distinct;
+use super::linear::Saving;
 use super::missing::{Mode, explain};
 use super::scope::next_scope;
 use super::unit::{Unit, Units, stack_graph, unit_graph};
 use super::{Derive, Function, FunctionError};
-use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, keep};
+use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, Seed, keep};
 use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
-use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp, Seed};
+use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp};
 use crate::rules::{
     ADKey, ADRuleError, ADRuleResult, Masking, MissingRule, MissingRules, Primitive, checked_add,
     note_mask_type, note_same_type,
@@ -651,6 +652,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 mode: None,
                 in_place: self.in_place,
                 derivatives: self.operations.derivatives.clone(),
+                saving: Saving::Everything,
             };
             Derivation::new(again, self.wrt, &[], self.map, None)?.missing_rules(mode)
         })

@@ -9,6 +9,7 @@ use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
 use super::derivation::{Derivation, Linear, NewInput, elements};
 use super::error::with_type;
+use super::linear::Saving;
 use super::missing::Mode;
 use super::unit::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
@@ -25,6 +26,7 @@ pub struct Derive<'a, Op: Primitive> {
     pub(super) mode: Option<Mode>,
     pub(super) in_place: bool,
     pub(super) derivatives: Derivatives<Op>,
+    pub(super) saving: Saving<'a, Op>,
 }
 
 /// A derivative from which symbolic zeros are left out. See [`Derive::nonzero_jvp`].
@@ -65,6 +67,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             mode: None,
             in_place: Op::rules_look_into_context() && !function.as_dense().has_types(),
             derivatives: function.derivatives(),
+            saving: Saving::Everything,
         }
     }
 
@@ -81,6 +84,13 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     /// function's own. Functions that are made hand it on.
     pub fn sharing(mut self, derivatives: &Derivatives<Op>) -> Self {
         self.derivatives = derivatives.clone();
+        self
+    }
+
+    /// Has [`linearize`](Self::linearize) and [`pullback`](Self::pullback) save this, where otherwise it would be
+    /// [everything](Saving::Everything).
+    pub fn saving(mut self, saving: Saving<'a, Op>) -> Self {
+        self.saving = saving;
         self
     }
 
@@ -653,6 +663,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             mode: self.mode,
             in_place: self.in_place,
             derivatives: self.derivatives.clone(),
+            saving: self.saving,
         }
     }
 }

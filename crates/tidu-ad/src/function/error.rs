@@ -114,10 +114,10 @@ pub enum FunctionError {
     },
     /// The operation set has no basis for the space of a value.
     #[error(
-        "a matrix of derivatives is of single real numbers by single real numbers, and the operation set has no \
+        "a matrix of derivatives is of real numbers by real numbers, and the operation set has no \
          basis of the space of {value}, which may have more than one real dimension: use `jvp` once for each \
          direction, or `vjp` once for each number that comes out \
-         (an operation set tells real numbers by `Primitive::basis_like`)"
+         (an operation set tells real numbers by `Primitive::basis_like`, arrays of them by `Primitive::basis_at`)"
     )]
     NoBasis {
         /// The name of the value, with its type, if that is known.

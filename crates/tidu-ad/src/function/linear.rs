@@ -1,8 +1,11 @@
 //! Functions split into a primal and a linear part, and functions that are linear themselves.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 use tidu_graph::{
-    DenseGraph, DenseId, Exactness, GraphError, GraphOperation, Producers, ValueKey, try_simplify,
+    DenseGraph, DenseId, Exactness, GraphError, GraphOperation, Producers, ValueKey, ValueType,
+    try_simplify,
 };
 
 use super::derivation::{Derivation, Linear, check_permitted, list_inputs};
@@ -20,6 +23,8 @@ pub struct Linearization<Op: GraphOperation> {
     pub primal: Function<Op>,
     /// (r, ẋ) ↦ J(x)·ẋ
     pub linear: Function<Op>,
+    /// By residual, what it is: whoever has the inputs and outputs of f at hand need not have it returned as well.
+    pub residuals: Vec<ResidualOrigin>,
 }
 
 /// A function at a point, split from what goes backward from there. See [`Derive::pullback`].
@@ -30,6 +35,67 @@ pub struct Pullback<Op: Primitive> {
     pub primal: Function<Op>,
     /// (r, ȳ) ↦ J(x)ᵀ·ȳ, with the masks of these cotangents.
     pub pullback: Nonzero<Op>,
+    /// By residual, what it is.
+    pub residuals: Vec<ResidualOrigin>,
+}
+
+/// What a residual is besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResidualOrigin {
+    /// The input of the function at this position.
+    Input(usize),
+    /// The output of the function at this position.
+    Output(usize),
+    /// Something that the function computes on the way.
+    Computed,
+}
+
+/// Which of the values on which derivatives depend are saved for the linear function, where those that are not have
+/// to be computed again. (JAX: the policies of `jax.checkpoint`.)
+///
+/// # Example
+///
+/// ```
+/// use tidu_ad::Saving;
+/// use tidu_scalar::ScalarOp;
+///
+/// let f = tidu_scalar::function(["x"], |[x]| [x.exp().sin()])?;
+/// let saved = |saving| -> Result<usize, tidu_ad::FunctionError> {
+///     let split = f.within(&mut ()).saving(saving).linearize("x")?;
+///     Ok(split.residuals.len())
+/// };
+/// // exp(x) and cos(exp(x)); x; exp(x)
+/// assert_eq!(saved(Saving::Everything)?, 2);
+/// assert_eq!(saved(Saving::Inputs)?, 1);
+/// assert_eq!(saved(Saving::If(&|op, _| *op == ScalarOp::Exp))?, 1);
+/// # Ok::<(), tidu_ad::FunctionError>(())
+/// ```
+#[non_exhaustive]
+pub enum Saving<'a, Op> {
+    /// All that the linear function needs: nothing is computed twice. (JAX: `everything_saveable`.)
+    Everything,
+    /// Nothing but inputs: what depends on them is computed again. (JAX: `nothing_saveable`.)
+    Inputs,
+    /// Inputs, and results of operations of which this holds. It is told their types, if these are known.
+    If(&'a dyn Fn(&Op, Option<&ValueType>) -> bool),
+}
+
+impl<Op> Copy for Saving<'_, Op> {}
+
+impl<Op> Clone for Saving<'_, Op> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Op> Saving<'_, Op> {
+    fn saves(&self, operation: &Op, value_type: Option<&ValueType>) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Inputs => false,
+            Self::If(holds) => holds(operation, value_type),
+        }
+    }
 }
 
 /// A function some of whose outputs may be symbolic zeros.
@@ -73,8 +139,12 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             self.function.output_names().len(),
         );
         let jvp = self.again(self.function).jvp(wrt)?;
-        let (primal, linear) = split(&jvp, inputs.len(), outputs, self.ctx)?;
-        Ok(Linearization { primal, linear })
+        let parts = split(&jvp, inputs.len(), outputs, self.saving, self.ctx)?;
+        Ok(Linearization {
+            primal: parts.primal,
+            linear: parts.linear,
+            residuals: parts.residuals,
+        })
     }
 
     /// Splits the VJP: what can be computed from x, once, and what remains to be computed for each ȳ. (JAX:
@@ -113,13 +183,14 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let values: Vec<usize> = (0..outputs).collect();
         let no_masks = vec![false; outputs];
         let vjp = self.again(function).vjp_beside(&values, &wrt, &no_masks)?;
-        let (primal, pullback) = split(&vjp.function, inputs, outputs, self.ctx)?;
+        let parts = split(&vjp.function, inputs, outputs, self.saving, self.ctx)?;
         Ok(Pullback {
-            primal,
+            primal: parts.primal,
             pullback: Nonzero {
-                function: pullback,
+                function: parts.linear,
                 places: vjp.places,
             },
+            residuals: parts.residuals,
         })
     }
 
@@ -280,14 +351,22 @@ impl<Op: Primitive> Partial<Op> {
     }
 }
 
+/// A function split in two.
+struct Parts<Op: GraphOperation> {
+    primal: Function<Op>,
+    linear: Function<Op>,
+    residuals: Vec<ResidualOrigin>,
+}
+
 /// Splits a JVP, or a VJP, between what depends on its first `inputs` inputs only, and the rest, which
 /// depends on tangents or seeds too. The first `outputs` outputs must be of the former kind.
 fn split<Op: Primitive>(
     whole: &Function<Op>,
     inputs: usize,
     outputs: usize,
+    saving: Saving<'_, Op>,
     ctx: &mut Op::ADContext,
-) -> Result<(Function<Op>, Function<Op>), FunctionError> {
+) -> Result<Parts<Op>, FunctionError> {
     let keys = whole.input_keys();
     let (primal_keys, tangent_keys) = keys.split_at(inputs);
     let dense = whole.as_dense();
@@ -295,7 +374,7 @@ fn split<Op: Primitive>(
     let depends = depends_on(dense, &tangents);
     let producers = dense.producers();
     let derivatives = &dense.outputs()[outputs..];
-    let residuals = residuals_of(dense, &producers, &depends, derivatives);
+    let residuals = residuals_of(dense, &producers, &depends, derivatives, saving);
 
     let mut linear_keys: Vec<Op::InputKey> = Vec::with_capacity(residuals.len() + tangents.len());
     linear_keys.extend((0..residuals.len()).map(|at| tangent_keys[0].residual_of(at)));
@@ -327,7 +406,18 @@ fn split<Op: Primitive>(
         Some(types) => primal.of_types(types[..inputs].to_vec())?,
         None => primal,
     };
-    Ok((primal.typed_in(ctx)?, linear.typed_in(ctx)?))
+    let values = &dense.outputs()[..outputs];
+    let positions: HashMap<DenseId, usize, FixedState> = values.iter().copied().zip(0..).collect();
+    let origins = residuals.iter().map(|value| match positions.get(value) {
+        _ if value.index() < inputs => ResidualOrigin::Input(value.index()),
+        Some(&at) => ResidualOrigin::Output(at),
+        None => ResidualOrigin::Computed,
+    });
+    Ok(Parts {
+        primal: primal.typed_in(ctx)?,
+        linear: linear.typed_in(ctx)?,
+        residuals: origins.collect(),
+    })
 }
 
 /// Tells the context that inputs of a linear function are of the types of the values that they stand for.
@@ -349,13 +439,14 @@ fn note_residuals<Op: Primitive>(
     Ok(())
 }
 
-/// What the part of a function that depends on tangents needs of the rest, constants excepted, in the
-/// order of need.
+/// What has to be saved for the part of a function that depends on tangents, in the order of need. Constants are made
+/// again.
 fn residuals_of<Op: GraphOperation>(
     dense: &DenseGraph<Op>,
     producers: &Producers,
     depends: &[bool],
     derivatives: &[DenseId],
+    saving: Saving<'_, Op>,
 ) -> Vec<DenseId> {
     let mut met = vec![false; dense.value_count()];
     let linear = dense.nodes().filter(|node| {
@@ -363,12 +454,24 @@ fn residuals_of<Op: GraphOperation>(
         results.any(|value| depends[value])
     });
     let operands = linear.flat_map(|node| node.operands);
-    let needed = operands.chain(derivatives).copied().filter(|value| {
-        let producer = producers.of(*value).map(|id| dense.node(id));
-        let is_constant = producer.is_some_and(|node| node.operands.is_empty());
-        !depends[value.index()] && !is_constant && !std::mem::replace(&mut met[value.index()], true)
-    });
-    needed.collect()
+    let mut residuals = Vec::new();
+    let mut open = Vec::new();
+    for needed in operands.chain(derivatives) {
+        open.push(*needed);
+        while let Some(value) = open.pop() {
+            if depends[value.index()] || std::mem::replace(&mut met[value.index()], true) {
+                continue;
+            }
+            match producers.of(value).map(|id| dense.node(id)) {
+                Some(node) if node.operands.is_empty() => {}
+                Some(node) if !saving.saves(node.operation, dense.type_of(value)) => {
+                    open.extend(node.operands.iter().rev());
+                }
+                _ => residuals.push(value),
+            }
+        }
+    }
+    residuals
 }
 
 /// Fails for a function that is not linear in `wrt`, as far as the operation set declares it, or is not zero where it

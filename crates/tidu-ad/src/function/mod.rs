@@ -30,7 +30,7 @@ use tidu_graph::{
 pub use composite::{Composite, Rules};
 pub use derive::{Derive, Nonzero};
 pub use error::FunctionError;
-pub use linear::{Linearization, Pullback};
+pub use linear::{Linearization, Pullback, ResidualOrigin, Saving};
 pub use missing::Mode;
 pub use program::FunctionProgram;
 pub use scope::FunctionScope;

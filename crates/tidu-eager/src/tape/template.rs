@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Derivatives, Function, FunctionError, FunctionProgram, OperationVjp, Primitive, Seed, Wrt,
+    Derivatives, Function, FunctionError, FunctionProgram, OperationVjp, Primitive, ResidualOrigin,
+    Seed, Wrt,
 };
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef};
@@ -191,11 +192,30 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             Some(split.map_err(cannot_derive)?)
         };
         let (extended, pullback) = match split {
-            Some(split) => (split.primal, Some(split.pullback)),
+            Some(split) => {
+                // What is an operand or a result is there already.
+                let origins = split.residuals.iter().enumerate();
+                let computed = origins.filter(|(_, origin)| **origin == ResidualOrigin::Computed);
+                let computed = computed.map(|(at, _)| visible + at);
+                let extended: Vec<usize> = (0..visible).chain(computed).collect();
+                let extended = split.primal.select_at(&extended).map_err(cannot_derive)?;
+                let mut hidden = (visible as u32..).map(Residual::Output);
+                let origins = split.residuals.iter().map(|origin| match *origin {
+                    ResidualOrigin::Input(at) => Some(Residual::Operand(at as u32)),
+                    ResidualOrigin::Output(at) => Some(Residual::Output(at as u32)),
+                    ResidualOrigin::Computed => hidden.next(),
+                });
+                let origins: Vec<Residual> = origins.flatten().collect();
+                let results = origins.iter().filter(|origin| match origin {
+                    Residual::Operand(_) => false,
+                    Residual::Output(_) => true,
+                });
+                residuals.extend(results);
+                (extended, Some((split.pullback, origins)))
+            }
             None => (function.clone(), None),
         };
         let outputs = extended.output_names().len();
-        residuals.extend((visible as u32..outputs as u32).map(Residual::Output));
         let call = Call {
             function: function.clone(),
             recomputes,
@@ -210,10 +230,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let wanted = Flags::from_elem(true, template.active_count as usize);
         let vjp = match pullback {
             None => template.vjp_of_function(&whole, &wanted, ctx)?,
-            Some(pullback) => {
-                let residuals = (visible..outputs).map(|at| Residual::Output(at as u32));
+            Some((pullback, origins)) => {
                 let seeds = (0..visible).map(Source::Seed);
-                let sources = residuals.map(Source::Residual).chain(seeds);
+                let sources = origins.into_iter().map(Source::Residual).chain(seeds);
                 let found = ranks(&wrt, template.active.len());
                 let (cotangents, masks) = pullback.places.split_at(wrt.len());
                 let cotangents = chosen.iter().map(|&at| cotangents[found[at]?]);

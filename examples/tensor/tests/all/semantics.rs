@@ -7,6 +7,7 @@
 
 mod complex;
 mod conventions;
+mod jacobians;
 mod selection;
 mod slopes;
 

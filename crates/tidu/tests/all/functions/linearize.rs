@@ -2,7 +2,9 @@
 
 use tidu::graph::{Exactness, ValueKey};
 use tidu::scalar::{Expr, ScalarKey, ScalarOp, function};
-use tidu::{ADKey, Derive, Function, FunctionError, Linearization, Wrt};
+use tidu::{
+    ADKey, Derive, Function, FunctionError, Linearization, ResidualOrigin, Saving, ValueType, Wrt,
+};
 use tidu_testkit::on_small_stack;
 
 use crate::support::tame::tame_function;
@@ -429,4 +431,56 @@ fn many_zeros() {
         c.push(3.0);
         assert_eq!(call(&back, &c), [3.0]);
     });
+}
+
+/// Whatever is saved, what remains is the derivative; what is an input or output of the function is told to be one.
+#[test]
+fn what_is_saved_makes_no_difference() {
+    let f = function(["x", "y"], |[x, y]| {
+        let product = &x * &y;
+        [
+            product.clone(),
+            product.sin() * x.exp(),
+            y.floor() * &product,
+        ]
+    });
+    let f = f.unwrap();
+    let (point, direction) = ([0.3, 1.7], [0.9, -0.4]);
+    let expected = call(&f.jvp(..).unwrap(), &[point, direction].concat());
+    let only_sines = |op: &ScalarOp, _: Option<&ValueType>| *op == ScalarOp::Sin;
+    for (saving, computed) in [
+        (Saving::Everything, true),
+        (Saving::Inputs, false),
+        (Saving::If(&only_sines), true),
+    ] {
+        let split = f.within(&mut ()).saving(saving).linearize(..).unwrap();
+        let mut found = call(&split.primal, &point);
+        let residuals = found.split_off(3);
+        assert_eq!(residuals.len(), split.residuals.len());
+        for (residual, origin) in residuals.iter().zip(&split.residuals) {
+            match *origin {
+                ResidualOrigin::Input(at) => assert_eq!(*residual, point[at]),
+                ResidualOrigin::Output(at) => assert_eq!(*residual, found[at]),
+                ResidualOrigin::Computed => assert!(computed),
+            }
+        }
+        let has = |origin| split.residuals.contains(&origin);
+        assert_eq!(has(ResidualOrigin::Computed), computed);
+        assert!(has(ResidualOrigin::Input(0)) && has(ResidualOrigin::Input(1)));
+        if let Saving::Everything = saving {
+            assert!(has(ResidualOrigin::Output(0)) || has(ResidualOrigin::Computed));
+        }
+        let tangents = call(&split.linear, &[&residuals[..], &direction].concat());
+        assert_eq!([found, tangents].concat(), expected);
+        // Going backward: ⟨ȳ, J·ẋ⟩ = ⟨Jᵀ·ȳ, ẋ⟩
+        let pullback = f.within(&mut ()).saving(saving).pullback(..).unwrap();
+        let mut values = call(&pullback.primal, &point);
+        let mut inputs = values.split_off(3);
+        let seeds = [0.7, -1.1, 0.2];
+        inputs.extend(seeds);
+        let cotangents = call(&pullback.pullback.function, &inputs);
+        let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+        let difference = dot(&seeds, &expected[3..]) - dot(&cotangents, &direction);
+        assert!(difference.abs() < 1e-14, "{difference}");
+    }
 }

@@ -3,14 +3,15 @@
 
 use std::cell::Cell;
 
+use tidu::eager::Tape;
 use tidu::graph::{
     EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId, OperationRole, Rewrite,
     ValueKey, ValueRef,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
-    ADRuleError, ADRuleKind, ADRuleResult, Derive, Function, FunctionError, Linearity, Mode,
-    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand,
+    ADRuleError, ADRuleKind, ADRuleResult, Derivatives, Derive, Function, FunctionError, Linearity,
+    Mode, Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand,
 };
 use tidu_testkit::{Random, cases, on_small_stack};
 
@@ -875,6 +876,90 @@ fn how_often_rules_are_called() {
     assert_eq!(calls(10, false), (3, 4));
     assert_eq!(calls(1_000, false), (3, 4));
     assert_eq!(calls(10, true), (30, 40));
+}
+
+/// (x·y, ⌊x⌋ + ⌊y⌋, x - y) of (x + y, x - y), turned so often.
+fn turned(steps: usize) -> Function<Odd> {
+    let (mut f, [x, y]) = Sketch::new(["x", "y"]);
+    let (x, y) = (0..steps).fold((x, y), |(x, y), _| {
+        let turned = f.apply(Odd::Turn, [x, y]);
+        (turned, turned + 1)
+    });
+    let three = f.apply(Odd::Three, [x, y]);
+    let product = f.apply(Odd::Mul, [three, three + 2]);
+    function_of(&f.returning([product]))
+}
+
+fn calls_of<R>(derive: impl FnOnce() -> R) -> (usize, R) {
+    JVP_CALLS.set(0);
+    TRANSPOSE_CALLS.set(0);
+    let result = derive();
+    (JVP_CALLS.get() + TRANSPOSE_CALLS.get(), result)
+}
+
+#[test]
+fn a_second_derivation_calls_no_rule() {
+    let f = turned(3);
+    let (calls, first) = calls_of(|| f.grad(..).unwrap());
+    assert!(calls > 0);
+    let again = |f: &Function<Odd>| calls_of(|| f.grad(..).unwrap());
+    let (calls, second) = again(&f.clone());
+    assert_eq!(calls, 0);
+    assert_eq!(first.to_string(), second.to_string());
+    assert_eq!(again(&f.select_at(&[0]).unwrap()).0, 0);
+    // A function that is made anew has its own, unless it is told to share; a tape too.
+    assert!(again(&turned(3)).0 > 0);
+    let derivatives = Derivatives::default();
+    let (f, longer) = (turned(3), turned(30));
+    let shared = |f: &Function<Odd>| f.within(&mut ()).sharing(&derivatives).grad(..).unwrap();
+    let (calls, _) = calls_of(|| shared(&f));
+    assert!(calls > 0);
+    let (calls, gradient) = calls_of(|| shared(&longer));
+    assert_eq!(calls, 0);
+    // Derivatives hand it on: of a gradient, what is the same in it need not be derived again.
+    let before = derivatives.counts();
+    gradient.grad(0).unwrap_err();
+    gradient.jvp(..).unwrap();
+    let after = derivatives.counts();
+    assert!(after.hits > before.hits);
+    assert_eq!(after.evictions, 0);
+    let (calls, ()) = calls_of(|| {
+        let mut tape: Tape<Odd> = Tape::new(|| ScalarKey::from("t")).sharing(&derivatives);
+        let (x, y) = (tape.leaf(2.0), tape.leaf(3.0));
+        let turned = tape.apply(Odd::Turn, &[&x, &y]).unwrap();
+        let product = tape.apply_one(Odd::Mul, &[&turned[0], &turned[1]]).unwrap();
+        // x² - y²
+        let gradients = tape.backward(&[(&product, 1.0)], &[&x, &y]).unwrap();
+        assert_eq!(gradients, [Some(4.0), Some(-6.0)]);
+    });
+    assert_eq!(calls, 0);
+}
+
+/// What had to make room is derived anew, and nothing is ever taken for something else.
+#[test]
+fn derivatives_that_make_room() {
+    for capacity in [0, 1, 2, 3, 100] {
+        let derivatives = Derivatives::with_capacity(capacity);
+        let (f, x) = (turned(5), [0.3, 0.7]);
+        let expected = call(&f.value_and_grad(..).unwrap(), &x);
+        for _ in 0..3 {
+            let derive = |mode| {
+                let ctx = &mut ();
+                let shared = f.within(ctx).sharing(&derivatives).mode(mode);
+                shared.value_and_jacobian(..).unwrap()
+            };
+            for mode in [Mode::Forward, Mode::Reverse] {
+                assert_close(&call(&derive(mode), &x), &expected);
+            }
+        }
+        let counts = derivatives.counts();
+        assert_eq!(counts.capacity, capacity.max(1));
+        assert!(counts.entries <= counts.capacity, "{counts:?}");
+        assert_eq!(counts.evictions > 0, capacity < 100, "{counts:?}");
+        assert_eq!(counts.hits > 0, capacity == 100, "{counts:?}");
+        derivatives.clear();
+        assert_eq!(derivatives.counts().entries, 0);
+    }
 }
 
 /// An operation set of linear operations whose addition takes so many operands, or makes so many

@@ -91,10 +91,11 @@ fn gradients() -> Vec<String> {
     let f = function([inputs[0].clone()], |[x]| x.exp()).unwrap();
     let h = function(inputs.clone(), |[x, i]| x.gather(0, &i).sum_all()).unwrap();
     let beside = function([inputs[0].clone()], |[x]| [x.argmax(0), x.sum_all()]).unwrap();
+    let complex = function([("z", types::complex([3]))], |[z]| z.exp()).unwrap();
     let short = [Tensor::from([1.0, 2.0])];
     vec![
         f.grad("x").unwrap_err().to_string(),
-        f.jacobian("x").unwrap_err().to_string(),
+        complex.jacobian("z").unwrap_err().to_string(),
         h.grad(..).unwrap_err().to_string(),
         beside.jvp("x").unwrap_err().to_string(),
         f.compile().call(&short).unwrap_err().to_string(),

@@ -1,7 +1,7 @@
 //! What is not taken has no influence, in any mode, be it a NaN or infinite: branches, parts, rows, elements
 //! at indices, eigenvectors.
 use tidu::{Function, ValueType};
-use tidu_tensor::{Expr, Jacobian, Tape, Tensor, TensorOp, Value, function_of, types};
+use tidu_tensor::{Expr, Tape, Tensor, TensorOp, Value, function_of, types};
 
 use crate::support::coordinates;
 
@@ -299,14 +299,14 @@ fn calls_and_jacobians_of_functions_of_indices() {
     );
     assert_eq!(gradients.get(&i).unwrap(), None);
 
-    let error = Jacobian::new(&f, "i").unwrap_err().to_string();
+    let error = f.jacobian("i").unwrap_err().to_string();
     assert!(
         error.starts_with("input i is i64[2], by which there is no derivative"),
         "{error}"
     );
     let inputs = [("x", types::real([3]))];
     let f = function_of(&inputs, |x| [x[0].square().sum_all(), x[0].argmax(0)]).unwrap();
-    let error = Jacobian::new(&f, "x").unwrap_err().to_string();
+    let error = f.jacobian("x").unwrap_err().to_string();
     assert!(
         error.starts_with("output out1 is i64, of which there is no derivative"),
         "{error}"
