@@ -66,7 +66,7 @@ pub use error::{EagerError, Forgotten, Side};
 pub use executor::EvalExecutor;
 pub use recorded_graph::RecordedGraph;
 pub use recorder::{EagerInput, EagerOutput, KeySource, Recorder};
-pub use tape::{Dual, Gradients, HeldByTape, Mark, RunsAgain, Tape, Var};
+pub use tape::{Dual, Gradients, HeldByTape, HookId, Mark, RunsAgain, Tape, Var};
 pub use trace::Trace;
 
 #[cfg(doctest)]

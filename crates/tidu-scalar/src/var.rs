@@ -8,7 +8,7 @@ use std::ops::Index;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tidu_ad::Function;
-use tidu_eager::{EagerError, HeldByTape, RunsAgain, Tape as EagerTape, Var as EagerVar};
+use tidu_eager::{EagerError, HeldByTape, HookId, RunsAgain, Tape as EagerTape, Var as EagerVar};
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::front::{methods, operators};
@@ -423,7 +423,7 @@ impl<'t> Var<'t> {
     pub fn hook(
         &self,
         mut hook: impl FnMut(f64) -> Option<f64> + HeldByTape,
-    ) -> Result<(), EagerError> {
+    ) -> Result<HookId, EagerError> {
         let mut tape = self.tape()?.lock();
         tape.hook(&self.var, move |gradient| hook(*gradient))
     }
@@ -452,7 +452,7 @@ impl<'t> Var<'t> {
     pub fn hook_recorded(
         &self,
         mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + HeldByTape,
-    ) -> Result<(), EagerError> {
+    ) -> Result<HookId, EagerError> {
         let mut tape = self.tape()?.lock();
         tape.hook_recorded(&self.var, move |tape, gradient| {
             let found = lend(tape, &[*gradient], |given| Vec::from_iter(hook(given[0])));

@@ -5,7 +5,7 @@ use std::fmt::{self, Debug, Display};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use num_complex::Complex64;
-use tidu::eager::{self, EagerError};
+use tidu::eager::{self, EagerError, HookId};
 use tidu::scalar::ScalarKey;
 use tidu::{Function, TypeTable, ValueType};
 
@@ -567,7 +567,7 @@ impl<'t> Var<'t> {
     pub fn hook(
         &self,
         mut hook: impl FnMut(&Tensor) -> Option<Tensor> + Send + 'static,
-    ) -> Result<(), EagerError> {
+    ) -> Result<HookId, EagerError> {
         let location = Location::caller();
         let mut tape = self.tape()?.recorder();
         tape.hook(&self.var, move |gradient| {
@@ -605,7 +605,7 @@ impl<'t> Var<'t> {
     pub fn hook_recorded(
         &self,
         mut hook: impl for<'s> FnMut(Var<'s>) -> Option<Var<'s>> + Send + 'static,
-    ) -> Result<(), EagerError> {
+    ) -> Result<HookId, EagerError> {
         let location = Location::caller();
         let mut tape = self.tape()?.recorder();
         tape.hook_recorded(&self.var, move |tape, gradient| {

@@ -69,6 +69,23 @@ pub(super) enum NewInput {
     MaskOf(usize),
 }
 
+/// The basis of the space of a value.
+pub(super) enum Basis {
+    /// Of a real number.
+    Single(DenseId),
+    /// Of an array, by element.
+    OfElements(Vec<DenseId>),
+}
+
+impl Basis {
+    pub fn vectors(&self) -> &[DenseId] {
+        match self {
+            Self::Single(vector) => std::slice::from_ref(vector),
+            Self::OfElements(vectors) => vectors,
+        }
+    }
+}
+
 /// What a reverse pass needs to know beforehand.
 pub(super) struct Activity {
     /// By value of the function: whether it depends on what is differentiated by, as far as rules see.
@@ -172,29 +189,25 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     }
 
     /// The basis of the space of an input of the function.
-    pub fn basis_of_input(
-        &mut self,
-        input: usize,
-        name: &str,
-    ) -> Result<Vec<DenseId>, FunctionError> {
+    pub fn basis_of_input(&mut self, input: usize, name: &str) -> Result<Basis, FunctionError> {
         self.basis(self.function.as_dense().input(input), name)
     }
 
     /// The basis of the space of an output of the function.
-    pub fn basis_of_output(&mut self, output: usize) -> Result<Vec<DenseId>, FunctionError> {
+    pub fn basis_of_output(&mut self, output: usize) -> Result<Basis, FunctionError> {
         let name = &self.function.output_names()[output];
         self.basis(self.function.as_dense().outputs()[output], name)
     }
 
-    fn basis(&mut self, of: DenseId, name: &str) -> Result<Vec<DenseId>, FunctionError> {
-        match elements(self.function.as_dense(), of) {
-            None => Ok(vec![self.unit(Unit::Basis, of, name)?]),
-            Some(count) => {
-                let vectors = 0..count;
-                vectors
-                    .map(|element| self.unit(Unit::BasisAt(element), of, name))
-                    .collect()
+    fn basis(&mut self, of: DenseId, name: &str) -> Result<Basis, FunctionError> {
+        let single = self.unit(Unit::Basis, of, name);
+        let count = elements(self.function.as_dense(), of);
+        match (single, count) {
+            (Err(FunctionError::NoBasis { .. }), Some(count)) => {
+                let vectors = (0..count).map(|at| self.unit(Unit::BasisAt(at), of, name));
+                Ok(Basis::OfElements(vectors.collect::<Result<_, _>>()?))
             }
+            (single, _) => Ok(Basis::Single(single?)),
         }
     }
 
@@ -205,55 +218,48 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         self.unit(Unit::One, like, name)
     }
 
-    /// The derivative of an output by an input, put together of its columns, one for each vector of the input's basis.
+    /// The derivative of an output by an input, put together of its columns, one for each element of the input.
     pub fn of_columns(
         &mut self,
-        columns: Vec<DenseId>,
+        columns: &[DenseId],
         output: usize,
         input: usize,
     ) -> Result<DenseId, FunctionError> {
-        let dense = self.function.as_dense();
-        let (output, input) = (dense.outputs()[output], dense.input(input));
-        self.stacked(
-            columns,
-            input,
-            output,
-            |of| of.dims().len(),
-            [output, input],
-        )
+        let of = self.function.as_dense().outputs()[output];
+        let axis = |of: &ValueType| of.dims().len();
+        self.stacked(columns, of, axis, output, input)
     }
 
-    /// The derivative of an output by an input, put together of its rows, one for each vector of the output's basis.
+    /// The derivative of an output by an input, put together of its rows, one for each element of the output.
     pub fn of_rows(
         &mut self,
-        rows: Vec<DenseId>,
+        rows: &[DenseId],
+        output: usize,
+        input: usize,
+    ) -> Result<DenseId, FunctionError> {
+        let of = self.function.as_dense().input(input);
+        self.stacked(rows, of, |_| 0, output, input)
+    }
+
+    /// Parts that are each like `of`, along an axis, in the shape of an output and an input.
+    fn stacked(
+        &mut self,
+        parts: &[DenseId],
+        of: DenseId,
+        axis: impl FnOnce(&ValueType) -> usize,
         output: usize,
         input: usize,
     ) -> Result<DenseId, FunctionError> {
         let dense = self.function.as_dense();
-        let (output, input) = (dense.outputs()[output], dense.input(input));
-        self.stacked(rows, output, input, |_| 0, [output, input])
-    }
-
-    /// Parts, one for each basis vector of the space of `by` and each like `of`, along an axis, in the shape of both.
-    fn stacked(
-        &mut self,
-        parts: Vec<DenseId>,
-        by: DenseId,
-        of: DenseId,
-        axis: impl FnOnce(&ValueType) -> usize,
-        shape: [DenseId; 2],
-    ) -> Result<DenseId, FunctionError> {
-        let dense = self.function.as_dense();
-        let (Some(_), Some(of)) = (elements(dense, by), dense.type_of(of)) else {
-            return Ok(parts[0]);
+        let values = [of, dense.outputs()[output], dense.input(input)];
+        let [Some(of), Some(output), Some(input)] = values.map(|value| dense.type_of(value)) else {
+            unreachable!("a basis of elements is one of a value that has a type");
         };
-        let shape = shape.iter().filter_map(|value| dense.type_of(*value));
-        let dims = shape.flat_map(|value_type| value_type.dims().iter().copied());
-        let to = ValueType::new(of.kind(), dims);
+        let dims = output.dims().iter().chain(input.dims());
+        let to = ValueType::new(of.kind(), dims.copied());
         let root = &self.function.content.input_keys[0];
         let stack = stack_graph(of, parts.len(), axis(of), &to, root)?;
-        Ok(self.graph.inline(&stack, &parts)[0])
+        Ok(self.graph.inline(&stack, parts)[0])
     }
 
     /// The tangents of the outputs for tangents of some inputs, given by position.

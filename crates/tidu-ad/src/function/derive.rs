@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
-use super::derivation::{Derivation, Linear, NewInput, elements};
+use super::derivation::{Basis, Derivation, Linear, NewInput, elements};
 use super::error::with_type;
 use super::linear::Saving;
 use super::missing::Mode;
@@ -567,39 +567,44 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         match mode {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
+                    let basis = derivation.basis_of_input(column, &input_names[column])?;
                     let mut found = vec![Vec::new(); rows.len()];
-                    for seed in derivation.basis_of_input(column, &input_names[column])? {
-                        let tangents = derivation.push_forward(&[(column, seed)])?;
+                    for seed in basis.vectors() {
+                        let tangents = derivation.push_forward(&[(column, *seed)])?;
                         for (i, tangent) in tangents.into_iter().enumerate() {
                             let name = || format!("d.{}", rows[i]);
                             found[i].push(derivation.or_zero_of_output(tangent, i, name)?);
                         }
                     }
-                    for (i, found) in found.into_iter().enumerate() {
-                        let entry = derivation.of_columns(found, i, column)?;
-                        entries[i * columns.len() + j] = Some(entry);
+                    for (i, found) in found.iter().enumerate() {
+                        entries[i * columns.len() + j] = Some(match basis {
+                            Basis::Single(_) => found[0],
+                            Basis::OfElements(_) => derivation.of_columns(found, i, column)?,
+                        });
                     }
                 }
             }
             Mode::Reverse => {
                 let activity = derivation.activity()?;
                 for i in 0..rows.len() {
-                    let mut found = vec![Vec::new(); columns.len()];
-                    let seeds = match seed {
-                        Unit::One => vec![derivation.one(i)?],
+                    let basis = match seed {
+                        Unit::One => Basis::Single(derivation.one(i)?),
                         _ => derivation.basis_of_output(i)?,
                     };
-                    for seed in seeds {
-                        let cotangents = derivation.pull_back(&activity, &[(i, seed)])?;
+                    let mut found = vec![Vec::new(); columns.len()];
+                    for seed in basis.vectors() {
+                        let cotangents = derivation.pull_back(&activity, &[(i, *seed)])?;
                         for (j, cotangent) in cotangents.into_iter().enumerate() {
                             let column = columns[j];
                             let name = || format!("d.{}", input_names[column]);
                             found[j].push(derivation.or_zero_of_input(cotangent, column, name)?);
                         }
                     }
-                    for (j, found) in found.into_iter().enumerate() {
-                        let entry = derivation.of_rows(found, i, columns[j])?;
-                        entries[i * columns.len() + j] = Some(entry);
+                    for (j, found) in found.iter().enumerate() {
+                        entries[i * columns.len() + j] = Some(match basis {
+                            Basis::Single(_) => found[0],
+                            Basis::OfElements(_) => derivation.of_rows(found, i, columns[j])?,
+                        });
                     }
                 }
             }

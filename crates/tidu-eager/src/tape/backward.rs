@@ -11,10 +11,11 @@ use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 use super::engine::{Engine, Evaluate, Record};
+use super::hooks::Hook;
 use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Deriver, Flags, Program, Residual, Seeds, Template, Templates};
-use super::watch::Hook;
+
 use super::{Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
@@ -634,8 +635,10 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             let Some(mut gradient) = self.gathered.cotangents.value(value as usize).cloned() else {
                 continue;
             };
-            let mut rank = 0;
-            while let Some((mut hook, location)) = engine.tape().take_hook(value, rank) {
+            for key in engine.tape().hooks.of(value) {
+                let Some((mut hook, location)) = engine.tape().hooks.take(key) else {
+                    continue;
+                };
                 let called = catch_unwind(AssertUnwindSafe(|| match &mut hook {
                     Hook::OfVariables(hook) => engine.call_hook(hook, &gradient),
                     Hook::OfOperands(hook) => {
@@ -643,7 +646,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                         Ok(by.map(|by| engine.replaced(&gradient, by, location)))
                     }
                 }));
-                engine.tape().give_hook_back(value, rank, hook);
+                engine.tape().hooks.give_back(key, hook);
                 let replaced = called.unwrap_or_else(|panic| resume_unwind(panic))?;
                 if let Some(replaced) = replaced {
                     gradient = replaced;
@@ -654,7 +657,6 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                     };
                     self.gathered.cotangents.set(value as usize, replaced);
                 }
-                rank += 1;
             }
         }
         Ok(())

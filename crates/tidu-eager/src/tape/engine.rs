@@ -6,9 +6,10 @@ use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 use tidu_graph::text::operation_label;
 
+use super::hooks::HookOfVariables;
 use super::segment::Inside;
 use super::template::Template;
-use super::watch::{HookOfVariables, Watch};
+use super::watch::Watch;
 use super::{Tape, Var};
 use crate::error::EagerError;
 

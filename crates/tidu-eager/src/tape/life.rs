@@ -218,7 +218,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     fn cut(&mut self, to: Cursor, cause: Forgotten) {
         self.storage.truncate(to);
-        self.hooks.retain(|hooked| hooked.value < to.values);
+        self.hooks.forget(to.values);
         let replaced = self
             .replaced
             .partition_point(|(value, _)| *value < to.values);

@@ -3,6 +3,7 @@
 mod backward;
 mod engine;
 mod forward;
+mod hooks;
 mod life;
 mod segment;
 mod storage;
@@ -24,16 +25,17 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 pub use backward::Gradients;
 pub use forward::Dual;
+pub use hooks::{HeldByTape, HookId};
 pub use life::Mark;
 pub use segment::RunsAgain;
-pub use watch::HeldByTape;
 
+use self::hooks::Hooks;
 use self::life::Life;
 use self::segment::Inside;
 use self::storage::{Argument, Storage};
 use self::template::{Callee, Deriver, Flags, Residual, Template, Templates};
 use self::types::{Types, are_of_types, types_of};
-use self::watch::{Hooked, Watch};
+use self::watch::Watch;
 use crate::Side;
 use crate::error::{EagerError, wrong_count};
 use crate::recorder::KeySource;
@@ -87,8 +89,7 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
     /// What is running: the body of a segment, or a hook.
     inside: Option<Inside>,
     watch: Option<Watch<Op>>,
-    /// By index of a value, ascending.
-    hooks: Vec<Hooked<Op>>,
+    hooks: Hooks<Op>,
     /// The recorded gradients that hooks put in the place of others, by index of a value, ascending, and where
     /// these hooks were added.
     replaced: Vec<(u32, &'static Location<'static>)>,
@@ -165,7 +166,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             touched: false,
             inside: None,
             watch: None,
-            hooks: Vec::new(),
+            hooks: Hooks::new(),
             replaced: Vec::new(),
             ctx,
             ad_ctx,

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use tidu_eager::EagerError;
-use tidu_scalar::ScalarOp;
+use tidu_eager::{EagerError, HookId, Tape};
+use tidu_scalar::{ScalarKey, ScalarOp};
 
 use super::{Scalar, one, scalars};
 
@@ -183,4 +183,66 @@ fn not_on_constants() {
     let foreign = other.leaf(1.0);
     let error = tape.hook(&foreign, |_| None).unwrap_err();
     assert!(matches!(error, EagerError::ForeignVar { .. }), "{error}");
+}
+
+/// Many hooks, added from the last value to the first, and taken away in between, also by one of them.
+#[test]
+fn hooks_are_taken_away() {
+    let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+    let x = tape.leaf(1.0);
+    let mut chain = vec![x.clone()];
+    for _ in 0..20_000 {
+        let next = tape.apply_one(ScalarOp::Neg, &[&chain[chain.len() - 1]]);
+        chain.push(next.unwrap());
+    }
+    let called = Arc::new(Mutex::new(Vec::new()));
+    let hooks: Vec<HookId> = (0..chain.len())
+        .rev()
+        .map(|at| {
+            let called = Arc::clone(&called);
+            let tell = move |_: &f64| {
+                called.lock().unwrap().push(at);
+                None
+            };
+            tape.hook(&chain[at], tell).unwrap()
+        })
+        .collect();
+    for hook in hooks.iter().step_by(2) {
+        assert!(tape.remove_hook(*hook));
+        assert!(!tape.remove_hook(*hook));
+    }
+    let last = chain.last().unwrap();
+    tape.backward_keeping(&[(last, 1.0)], &[&x]).unwrap();
+    let kept: Vec<usize> = (0..chain.len()).rev().skip(1).step_by(2).collect();
+    assert_eq!(*called.lock().unwrap(), kept);
+
+    // Of another tape, and of what the tape has forgotten.
+    let mut other: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+    let y = other.leaf(1.0);
+    let foreign = other.hook(&y, |_| None).unwrap();
+    assert!(!tape.remove_hook(foreign));
+    assert!(other.has_hooks());
+    other.clear();
+    assert!(!other.has_hooks());
+    assert!(!other.remove_hook(foreign));
+
+    // By one that is being called, itself and the one after it.
+    let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+    let x = tape.leaf(3.0);
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let to_remove = Arc::clone(&ids);
+    let first = tape.hook_recorded(&x, move |tape, gradient| {
+        for id in to_remove.lock().unwrap().drain(..) {
+            assert!(tape.remove_hook(id));
+        }
+        tape.apply_one(ScalarOp::Neg, &[gradient]).map(Some)
+    });
+    let second = tape.hook(&x, |gradient| Some(gradient * 100.0)).unwrap();
+    tape.hook(&x, |gradient| Some(gradient * 2.0)).unwrap();
+    ids.lock().unwrap().extend([first.unwrap(), second]);
+    let y = tape.apply_one(ScalarOp::Mul, &[&x, &x]).unwrap();
+    let once = tape.backward_keeping(&[(&y, 1.0)], &[&x]).unwrap();
+    assert_eq!(once, [Some(-12.0)]);
+    let again = tape.backward_keeping(&[(&y, 1.0)], &[&x]).unwrap();
+    assert_eq!(again, [Some(12.0)]);
 }

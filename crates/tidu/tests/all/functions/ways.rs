@@ -879,7 +879,7 @@ fn how_often_rules_are_called() {
 }
 
 /// (x·y, ⌊x⌋ + ⌊y⌋, x - y) of (x + y, x - y), turned so often.
-fn turned(steps: usize) -> Function<Odd> {
+fn whirl(steps: usize) -> Function<Odd> {
     let (mut f, [x, y]) = Sketch::new(["x", "y"]);
     let (x, y) = (0..steps).fold((x, y), |(x, y), _| {
         let turned = f.apply(Odd::Turn, [x, y]);
@@ -899,7 +899,7 @@ fn calls_of<R>(derive: impl FnOnce() -> R) -> (usize, R) {
 
 #[test]
 fn a_second_derivation_calls_no_rule() {
-    let f = turned(3);
+    let f = whirl(3);
     let (calls, first) = calls_of(|| f.grad(..).unwrap());
     assert!(calls > 0);
     let again = |f: &Function<Odd>| calls_of(|| f.grad(..).unwrap());
@@ -908,9 +908,9 @@ fn a_second_derivation_calls_no_rule() {
     assert_eq!(first.to_string(), second.to_string());
     assert_eq!(again(&f.select_at(&[0]).unwrap()).0, 0);
     // A function that is made anew has its own, unless it is told to share; a tape too.
-    assert!(again(&turned(3)).0 > 0);
+    assert!(again(&whirl(3)).0 > 0);
     let derivatives = Derivatives::default();
-    let (f, longer) = (turned(3), turned(30));
+    let (f, longer) = (whirl(3), whirl(30));
     let shared = |f: &Function<Odd>| f.within(&mut ()).sharing(&derivatives).grad(..).unwrap();
     let (calls, _) = calls_of(|| shared(&f));
     assert!(calls > 0);
@@ -940,7 +940,7 @@ fn a_second_derivation_calls_no_rule() {
 fn derivatives_that_make_room() {
     for capacity in [0, 1, 2, 3, 100] {
         let derivatives = Derivatives::with_capacity(capacity);
-        let (f, x) = (turned(5), [0.3, 0.7]);
+        let (f, x) = (whirl(5), [0.3, 0.7]);
         let expected = call(&f.value_and_grad(..).unwrap(), &x);
         for _ in 0..3 {
             let derive = |mode| {
