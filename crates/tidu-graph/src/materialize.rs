@@ -12,7 +12,7 @@ use crate::error::{GraphError, describe_operation};
 use crate::key::{FixedState, OperationKey, ValueKey, describe_key};
 use crate::table::ValueOrigin;
 use crate::view::ResolvedView;
-use crate::{GraphOperation, InlineSlice, OperationSpec};
+use crate::{GraphOperation, InlineSlice, OperationRole, OperationSpec};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 ///
@@ -146,6 +146,11 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         let outputs = closed.inline(dense, &arguments);
         closed.set_outputs(outputs);
         Ok(closed)
+    }
+
+    /// The roles of the operations, in order.
+    pub(crate) fn roles(&self) -> impl ExactSizeIterator<Item = &OperationRole> {
+        self.keys.iter().map(|key| key.role())
     }
 
     fn list(&self) -> MaterializedLists<Op> {

@@ -69,6 +69,16 @@ pub enum FunctionError {
         /// The name.
         name: String,
     },
+    /// A graph that is not given one name per input or output.
+    #[error("the graph has {}, found {}", counted(*expected, what), counted(*found, "name"))]
+    WrongNameCount {
+        /// What the names are for: `input` or `output`.
+        what: &'static str,
+        /// How many of these the graph has.
+        expected: usize,
+        /// The number of names.
+        found: usize,
+    },
     /// An input that is not given a value.
     #[error("input {name} is given no value")]
     MissingInput {
@@ -268,6 +278,22 @@ pub(super) fn check_distinct<Op: GraphOperation>(
             name: input_label::<Op>(key),
         }),
     }
+}
+
+/// Fails for another number of names than there are inputs or outputs.
+pub(super) fn check_names(
+    what: &'static str,
+    expected: usize,
+    found: usize,
+) -> Result<(), FunctionError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(FunctionError::WrongNameCount {
+        what,
+        expected,
+        found,
+    })
 }
 
 fn outputs_and_advice(transform: &str, count: usize, names: &str) -> String {

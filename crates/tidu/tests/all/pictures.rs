@@ -5,12 +5,12 @@ use std::fmt;
 use insta::assert_snapshot;
 use tidu::eager::RecordedGraph;
 use tidu::graph::{
-    Graph, GraphBuilder, GraphKind, GraphOperation, OperationRole, Picture, ValueRef, compile,
-    materialize_merge, with_parents,
+    DenseGraph, Graph, GraphBuilder, GraphKind, GraphOperation, OperationRole, Picture, ValueRef,
+    compile, materialize_merge, with_parents,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 
-use crate::support::{AWKWARD_NAMES, Problem, Random, Sketch, wild_problem};
+use crate::support::{AWKWARD_NAMES, Problem, Random, Sketch, wild_functions, wild_problem};
 
 /// x·eʸ
 fn product_with_exponential() -> Problem<ScalarOp> {
@@ -387,6 +387,34 @@ fn a_flat_graph_and_its_program() {
         n3 --> n6
         n5 --> n7
     "#);
+}
+
+#[test]
+fn a_graph_by_positions() {
+    let text = "dense {
+        input %0
+        input %1
+        %2, %3 = sin_cos %0
+        %4 = mul %3, %3
+        output %4
+        output %1
+    }";
+    let graph: DenseGraph<ScalarOp> = text.parse().unwrap();
+    assert_snapshot!(Picture::of_dense(&graph).to_mermaid(), @"");
+    let named = Picture::of_dense_named("f", &graph, &["two words".into(), "y".into()]);
+    assert_snapshot!(named.to_dot(), @"");
+}
+
+/// Without keys, it is the picture of the graph with keys.
+#[test]
+fn pictures_of_functions_are_those_of_their_graphs() {
+    let mut random = Random(7);
+    for _ in 0..100 {
+        for f in wild_functions(&mut random) {
+            let graph = Picture::of_graphs(&[("function", GraphKind::Primal, f.as_graph())]);
+            assert_eq!(f.picture().to_dot(), graph.to_dot());
+        }
+    }
 }
 
 #[test]

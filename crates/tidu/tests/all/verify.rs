@@ -1,13 +1,14 @@
 //! What the verifier says: of graphs that are wrong, all that is wrong; of those that the library
 //! derives, nothing; of rules that emit what is not linear, which operation it is.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
 use tidu::graph::{
-    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationKey, OperationRole, Report,
-    ValueKey, ValueRef, resolve, verify,
+    DenseGraph, Graph, GraphBuilder, GraphOperation, LocalValueId, OperationKey, OperationRole,
+    Report, ValueKey, ValueRef, resolve, verify,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
@@ -135,6 +136,42 @@ fn operands_that_nothing_defines_are_found() {
 
     3 findings
     ");
+}
+
+thread_local! {
+    /// How many operands and results a [`Fickle`] says that it has.
+    static COUNTS: Cell<(usize, usize)> = const { Cell::new((1, 1)) };
+}
+
+/// An operation that answers otherwise when it is asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fickle;
+
+impl GraphOperation for Fickle {
+    type Operand = f64;
+    type Context = ();
+    type InputKey = ScalarKey;
+
+    fn input_count(&self) -> usize {
+        COUNTS.get().0
+    }
+
+    fn output_count(&self) -> usize {
+        COUNTS.get().1
+    }
+}
+
+#[test]
+fn operations_of_other_counts_than_before_are_found() {
+    let mut graph = DenseGraph::new(1);
+    let x = graph.input(0);
+    let y = graph.push(Fickle, &[x]).unwrap().start();
+    COUNTS.set((2, 3));
+    let z = graph.push(Fickle, &[x, y]).unwrap().start();
+    graph.set_outputs(vec![z]);
+    assert_snapshot!(graph.verify(), @"");
+    COUNTS.set((1, 1));
+    assert_snapshot!(graph.verify(), @"");
 }
 
 /// A value may be named by key in the very graph that defines it.
