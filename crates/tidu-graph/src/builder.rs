@@ -72,10 +72,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     /// Adds an input. Two inputs of one name are two occurrences of one value.
     pub fn add_input(&mut self, key: Op::InputKey) -> LocalValueId {
         let id = self.content.values.len();
-        self.content.values.push(ValueNode {
-            key: ValueKey::Input(key),
-            producer: None,
-        });
+        self.content.values.push(ValueNode::input(key));
         self.content.inputs.push(id);
         id
     }
@@ -318,10 +315,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         let mut content = Content::with_capacity(values, operations, self.operand_count());
         content.inputs = (0..inputs.len()).collect();
         content.outputs = self.outputs().iter().map(|id| id.index()).collect();
-        content.values.extend(inputs.iter().map(|key| ValueNode {
-            key: ValueKey::Input(key.clone()),
-            producer: None,
-        }));
+        let input_values = inputs.iter().cloned().map(ValueNode::input);
+        content.values.extend(input_values);
         for node in self.nodes() {
             let operands = node.operands.iter().map(|id| {
                 content.steps.push_operand(&ValueRef::Local(id.index()));

@@ -147,17 +147,8 @@ impl<Op: ParseNames> FromStr for DenseGraph<Op> {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut read = Parser::read(text, &[DENSE], Self::new(0))?;
-        let outputs = read
-            .outputs
-            .iter()
-            .map(|output| match (&output.label, output.value) {
-                (Some(_), _) => {
-                    Err(output.expected("no name, as outputs of a dense graph have none", "`->`"))
-                }
-                (None, None) => Err(output.expected("a local value", "`zero`")),
-                (None, Some(id)) => Ok(DenseId::new(id)),
-            });
-        let outputs = outputs.collect::<Result<_, _>>()?;
+        let outputs = read.outputs.iter().filter_map(|output| output.value);
+        let outputs = outputs.map(DenseId::new).collect();
         read.target.set_outputs(outputs);
         Ok(read.target.of_values(read.types))
     }
@@ -226,8 +217,8 @@ trait Target<Op: ParseNames> {
     const ITEMS: &'static str;
     /// What an operand may be.
     const OPERAND: &'static str;
-    /// Whether there are values of other graphs.
-    const HAS_EXTERNALS: bool;
+    /// Whether values have keys: there are values of other graphs then, and outputs say what they are.
+    const HAS_KEYS: bool;
 
     fn value_count(&self) -> usize;
 
@@ -244,7 +235,7 @@ trait Target<Op: ParseNames> {
 impl<Op: ParseNames> Target<Op> for GraphBuilder<Op> {
     const ITEMS: &'static str = "`input`, `external`, `residual`, an operation, `output` or `}`";
     const OPERAND: &'static str = "an operand: `%` or `@`";
-    const HAS_EXTERNALS: bool = true;
+    const HAS_KEYS: bool = true;
 
     fn value_count(&self) -> usize {
         self.values().len()
@@ -282,7 +273,7 @@ impl<Op: ParseNames> Target<Op> for GraphBuilder<Op> {
 impl<Op: ParseNames> Target<Op> for DenseGraph<Op> {
     const ITEMS: &'static str = "`input`, an operation, `output` or `}`";
     const OPERAND: &'static str = "an operand: `%`";
-    const HAS_EXTERNALS: bool = false;
+    const HAS_KEYS: bool = false;
 
     fn value_count(&self) -> usize {
         self.value_count()
@@ -381,7 +372,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         match line.word() {
             "input" => self.parse_input(line),
             "output" => self.parse_output(line),
-            "external" | "residual" if T::HAS_EXTERNALS => self.parse_external(line),
+            "external" | "residual" if T::HAS_KEYS => self.parse_external(line),
             "_" => self.parse_operation(start),
             "" if start.rest().starts_with('%') => self.parse_operation(start),
             _ => Err(start.expected(T::ITEMS)),
@@ -404,13 +395,13 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
     fn parse_output(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         line.skip_blanks();
         let place = line;
-        let value = if line.eat("zero") {
+        let value = if T::HAS_KEYS && line.eat("zero") {
             None
         } else {
             Some(self.parse_local(&mut line)?)
         };
         line.skip_blanks();
-        let label = if line.eat("->") {
+        let label = if T::HAS_KEYS && line.eat("->") {
             line.skip_blanks();
             let start = line;
             let label = line.text()?;
@@ -605,7 +596,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
     }
 
     fn parse_operand(&self, line: &mut Cursor<'_>) -> Result<ValueRef<Op>, ParseError> {
-        if T::HAS_EXTERNALS && line.rest().starts_with('@') {
+        if T::HAS_KEYS && line.rest().starts_with('@') {
             if self.types.is_some() {
                 return Err(line.expected("an operand with a type: `%`"));
             }

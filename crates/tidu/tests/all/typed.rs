@@ -797,7 +797,38 @@ fn types_of_a_graph_are_verified() {
         // Without types, there is nothing to hold.
         with_fault(Fault::TooLong, || f.as_dense().verify()),
     ];
-    assert_snapshot!(found.map(|report| report.to_string()).join("\n---\n"), @"");
+    assert_snapshot!(found.map(|report| report.to_string()).join("\n---\n"), @r#"
+    error[types]: %3 is f64[3], but f64[4] follows from the operands
+      |
+      |  %3: f64[3] = Exp %2
+      = help: `infer_types` must not change from call to call
+
+    1 finding
+    ---
+    error[types]: Exp has 1 results, but types were inferred for 2
+      |
+      |  %3: f64[3] = Exp %2
+      |                   ^^
+      = help: `infer_types` must not change from call to call
+
+    1 finding
+    ---
+    error[types]: Spread(3) does not say of what types its results are: its set needs `infer_types`
+      |
+      |  %7: f64[3] = "Spread(3)" %6
+      |                           ^^
+      = help: `infer_types` must not change from call to call
+
+    error[types]: Spread(3) does not say of what types its results are: its set needs `infer_types`
+      |
+      |  %10: f64[3] = "Spread(3)" %9
+      |                            ^^
+      = help: `infer_types` must not change from call to call
+
+    2 findings
+    ---
+    no findings
+    "#);
 }
 
 /// A function has the types of the graph that it is made of.

@@ -169,9 +169,23 @@ fn operations_of_other_counts_than_before_are_found() {
     COUNTS.set((2, 3));
     let z = graph.push(Fickle, &[x, y]).unwrap().start();
     graph.set_outputs(vec![z]);
-    assert_snapshot!(graph.verify(), @"");
+    assert_snapshot!(graph.verify(), @"
+    error[arity]: this operation has 1 operands and 1 results, its type says 2 and 3
+      |
+      |  %1 = Fickle %0
+      = help: `input_count` and `output_count` must not change from call to call
+
+    1 finding
+    ");
     COUNTS.set((1, 1));
-    assert_snapshot!(graph.verify(), @"");
+    assert_snapshot!(graph.verify(), @"
+    error[arity]: this operation has 2 operands and 3 results, its type says 1 and 1
+      |
+      |  %2, %3, %4 = Fickle %0, %1
+      = help: `input_count` and `output_count` must not change from call to call
+
+    1 finding
+    ");
 }
 
 /// A value may be named by key in the very graph that defines it.
