@@ -436,7 +436,7 @@ mod tests {
 error[topological-order]: %2 is used before it is defined
   |
   |  %1 = Neg %0, %2
-  |              ^^
+  |               ^^
   = help: add operations after everything that they use
 
 error[arity]: this operation has 2 operands and 1 results, its type says 1 and 1
