@@ -127,11 +127,16 @@ impl Picture {
     }
 
     /// [`of_dense`](Self::of_dense), with a title, and keys by which the inputs are called, in order.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one key per input.
     pub fn of_dense_named<Op: GraphOperation>(
         title: &str,
         graph: &DenseGraph<Op>,
         inputs: &[Op::InputKey],
     ) -> Self {
+        assert_eq!(inputs.len(), graph.input_count(), "one key per input");
         Self::of_positions(title, graph, inputs.iter().map(input_name::<Op>))
     }
 
