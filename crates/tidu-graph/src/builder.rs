@@ -8,7 +8,7 @@ use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
 use crate::graph::{Content, Graph, LocalValueId, OperationNode, StepOperand, ValueNode, ValueRef};
 use crate::key::{OperationKey, ValueKey};
-use crate::operation::{check_arity, count_outputs};
+use crate::operation::{check_arity, check_outputs, count_outputs};
 use crate::role::Roles;
 use crate::{GraphOperation, InlineSlice, OperationRole};
 
@@ -190,18 +190,9 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     ///
     /// [`GraphError::UnknownOutputId`]. The builder is then as it was.
     pub fn try_set_outputs(&mut self, outputs: Vec<LocalValueId>) -> Result<(), GraphError> {
-        let available = self.content.values.len();
-        match outputs.iter().position(|&id| id >= available) {
-            Some(position) => Err(GraphError::UnknownOutputId {
-                position,
-                id: outputs[position],
-                available,
-            }),
-            None => {
-                self.content.outputs = outputs;
-                Ok(())
-            }
-        }
+        check_outputs(outputs.iter().copied(), self.content.values.len())?;
+        self.content.outputs = outputs;
+        Ok(())
     }
 
     /// Adds a graph whose values this one may refer to.

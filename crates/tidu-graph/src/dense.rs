@@ -8,7 +8,7 @@ use crate::GraphOperation;
 use crate::base::{DenseId, OperationId, Packed, TypeId, to_u32, unwrap_or_panic};
 use crate::error::{GraphError, TypeError, describe_operation};
 use crate::inference::ValueTypes;
-use crate::operation::{check_arity, count_outputs};
+use crate::operation::{check_arity, check_outputs, count_outputs};
 use crate::value_type::ValueType;
 
 /// A closed computation by positions: operations in topological order, on numbered values.
@@ -373,17 +373,9 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// [`GraphError::UnknownOutputId`]. The graph is then as it was.
     pub fn try_set_outputs(&mut self, outputs: Vec<DenseId>) -> Result<(), GraphError> {
-        match outputs.iter().position(|id| id.0 >= self.values) {
-            Some(position) => Err(GraphError::UnknownOutputId {
-                position,
-                id: outputs[position].index(),
-                available: self.value_count(),
-            }),
-            None => {
-                self.outputs = outputs;
-                Ok(())
-            }
-        }
+        check_outputs(outputs.iter().map(|id| id.index()), self.value_count())?;
+        self.outputs = outputs;
+        Ok(())
     }
 
     /// An input, by position.

@@ -123,31 +123,22 @@ impl Picture {
     /// Linear in the graph.
     pub fn of_dense<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
         let labels = graph.inputs().map(|id| format!("{id:?}"));
-        Self::of_positions("dense", graph, labels)
+        Self::of_dense_named("dense", graph, labels)
     }
 
-    /// [`of_dense`](Self::of_dense), with a title, and keys by which the inputs are called, in order.
+    /// [`of_dense`](Self::of_dense), with a title and the names of the inputs.
     ///
     /// # Panics
     ///
-    /// If there is not one key per input.
+    /// If there is not one name per input.
     pub fn of_dense_named<Op: GraphOperation>(
         title: &str,
         graph: &DenseGraph<Op>,
-        inputs: &[Op::InputKey],
-    ) -> Self {
-        assert_eq!(inputs.len(), graph.input_count(), "one key per input");
-        Self::of_positions(title, graph, inputs.iter().map(input_name::<Op>))
-    }
-
-    fn of_positions<Op: GraphOperation>(
-        title: &str,
-        graph: &DenseGraph<Op>,
-        input_labels: impl Iterator<Item = String>,
+        input_names: impl IntoIterator<Item = String>,
     ) -> Self {
         let mut picture = Self::default();
         let cluster = picture.add_cluster(title, GraphKind::Primal);
-        picture.add_dense(graph, input_labels, |_| (cluster, &[]));
+        picture.add_dense(graph, input_names, |_| (cluster, &[]));
         picture
     }
 
@@ -170,8 +161,8 @@ impl Picture {
         let primal = picture.add_cluster("primal", GraphKind::Primal);
         let linear = picture.add_cluster("linearized", GraphKind::Linear);
         let roles: Vec<&OperationRole> = graph.roles().collect();
-        let labels = graph.inputs.iter().map(key_label);
-        picture.add_dense(graph.as_dense(), labels, |operation| {
+        let names = graph.inputs.iter().map(key_label);
+        picture.add_dense(graph.as_dense(), names, |operation| {
             match roles[operation.index()] {
                 OperationRole::Primary => (primal, &[]),
                 OperationRole::Linearized { active_mask } => (linear, active_mask),
@@ -185,7 +176,7 @@ impl Picture {
     fn add_dense<'a, Op: GraphOperation>(
         &mut self,
         graph: &DenseGraph<Op>,
-        input_labels: impl Iterator<Item = String>,
+        input_names: impl IntoIterator<Item = String>,
         place: impl Fn(OperationId) -> (usize, &'a [bool]),
     ) {
         let type_names = |values: DenseRange| {
@@ -193,11 +184,12 @@ impl Picture {
             types.map(type_name).collect::<Vec<_>>().join(", ")
         };
         let mut made_by = Vec::with_capacity(graph.value_count());
-        for (value, label) in graph.inputs().zip(input_labels) {
-            let id = self.add_node(0, NodeKind::Input, label);
+        for (value, name) in graph.inputs().zip(input_names) {
+            let id = self.add_node(0, NodeKind::Input, name);
             self.nodes[id].types = type_names(DenseRange::of(value));
             made_by.push((id, 0));
         }
+        assert_eq!(made_by.len(), graph.input_count(), "one name per input");
         for operation in graph.operation_ids() {
             let node = graph.node(operation);
             let (cluster, mask) = place(operation);

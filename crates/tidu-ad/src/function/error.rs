@@ -280,22 +280,6 @@ pub(super) fn check_distinct<Op: GraphOperation>(
     }
 }
 
-/// Fails for another number of names than there are inputs or outputs.
-pub(super) fn check_names(
-    what: &'static str,
-    expected: usize,
-    found: usize,
-) -> Result<(), FunctionError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(FunctionError::WrongNameCount {
-        what,
-        expected,
-        found,
-    })
-}
-
 fn outputs_and_advice(transform: &str, count: usize, names: &str) -> String {
     let all_at_once = match transform {
         "grad" => {

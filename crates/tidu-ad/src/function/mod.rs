@@ -21,7 +21,9 @@ use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, input_label, parse};
+use tidu_graph::text::{
+    Listing, ListingOutput, ParseError, ParseNames, input_label, input_name, parse,
+};
 use tidu_graph::{
     DenseGraph, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph,
     Picture, ValueKey, merge, resolve, try_materialize_merge, try_simplify,
@@ -194,8 +196,19 @@ impl<Op: GraphOperation> Function<Op> {
         input_keys: Vec<Op::InputKey>,
         output_names: Vec<String>,
     ) -> Result<Self, FunctionError> {
-        error::check_names("input", graph.input_count(), input_keys.len())?;
-        error::check_names("output", graph.outputs().len(), output_names.len())?;
+        let counts = [
+            ("input", graph.input_count(), input_keys.len()),
+            ("output", graph.outputs().len(), output_names.len()),
+        ];
+        for (what, expected, found) in counts {
+            if expected != found {
+                return Err(FunctionError::WrongNameCount {
+                    what,
+                    expected,
+                    found,
+                });
+            }
+        }
         error::check_distinct::<Op>(&input_keys)?;
         Self::settle(graph, input_keys, output_names, None)
     }
@@ -240,7 +253,8 @@ impl<Op: GraphOperation> Function<Op> {
 
     /// The graph as a picture; [`Picture::with_types`] shows the types of its values, if they are known.
     pub fn picture(&self) -> Picture {
-        Picture::of_dense_named("function", self.as_dense(), &self.content.input_keys)
+        let names = self.content.input_keys.iter().map(input_name::<Op>);
+        Picture::of_dense_named("function", self.as_dense(), names)
     }
 
     /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.

@@ -422,7 +422,7 @@ fn a_graph_by_positions() {
         n3 --> n4
         n1 --> n5
     "#);
-    let named = Picture::of_dense_named("f", &graph, &["two words".into(), "y".into()]);
+    let named = Picture::of_dense_named("f", &graph, ["two words".into(), "y".into()]);
     assert_snapshot!(named.to_dot(), @r##"
     digraph {
         rankdir=TB; labelloc=t; labeljust=l;
@@ -430,7 +430,7 @@ fn a_graph_by_positions() {
         edge [fontname="monospace"];
         subgraph cluster_0 {
             label="f";
-            n0 [label="\"two words\"", shape=ellipse, fillcolor="#ffffff"];
+            n0 [label="two words", shape=ellipse, fillcolor="#ffffff"];
             n1 [label="y", shape=ellipse, fillcolor="#ffffff"];
             n2 [label="sin_cos\n%2, %3", shape=box, fillcolor="#dbe9f6"];
             n3 [label="mul\n%4", shape=box, fillcolor="#dbe9f6"];

@@ -3,12 +3,13 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
 use tidu::graph::{
     DenseGraph, Graph, GraphBuilder, GraphOperation, LocalValueId, OperationKey, OperationRole,
-    Report, ValueKey, ValueRef, resolve, verify,
+    Report, ValueKey, ValueRef, ValueType, resolve, verify,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
@@ -141,6 +142,8 @@ fn operands_that_nothing_defines_are_found() {
 thread_local! {
     /// How many operands and results a [`Fickle`] says that it has.
     static COUNTS: Cell<(usize, usize)> = const { Cell::new((1, 1)) };
+    /// And how many results from the moment on that it is asked for their types.
+    static LATER: Cell<usize> = const { Cell::new(1) };
 }
 
 /// An operation that answers otherwise when it is asked again.
@@ -158,6 +161,14 @@ impl GraphOperation for Fickle {
 
     fn output_count(&self) -> usize {
         COUNTS.get().1
+    }
+
+    fn infer_types(
+        &self,
+        x: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        COUNTS.set((1, LATER.get()));
+        Ok(Some(vec![x[0].clone(); LATER.get()]))
     }
 }
 
@@ -183,6 +194,23 @@ fn operations_of_other_counts_than_before_are_found() {
       |
       |  %2, %3, %4 = Fickle %0, %1
       = help: `input_count` and `output_count` must not change from call to call
+
+    1 finding
+    ");
+}
+
+#[test]
+fn types_of_more_values_than_there_are_are_found() {
+    let mut graph = DenseGraph::of_types([ValueType::new("f64", [])], 0, 0);
+    let x = graph.input(0);
+    LATER.set(2);
+    graph.push(Fickle, &[x]).unwrap();
+    COUNTS.set((1, 1));
+    assert_snapshot!(graph.verify(), @"
+    error[types]: 3 values have types, but there are 2
+      |
+      |  dense {
+      = help: `output_count` must not change from call to call
 
     1 finding
     ");
