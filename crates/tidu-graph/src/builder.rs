@@ -8,7 +8,7 @@ use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
 use crate::graph::{Content, Graph, LocalValueId, OperationNode, StepOperand, ValueNode, ValueRef};
 use crate::key::{OperationKey, ValueKey};
-use crate::operation::{check_arity, count_outputs};
+use crate::operation::{check_arity, check_outputs, count_outputs};
 use crate::role::Roles;
 use crate::{GraphOperation, InlineSlice, OperationRole};
 
@@ -72,10 +72,7 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     /// Adds an input. Two inputs of one name are two occurrences of one value.
     pub fn add_input(&mut self, key: Op::InputKey) -> LocalValueId {
         let id = self.content.values.len();
-        self.content.values.push(ValueNode {
-            key: ValueKey::Input(key),
-            producer: None,
-        });
+        self.content.values.push(ValueNode::input(key));
         self.content.inputs.push(id);
         id
     }
@@ -193,18 +190,9 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
     ///
     /// [`GraphError::UnknownOutputId`]. The builder is then as it was.
     pub fn try_set_outputs(&mut self, outputs: Vec<LocalValueId>) -> Result<(), GraphError> {
-        let available = self.content.values.len();
-        match outputs.iter().position(|&id| id >= available) {
-            Some(position) => Err(GraphError::UnknownOutputId {
-                position,
-                id: outputs[position],
-                available,
-            }),
-            None => {
-                self.content.outputs = outputs;
-                Ok(())
-            }
-        }
+        check_outputs(outputs.iter().copied(), self.content.values.len())?;
+        self.content.outputs = outputs;
+        Ok(())
     }
 
     /// Adds a graph whose values this one may refer to.
@@ -318,10 +306,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         let mut content = Content::with_capacity(values, operations, self.operand_count());
         content.inputs = (0..inputs.len()).collect();
         content.outputs = self.outputs().iter().map(|id| id.index()).collect();
-        content.values.extend(inputs.iter().map(|key| ValueNode {
-            key: ValueKey::Input(key.clone()),
-            producer: None,
-        }));
+        let input_values = inputs.iter().cloned().map(ValueNode::input);
+        content.values.extend(input_values);
         for node in self.nodes() {
             let operands = node.operands.iter().map(|id| {
                 content.steps.push_operand(&ValueRef::Local(id.index()));

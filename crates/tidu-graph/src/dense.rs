@@ -5,10 +5,10 @@ use std::fmt::{self, Debug};
 use std::ops::Range;
 
 use crate::GraphOperation;
-use crate::base::{DenseId, OperationId, Packed, TypeId, to_u32};
+use crate::base::{DenseId, OperationId, Packed, TypeId, to_u32, unwrap_or_panic};
 use crate::error::{GraphError, TypeError, describe_operation};
 use crate::inference::ValueTypes;
-use crate::operation::{check_arity, count_outputs};
+use crate::operation::{check_arity, check_outputs, count_outputs};
 use crate::value_type::ValueType;
 
 /// A closed computation by positions: operations in topological order, on numbered values.
@@ -196,6 +196,21 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         Ok(self)
     }
 
+    /// One more input of a graph that has no operations yet.
+    pub(crate) fn add_input(&mut self) {
+        debug_assert!(self.nodes.is_empty(), "inputs come first");
+        self.push_results(1);
+        self.inputs = self.values;
+    }
+
+    /// The same graph with these types, one per value.
+    pub(crate) fn of_values(self, types: Option<ValueTypes>) -> Self {
+        Self {
+            types: types.map(Box::new),
+            ..self
+        }
+    }
+
     /// A graph of the same inputs and nothing else, to add to.
     pub fn inputs_alone(&self) -> Self {
         self.of_inputs_like(self.inputs(), Self::with_capacity(0, 0, 0))
@@ -348,12 +363,21 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Panics
     ///
-    /// For a value that the graph does not have.
+    /// Where [`try_set_outputs`](Self::try_set_outputs) returns an error, with the same text.
     #[track_caller]
     pub fn set_outputs(&mut self, outputs: Vec<DenseId>) {
-        let known = outputs.iter().all(|id| id.0 < self.values);
-        assert!(known, "an output is a value of the graph");
+        unwrap_or_panic(self.try_set_outputs(outputs));
+    }
+
+    /// Says which values are the outputs, in order, replacing what was said before. A value may stand twice.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError::UnknownOutputId`]. The graph is then as it was.
+    pub fn try_set_outputs(&mut self, outputs: Vec<DenseId>) -> Result<(), GraphError> {
+        check_outputs(outputs.iter().map(|id| id.index()), self.value_count())?;
         self.outputs = outputs;
+        Ok(())
     }
 
     /// An input, by position.
@@ -675,5 +699,40 @@ impl<Op: GraphOperation> Debug for DenseGraph<Op> {
             .field("inputs", &self.input_count())
             .field("outputs", &self.outputs.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A graph that nobody could build.
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Nothing;
+
+    impl GraphOperation for Nothing {
+        type Operand = ();
+        type Context = ();
+        type InputKey = ();
+
+        fn input_count(&self) -> usize {
+            0
+        }
+
+        fn output_count(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn an_output_that_is_no_value_is_found() {
+        let mut graph: DenseGraph<Nothing> = DenseGraph::new(1);
+        graph.outputs = vec![DenseId(0), DenseId(1)];
+        assert_eq!(
+            graph.verify().to_string(),
+            "error[unknown-output]: output 1 is no value of the graph\n  |\n  |  output %1\n  \
+             = help: set outputs with `try_set_outputs`\n\n1 finding"
+        );
     }
 }

@@ -43,6 +43,31 @@ pub struct ValueNode<Op: GraphOperation> {
     pub producer: Option<(LocalOperationId, usize)>,
 }
 
+impl<Op: GraphOperation> ValueNode<Op> {
+    pub(crate) fn input(key: Op::InputKey) -> Self {
+        Self {
+            key: ValueKey::Input(key),
+            producer: None,
+        }
+    }
+
+    /// This many results of an operation.
+    #[inline]
+    pub(crate) fn results(
+        key: &Arc<OperationKey<Op>>,
+        operation: LocalOperationId,
+        count: usize,
+    ) -> impl Iterator<Item = Self> {
+        (0..count).map(move |slot| Self {
+            key: ValueKey::Derived {
+                operation: Arc::clone(key),
+                output_slot: slot as u8,
+            },
+            producer: Some((operation, slot)),
+        })
+    }
+}
+
 /// An operation of a graph.
 ///
 /// Reads like a structure with the fields `operation`, `role`, `inputs` and `outputs`; the first two
@@ -536,14 +561,8 @@ impl<Op: GraphOperation> Content<Op> {
         let key = Arc::new(key);
         let first = self.values.len();
         let operation = self.steps.len();
-        for slot in 0..results {
-            self.values.push(ValueNode {
-                key: ValueKey::Derived {
-                    operation: Arc::clone(&key),
-                    output_slot: slot as u8,
-                },
-                producer: Some((operation, slot)),
-            });
+        for value in ValueNode::results(&key, operation, results) {
+            self.values.push(value);
         }
         self.steps.push(key, first);
         first..first + results

@@ -43,6 +43,16 @@ pub fn result_types<Op: GraphOperation>(
     Ok(Some(results))
 }
 
+/// [`result_types`], of a set that has to say.
+pub(crate) fn known_result_types<Op: GraphOperation>(
+    operation: &Op,
+    operands: &[&ValueType],
+) -> Result<Vec<ValueType>, TypeError> {
+    result_types(operation, operands)?.ok_or_else(|| TypeError::NotInferred {
+        op: describe_operation(operation),
+    })
+}
+
 /// The types of the values of a graph, each kept once: a value costs four bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ValueTypes {
@@ -128,11 +138,7 @@ impl ValueTypes {
         let operands: SmallVec<[&ValueType; 4]> = operands
             .map(|operand| &self.distinct[self.by_value[operand].index()])
             .collect();
-        let Some(results) = result_types(operation, &operands)? else {
-            return Err(TypeError::NotInferred {
-                op: describe_operation(operation),
-            });
-        };
+        let results = known_result_types(operation, &operands)?;
         drop(operands);
         for result in results {
             let id = self.intern(result);

@@ -9,10 +9,11 @@ use hashbrown::HashMap;
 use crate::base::{DenseId, OperationId, ValueId, unwrap_or_panic};
 use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
+use crate::graph::ValueNode;
 use crate::key::{FixedState, OperationKey, ValueKey, describe_key};
 use crate::table::ValueOrigin;
 use crate::view::ResolvedView;
-use crate::{GraphOperation, InlineSlice, OperationSpec};
+use crate::{GraphOperation, InlineSlice, OperationRole, OperationSpec};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 ///
@@ -40,14 +41,8 @@ pub struct MaterializedLists<Op: GraphOperation> {
     pub operations: Vec<MaterializedOperation<Op>>,
 }
 
-/// A value of a flat graph.
-#[derive(Clone, Debug)]
-pub struct MaterializedValue<Op: GraphOperation> {
-    /// What the value is.
-    pub key: ValueKey<Op>,
-    /// The index of the operation that makes it and the output slot; `None` for an input.
-    pub producer: Option<(usize, usize)>,
-}
+/// A value of a flat graph: `producer` is an index into the graph's operations.
+pub type MaterializedValue<Op> = ValueNode<Op>;
 
 /// An operation of a flat graph. Reads like a structure that also has the fields `operation` and
 /// `role`.
@@ -148,21 +143,18 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         Ok(closed)
     }
 
+    /// The roles of the operations, in order.
+    pub(crate) fn roles(&self) -> impl ExactSizeIterator<Item = &OperationRole> {
+        self.keys.iter().map(|key| key.role())
+    }
+
     fn list(&self) -> MaterializedLists<Op> {
         let mut values = Vec::with_capacity(self.dense.value_count());
-        values.extend(self.inputs.iter().map(|key| MaterializedValue {
-            key: key.clone(),
-            producer: None,
-        }));
+        let inputs = self.inputs.iter().map(|key| key.input().clone());
+        values.extend(inputs.map(ValueNode::input));
         let nodes = self.dense.nodes().zip(&self.keys).enumerate();
         let operations = nodes.map(|(index, (node, key))| {
-            values.extend((0..node.results.len()).map(|slot| MaterializedValue {
-                key: ValueKey::Derived {
-                    operation: Arc::clone(key),
-                    output_slot: slot as u8,
-                },
-                producer: Some((index, slot)),
-            }));
+            values.extend(ValueNode::results(key, index, node.results.len()));
             MaterializedOperation {
                 inputs: node.operands.iter().map(|id| id.index()).collect(),
                 outputs: node.results.indices().collect(),

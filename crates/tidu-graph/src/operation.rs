@@ -218,6 +218,22 @@ pub(crate) fn check_arity<Op: GraphOperation>(
     }
 }
 
+/// Fails for an output that is no value of the graph.
+pub(crate) fn check_outputs(
+    outputs: impl IntoIterator<Item = usize>,
+    available: usize,
+) -> Result<(), GraphError> {
+    let mut outputs = outputs.into_iter().enumerate();
+    match outputs.find(|(_, id)| *id >= available) {
+        Some((position, id)) => Err(GraphError::UnknownOutputId {
+            position,
+            id,
+            available,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// How many results an operation has, if that is not too many.
 #[inline]
 pub(crate) fn count_outputs<Op: GraphOperation>(operation: &Op) -> Result<usize, GraphError> {

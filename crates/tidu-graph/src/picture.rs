@@ -6,14 +6,14 @@ use std::fmt::{self, Display, Write};
 
 use hashbrown::HashMap;
 
-use crate::base::{GraphKind, ValueId};
-use crate::graph::{Graph, LocalValueId, ValueRef, with_parents};
+use crate::base::{GraphKind, OperationId, ValueId};
+use crate::dense::{DenseGraph, DenseRange};
+use crate::graph::{Graph, ValueRef, with_parents};
 use crate::key::{FixedState, ValueKey, describe_key};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::table::ValueTable;
 use crate::text::{Listing, input_name, operation_name, type_name};
-use crate::value_type::ValueType;
 use crate::{GraphOperation, OperationRole};
 
 /// A graph, or several, ready to be drawn.
@@ -110,27 +110,36 @@ impl Picture {
     pub fn of_graphs<Op: GraphOperation>(graphs: &[(&str, GraphKind, &Graph<Op>)]) -> Self {
         let mut scene = Scene::new();
         for (title, kind, graph) in graphs {
-            scene.add_graph(title, *kind, graph, &[]);
+            scene.add_graph(title, *kind, graph);
         }
         scene.join_residuals();
         scene.picture
     }
 
-    /// One graph, with a title, of whose values these are the types, by [`LocalValueId`], or none:
-    /// [`with_types`](Self::with_types) shows them.
+    /// A graph by positions. If its values have types, [`with_types`](Self::with_types) shows them.
     ///
     /// # Complexity
     ///
     /// Linear in the graph.
-    pub fn of_typed_graph<Op: GraphOperation>(
+    pub fn of_dense<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
+        let labels = graph.inputs().map(|id| format!("{id:?}"));
+        Self::of_dense_named("dense", graph, labels)
+    }
+
+    /// [`of_dense`](Self::of_dense), with a title and the names of the inputs.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one name per input.
+    pub fn of_dense_named<Op: GraphOperation>(
         title: &str,
-        graph: &Graph<Op>,
-        types: &[&ValueType],
+        graph: &DenseGraph<Op>,
+        input_names: impl IntoIterator<Item = String>,
     ) -> Self {
-        let mut scene = Scene::new();
-        scene.add_graph(title, GraphKind::Primal, graph, types);
-        scene.join_residuals();
-        scene.picture
+        let mut picture = Self::default();
+        let cluster = picture.add_cluster(title, GraphKind::Primal);
+        picture.add_dense(graph, input_names, |_| (cluster, &[]));
+        picture
     }
 
     /// A graph with all its parents, each a cluster called by its kind.
@@ -151,30 +160,51 @@ impl Picture {
         let mut picture = Self::default();
         let primal = picture.add_cluster("primal", GraphKind::Primal);
         let linear = picture.add_cluster("linearized", GraphKind::Linear);
-        let dense = graph.as_dense();
-        let mut made_by = vec![(0, 0); dense.value_count()];
-        for (value, key) in dense.inputs().zip(&graph.inputs) {
-            made_by[value.index()] = (picture.add_node(primal, NodeKind::Input, key_label(key)), 0);
-        }
-        for node in &graph.operations {
-            let (cluster, mask) = match &node.role {
-                OperationRole::Primary => (primal, &[][..]),
-                OperationRole::Linearized { active_mask } => (linear, &active_mask[..]),
-            };
-            let label = operation_label(&node.operation, &node.outputs, "%");
-            let id = picture.add_node(cluster, NodeKind::Operation, label);
-            for (operand, &value) in node.inputs.iter().enumerate() {
-                picture.add_use(made_by[value], id, mask.get(operand) == Some(&true));
+        let roles: Vec<&OperationRole> = graph.roles().collect();
+        let names = graph.inputs.iter().map(key_label);
+        picture.add_dense(graph.as_dense(), names, |operation| {
+            match roles[operation.index()] {
+                OperationRole::Primary => (primal, &[]),
+                OperationRole::Linearized { active_mask } => (linear, active_mask),
             }
-            for (slot, &value) in node.outputs.iter().enumerate() {
-                made_by[value] = (id, slot);
-            }
-        }
-        for value in dense.outputs() {
-            let id = picture.add_node(primal, NodeKind::Output, format!("{value:?}"));
-            picture.add_use(made_by[value.index()], id, false);
-        }
+        });
         picture
+    }
+
+    /// Adds a graph by positions, inputs and outputs to the first cluster; `place` says of each operation to which, and
+    /// which of its operands are active.
+    fn add_dense<'a, Op: GraphOperation>(
+        &mut self,
+        graph: &DenseGraph<Op>,
+        input_names: impl IntoIterator<Item = String>,
+        place: impl Fn(OperationId) -> (usize, &'a [bool]),
+    ) {
+        let type_names = |values: DenseRange| {
+            let types = values.iter().filter_map(|value| graph.type_of(value));
+            types.map(type_name).collect::<Vec<_>>().join(", ")
+        };
+        let mut made_by = Vec::with_capacity(graph.value_count());
+        for (value, name) in graph.inputs().zip(input_names) {
+            let id = self.add_node(0, NodeKind::Input, name);
+            self.nodes[id].types = type_names(DenseRange::of(value));
+            made_by.push((id, 0));
+        }
+        assert_eq!(made_by.len(), graph.input_count(), "one name per input");
+        for operation in graph.operation_ids() {
+            let node = graph.node(operation);
+            let (cluster, mask) = place(operation);
+            let label = operation_label(node.operation, node.results.indices(), "%");
+            let id = self.add_node(cluster, NodeKind::Operation, label);
+            self.nodes[id].types = type_names(node.results);
+            for (at, value) in node.operands.iter().enumerate() {
+                self.add_use(made_by[value.index()], id, mask.get(at) == Some(&true));
+            }
+            made_by.extend((0..node.results.len()).map(|slot| (id, slot)));
+        }
+        for value in graph.outputs() {
+            let id = self.add_node(0, NodeKind::Output, format!("{value:?}"));
+            self.add_use(made_by[value.index()], id, false);
+        }
     }
 
     /// A program; edges follow what its slots hold.
@@ -188,8 +218,8 @@ impl Picture {
         }
         for instruction in &program.instructions {
             let results: Vec<Option<usize>> = program.result_slots(instruction).collect();
-            let slots: Vec<usize> = results.iter().copied().flatten().collect();
-            let label = operation_label(&instruction.operation, &slots, "s");
+            let slots = results.iter().copied().flatten();
+            let label = operation_label(&instruction.operation, slots, "s");
             let id = picture.add_node(cluster, NodeKind::Operation, label);
             for slot in program.operand_slots(instruction) {
                 picture.add_use(held_by[slot], id, false);
@@ -499,7 +529,7 @@ impl<Op: GraphOperation> Scene<Op> {
         }
     }
 
-    fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>, types: &[&ValueType]) {
+    fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>) {
         let cluster = self.picture.add_cluster(title, kind);
         let listing = Listing::new("graph", graph);
         self.stand_in.clear();
@@ -509,7 +539,6 @@ impl<Op: GraphOperation> Scene<Op> {
             let node = self
                 .picture
                 .add_node(cluster, NodeKind::Input, key_label(key));
-            self.picture.nodes[node].types = type_names(&[id], types);
             node_of[id] = (node, 0);
             self.define(key, node_of[id]);
         }
@@ -518,9 +547,9 @@ impl<Op: GraphOperation> Scene<Op> {
                 OperationRole::Primary => &[],
                 OperationRole::Linearized { active_mask } => active_mask,
             };
-            let label = operation_label(&operation.operation, &operation.outputs, "%");
+            let results = operation.outputs.iter().copied();
+            let label = operation_label(&operation.operation, results, "%");
             let node = self.picture.add_node(cluster, NodeKind::Operation, label);
-            self.picture.nodes[node].types = type_names(&operation.outputs, types);
             for (operand, input) in operation.inputs.iter().enumerate() {
                 let from = match input {
                     ValueRef::Local(id) => node_of[*id],
@@ -607,18 +636,11 @@ fn residual_label<Op: GraphOperation>(key: &ValueKey<Op>, name: String) -> Strin
 
 fn operation_label<Op: GraphOperation>(
     operation: &Op,
-    results: &[LocalValueId],
+    results: impl Iterator<Item = usize>,
     prefix: &str,
 ) -> String {
-    let results: Vec<String> = results.iter().map(|id| format!("{prefix}{id}")).collect();
+    let results: Vec<String> = results.map(|id| format!("{prefix}{id}")).collect();
     format!("{}\n{}", operation_name(operation), results.join(", "))
-}
-
-/// The types of values that follow one another in a list; empty if they are not known.
-fn type_names(values: &[LocalValueId], types: &[&ValueType]) -> String {
-    let types = values.iter().filter_map(|&id| types.get(id));
-    let types: Vec<String> = types.map(|value_type| type_name(value_type)).collect();
-    types.join(", ")
 }
 
 fn dot_shape(kind: NodeKind) -> &'static str {

@@ -1,15 +1,18 @@
 //! Checking a graph, and saying what is wrong in the manner of a compiler.
 
 use std::fmt::{self, Display};
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::dense::{DenseGraph, DenseNode};
 use crate::graph::{Graph, OperationNode, ValueRef};
+use crate::inference::known_result_types;
 use crate::key::{FixedState, describe_key, hash_one};
 use crate::text::{Line, Listing, input_name};
 use crate::view::resolve;
-use crate::{GraphOperation, LocalOperationId, OperationRole};
+use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationRole};
 
 /// Checks the structure of a graph and reports everything that is wrong with it.
 ///
@@ -39,9 +42,63 @@ pub fn verify_structure<Op: GraphOperation>(graph: &Graph<Op>) -> Report {
     let mut report = Report::default();
     check_inputs(graph, &mut report);
     for (id, node) in graph.operations().iter().enumerate() {
-        check_operation(graph, id, node, &mut report);
+        check_node(graph, id, node, &mut report);
     }
     report
+}
+
+impl<Op: GraphOperation> DenseGraph<Op> {
+    /// Checks the graph against what its operations say now, and reports everything that is wrong with it.
+    ///
+    /// | check | what it finds |
+    /// |---|---|
+    /// | `topological-order` | an operand that is not defined before it is used |
+    /// | `arity` | an operation with the wrong number of operands or results |
+    /// | `types` | a value of another type than follows from the operands, if values have types |
+    /// | `unknown-output` | an output that is no value of the graph |
+    ///
+    /// [`push`](Self::push) and [`set_outputs`](Self::set_outputs) admit none of these. What they cannot know is an
+    /// operation that answers otherwise when it is asked again.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    pub fn verify(&self) -> Report {
+        let mut report = Report::default();
+        let typed = self.all_type_ids().len();
+        let has_types = typed == self.value_count();
+        if self.has_types() && !has_types {
+            report.push_line(
+                TYPES,
+                format!(
+                    "{typed} values have types, but there are {}",
+                    self.value_count()
+                ),
+                "dense {".to_owned(),
+                "`output_count` must not change from call to call",
+            );
+        }
+        for (id, node) in self.nodes().enumerate() {
+            let operands = node.operands.iter().map(|value| Some(value.index()));
+            let results = node.results.indices();
+            let is_sound = check_operation((id, node.operation), operands, results, &mut report);
+            if has_types && is_sound {
+                check_types(self, id, node, &mut report);
+            }
+        }
+        for (position, value) in self.outputs().iter().enumerate() {
+            if value.index() >= self.value_count() {
+                report.push_line(
+                    "unknown-output",
+                    format!("output {position} is no value of the graph"),
+                    format!("output {value:?}"),
+                    "set outputs with `try_set_outputs`",
+                );
+            }
+        }
+        report.print_lines(|| Listing::of_dense("dense", self).with_types(has_types));
+        report
+    }
 }
 
 /// What a check found; empty if all is well.
@@ -167,6 +224,8 @@ impl Display for Finding {
 
 const OUT_OF_ORDER: &str = "topological-order";
 
+const TYPES: &str = "types";
+
 fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     let mut seen: HashMap<u64, Vec<usize>, FixedState> = HashMap::default();
     for &id in graph.inputs() {
@@ -189,42 +248,20 @@ fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     }
 }
 
-fn check_operation<Op: GraphOperation>(
+fn check_node<Op: GraphOperation>(
     graph: &Graph<Op>,
     id: LocalOperationId,
     node: &OperationNode<Op>,
     report: &mut Report,
 ) {
-    let first_result = node
-        .outputs
-        .first()
-        .copied()
-        .unwrap_or(graph.values().len());
-    for (operand, input) in node.inputs.iter().enumerate() {
-        if let ValueRef::Local(value) = *input
-            && value >= first_result
-        {
-            report.push(
-                OUT_OF_ORDER,
-                format!("%{value} is used before it is defined"),
-                (id, &[operand]),
-                "add operations after everything that they use",
-            );
-        }
-    }
-    let expected = (node.operation.input_count(), node.operation.output_count());
-    let found = (node.inputs.len(), node.outputs.len());
-    if expected != found {
-        report.push(
-            "arity",
-            format!(
-                "this operation has {} operands and {} results, its type says {} and {}",
-                found.0, found.1, expected.0, expected.1
-            ),
-            (id, &[]),
-            "`input_count` and `output_count` must not change from call to call",
-        );
-    }
+    let first = node.outputs.first().copied();
+    let first = first.unwrap_or(graph.values().len());
+    let operands = node.inputs.iter().map(|operand| match operand {
+        ValueRef::Local(value) => Some(*value),
+        ValueRef::External(_) => None,
+    });
+    let results = first..first + node.outputs.len();
+    check_operation((id, &node.operation), operands, results, report);
     if let OperationRole::Linearized { active_mask } = &node.role
         && active_mask.len() != node.inputs.len()
     {
@@ -238,6 +275,68 @@ fn check_operation<Op: GraphOperation>(
             (id, &[]),
             "give one flag per operand",
         );
+    }
+}
+
+/// What an operation is checked for in any graph: `operands` are ids, `None` for values of other graphs. Returns whether
+/// nothing was found.
+fn check_operation<Op: GraphOperation>(
+    (id, operation): (LocalOperationId, &Op),
+    operands: impl ExactSizeIterator<Item = Option<LocalValueId>>,
+    results: Range<LocalValueId>,
+    report: &mut Report,
+) -> bool {
+    let before = report.findings.len();
+    let expected = (operation.input_count(), operation.output_count());
+    let found = (operands.len(), results.len());
+    for (operand, value) in operands.enumerate() {
+        if let Some(value) = value.filter(|value| *value >= results.start) {
+            report.push(
+                OUT_OF_ORDER,
+                format!("%{value} is used before it is defined"),
+                (id, &[operand]),
+                "add operations after everything that they use",
+            );
+        }
+    }
+    if expected != found {
+        report.push(
+            "arity",
+            format!(
+                "this operation has {} operands and {} results, its type says {} and {}",
+                found.0, found.1, expected.0, expected.1
+            ),
+            (id, &[]),
+            "`input_count` and `output_count` must not change from call to call",
+        );
+    }
+    report.findings.len() == before
+}
+
+/// Holds the types of an operation's results to what follows from those of its operands.
+fn check_types<Op: GraphOperation>(
+    graph: &DenseGraph<Op>,
+    id: LocalOperationId,
+    node: DenseNode<'_, Op>,
+    report: &mut Report,
+) {
+    const HELP: &str = "`infer_types` must not change from call to call";
+    let operands = node.operands.iter();
+    let operands: Vec<_> = operands.filter_map(|&value| graph.type_of(value)).collect();
+    match known_result_types(node.operation, &operands) {
+        Ok(inferred) => {
+            for (value, inferred) in node.results.iter().zip(inferred) {
+                if let Some(known) = graph.type_of(value).filter(|known| **known != inferred) {
+                    let message =
+                        format!("{value:?} is {known}, but {inferred} follows from the operands");
+                    report.push(TYPES, message, (id, &[]), HELP);
+                }
+            }
+        }
+        Err(error) => {
+            let all: Vec<usize> = (0..node.operands.len()).collect();
+            report.push(TYPES, error.to_string(), (id, &all), HELP);
+        }
     }
 }
 
@@ -277,6 +376,7 @@ mod tests {
     //! Graphs that no builder would make.
 
     use super::*;
+    use crate::base::DenseId;
     use crate::builder::GraphBuilder;
     use crate::graph::{Content, Steps};
     use crate::key::{OperationKey, ValueKey};
@@ -320,6 +420,47 @@ mod tests {
             report.findings[0].to_string(),
             "error[topological-order]: %1 is used before it is defined\n  |\n  |  %1 = Neg %1\n  \
              |           ^^\n  = help: add operations after everything that they use\n"
+        );
+    }
+
+    #[test]
+    fn what_push_would_refuse_is_found_in_a_dense_graph() {
+        let mut graph = DenseGraph::new(1);
+        let x = graph.input(0);
+        graph.push_unchecked(Neg, [x, DenseId::new(2)], 1);
+        graph.push_unchecked(Neg, [DenseId::new(2)], 2);
+        graph.push_unchecked(Neg, [x], 0);
+        assert_eq!(
+            graph.verify().to_string(),
+            "\
+error[topological-order]: %2 is used before it is defined
+  |
+  |  %1 = Neg %0, %2
+  |               ^^
+  = help: add operations after everything that they use
+
+error[arity]: this operation has 2 operands and 1 results, its type says 1 and 1
+  |
+  |  %1 = Neg %0, %2
+  = help: `input_count` and `output_count` must not change from call to call
+
+error[topological-order]: %2 is used before it is defined
+  |
+  |  %2, %3 = Neg %2
+  |               ^^
+  = help: add operations after everything that they use
+
+error[arity]: this operation has 1 operands and 2 results, its type says 1 and 1
+  |
+  |  %2, %3 = Neg %2
+  = help: `input_count` and `output_count` must not change from call to call
+
+error[arity]: this operation has 1 operands and 0 results, its type says 1 and 1
+  |
+  |  _ = Neg %0
+  = help: `input_count` and `output_count` must not change from call to call
+
+5 findings"
         );
     }
 

@@ -69,6 +69,16 @@ pub enum FunctionError {
         /// The name.
         name: String,
     },
+    /// A graph that is not given one name per input or output.
+    #[error("the graph has {}, found {}", counted(*expected, what), counted(*found, "name"))]
+    WrongNameCount {
+        /// What the names are for: `input` or `output`.
+        what: &'static str,
+        /// How many of these the graph has.
+        expected: usize,
+        /// The number of names.
+        found: usize,
+    },
     /// An input that is not given a value.
     #[error("input {name} is given no value")]
     MissingInput {

@@ -21,7 +21,9 @@ use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-use tidu_graph::text::{Listing, ListingOutput, ParseError, ParseNames, input_label, parse};
+use tidu_graph::text::{
+    Listing, ListingOutput, ParseError, ParseNames, input_label, input_name, parse,
+};
 use tidu_graph::{
     DenseGraph, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph,
     Picture, ValueKey, merge, resolve, try_materialize_merge, try_simplify,
@@ -159,6 +161,61 @@ impl<Op: GraphOperation> Function<Op> {
         Self::settle(dense, inputs.to_vec(), names, None)
     }
 
+    /// Makes a function of a graph by positions, of whose inputs these are the keys, and of whose outputs these are
+    /// the names. If the graph's values have types, the function's have.
+    ///
+    /// # Errors
+    ///
+    /// [`FunctionError::WrongNameCount`] if there is not one key per input and one name per output;
+    /// [`FunctionError::RepeatedInput`].
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the graph.
+    ///
+    /// # Example
+    ///
+    /// The gradient of x·eʸ:
+    ///
+    /// ```
+    /// use tidu_ad::Function;
+    /// use tidu_graph::DenseGraph;
+    /// use tidu_scalar::ScalarOp;
+    ///
+    /// let mut graph = DenseGraph::new(2);
+    /// let [x, y] = [graph.input(0), graph.input(1)];
+    /// let exp = graph.push(ScalarOp::Exp, &[y])?.start();
+    /// let product = graph.push(ScalarOp::Mul, &[x, exp])?.start();
+    /// graph.try_set_outputs(vec![product])?;
+    ///
+    /// let f = Function::from_dense(graph, vec!["x".into(), "y".into()], vec!["f".into()])?;
+    /// let gradient = f.grad(..)?;
+    /// assert_eq!(gradient.output_names(), ["d.x", "d.y"]);
+    /// assert_eq!(gradient.compile().call(&[2.0, 0.0])?, [1.0, 2.0]);
+    /// # Ok::<(), tidu_ad::FunctionError>(())
+    /// ```
+    pub fn from_dense(
+        graph: DenseGraph<Op>,
+        input_keys: Vec<Op::InputKey>,
+        output_names: Vec<String>,
+    ) -> Result<Self, FunctionError> {
+        let counts = [
+            ("input", graph.input_count(), input_keys.len()),
+            ("output", graph.outputs().len(), output_names.len()),
+        ];
+        for (what, expected, found) in counts {
+            if expected != found {
+                return Err(FunctionError::WrongNameCount {
+                    what,
+                    expected,
+                    found,
+                });
+            }
+        }
+        error::check_distinct::<Op>(&input_keys)?;
+        Self::settle(graph, input_keys, output_names, None)
+    }
+
     /// Whether this is a clone of the other, or the other way round.
     pub fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.content, &other.content)
@@ -199,15 +256,8 @@ impl<Op: GraphOperation> Function<Op> {
 
     /// The graph as a picture; [`Picture::with_types`] shows the types of its values, if they are known.
     pub fn picture(&self) -> Picture {
-        Picture::of_typed_graph("function", self.as_graph(), &self.value_types())
-    }
-
-    /// The types of all values, in the order of the graph; empty if they are not known.
-    fn value_types(&self) -> Vec<&ValueType> {
-        let dense = self.as_dense();
-        let results = dense.nodes().flat_map(|node| node.results.iter());
-        let values = dense.inputs().chain(results);
-        values.filter_map(|id| dense.type_of(id)).collect()
+        let names = self.content.input_keys.iter().map(input_name::<Op>);
+        Picture::of_dense_named("function", self.as_dense(), names)
     }
 
     /// Flattens what `outputs` need of `graphs`, as it is written, or simplified.
@@ -448,17 +498,15 @@ impl<Op: GraphOperation> Debug for Function<Op> {
 /// each value with its type, if types are known.
 impl<Op: GraphOperation> Display for Function<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs = self.as_graph().outputs().iter().zip(self.output_names());
-        let outputs = outputs.map(|(&value, name)| ListingOutput {
-            value: Some(value),
+        let outputs = self.as_dense().outputs().iter().zip(self.output_names());
+        let outputs = outputs.map(|(value, name)| ListingOutput {
+            value: Some(value.index()),
             label: Some(name.clone()),
         });
-        let listing = Listing::new("function", self.as_graph()).with_outputs(outputs.collect());
-        if f.alternate() {
-            Display::fmt(&listing.with_types(self.value_types()), f)
-        } else {
-            Display::fmt(&listing, f)
-        }
+        let listing = Listing::of_dense("function", self.as_dense())
+            .with_inputs(&self.content.input_keys)
+            .with_outputs(outputs.collect());
+        Display::fmt(&listing.with_types(f.alternate()), f)
     }
 }
 
@@ -471,28 +519,17 @@ impl<Op: ParseNames> FromStr for Function<Op> {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let listing = parse::<Op>(text, &["function", "graph"])?;
         let graph = listing.graph;
-        if let Some(zero) = listing.outputs.iter().find(|output| output.value.is_none()) {
-            return Err(ParseError::new(
-                zero.line,
-                zero.column,
-                "a local value",
-                "`zero`",
-            ));
-        }
-        let names = listing.outputs.iter().enumerate();
-        let names = names.map(|(position, output)| match &output.label {
-            Some(label) => label.clone(),
-            None => format!("out{position}"),
+        let outputs = listing.outputs.iter().enumerate();
+        let outputs = outputs.map(|(position, output)| {
+            let zero = || output.expected("a local value", "`zero`");
+            let id = output.value.ok_or_else(zero)?;
+            let label = output.label.clone();
+            let name = label.unwrap_or_else(|| format!("out{position}"));
+            Ok((graph.values()[id].key.clone(), name))
         });
-        let keys = graph.outputs().iter();
-        let outputs = keys.map(|&id| graph.values()[id].key.clone()).zip(names);
-        let outputs = outputs.collect();
+        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
         let inputs = graph.inputs().iter();
-        let inputs = inputs.filter_map(|&id| match &graph.values()[id].key {
-            ValueKey::Input(key) => Some(key.clone()),
-            ValueKey::Derived { .. } => None,
-        });
-        let inputs: Vec<Op::InputKey> = inputs.collect();
+        let inputs: Vec<_> = inputs.map(|&id| graph.input_key(id).clone()).collect();
         let closed =
             Self::close(vec![Arc::new(graph)], &inputs, outputs, None).and_then(|function| {
                 match listing.input_types {

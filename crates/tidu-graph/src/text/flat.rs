@@ -1,31 +1,30 @@
-//! Printing flat graphs and programs.
+//! Printing what has no other graphs to refer to: graphs by positions, flat graphs, programs.
 
 use std::fmt::{self, Display};
 
-use super::listing::application;
-use super::name::{input_name, operation_name};
+use super::listing::{Listing, application};
+use super::name::operation_name;
+use crate::dense::DenseGraph;
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::{GraphOperation, OperationRole};
 
+/// In the text form, under the header `dense`, with inputs that have no names; in the alternate form `{:#}`, each value
+/// with its type, if types are known.
+impl<Op: GraphOperation> Display for DenseGraph<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listing = Listing::of_dense("dense", self);
+        Display::fmt(&listing.with_types(f.alternate()), f)
+    }
+}
+
 /// Values are numbered in the order in which they are listed, so the text reads like a `graph`.
 impl<Op: GraphOperation> Display for MaterializedGraph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "flat {{")?;
-        for (id, key) in self.as_dense().inputs().zip(&self.inputs) {
-            writeln!(f, "    input {id:?} = {}", input_name::<Op>(key.input()))?;
-        }
-        let local = |id: &usize| format!("%{id}");
-        for node in &self.operations {
-            let name = operation_name(&node.operation);
-            let (results, operands) = (node.outputs.iter(), node.inputs.iter());
-            let line = application(results.map(local), &name, &node.role, operands.map(local));
-            writeln!(f, "    {line}")?;
-        }
-        for id in self.as_dense().outputs() {
-            writeln!(f, "    output {id:?}")?;
-        }
-        write!(f, "}}")
+        let listing = Listing::of_dense("flat", self.as_dense())
+            .with_inputs(self.inputs.iter().map(|key| key.input()))
+            .with_roles(self.roles());
+        Display::fmt(&listing, f)
     }
 }
 

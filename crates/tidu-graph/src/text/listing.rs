@@ -4,16 +4,17 @@ use std::fmt::{self, Display};
 use std::ops::Range;
 
 use super::name::{input_name, operation_name, plain_or_quoted_word, type_name};
+use crate::base::DenseId;
+use crate::dense::DenseGraph;
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::key::ValueKey;
 use crate::table::{ValueOrigin, ValueTable};
-use crate::value_type::ValueType;
 use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationId, OperationRole, ValueId};
 
-/// A graph ready to be printed, whole or line by line.
+/// A graph, by keys or by positions, ready to be printed, whole or line by line.
 ///
-/// [`Graph`]'s `Display` is `Listing::new("graph", graph)`. A layer above gives its own header and
-/// its own outputs.
+/// [`Graph`]'s `Display` is `Listing::new("graph", graph)`, that of a [`DenseGraph`] `Listing::of_dense("dense", graph)`.
+/// A layer above gives its own header, inputs and outputs.
 ///
 /// # Complexity
 ///
@@ -21,12 +22,20 @@ use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationId, Operati
 /// included, with constant stack.
 pub struct Listing<'a, Op: GraphOperation> {
     header: &'a str,
-    graph: &'a Graph<Op>,
+    body: Body<'a, Op>,
+    /// With what stands after the equals sign, if anything does.
+    inputs: Vec<(LocalValueId, Option<String>)>,
     outputs: Vec<ListingOutput>,
     externals: Externals<Op>,
     direct_uses: &'static str,
-    /// By value; empty if they are not printed.
-    types: Vec<&'a ValueType>,
+    /// By operation of a dense graph; empty if it has none.
+    roles: Vec<&'a OperationRole>,
+    shows_types: bool,
+}
+
+enum Body<'a, Op: GraphOperation> {
+    Keyed(&'a Graph<Op>),
+    Dense(&'a DenseGraph<Op>),
 }
 
 /// An output line.
@@ -50,18 +59,46 @@ pub struct Line {
 impl<'a, Op: GraphOperation> Listing<'a, Op> {
     /// Prepares a graph with its own outputs.
     pub fn new(header: &'a str, graph: &'a Graph<Op>) -> Self {
-        let outputs = graph.outputs().iter().map(|&value| ListingOutput {
-            value: Some(value),
-            label: None,
-        });
+        let name = |id: &LocalValueId| (*id, Some(input_name::<Op>(graph.input_key(*id))));
         Self {
             header,
-            graph,
-            outputs: outputs.collect(),
+            body: Body::Keyed(graph),
+            inputs: graph.inputs().iter().map(name).collect(),
+            outputs: unlabelled(graph.outputs().iter().copied()),
             externals: Externals::of(graph),
             direct_uses: "external",
-            types: Vec::new(),
+            roles: Vec::new(),
+            shows_types: false,
         }
+    }
+
+    /// Prepares a graph by positions with its own outputs and inputs without names.
+    pub fn of_dense(header: &'a str, graph: &'a DenseGraph<Op>) -> Self {
+        Self {
+            header,
+            body: Body::Dense(graph),
+            inputs: graph.inputs().map(|id| (id.index(), None)).collect(),
+            outputs: unlabelled(graph.outputs().iter().map(|id| id.index())),
+            externals: Externals::none(),
+            direct_uses: "external",
+            roles: Vec::new(),
+            shows_types: false,
+        }
+    }
+
+    /// Calls the inputs by these keys, in order.
+    #[must_use]
+    pub fn with_inputs<'k>(mut self, keys: impl IntoIterator<Item = &'k Op::InputKey>) -> Self {
+        for ((_, name), key) in self.inputs.iter_mut().zip(keys) {
+            *name = Some(input_name::<Op>(key));
+        }
+        self
+    }
+
+    /// Prints the operations of a dense graph in these roles, in order.
+    pub(super) fn with_roles(mut self, roles: impl IntoIterator<Item = &'a OperationRole>) -> Self {
+        self.roles = roles.into_iter().collect();
+        self
     }
 
     /// Prints these outputs instead of the graph's own.
@@ -78,11 +115,11 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         self
     }
 
-    /// Prints each value with its type, where it is defined: `%3: f64[2] = exp %0`. `types` are those of the graph's
-    /// values, by [`LocalValueId`].
+    /// Whether to print each value with its type, where it is defined: `%3: f64[2] = exp %0`. Values of a dense graph
+    /// have types, if those of its inputs are known.
     #[must_use]
-    pub fn with_types(mut self, types: Vec<&'a ValueType>) -> Self {
-        self.types = types;
+    pub fn with_types(mut self, shown: bool) -> Self {
+        self.shows_types = shown;
         self
     }
 
@@ -92,15 +129,38 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
     ///
     /// For an id that the graph does not have.
     pub fn operation_line(&self, id: LocalOperationId) -> Line {
-        let node = &self.graph.operations()[id];
-        let results = node.outputs.iter().map(|id| self.definition(*id));
-        let operands = node.inputs.iter().map(|operand| self.operand(operand));
-        application(
-            results,
-            &operation_name(&node.operation),
-            &node.role,
-            operands,
-        )
+        match self.body {
+            Body::Keyed(graph) => {
+                let node = &graph.operations()[id];
+                let results = node.outputs.iter().map(|id| self.definition(*id));
+                let operands = node.inputs.iter().map(|operand| self.operand(operand));
+                let name = operation_name(&node.operation);
+                application(results, &name, &node.role, operands)
+            }
+            Body::Dense(graph) => {
+                let node = graph.node(OperationId::new(id));
+                let results = node.results.indices().map(|id| self.definition(id));
+                let operands = node.operands.iter().map(|id| format!("{id:?}"));
+                let role = self.roles.get(id).copied();
+                let role = role.unwrap_or(&OperationRole::Primary);
+                application(results, &operation_name(node.operation), role, operands)
+            }
+        }
+    }
+
+    fn operation_count(&self) -> usize {
+        match self.body {
+            Body::Keyed(graph) => graph.operation_count(),
+            Body::Dense(graph) => graph.operation_count(),
+        }
+    }
+
+    /// Inputs with smaller ids are listed before the operation: those of a dense graph before all.
+    fn inputs_end(&self, operation: LocalOperationId) -> LocalValueId {
+        match self.body {
+            Body::Keyed(graph) => inputs_end(&graph.operations()[operation]),
+            Body::Dense(graph) => graph.input_count(),
+        }
     }
 
     /// An operand as it is printed, without its activity.
@@ -113,7 +173,11 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
 
     /// A value of the graph as it stands where it is defined.
     fn definition(&self, id: LocalValueId) -> String {
-        match self.types.get(id) {
+        let value_type = match self.body {
+            Body::Dense(graph) if self.shows_types => graph.type_of(DenseId::new(id)),
+            _ => None,
+        };
+        match value_type {
             Some(value_type) => format!("%{id}: {}", type_name(value_type)),
             None => format!("%{id}"),
         }
@@ -182,19 +246,22 @@ impl<Op: GraphOperation> Display for Listing<'_, Op> {
         writeln!(f, "{} {{", self.header)?;
         self.write_externals(f)?;
         // Inputs stand where their ids do, among the operations: ids then count upwards.
-        let mut inputs = self.graph.inputs().iter().peekable();
-        let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: usize| {
-            while let Some(&id) = inputs.next_if(|id| **id < bound) {
-                let name = input_name::<Op>(self.graph.input_key(id));
-                writeln!(f, "    input {} = {name}", self.definition(id))?;
+        let mut inputs = self.inputs.iter().peekable();
+        let mut write_inputs_below = |f: &mut fmt::Formatter<'_>, bound: LocalValueId| {
+            while let Some((id, name)) = inputs.next_if(|(id, _)| *id < bound) {
+                write!(f, "    input {}", self.definition(*id))?;
+                match name {
+                    Some(name) => writeln!(f, " = {name}")?,
+                    None => writeln!(f)?,
+                }
             }
             Ok(())
         };
-        for (id, node) in self.graph.operations().iter().enumerate() {
-            write_inputs_below(f, inputs_end(node))?;
-            writeln!(f, "    {}", self.operation_line(id).text)?;
+        for id in 0..self.operation_count() {
+            write_inputs_below(f, self.inputs_end(id))?;
+            writeln!(f, "    {}", self.operation_line(id))?;
         }
-        write_inputs_below(f, self.graph.values().len())?;
+        write_inputs_below(f, LocalValueId::MAX)?;
         for output in &self.outputs {
             match output.value {
                 Some(id) => write!(f, "    output %{id}")?,
@@ -215,7 +282,7 @@ impl<Op: GraphOperation> Display for Graph<Op> {
     }
 }
 
-/// Inputs with smaller ids are listed before the operation. One without results has no id of its
+/// An operation stands behind the inputs with ids below that of its first result. One without results has no id of its
 /// own to go by, and stands after what it uses.
 fn inputs_end<Op: GraphOperation>(node: &OperationNode<Op>) -> LocalValueId {
     let operands = node.inputs.iter().map(|operand| match operand {
@@ -224,6 +291,15 @@ fn inputs_end<Op: GraphOperation>(node: &OperationNode<Op>) -> LocalValueId {
     });
     let results = node.outputs.first().copied();
     results.unwrap_or_else(|| operands.max().unwrap_or(0))
+}
+
+/// Outputs as they stand where nobody says what they are.
+fn unlabelled(outputs: impl Iterator<Item = LocalValueId>) -> Vec<ListingOutput> {
+    let outputs = outputs.map(|id| ListingOutput {
+        value: Some(id),
+        label: None,
+    });
+    outputs.collect()
 }
 
 /// An operation applied to operands, as all listings write it.
@@ -297,14 +373,18 @@ enum Item {
 }
 
 impl<Op: GraphOperation> Externals<Op> {
-    fn of(graph: &Graph<Op>) -> Self {
-        let mut externals = Self {
+    fn none() -> Self {
+        Self {
             table: ValueTable::new(),
             items: Vec::new(),
             number: Vec::new(),
             is_direct: Vec::new(),
             direct: Vec::new(),
-        };
+        }
+    }
+
+    fn of(graph: &Graph<Op>) -> Self {
+        let mut externals = Self::none();
         for (user, node) in graph.operations().iter().enumerate() {
             externals.add_operands(user, node);
         }

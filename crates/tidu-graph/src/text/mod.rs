@@ -20,10 +20,10 @@
 //! ```text
 //! listing     = header "{" { item } "}"                 one item per line, "//" starts a comment line
 //! header      = "graph" | "linear" | "recorded"         as the reader expects
-//!             | "flat" | "function"
+//!             | "flat" | "function" | "dense"
 //! item        = external | input | operation | output
 //! external    = ( "external" | "residual" ) ( "@" key | names "=" application )
-//! input       = "input" value "=" key
+//! input       = "input" value [ "=" key ]
 //! operation   = values "=" application
 //! output      = "output" ( local | "zero" ) [ "->" label ]
 //! application = [ "fixed" | "masked" bits ] name [ operand { "," operand } ]
@@ -43,8 +43,11 @@
 //! must be saved to run it; `external` lines only define what residuals are made of. A string is
 //! quoted with `"`, and escapes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{..}`.
 //!
-//! Types stand in a `function` only, where each value may have one ([`Listing::with_types`]): `%3: f64[3, 4]`, or
-//! `%3: f64` for a type without axes. If one value has a type, each input has one; beside a result it may be left out,
+//! In a `dense` listing, that of a [`DenseGraph`](crate::DenseGraph), there are no names: inputs come first and have no
+//! key, outputs no label, operations no `~`, and there are no values of other graphs. All other inputs have a key.
+//!
+//! Types stand in a `function` or `dense` only, where each value may have one ([`Listing::with_types`]): `%3: f64[3, 4]`,
+//! or `%3: f64` for a type without axes. If one value has a type, each input has one; beside a result it may be left out,
 //! and what is there must be what [`GraphOperation::infer_types`](crate::GraphOperation::infer_types) says.
 //!
 //! A [`MaterializedGraph`](crate::MaterializedGraph) prints in the same form under the header `flat`,

@@ -1,12 +1,15 @@
 //! Reading graphs back from text.
 
+use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::name::{KEYWORDS, is_word_char, shortened, type_name};
+use crate::base::DenseId;
 use crate::builder::GraphBuilder;
+use crate::dense::DenseGraph;
 use crate::error::{TypeError, counted};
 use crate::graph::{Graph, ValueRef};
 use crate::inference::ValueTypes;
@@ -101,6 +104,13 @@ pub struct ParsedOutput {
     pub column: usize,
 }
 
+impl ParsedOutput {
+    /// An error of a reader that cannot have this output: what should stand in its place, and what does.
+    pub fn expected(&self, expected: &str, found: &str) -> ParseError {
+        ParseError::new(self.line, self.column, expected, found)
+    }
+}
+
 /// Reads a listing whose header is one of `headers`.
 ///
 /// # Errors
@@ -114,38 +124,34 @@ pub fn parse<Op: ParseNames>(
     text: &str,
     headers: &[&str],
 ) -> Result<ParsedListing<Op>, ParseError> {
-    let mut lines = text.lines().enumerate().filter_map(|(index, text)| {
-        let mut cursor = Cursor::new(index + 1, text);
-        cursor.skip_blanks();
-        let skipped = cursor.rest().is_empty() || cursor.rest().starts_with("//");
-        (!skipped).then_some(cursor)
+    let mut read = Parser::read(text, headers, GraphBuilder::new())?;
+    let values = read.outputs.iter().filter_map(|output| output.value);
+    read.target.set_outputs(values.collect());
+    let graph = read.target.build();
+    let input_types = read.types.map(|types| {
+        let inputs = graph.inputs().iter();
+        let inputs = inputs.map(|&id| types.get(types.id_of(id)).clone());
+        inputs.collect()
     });
-    let missing = |expected: &str| {
-        let after = text.lines().count() + 1;
-        ParseError::new(after, 1, expected, "the end of the text")
-    };
-    let header = match lines.next() {
-        Some(line) => parse_header(line, headers)?,
-        None => return Err(missing(&expected_header(headers))),
-    };
-    let mut listing = Parser::<Op> {
-        builder: GraphBuilder::new(),
-        externals: Vec::new(),
-        outputs: Vec::new(),
-        may_have_types: header == "function",
-        types: None,
-    };
-    for mut line in lines.by_ref() {
-        if line.eat("}") {
-            line.expect_end()?;
-            return match lines.next() {
-                None => listing.finish(header),
-                Some(after) => Err(after.expected("the end of the text")),
-            };
-        }
-        listing.parse_item(line)?;
+    Ok(ParsedListing {
+        header: read.header,
+        graph,
+        outputs: read.outputs,
+        input_types,
+    })
+}
+
+/// Reads a `dense` listing. If inputs have types, all values have, as after [`with_types`](Self::with_types).
+impl<Op: ParseNames> FromStr for DenseGraph<Op> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut read = Parser::read(text, &[DENSE], Self::new(0))?;
+        let outputs = read.outputs.iter().filter_map(|output| output.value);
+        let outputs = outputs.map(DenseId::new).collect();
+        read.target.set_outputs(outputs);
+        Ok(read.target.of_values(read.types))
     }
-    Err(missing("`}`"))
 }
 
 impl<Op: ParseNames> FromStr for Graph<Op> {
@@ -156,12 +162,10 @@ impl<Op: ParseNames> FromStr for Graph<Op> {
         let mut outputs = listing.outputs.iter();
         match outputs.find(|output| output.value.is_none()) {
             None => Ok(listing.graph),
-            Some(zero) => Err(ParseError::new(
-                zero.line,
-                zero.column,
-                "a local value, as only linear maps have symbolic zeros",
-                "`zero`",
-            )),
+            Some(zero) => {
+                let expected = "a local value, as only linear maps have symbolic zeros";
+                Err(zero.expected(expected, "`zero`"))
+            }
         }
     }
 }
@@ -170,7 +174,9 @@ fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseE
     let start = line;
     let word = line.word();
     if !headers.contains(&word) {
-        return Err(start.expected(&expected_header(headers)));
+        let mut error = start.expected(&expected_header(headers));
+        error.found.push_str(other_reader(word, headers));
+        return Err(error);
     }
     line.skip_blanks();
     if !line.eat("{") {
@@ -180,6 +186,22 @@ fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseE
     Ok(word.to_owned())
 }
 
+/// What to do with a text under another header, if that leads from a dense graph to one of the others or back.
+fn other_reader(header: &str, expected: &[&str]) -> &'static str {
+    match (header, expected == [DENSE]) {
+        (DENSE, _) => {
+            ": read a `DenseGraph`, and name its inputs by `to_graph` or `Function::from_dense`"
+        }
+        ("function" | "graph", true) => ": read a `Function`, and take its `as_dense`",
+        ("linear", true) => {
+            ": read a `LinearizedGraph`, which refers to other graphs, so that it is no dense graph by itself"
+        }
+        ("flat" | "recorded", true) => ": `text::parse` reads it as a `Graph`",
+        ("program", true) => ", which is not read back: print the graph that it was compiled from",
+        _ => "",
+    }
+}
+
 fn expected_header(headers: &[&str]) -> String {
     format!("`{} {{`", headers.join(" {` or `"))
 }
@@ -187,8 +209,119 @@ fn expected_header(headers: &[&str]) -> String {
 const UNKNOWN_KIND: &str =
     "a kind of values that the operation set reads (`ParseNames::parse_kind`)";
 
-struct Parser<Op: ParseNames> {
-    builder: GraphBuilder<Op>,
+const DENSE: &str = "dense";
+
+/// What a listing is read into.
+trait Target<Op: ParseNames> {
+    /// What may begin an item.
+    const ITEMS: &'static str;
+    /// What an operand may be.
+    const OPERAND: &'static str;
+    /// Whether values have keys: there are values of other graphs then, and outputs say what they are.
+    const HAS_KEYS: bool;
+
+    fn value_count(&self) -> usize;
+
+    /// Reads what stands behind the value of an input, and adds it.
+    fn read_input(&mut self, line: &mut Cursor<'_>) -> Result<(), ParseError>;
+
+    /// Adds an operation of a checked number of operands.
+    fn add(&mut self, application: Application<'_, Op>) -> Result<(), ParseError>;
+
+    /// Infers the types of all values so far, unless there are inputs among them, or they use other graphs.
+    fn infer_all(&self, types: &mut ValueTypes) -> Result<bool, TypeError>;
+}
+
+impl<Op: ParseNames> Target<Op> for GraphBuilder<Op> {
+    const ITEMS: &'static str = "`input`, `external`, `residual`, an operation, `output` or `}`";
+    const OPERAND: &'static str = "an operand: `%` or `@`";
+    const HAS_KEYS: bool = true;
+
+    fn value_count(&self) -> usize {
+        self.values().len()
+    }
+
+    fn read_input(&mut self, line: &mut Cursor<'_>) -> Result<(), ParseError> {
+        line.expect_equals()?;
+        let key = parse_key::<Op>(line)?;
+        line.expect_end()?;
+        self.add_input(key);
+        Ok(())
+    }
+
+    fn add(&mut self, application: Application<'_, Op>) -> Result<(), ParseError> {
+        let operands = application.operands.into_iter().map(|(operand, _)| operand);
+        self.try_add_operation(application.operation, operands.collect(), application.role)
+            .map_err(|error| application.name_at.wrong(&error))?;
+        Ok(())
+    }
+
+    fn infer_all(&self, types: &mut ValueTypes) -> Result<bool, TypeError> {
+        let operations = self.operations();
+        let mut operands = operations.iter().flat_map(|node| node.inputs.iter());
+        let has_external = operands.any(|operand| matches!(operand, ValueRef::External(_)));
+        if has_external || !self.inputs().is_empty() {
+            return Ok(false);
+        }
+        for node in operations {
+            infer(types, &node.operation, node.inputs.iter())?;
+        }
+        Ok(true)
+    }
+}
+
+impl<Op: ParseNames> Target<Op> for DenseGraph<Op> {
+    const ITEMS: &'static str = "`input`, an operation, `output` or `}`";
+    const OPERAND: &'static str = "an operand: `%`";
+    const HAS_KEYS: bool = false;
+
+    fn value_count(&self) -> usize {
+        self.value_count()
+    }
+
+    fn read_input(&mut self, line: &mut Cursor<'_>) -> Result<(), ParseError> {
+        if self.operation_count() > 0 {
+            return Err(line
+                .at_start()
+                .expected("an operation, as inputs come first"));
+        }
+        line.expect_end()?;
+        self.add_input();
+        Ok(())
+    }
+
+    fn add(&mut self, application: Application<'_, Op>) -> Result<(), ParseError> {
+        let at = application.name_at;
+        if application.role != OperationRole::Primary {
+            return Err(at.expected("no mark, as operations of a dense graph have no roles"));
+        }
+        let operands = application
+            .operands
+            .iter()
+            .filter_map(|(operand, _)| match operand {
+                ValueRef::Local(id) => Some(DenseId::new(*id)),
+                ValueRef::External(_) => None,
+            });
+        let operands: Vec<DenseId> = operands.collect();
+        self.push(application.operation, &operands)
+            .map_err(|error| at.wrong(&error))?;
+        Ok(())
+    }
+
+    fn infer_all(&self, types: &mut ValueTypes) -> Result<bool, TypeError> {
+        if self.input_count() > 0 {
+            return Ok(false);
+        }
+        for node in self.nodes() {
+            types.infer(node.operation, node.operands.iter().map(|id| id.index()))?;
+        }
+        Ok(true)
+    }
+}
+
+struct Parser<Op: ParseNames, T> {
+    header: String,
+    target: T,
     /// By number.
     externals: Vec<ValueKey<Op>>,
     outputs: Vec<ParsedOutput>,
@@ -197,22 +330,41 @@ struct Parser<Op: ParseNames> {
     types: Option<ValueTypes>,
 }
 
-impl<Op: ParseNames> Parser<Op> {
-    fn finish(mut self, header: String) -> Result<ParsedListing<Op>, ParseError> {
-        let values = self.outputs.iter().filter_map(|output| output.value);
-        self.builder.set_outputs(values.collect());
-        let graph = self.builder.build();
-        let input_types = self.types.map(|types| {
-            let inputs = graph.inputs().iter();
-            let inputs = inputs.map(|&id| types.get(types.id_of(id)).clone());
-            inputs.collect()
+impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
+    fn read(text: &str, headers: &[&str], target: T) -> Result<Self, ParseError> {
+        let mut lines = text.lines().enumerate().filter_map(|(index, text)| {
+            let mut cursor = Cursor::new(index + 1, text);
+            cursor.skip_blanks();
+            let skipped = cursor.rest().is_empty() || cursor.rest().starts_with("//");
+            (!skipped).then_some(cursor)
         });
-        Ok(ParsedListing {
+        let missing = |expected: &str| {
+            let after = text.lines().count() + 1;
+            ParseError::new(after, 1, expected, "the end of the text")
+        };
+        let header = match lines.next() {
+            Some(line) => parse_header(line, headers)?,
+            None => return Err(missing(&expected_header(headers))),
+        };
+        let mut listing = Self {
+            may_have_types: header == "function" || header == DENSE,
             header,
-            graph,
-            outputs: self.outputs,
-            input_types,
-        })
+            target,
+            externals: Vec::new(),
+            outputs: Vec::new(),
+            types: None,
+        };
+        for mut line in lines.by_ref() {
+            if line.eat("}") {
+                line.expect_end()?;
+                return match lines.next() {
+                    None => Ok(listing),
+                    Some(after) => Err(after.expected("the end of the text")),
+                };
+            }
+            listing.parse_item(line)?;
+        }
+        Err(missing("`}`"))
     }
 
     fn parse_item(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
@@ -220,13 +372,10 @@ impl<Op: ParseNames> Parser<Op> {
         match line.word() {
             "input" => self.parse_input(line),
             "output" => self.parse_output(line),
-            "external" | "residual" => self.parse_external(line),
+            "external" | "residual" if T::HAS_KEYS => self.parse_external(line),
             "_" => self.parse_operation(start),
             "" if start.rest().starts_with('%') => self.parse_operation(start),
-            _ => {
-                Err(start
-                    .expected("`input`, `external`, `residual`, an operation, `output` or `}`"))
-            }
+            _ => Err(start.expected(T::ITEMS)),
         }
     }
 
@@ -240,23 +389,19 @@ impl<Op: ParseNames> Parser<Op> {
             let id = types.intern(value_type);
             types.push(id);
         }
-        line.expect_equals()?;
-        let key = self.parse_key(&mut line)?;
-        line.expect_end()?;
-        self.builder.add_input(key);
-        Ok(())
+        self.target.read_input(&mut line)
     }
 
     fn parse_output(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         line.skip_blanks();
         let place = line;
-        let value = if line.eat("zero") {
+        let value = if T::HAS_KEYS && line.eat("zero") {
             None
         } else {
             Some(self.parse_local(&mut line)?)
         };
         line.skip_blanks();
-        let label = if line.eat("->") {
+        let label = if T::HAS_KEYS && line.eat("->") {
             line.skip_blanks();
             let start = line;
             let label = line.text()?;
@@ -313,7 +458,7 @@ impl<Op: ParseNames> Parser<Op> {
             });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let key = OperationKey::try_new(operation, inputs, application.role)
-            .map_err(|error| application.name_at.wrong(&error.to_string()))?;
+            .map_err(|error| application.name_at.wrong(&error))?;
         let key = Arc::new(key);
         for (slot, _) in slots.iter().enumerate().filter(|(_, name)| name.is_some()) {
             self.externals.push(ValueKey::Derived {
@@ -347,11 +492,7 @@ impl<Op: ParseNames> Parser<Op> {
             return Err(start.wrong_count(count, "result", results.len()));
         }
         self.infer_types(&application, &results)?;
-        let operands = application.operands.into_iter().map(|(operand, _)| operand);
-        self.builder
-            .try_add_operation(application.operation, operands.collect(), application.role)
-            .map_err(|error| application.name_at.wrong(&error.to_string()))?;
-        Ok(())
+        self.target.add(application)
     }
 
     /// Infers the types of the results of what is about to be added, if values have types, and holds those that are
@@ -366,8 +507,8 @@ impl<Op: ParseNames> Parser<Op> {
         };
         let operands = application.operands.iter().map(|(operand, _)| operand);
         infer(types, &application.operation, operands)
-            .map_err(|error| application.name_at.wrong(&error.to_string()))?;
-        let first = self.builder.values().len();
+            .map_err(|error| application.name_at.wrong(&error))?;
+        let first = self.target.value_count();
         for (id, written) in (first..).zip(written) {
             let inferred = types.get(types.id_of(id));
             if let Some((found, at)) = written
@@ -389,7 +530,8 @@ impl<Op: ParseNames> Parser<Op> {
         let prefix = self.parse_prefix(line)?;
         let name_at = *line;
         let name = line.name()?;
-        let operation = Op::parse_name(&name).ok_or_else(|| no_operation::<Op>(name_at, &name))?;
+        let operation =
+            Op::parse_name(&name).ok_or_else(|| no_operation::<Op>(name_at, &name, T::OPERAND))?;
         let mut operands = Vec::new();
         let mut mask = Vec::new();
         line.skip_blanks();
@@ -454,7 +596,7 @@ impl<Op: ParseNames> Parser<Op> {
     }
 
     fn parse_operand(&self, line: &mut Cursor<'_>) -> Result<ValueRef<Op>, ParseError> {
-        if line.rest().starts_with('@') {
+        if T::HAS_KEYS && line.rest().starts_with('@') {
             if self.types.is_some() {
                 return Err(line.expected("an operand with a type: `%`"));
             }
@@ -462,7 +604,7 @@ impl<Op: ParseNames> Parser<Op> {
         } else if line.rest().starts_with('%') {
             self.parse_local(line).map(ValueRef::Local)
         } else {
-            Err(line.expected("an operand: `%` or `@`"))
+            Err(line.expected(T::OPERAND))
         }
     }
 
@@ -470,7 +612,7 @@ impl<Op: ParseNames> Parser<Op> {
         let start = *line;
         line.eat("@");
         if !line.rest().starts_with(|c: char| c.is_ascii_digit()) {
-            return self.parse_key(line).map(ValueKey::Input);
+            return parse_key::<Op>(line).map(ValueKey::Input);
         }
         let number = line.number();
         let key = number.and_then(|number| self.externals.get(number).cloned());
@@ -479,7 +621,7 @@ impl<Op: ParseNames> Parser<Op> {
 
     fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
         let start = *line;
-        let known = self.builder.values().len();
+        let known = self.target.value_count();
         let id = if line.eat("%") { line.number() } else { None };
         id.filter(|id| *id < known)
             .ok_or_else(|| start.expected("a local value that was defined before"))
@@ -491,7 +633,7 @@ impl<Op: ParseNames> Parser<Op> {
         already_defined: usize,
     ) -> Result<(), ParseError> {
         let start = *line;
-        let next = self.builder.values().len() + already_defined;
+        let next = self.target.value_count() + already_defined;
         let id = if line.eat("%") { line.number() } else { None };
         if id == Some(next) {
             Ok(())
@@ -525,26 +667,21 @@ impl<Op: ParseNames> Parser<Op> {
         if self.types.is_some() {
             return Ok(());
         }
-        let operations = self.builder.operations();
-        let mut operands = operations.iter().flat_map(|node| node.inputs.iter());
-        let has_external = operands.any(|operand| matches!(operand, ValueRef::External(_)));
-        if has_external || !self.builder.inputs().is_empty() {
-            return Err(at.expected("no type, as values before have none"));
-        }
         let mut types = ValueTypes::default();
-        for node in operations {
-            infer(&mut types, &node.operation, node.inputs.iter())
-                .map_err(|error| at.error("no type", error.to_string()))?;
+        let inferred = self.target.infer_all(&mut types);
+        let inferred = inferred.map_err(|error| at.error("no type", error.to_string()))?;
+        if !inferred {
+            return Err(at.expected("no type, as values before have none"));
         }
         self.types = Some(types);
         Ok(())
     }
+}
 
-    fn parse_key(&self, line: &mut Cursor<'_>) -> Result<Op::InputKey, ParseError> {
-        let start = *line;
-        let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
-        key.ok_or_else(|| start.expected("the name of an input"))
-    }
+fn parse_key<Op: ParseNames>(line: &mut Cursor<'_>) -> Result<Op::InputKey, ParseError> {
+    let start = *line;
+    let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
+    key.ok_or_else(|| start.expected("the name of an input"))
 }
 
 /// Notes the types of an operation's results. All operands are values of the listing.
@@ -561,7 +698,7 @@ fn infer<'a, Op: GraphOperation>(
 }
 
 /// What is wrong where a name is none of an operation.
-fn no_operation<Op: ParseNames>(at: Cursor<'_>, name: &str) -> ParseError {
+fn no_operation<Op: ParseNames>(at: Cursor<'_>, name: &str, an_operand: &str) -> ParseError {
     if let Some(reason) = Op::explain_name(name) {
         return at.error("an operation", reason);
     }
@@ -578,7 +715,7 @@ fn no_operation<Op: ParseNames>(at: Cursor<'_>, name: &str) -> ParseError {
     {
         let mut operand = at;
         operand.eat(&name[..=end]);
-        return operand.expected("an operand: `%` or `@`");
+        return operand.expected(an_operand);
     }
     at.expected("an operation")
 }
@@ -635,6 +772,13 @@ impl<'t> Cursor<'t> {
             text: text.trim_end(),
             at: 0,
         }
+    }
+
+    /// Where the item of the line begins.
+    fn at_start(&self) -> Self {
+        let mut start = Self { at: 0, ..*self };
+        start.skip_blanks();
+        start
     }
 
     fn rest(&self) -> &'t str {
@@ -796,8 +940,8 @@ impl<'t> Cursor<'t> {
     }
 
     /// The error that an application cannot stand here, for a reason.
-    fn wrong(&self, reason: &str) -> ParseError {
-        self.error("a well-formed operation", reason.to_owned())
+    fn wrong(&self, reason: &impl Display) -> ParseError {
+        self.error("a well-formed operation", reason.to_string())
     }
 
     /// The error that an operation has too few or too many of something.

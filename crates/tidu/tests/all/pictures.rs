@@ -5,12 +5,12 @@ use std::fmt;
 use insta::assert_snapshot;
 use tidu::eager::RecordedGraph;
 use tidu::graph::{
-    Graph, GraphBuilder, GraphKind, GraphOperation, OperationRole, Picture, ValueRef, compile,
-    materialize_merge, with_parents,
+    DenseGraph, Graph, GraphBuilder, GraphKind, GraphOperation, OperationRole, Picture, ValueRef,
+    compile, materialize_merge, with_parents,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 
-use crate::support::{AWKWARD_NAMES, Problem, Random, Sketch, wild_problem};
+use crate::support::{AWKWARD_NAMES, Problem, Random, Sketch, wild_functions, wild_problem};
 
 /// x·eʸ
 fn product_with_exponential() -> Problem<ScalarOp> {
@@ -387,6 +387,75 @@ fn a_flat_graph_and_its_program() {
         n3 --> n6
         n5 --> n7
     "#);
+}
+
+#[test]
+fn a_graph_by_positions() {
+    let text = "dense {
+        input %0
+        input %1
+        %2, %3 = sin_cos %0
+        %4 = mul %3, %3
+        output %4
+        output %1
+    }";
+    let graph: DenseGraph<ScalarOp> = text.parse().unwrap();
+    assert_snapshot!(Picture::of_dense(&graph).to_mermaid(), @r#"
+    flowchart TB
+        subgraph c0["dense"]
+            n0(["%0"])
+            style n0 fill:#ffffff,color:#000000
+            n1(["%1"])
+            style n1 fill:#ffffff,color:#000000
+            n2["sin_cos<br>%2, %3"]
+            style n2 fill:#dbe9f6,color:#000000
+            n3["mul<br>%4"]
+            style n3 fill:#dbe9f6,color:#000000
+            n4(("%4"))
+            style n4 fill:#ffffff,color:#000000
+            n5(("%1"))
+            style n5 fill:#ffffff,color:#000000
+        end
+        n0 --> n2
+        n2 -->|".1"| n3
+        n2 -->|".1"| n3
+        n3 --> n4
+        n1 --> n5
+    "#);
+    let named = Picture::of_dense_named("f", &graph, ["two words".into(), "y".into()]);
+    assert_snapshot!(named.to_dot(), @r##"
+    digraph {
+        rankdir=TB; labelloc=t; labeljust=l;
+        node [fontname="monospace", style=filled];
+        edge [fontname="monospace"];
+        subgraph cluster_0 {
+            label="f";
+            n0 [label="two words", shape=ellipse, fillcolor="#ffffff"];
+            n1 [label="y", shape=ellipse, fillcolor="#ffffff"];
+            n2 [label="sin_cos\n%2, %3", shape=box, fillcolor="#dbe9f6"];
+            n3 [label="mul\n%4", shape=box, fillcolor="#dbe9f6"];
+            n4 [label="%4", shape=ellipse, peripheries=2, fillcolor="#ffffff"];
+            n5 [label="%1", shape=ellipse, peripheries=2, fillcolor="#ffffff"];
+        }
+        n0 -> n2 [style=solid];
+        n2 -> n3 [style=solid, label=".1"];
+        n2 -> n3 [style=solid, label=".1"];
+        n3 -> n4 [style=solid];
+        n1 -> n5 [style=solid];
+    }
+    "##);
+}
+
+/// Without keys, it is the picture of the graph with keys.
+#[test]
+fn pictures_of_functions_are_those_of_their_graphs() {
+    let mut random = Random(7);
+    for _ in 0..100 {
+        for f in wild_functions(&mut random) {
+            let graph = Picture::of_graphs(&[("function", GraphKind::Primal, f.as_graph())]);
+            assert_eq!(f.picture().to_dot(), graph.to_dot());
+        }
+    }
 }
 
 #[test]

@@ -4,20 +4,21 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
 use tidu::eager::RecordedGraph;
-use tidu::graph::text::{Listing, ParseNames, parse};
+use tidu::graph::text::{Listing, ParseError, ParseNames, parse};
 use tidu::graph::{
-    Graph, GraphBuilder, GraphOperation, OperationKey, OperationRole, ValueKey, ValueRef,
-    ValueType, compile, materialize_merge, resolve,
+    DenseGraph, DenseId, Graph, GraphBuilder, GraphOperation, OperationKey, OperationRole,
+    ValueKey, ValueRef, ValueType, compile, materialize_merge, resolve,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{Function, LinearizedGraph, linear_transpose, linearize};
 use tidu_testkit::cases;
 
-use crate::support::{AWKWARD_NAMES, AWKWARD_NUMBERS, Random, wild_problem};
+use crate::support::{AWKWARD_NAMES, AWKWARD_NUMBERS, Random, wild_functions, wild_problem};
 
 fn graph(text: &str) -> Arc<Graph<ScalarOp>> {
     Arc::new(text.parse().unwrap())
@@ -860,11 +861,357 @@ fn types_are_read_of_functions_of_sets_with_types_only() {
     "#);
 }
 
+// Graphs by positions.
+
+#[track_caller]
+fn assert_same_dense<Op: GraphOperation>(found: &DenseGraph<Op>, expected: &DenseGraph<Op>) {
+    assert_eq!(found.input_count(), expected.input_count());
+    assert_eq!(found.outputs(), expected.outputs());
+    assert_eq!(found.value_count(), expected.value_count());
+    assert_eq!(found.operation_count(), expected.operation_count());
+    for (found, expected) in found.nodes().zip(expected.nodes()) {
+        assert_eq!(found.operation, expected.operation);
+        assert_eq!(found.operands, expected.operands);
+        assert_eq!(found.results, expected.results);
+    }
+}
+
+/// As text with types, if there are any, and without.
+#[track_caller]
+fn assert_dense_reads_back<Op: ParseNames>(graph: &DenseGraph<Op>) {
+    assert_eq!(graph.verify().to_string(), "no findings");
+    let types = |graph: &DenseGraph<Op>| {
+        let results = graph.nodes().flat_map(|node| node.results.iter());
+        graph.types_of(graph.inputs().chain(results).collect::<Vec<_>>())
+    };
+    let (typed, plain) = (format!("{graph:#}"), graph.to_string());
+    for (text, types_of_text) in [(&typed, types(graph)), (&plain, None)] {
+        match text.parse::<DenseGraph<Op>>() {
+            Err(error) => panic!("{error} in\n{text}"),
+            Ok(parsed) => {
+                assert_same_dense(&parsed, graph);
+                assert_eq!(parsed.to_string(), plain);
+                // Of an empty text, nobody can tell whether its values have types.
+                if graph.value_count() > 0 {
+                    assert_eq!(types(&parsed), types_of_text);
+                }
+            }
+        }
+    }
+}
+
+/// A graph of all there is, of values of random types or of none. An operation that does not fit its operands is left
+/// out.
+fn random_dense(random: &mut Random, typed: bool) -> DenseGraph<Plain> {
+    let types = [
+        ValueType::new("f64", [2, 3]),
+        ValueType::new("f64", []),
+        ValueType::new("two words", [6]),
+    ];
+    let inputs = random.below(4);
+    let mut graph = match typed {
+        true => {
+            let types = (0..inputs).map(|_| types[random.below(types.len())].clone());
+            DenseGraph::of_types(types.collect::<Vec<_>>(), 0, 0)
+        }
+        false => DenseGraph::new(inputs),
+    };
+    let mut values: Vec<DenseId> = graph.inputs().collect();
+    for _ in 0..random.below(15) {
+        let op = PLAIN[random.below(PLAIN.len() - 1)].clone();
+        if values.is_empty() && op.input_count() > 0 {
+            continue;
+        }
+        let operands = (0..op.input_count()).map(|_| values[random.below(values.len())]);
+        let operands: Vec<DenseId> = operands.collect();
+        if let Ok(results) = graph.push(op, &operands) {
+            values.extend(results.iter());
+        }
+    }
+    if !values.is_empty() {
+        let outputs = (0..random.below(4)).map(|_| values[random.below(values.len())]);
+        graph.set_outputs(outputs.collect());
+    }
+    graph
+}
+
+#[test]
+fn random_graphs_by_positions_read_back() {
+    let mut random = Random(5);
+    let mut reshaped = 0;
+    for _ in 0..300 {
+        for typed in [false, true] {
+            let graph = random_dense(&mut random, typed);
+            assert_eq!(graph.has_types(), typed);
+            assert_dense_reads_back(&graph);
+            reshaped += usize::from(format!("{graph:#}").contains("two words\"[2, 3] = "));
+        }
+    }
+    assert!(reshaped > 0);
+}
+
+/// One text, whether a graph is kept by keys or by positions.
+#[test]
+fn functions_print_as_their_graphs_do() {
+    let mut random = Random(6);
+    for _ in 0..100 {
+        for f in wild_functions(&mut random) {
+            let graph = Listing::new("dense", f.as_graph()).to_string();
+            let graph = graph
+                .lines()
+                .map(|line| match line.trim_start().starts_with("input") {
+                    true => line.split(" = ").next().unwrap(),
+                    false => line,
+                });
+            assert_eq!(
+                f.as_dense().to_string(),
+                graph.collect::<Vec<_>>().join("\n")
+            );
+            assert_dense_reads_back(f.as_dense());
+        }
+    }
+}
+
+#[test]
+fn graphs_by_positions_print_one_item_a_line() {
+    let mut graph = DenseGraph::of_types(
+        [
+            ValueType::new("f64", [2, 3]),
+            ValueType::new("two words", []),
+        ],
+        0,
+        0,
+    );
+    let [x, y] = [graph.input(0), graph.input(1)];
+    graph.push(Plain::Print, &[x]).unwrap();
+    let halves = graph.push(Plain::Split(2), &[x]).unwrap();
+    let source = graph.push(Plain::Source, &[]).unwrap().start();
+    let joined = graph.push(Plain::Join, &[y, source, x]).unwrap().start();
+    graph.set_outputs(vec![halves.get(1).unwrap(), joined, x]);
+    assert_snapshot!(format!("{graph}\n{graph:#}"), @r#"
+    dense {
+        input %0
+        input %1
+        _ = Print %0
+        %2, %3 = "Split(2)" %0
+        %4 = Source
+        %5 = Join %1, %4, %0
+        output %3
+        output %5
+        output %0
+    }
+    dense {
+        input %0: f64[2, 3]
+        input %1: "two words"
+        _ = Print %0
+        %2: f64[0], %3: f64[1] = "Split(2)" %0
+        %4: "two words" = Source
+        %5: "two words" = Join %1, %4, %0
+        output %3
+        output %5
+        output %0
+    }
+    "#);
+    assert_dense_reads_back(&graph);
+    let empty = DenseGraph::<Plain>::new(0);
+    assert_eq!(empty.to_string(), "dense {\n}");
+    assert_dense_reads_back(&empty);
+    // Types may begin where they like, as long as no input has none.
+    let text = "dense {\n%0 = Source\n%1: \"two words\" = Join %0, %0, %0\noutput %1\n}";
+    let constant: DenseGraph<Plain> = text.parse().unwrap();
+    assert_eq!(
+        constant.type_of(constant.outputs()[0]),
+        Some(&ValueType::new("two words", []))
+    );
+    assert_dense_reads_back(&constant);
+}
+
+#[test]
+fn wrong_graphs_by_positions_are_told() {
+    fn complaints<Op: ParseNames>(first: &str, items: &[&str]) -> String {
+        let complaint = |item: &&str| {
+            let text = format!("dense {{\n{first}\n{item}\n}}");
+            complaint_of::<DenseGraph<Op>>(&text)
+        };
+        items.iter().map(complaint).collect()
+    }
+    let items = [
+        "input %1 = y",
+        "input %2",
+        "input",
+        "%1 = exp %0\ninput %2",
+        "external @x",
+        "residual @0 = exp @x",
+        "%1 = exp @x",
+        "%1 = exp x",
+        "%1 = exp %1",
+        "%0 = exp %0",
+        "%1 = exp %0\n%1 = sin %0",
+        "%1 = mul %0",
+        "%1 = sin_cos %0",
+        "%1 = frobnicate %0",
+        "%1 = neg ~%0",
+        "%1 = fixed neg %0",
+        "%1 = masked - neg %0",
+        "%1: f64 = neg %0",
+        "output %1",
+        "output zero",
+        "output %0 -> f",
+    ];
+    assert_snapshot!(complaints::<ScalarOp>("input %0", &items), @"
+    input %1 = y
+             ^ line 3, column 10: expected the end of the line, found `= y`
+    input %2
+          ^ line 3, column 7: expected `%1`, found `%2`
+    input
+         ^ line 3, column 6: expected `%1`, found the end of the line
+    input %2
+    ^ line 4, column 1: expected an operation, as inputs come first, found `input %2`
+    external @x
+    ^ line 3, column 1: expected `input`, an operation, `output` or `}`, found `external @x`
+    residual @0 = exp @x
+    ^ line 3, column 1: expected `input`, an operation, `output` or `}`, found `residual @0 = exp @x`
+    %1 = exp @x
+             ^ line 3, column 10: expected an operand: `%`, found `@x`
+    %1 = exp x
+             ^ line 3, column 10: expected an operand: `%`, found `x`
+    %1 = exp %1
+             ^ line 3, column 10: expected a local value that was defined before, found `%1`
+    %0 = exp %0
+    ^ line 3, column 1: expected `%1`, found `%0 = exp %0`
+    %1 = sin %0
+    ^ line 4, column 1: expected `%2`, found `%1 = sin %0`
+    %1 = mul %0
+         ^ line 3, column 6: expected 2 operands, found 1
+    %1 = sin_cos %0
+    ^ line 3, column 1: expected 2 results, found 1
+    %1 = frobnicate %0
+         ^ line 3, column 6: expected an operation, found `frobnicate %0`
+    %1 = neg ~%0
+         ^ line 3, column 6: expected no mark, as operations of a dense graph have no roles, found `neg ~%0`
+    %1 = fixed neg %0
+               ^ line 3, column 12: expected no mark, as operations of a dense graph have no roles, found `neg %0`
+    %1 = masked - neg %0
+                  ^ line 3, column 15: expected no mark, as operations of a dense graph have no roles, found `neg %0`
+    %1: f64 = neg %0
+      ^ line 3, column 3: expected no type, as values before have none, found `: f64 = neg %0`
+    output %1
+           ^ line 3, column 8: expected a local value that was defined before, found `%1`
+    output zero
+           ^ line 3, column 8: expected a local value that was defined before, found `zero`
+    output %0 -> f
+              ^ line 3, column 11: expected the end of the line, found `-> f`
+    ");
+    let items = [
+        "input %1",
+        "input %1: f32",
+        "input %1: f64[3",
+        "%1: f64[3] = Source",
+        "%1: f64[2] = \"Split(2)\" %0",
+        r#"%1 = "Reshape { shape: [2, 3], note: \"a \\\"b\\\"\\n\" }" %0"#,
+        "output %0: f64[5]",
+    ];
+    assert_snapshot!(complaints::<Plain>("input %0: f64[5]", &items), @r#"
+    input %1
+            ^ line 3, column 9: expected `:` and a type, as other values have one, found the end of the line
+    input %1: f32
+              ^ line 3, column 11: expected a kind of values that the operation set reads (`ParseNames::parse_kind`), found `f32`
+    input %1: f64[3
+                   ^ line 3, column 16: expected `,` or `]`, found the end of the line
+    %1: f64[3] = Source
+        ^ line 3, column 5: expected `"two words"`, as follows from the operands, found `f64[3]`
+    %1: f64[2] = "Split(2)" %0
+    ^ line 3, column 1: expected 2 results, found 1
+    %1 = "Reshape { shape: [2, 3], note: \"a \\\"b\\\"\\n\" }" %0
+         ^ line 3, column 6: expected a well-formed operation, found Reshape { shape: [2, 3], note: "a \"b\"\n" } of f64[5]: another number of elements
+    output %0: f64[5]
+             ^ line 3, column 10: expected the end of the line, found `: f64[5]`
+    "#);
+    let untyped = complaints::<Plain>("input %0", &["input %1: f64", "%1: f64[3] = Source"]);
+    assert_snapshot!(untyped, @"
+    input %1: f64
+            ^ line 3, column 9: expected no type, as values before have none, found `: f64`
+    %1: f64[3] = Source
+      ^ line 3, column 3: expected no type, as values before have none, found `: f64[3] = Source`
+    ");
+}
+
+/// A text of another header is told how one comes to what is wanted.
+#[test]
+fn other_headers_are_told_where_to_go() {
+    let headers = [
+        "graph", "function", "linear", "flat", "recorded", "program", "dens",
+    ];
+    let told =
+        headers.map(|header| complaint_of::<DenseGraph<ScalarOp>>(&format!("{header} {{\n}}")));
+    assert_snapshot!(told.concat(), @"
+    graph {
+    ^ line 1, column 1: expected `dense {`, found `graph {`: read a `Function`, and take its `as_dense`
+    function {
+    ^ line 1, column 1: expected `dense {`, found `function {`: read a `Function`, and take its `as_dense`
+    linear {
+    ^ line 1, column 1: expected `dense {`, found `linear {`: read a `LinearizedGraph`, which refers to other graphs, so that it is no dense graph by itself
+    flat {
+    ^ line 1, column 1: expected `dense {`, found `flat {`: `text::parse` reads it as a `Graph`
+    recorded {
+    ^ line 1, column 1: expected `dense {`, found `recorded {`: `text::parse` reads it as a `Graph`
+    program {
+    ^ line 1, column 1: expected `dense {`, found `program {`, which is not read back: print the graph that it was compiled from
+    dens {
+    ^ line 1, column 1: expected `dense {`, found `dens {`
+    ");
+    let text = "dense {\n}";
+    let told = [
+        complaint_of::<Graph<ScalarOp>>(text),
+        complaint_of::<Function<ScalarOp>>(text),
+        complaint_of::<LinearizedGraph<ScalarOp>>(text),
+    ];
+    assert_snapshot!(told.concat(), @"
+    dense {
+    ^ line 1, column 1: expected `graph {`, found `dense {`: read a `DenseGraph`, and name its inputs by `to_graph` or `Function::from_dense`
+    dense {
+    ^ line 1, column 1: expected `function {` or `graph {`, found `dense {`: read a `DenseGraph`, and name its inputs by `to_graph` or `Function::from_dense`
+    dense {
+    ^ line 1, column 1: expected `linear {`, found `dense {`: read a `DenseGraph`, and name its inputs by `to_graph` or `Function::from_dense`
+    ");
+}
+
+#[test]
+fn a_million_operations_by_positions_print_and_read_back() {
+    on_a_small_stack(|| {
+        let operations = cases(1_000_000);
+        let mut graph = DenseGraph::<ScalarOp>::new(2);
+        let mut last = [graph.input(0), graph.input(1)];
+        for _ in 0..operations {
+            last = [last[1], graph.push(ScalarOp::Add, &last).unwrap().start()];
+        }
+        graph.set_outputs(vec![last[1]]);
+        let mut text = "dense {\n    input %0\n    input %1\n".to_owned();
+        for id in 0..operations {
+            writeln!(text, "    %{} = add %{id}, %{}", id + 2, id + 1).unwrap();
+        }
+        write!(text, "    output %{}\n}}", operations + 1).unwrap();
+        let mut expect = Expect(&text);
+        write!(expect, "{graph}").unwrap();
+        assert_eq!(expect.0, "");
+        let parsed: DenseGraph<ScalarOp> = text.parse().unwrap();
+        assert_same_dense(&parsed, &graph);
+        assert!(parsed.verify().is_clean());
+    });
+}
+
 // Texts that are no graphs.
 
 /// What the reader says of a text: the line that it is about, a caret at the column, the message.
 fn complaint(text: &str) -> String {
-    let error = text.parse::<Graph<ScalarOp>>().unwrap_err();
+    complaint_of::<Graph<ScalarOp>>(text)
+}
+
+fn complaint_of<T: FromStr<Err = ParseError>>(text: &str) -> String {
+    let error = match text.parse::<T>() {
+        Ok(_) => panic!("{text}"),
+        Err(error) => error,
+    };
     let line = text.lines().nth(error.line - 1).unwrap_or_default();
     let caret = " ".repeat(error.column - 1);
     format!("{line}\n{caret}^ {error}\n")

@@ -781,6 +781,79 @@ fn wrong_types_in_a_text_are_told() {
     ");
 }
 
+/// What the set says now is held to what it said when the graph was made.
+#[test]
+fn types_of_a_graph_are_verified() {
+    let f = product_of_sums();
+    let typed = f.with_types([vector(3), vector(3)]).unwrap();
+    for f in [&f, &typed, &typed.grad(..).unwrap()] {
+        assert_eq!(f.as_dense().verify().to_string(), "no findings");
+    }
+    let derived = typed.grad("x").unwrap();
+    let found = [
+        with_fault(Fault::TooLong, || typed.as_dense().verify()),
+        with_fault(Fault::TooMany, || typed.as_dense().verify()),
+        with_fault(Fault::Silent, || derived.as_dense().verify()),
+        // Without types, there is nothing to hold.
+        with_fault(Fault::TooLong, || f.as_dense().verify()),
+    ];
+    assert_snapshot!(found.map(|report| report.to_string()).join("\n---\n"), @r#"
+    error[types]: %3 is f64[3], but f64[4] follows from the operands
+      |
+      |  %3: f64[3] = Exp %2
+      = help: `infer_types` must not change from call to call
+
+    1 finding
+    ---
+    error[types]: Exp has 1 results, but types were inferred for 2
+      |
+      |  %3: f64[3] = Exp %2
+      |                   ^^
+      = help: `infer_types` must not change from call to call
+
+    1 finding
+    ---
+    error[types]: Spread(3) does not say of what types its results are: its set needs `infer_types`
+      |
+      |  %7: f64[3] = "Spread(3)" %6
+      |                           ^^
+      = help: `infer_types` must not change from call to call
+
+    error[types]: Spread(3) does not say of what types its results are: its set needs `infer_types`
+      |
+      |  %10: f64[3] = "Spread(3)" %9
+      |                            ^^
+      = help: `infer_types` must not change from call to call
+
+    2 findings
+    ---
+    no findings
+    "#);
+}
+
+/// A function has the types of the graph that it is made of.
+#[test]
+fn functions_of_graphs_by_positions_have_their_types() {
+    let made = product_of_sums();
+    let typed = made.with_types([vector(2), vector(2)]).unwrap();
+    let again = |f: &F| {
+        let names = f.output_names().to_vec();
+        F::from_dense(f.as_dense().clone(), f.input_keys(), names).unwrap()
+    };
+    assert_eq!(again(&made).input_types(), None);
+    let again = again(&typed);
+    assert_eq!(again.input_types(), typed.input_types());
+    assert_eq!(format!("{again:#}"), format!("{typed:#}"));
+    let (x, w) = (vec![0.5, -1.0], vec![2.0, 0.25]);
+    let gradient = again.grad(..).unwrap();
+    let gradient = gradient.compile().call(&[x.clone(), w.clone()]).unwrap();
+    for (found, expected) in gradient.iter().zip(gradient_of_product(&x, &w)) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+    }
+}
+
 /// Whatever is done to a text, reading it ends with a function that reads back, or a place in the text.
 #[test]
 fn damaged_types_are_read_or_refused() {

@@ -1,13 +1,15 @@
 //! What the verifier says: of graphs that are wrong, all that is wrong; of those that the library
 //! derives, nothing; of rules that emit what is not linear, which operation it is.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
 use tidu::graph::{
-    Graph, GraphBuilder, GraphOperation, LocalValueId, OperationKey, OperationRole, Report,
-    ValueKey, ValueRef, resolve, verify,
+    DenseGraph, Graph, GraphBuilder, GraphOperation, LocalValueId, OperationKey, OperationRole,
+    Report, ValueKey, ValueRef, ValueType, resolve, verify,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
@@ -134,6 +136,83 @@ fn operands_that_nothing_defines_are_found() {
       = help: add the graph that computes it with `add_parent`
 
     3 findings
+    ");
+}
+
+thread_local! {
+    /// How many operands and results a [`Fickle`] says that it has.
+    static COUNTS: Cell<(usize, usize)> = const { Cell::new((1, 1)) };
+    /// And how many results from the moment on that it is asked for their types.
+    static LATER: Cell<usize> = const { Cell::new(1) };
+}
+
+/// An operation that answers otherwise when it is asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fickle;
+
+impl GraphOperation for Fickle {
+    type Operand = f64;
+    type Context = ();
+    type InputKey = ScalarKey;
+
+    fn input_count(&self) -> usize {
+        COUNTS.get().0
+    }
+
+    fn output_count(&self) -> usize {
+        COUNTS.get().1
+    }
+
+    fn infer_types(
+        &self,
+        x: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        COUNTS.set((1, LATER.get()));
+        Ok(Some(vec![x[0].clone(); LATER.get()]))
+    }
+}
+
+#[test]
+fn operations_of_other_counts_than_before_are_found() {
+    let mut graph = DenseGraph::new(1);
+    let x = graph.input(0);
+    let y = graph.push(Fickle, &[x]).unwrap().start();
+    COUNTS.set((2, 3));
+    let z = graph.push(Fickle, &[x, y]).unwrap().start();
+    graph.set_outputs(vec![z]);
+    assert_snapshot!(graph.verify(), @"
+    error[arity]: this operation has 1 operands and 1 results, its type says 2 and 3
+      |
+      |  %1 = Fickle %0
+      = help: `input_count` and `output_count` must not change from call to call
+
+    1 finding
+    ");
+    COUNTS.set((1, 1));
+    assert_snapshot!(graph.verify(), @"
+    error[arity]: this operation has 2 operands and 3 results, its type says 1 and 1
+      |
+      |  %2, %3, %4 = Fickle %0, %1
+      = help: `input_count` and `output_count` must not change from call to call
+
+    1 finding
+    ");
+}
+
+#[test]
+fn types_of_more_values_than_there_are_are_found() {
+    let mut graph = DenseGraph::of_types([ValueType::new("f64", [])], 0, 0);
+    let x = graph.input(0);
+    LATER.set(2);
+    graph.push(Fickle, &[x]).unwrap();
+    COUNTS.set((1, 1));
+    assert_snapshot!(graph.verify(), @"
+    error[types]: 3 values have types, but there are 2
+      |
+      |  dense {
+      = help: `output_count` must not change from call to call
+
+    1 finding
     ");
 }
 

@@ -1,8 +1,8 @@
 //! Whatever is wrong with a transform or a call is a typed error that says what would be right.
 
 use tidu::graph::{
-    EvaluableGraphOperation, GraphBuilder, GraphError, GraphOperation, LocalValueId, OperationRole,
-    ValueKey, ValueRef,
+    DenseGraph, EvaluableGraphOperation, GraphBuilder, GraphError, GraphOperation, LocalValueId,
+    OperationRole, ValueKey, ValueRef,
 };
 use tidu::scalar::{ScalarKey, ScalarOp};
 use tidu::{
@@ -244,6 +244,80 @@ fn what_a_function_is_made_of_is_checked() {
         ),
         "{nowhere}"
     );
+}
+
+#[test]
+fn graphs_by_positions_need_a_name_for_each_end() {
+    let graph = || {
+        let text = "dense {\ninput %0\ninput %1\n%2 = mul %0, %1\noutput %2\noutput %0\n}";
+        text.parse::<DenseGraph<ScalarOp>>().unwrap()
+    };
+    let make = |inputs: &[&str], outputs: &[&str]| {
+        let inputs = inputs.iter().map(|&name| name.into()).collect();
+        let outputs = outputs.iter().map(|&name| name.to_owned()).collect();
+        F::from_dense(graph(), inputs, outputs)
+    };
+    let f = make(&["x", "y"], &["f", "f"]).unwrap();
+    assert_eq!(f.output_names(), ["f", "f"]);
+    assert_eq!(f.compile().call(&[2.0, 3.0]).unwrap(), [6.0, 2.0]);
+    // The names of outputs may be alike, those of inputs may not.
+    let refused = |inputs, outputs| make(inputs, outputs).unwrap_err();
+    assert_eq!(refused(&["x", "x"], &["f", "g"]), repeated("x"));
+    for (error, what, found, text) in [
+        (
+            refused(&["x"], &["f", "g"]),
+            "input",
+            1,
+            "the graph has 2 inputs, found 1 name",
+        ),
+        (
+            refused(&["x", "y", "z"], &["f", "g"]),
+            "input",
+            3,
+            "the graph has 2 inputs, found 3 names",
+        ),
+        (
+            refused(&["x", "y"], &[]),
+            "output",
+            0,
+            "the graph has 2 outputs, found 0 names",
+        ),
+        (
+            refused(&["x", "y"], &["f"; 3]),
+            "output",
+            3,
+            "the graph has 2 outputs, found 3 names",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+        let FunctionError::WrongNameCount {
+            what: of,
+            expected: 2,
+            found: number,
+        } = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!((of, number), (what, found));
+    }
+}
+
+/// What stands twice in the graph stands once in the function, and what nothing needs is gone.
+#[test]
+fn functions_of_graphs_by_positions_have_no_needless_work() {
+    let text = "dense {
+        input %0
+        %1 = exp %0
+        %2 = exp %0
+        %3 = sin %0
+        %4 = mul %1, %2
+        output %4
+    }";
+    let f = F::from_dense(text.parse().unwrap(), vec!["x".into()], vec!["f".into()]).unwrap();
+    assert_eq!(f.as_dense().operation_count(), 2);
+    // e²ˣ has the derivative 2·e²ˣ.
+    let slope = f.grad("x").unwrap().compile().call(&[0.5]).unwrap()[0];
+    assert!((slope - 2.0 * 1.0_f64.exp()).abs() < 1e-14, "{slope}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use problem::{Problem, keys, linear_listing};
 pub use review::reviewed;
 pub use sketch::{Layout, Sketch, Step};
 pub use tidu_testkit::Random;
-pub use wild::{AWKWARD_NAMES, AWKWARD_NUMBERS, wild_problem};
+pub use wild::{AWKWARD_NAMES, AWKWARD_NUMBERS, wild_functions, wild_problem};
 
 use std::collections::HashMap;
 

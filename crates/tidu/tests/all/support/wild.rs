@@ -1,8 +1,8 @@
 //! Random functions of any shape and with any names, for what does not depend on values.
 
-use tidu::ADKey;
-use tidu::graph::GraphOperation;
+use tidu::graph::{GraphOperation, ValueKey, materialize_merge};
 use tidu::scalar::{ScalarKey, ScalarOp};
+use tidu::{ADKey, Function};
 
 use super::problem::Problem;
 use super::sketch::{Layout, Sketch};
@@ -82,6 +82,21 @@ pub fn wild_problem(random: &mut Random) -> Problem<ScalarOp> {
     let mut problem = f.laid_out(&layout, &vec![0.0; f.inputs.len()]);
     problem.wrt.retain(|_| random.below(4) > 0);
     problem
+}
+
+/// A [`wild_problem`] as a function of what it needs, and its first derivatives, as far as there are inputs to derive by.
+pub fn wild_functions(random: &mut Random) -> Vec<Function<ScalarOp>> {
+    let problem = wild_problem(random);
+    let outputs: Vec<_> = problem.outputs.iter().flatten().cloned().collect();
+    let flat = materialize_merge(&problem.view(), &outputs);
+    let inputs = flat.inputs.iter().filter_map(|key| match key {
+        ValueKey::Input(key) => Some(key.clone()),
+        ValueKey::Derived { .. } => None,
+    });
+    let inputs: Vec<ScalarKey> = inputs.collect();
+    let f = Function::from_graphs(problem.roots, &inputs, &outputs).expect("a closed function");
+    let derived = [f.jvp(..), f.vjp(..)].into_iter().flatten();
+    derived.chain([f.clone()]).collect()
 }
 
 fn wild_sketch(random: &mut Random) -> Sketch<ScalarOp> {
