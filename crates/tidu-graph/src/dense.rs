@@ -19,6 +19,9 @@ use crate::value_type::ValueType;
 /// its own size, eight bytes, and four bytes per operand. Where the types of the inputs are
 /// [known](Self::with_types), each value has a type, for four bytes more.
 ///
+/// It [prints and reads back](crate::text), is [verified](Self::verify) and [drawn](crate::Picture::of_dense), and
+/// becomes a [program](Self::compile).
+///
 /// # Example
 ///
 /// ```

@@ -20,7 +20,7 @@
 //! | [`ValueKeyInterner`] | dense ids for keys of your own |
 //! | [`text`] | graphs as text, printed and parsed |
 //! | [`Picture`] | graphs as pictures, for Graphviz and Mermaid |
-//! | [`verify`] | everything that is wrong with a graph, in the manner of a compiler |
+//! | [`verify`], [`DenseGraph::verify`] | everything that is wrong with a graph, in the manner of a compiler |
 //!
 //! # Example
 //!

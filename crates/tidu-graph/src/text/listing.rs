@@ -155,12 +155,19 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         }
     }
 
-    /// Inputs with smaller ids are listed before the operation: those of a dense graph before all.
+    /// Inputs with smaller ids are listed before the operation: those of a dense graph before all. An operation without
+    /// results has no id of its own to go by, and stands after what it uses.
     fn inputs_end(&self, operation: LocalOperationId) -> LocalValueId {
-        match self.body {
-            Body::Keyed(graph) => inputs_end(&graph.operations()[operation]),
-            Body::Dense(graph) => graph.input_count(),
-        }
+        let node = match self.body {
+            Body::Keyed(graph) => &graph.operations()[operation],
+            Body::Dense(graph) => return graph.input_count(),
+        };
+        let operands = node.inputs.iter().map(|operand| match operand {
+            ValueRef::Local(id) => id + 1,
+            ValueRef::External(_) => 0,
+        });
+        let first_result = node.outputs.first().copied();
+        first_result.unwrap_or_else(|| operands.max().unwrap_or(0))
     }
 
     /// An operand as it is printed, without its activity.
@@ -280,17 +287,6 @@ impl<Op: GraphOperation> Display for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Listing::new("graph", self).fmt(f)
     }
-}
-
-/// An operation stands behind the inputs with ids below that of its first result. One without results has no id of its
-/// own to go by, and stands after what it uses.
-fn inputs_end<Op: GraphOperation>(node: &OperationNode<Op>) -> LocalValueId {
-    let operands = node.inputs.iter().map(|operand| match operand {
-        ValueRef::Local(id) => id + 1,
-        ValueRef::External(_) => 0,
-    });
-    let results = node.outputs.first().copied();
-    results.unwrap_or_else(|| operands.max().unwrap_or(0))
 }
 
 /// Outputs as they stand where nobody says what they are.
