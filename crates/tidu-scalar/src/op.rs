@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tidu_ad::Composite;
-use tidu_graph::{EvaluableGraphOperation, GraphOperation, Operands, Rewrite};
+use tidu_graph::{EvalError, EvaluableGraphOperation, GraphOperation, Operands, Rewrite};
 
 use crate::definition::{Definition, Eval, Meaning};
 use crate::key::ScalarKey;
@@ -336,7 +336,12 @@ impl EvaluableGraphOperation for ScalarOp {
     }
 
     #[inline]
-    fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
+    fn try_eval_into(
+        &self,
+        ctx: &mut (),
+        inputs: &[&f64],
+        out: &mut Vec<f64>,
+    ) -> Result<(), EvalError> {
         // Most of a derivative; each takes less time than its definition takes to find.
         match (self, inputs) {
             (Self::Add, [x, y]) => out.push(**x + **y),
@@ -344,18 +349,27 @@ impl EvaluableGraphOperation for ScalarOp {
             (Self::Sub, [x, y]) => out.push(**x - **y),
             (Self::Div, [x, y]) => out.push(**x / **y),
             (Self::Neg, [x]) => out.push(-**x),
-            _ => self.eval_as_defined(ctx, inputs, out),
+            _ => return self.eval_as_defined(ctx, inputs, out),
         }
+        Ok(())
     }
 }
 
 impl ScalarOp {
     /// Not inlined where the operations above are.
     #[inline(never)]
-    fn eval_as_defined(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
+    fn eval_as_defined(
+        &self,
+        ctx: &mut (),
+        inputs: &[&f64],
+        out: &mut Vec<f64>,
+    ) -> Result<(), EvalError> {
         let is_known = match self.meaning() {
             Meaning::Defined(definition) => definition.eval.call(self, inputs, out),
-            Meaning::Composite(function) => return out.extend(function.eval(ctx, inputs)),
+            Meaning::Composite(function) => {
+                out.extend(function.try_eval(ctx, inputs)?);
+                true
+            }
         };
         assert!(
             is_known,
@@ -363,5 +377,6 @@ impl ScalarOp {
             self.input_count(),
             inputs.len()
         );
+        Ok(())
     }
 }

@@ -1,64 +1,44 @@
-//! How programs are printed.
+//! How bytecode is printed.
 
 use std::fmt::{self, Display, Formatter};
 
-use super::instruction::{FUNCTION, Instruction, Opcode, TERNARY_FUNCTION};
-use super::{Code, ScalarProgram};
+use super::{Bytecode, Instruction};
 
-/// One line an instruction; registers are called `r0`, `r1`, and so on. Two operations in one
+/// One line an instruction; slots are called `r0`, `r1`, and so on. Two operations in one
 /// instruction stand as a formula, whose letters are the operands.
-impl Display for ScalarProgram {
+impl Display for Bytecode {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "program {{")?;
-        for (register, name) in self.input_names.iter().enumerate() {
-            writeln!(f, "    input r{register} = {name}")?;
+        for (slot, name) in self.input_names.iter().enumerate() {
+            writeln!(f, "    input r{slot} = {name}")?;
         }
-        for (position, constant) in self.constants.iter().enumerate() {
-            let register = self.input_names.len() + position;
-            writeln!(f, "    const r{register} = {constant:?}")?;
+        for (slot, constant) in &self.constants {
+            writeln!(f, "    const r{slot} = {constant:?}")?;
         }
-        match &self.code {
-            Code::Narrow(code) => {
-                for instruction in code {
-                    let operands = instruction.operands.map(u32::from);
-                    let result = instruction.result.into();
-                    let opcode = instruction.opcode;
-                    self.write(
-                        f,
-                        Instruction {
-                            opcode,
-                            operands,
-                            result,
-                        },
-                    )?;
-                }
-            }
-            Code::Wide(code) => {
-                for &instruction in code {
-                    self.write(f, instruction)?;
-                }
-            }
+        for instruction in &self.instructions {
+            self.write(f, instruction)?;
         }
-        for (register, name) in self.outputs.iter().zip(&*self.output_names) {
-            writeln!(f, "    output r{register} -> {name}")?;
+        for (slot, name) in self.outputs.iter().zip(&*self.output_names) {
+            writeln!(f, "    output r{slot} -> {name}")?;
         }
         f.write_str("}")
     }
 }
 
-impl ScalarProgram {
-    fn write(&self, f: &mut Formatter<'_>, instruction: Instruction<u32>) -> fmt::Result {
+impl Bytecode {
+    fn write(&self, f: &mut Formatter<'_>, instruction: &Instruction) -> fmt::Result {
         write!(f, "    r{}", instruction.result)?;
         if let Some(second) = instruction.second_result() {
             write!(f, ", r{second}")?;
         }
-        let name = self.name(instruction);
+        let callee = self.callee(instruction).map(|(name, _)| name);
+        let name = instruction.opcode.name().or(callee).unwrap_or_default();
         if !name.contains(' ') {
             write!(f, " = {name}")?;
             let operands = instruction.operands().iter().enumerate();
-            for (position, register) in operands {
+            for (position, slot) in operands {
                 let separator = if position == 0 { "" } else { "," };
-                write!(f, "{separator} r{register}")?;
+                write!(f, "{separator} r{slot}")?;
             }
             return writeln!(f);
         }
@@ -74,17 +54,5 @@ impl ScalarProgram {
             }
         }
         writeln!(f)
-    }
-
-    fn name(&self, instruction: Instruction<u32>) -> &'static str {
-        let position = |at: usize| instruction.operands[at] as usize;
-        let functions = &self.functions;
-        match instruction.opcode {
-            Opcode::CallUnary => functions.unary.names[position(FUNCTION)],
-            Opcode::CallBinary => functions.binary.names[position(FUNCTION)],
-            Opcode::CallTernary => functions.ternary.names[position(TERNARY_FUNCTION)],
-            Opcode::CallPair => functions.pair.names[position(FUNCTION)],
-            opcode => opcode.name().unwrap_or_default(),
-        }
     }
 }

@@ -1,69 +1,97 @@
-//! What a program is made of: opcodes, and instructions over registers.
+//! Opcodes, and the one table of what they compute.
+
+use super::formula::{Formula, Position, formulas};
 
 /// Hands the table of all arithmetic that has an opcode of its own to a macro: by the number of
-/// operands; opcode, name in print, and value.
+/// operands; opcode, name in print, and value, written of the operators of formulas. Last come the functions that
+/// may be computed for several numbers at once.
 ///
-/// The interpreter of one point and that of many are both generated from it, so that they cannot
+/// The interpreter of one point, that of many, and the formulas are generated from it, so that they cannot
 /// differ. What is of two operations is rounded twice, as the two would be.
 macro_rules! with_arithmetic {
     ($then:ident) => {
         $then! {
             unary {
-                Neg "neg" |a| -a;
-                Recip "recip" |a| 1.0 / a;
-                Sqrt "sqrt" |a| a.sqrt();
-                Abs "abs" |a| a.abs();
-                Sign "sign" |a| sign(a);
-                Floor "floor" |a| a.floor();
-                Ceil "ceil" |a| a.ceil();
-                Round "round" |a| a.round();
-                RoundTiesEven "round_ties_even" |a| a.round_ties_even();
-                Trunc "trunc" |a| a.trunc();
+                Neg "neg" |a| neg(a);
+                Recip "recip" |a| div(1.0, a);
+                Sqrt "sqrt" |a| sqrt(a);
+                Abs "abs" |a| abs(a);
+                Sign "sign" |a| select(gt(a, 0.0), 1.0, select(lt(a, 0.0), -1.0, a));
+                Floor "floor" |a| floor(a);
+                Ceil "ceil" |a| ceil(a);
+                Round "round" |a| round(a);
+                RoundTiesEven "round_ties_even" |a| round_ties_even(a);
+                Trunc "trunc" |a| trunc(a);
             }
             binary {
-                Add "add" |a, b| a + b;
-                Sub "sub" |a, b| a - b;
-                Mul "mul" |a, b| a * b;
-                Div "div" |a, b| a / b;
-                KeepIf "keep_if" |a, b| if a != 0.0 { b } else { 0.0 };
-                Lt "lt" |a, b| truth(a < b);
-                Le "le" |a, b| truth(a <= b);
-                Gt "gt" |a, b| truth(a > b);
-                Ge "ge" |a, b| truth(a >= b);
-                Eq "eq" |a, b| truth(a == b);
-                Ne "ne" |a, b| truth(a != b);
-                Min "min" |a, b| minimum(a, b);
-                Max "max" |a, b| maximum(a, b);
-                NegMul "-(a * b)" |a, b| -(a * b);
+                Add "add" |a, b| add(a, b);
+                Sub "sub" |a, b| sub(a, b);
+                Mul "mul" |a, b| mul(a, b);
+                Div "div" |a, b| div(a, b);
+                KeepIf "keep_if" |a, b| select(a, b, 0.0);
+                Lt "lt" |a, b| lt(a, b);
+                Le "le" |a, b| le(a, b);
+                Gt "gt" |a, b| gt(a, b);
+                Ge "ge" |a, b| ge(a, b);
+                Eq "eq" |a, b| eq(a, b);
+                Ne "ne" |a, b| ne(a, b);
+                // As of IEEE 754-2019, where `f64::min` and `f64::max` ignore a NaN.
+                Min "min" |a, b| select(
+                    lt(a, b),
+                    a,
+                    select(
+                        eq(a, b),
+                        select(lt(copysign(1.0, a), 0.0), a, b),
+                        select(gt(a, b), b, add(a, b))
+                    )
+                );
+                Max "max" |a, b| select(
+                    gt(a, b),
+                    a,
+                    select(
+                        eq(a, b),
+                        select(lt(copysign(1.0, a), 0.0), b, a),
+                        select(lt(a, b), b, add(a, b))
+                    )
+                );
+                NegMul "-(a * b)" |a, b| neg(mul(a, b));
             }
             ternary {
-                MulAdd "mul_add" |a, b, c| a.mul_add(b, c);
-                Select "select" |a, b, c| if a != 0.0 { b } else { c };
-                AddThenAdd "(a + b) + c" |a, b, c| (a + b) + c;
-                SubThenAdd "(a - b) + c" |a, b, c| (a - b) + c;
-                MulThenAdd "(a * b) + c" |a, b, c| (a * b) + c;
-                AddThenSub "(a + b) - c" |a, b, c| (a + b) - c;
-                SubThenSub "(a - b) - c" |a, b, c| (a - b) - c;
-                MulThenSub "(a * b) - c" |a, b, c| (a * b) - c;
-                SubOfAdd "c - (a + b)" |a, b, c| c - (a + b);
-                SubOfSub "c - (a - b)" |a, b, c| c - (a - b);
-                SubOfMul "c - (a * b)" |a, b, c| c - (a * b);
-                AddThenMul "(a + b) * c" |a, b, c| (a + b) * c;
-                SubThenMul "(a - b) * c" |a, b, c| (a - b) * c;
-                MulThenMul "(a * b) * c" |a, b, c| (a * b) * c;
-                FusedMulSub "fma(a, b, -c)" |a, b, c| a.mul_add(b, -c);
-                FusedSubOfMul "fma(-a, b, c)" |a, b, c| (-a).mul_add(b, c);
+                MulAdd "mul_add" |a, b, c| mul_add(a, b, c);
+                Select "select" |a, b, c| select(a, b, c);
+                AddThenAdd "(a + b) + c" |a, b, c| add(add(a, b), c);
+                SubThenAdd "(a - b) + c" |a, b, c| add(sub(a, b), c);
+                MulThenAdd "(a * b) + c" |a, b, c| add(mul(a, b), c);
+                AddThenSub "(a + b) - c" |a, b, c| sub(add(a, b), c);
+                SubThenSub "(a - b) - c" |a, b, c| sub(sub(a, b), c);
+                MulThenSub "(a * b) - c" |a, b, c| sub(mul(a, b), c);
+                SubOfAdd "c - (a + b)" |a, b, c| sub(c, add(a, b));
+                SubOfSub "c - (a - b)" |a, b, c| sub(c, sub(a, b));
+                SubOfMul "c - (a * b)" |a, b, c| sub(c, mul(a, b));
+                AddThenMul "(a + b) * c" |a, b, c| mul(add(a, b), c);
+                SubThenMul "(a - b) * c" |a, b, c| mul(sub(a, b), c);
+                MulThenMul "(a * b) * c" |a, b, c| mul(mul(a, b), c);
+                FusedMulSub "fma(a, b, -c)" |a, b, c| mul_add(a, b, neg(c));
+                FusedSubOfMul "fma(-a, b, c)" |a, b, c| mul_add(neg(a), b, c);
             }
             quaternary {
-                ProductSum "(a * b) + (c * d)" |a, b, c, d| (a * b) + (c * d);
-                ProductDifference "(a * b) - (c * d)" |a, b, c, d| (a * b) - (c * d);
-                FusedProductSum "fma(a, b, c * d)" |a, b, c, d| a.mul_add(b, c * d);
-                FusedProductDifference "fma(a, b, -(c * d))" |a, b, c, d| a.mul_add(b, -(c * d));
+                ProductSum "(a * b) + (c * d)" |a, b, c, d| add(mul(a, b), mul(c, d));
+                ProductDifference "(a * b) - (c * d)" |a, b, c, d| sub(mul(a, b), mul(c, d));
+                FusedProductSum "fma(a, b, c * d)" |a, b, c, d| mul_add(a, b, mul(c, d));
+                FusedProductDifference "fma(a, b, -(c * d))" |a, b, c, d| {
+                    mul_add(a, b, neg(mul(c, d)))
+                };
+            }
+            function {
+                Exp "exp" |a| exp(a);
+                Ln "ln" |a| ln(a);
+                Sin "sin" |a| sin(a);
+                Cos "cos" |a| cos(a);
             }
         }
     };
 }
-pub(super) use with_arithmetic;
+pub(crate) use with_arithmetic;
 
 macro_rules! define_opcodes {
     (
@@ -73,25 +101,20 @@ macro_rules! define_opcodes {
             |$ta:ident, $tb:ident, $tc:ident| $tf:expr;)* }
         quaternary { $($quaternary:ident $quaternary_name:literal
             |$qa:ident, $qb:ident, $qc:ident, $qd:ident| $qf:expr;)* }
+        function { $($function:ident $function_name:literal |$fa:ident| $ff:expr;)* }
     ) => {
-        /// What an instruction does. Those that are not arithmetic call a function.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Opcode {
+        /// What an instruction does. All but calls say it by [formulas](Self::formulas).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Opcode {
             $(#[doc = $unary_name] $unary,)*
             $(#[doc = $binary_name] $binary,)*
             $(#[doc = $ternary_name] $ternary,)*
             $(#[doc = $quaternary_name] $quaternary,)*
-            /// eᵃ
-            Exp,
-            /// ln a
-            Ln,
-            /// sin a
-            Sin,
-            /// cos a
-            Cos,
+            $(#[doc = $function_name] $function,)*
             /// sin a, and cos a
             SinCos,
-            /// a; no program contains it
+            /// a; no bytecode contains it
             Copy,
             /// f(a)
             CallUnary,
@@ -99,41 +122,85 @@ macro_rules! define_opcodes {
             CallBinary,
             /// f(a, b, c)
             CallTernary,
-            /// The two results of f(a)
-            CallPair,
         }
 
         impl Opcode {
+            /// All that there are.
+            pub const ALL: &'static [Self] = &[
+                $(Self::$unary,)* $(Self::$binary,)* $(Self::$ternary,)* $(Self::$quaternary,)*
+                $(Self::$function,)*
+                Self::SinCos, Self::Copy, Self::CallUnary, Self::CallBinary, Self::CallTernary,
+            ];
+
             /// The number of operands.
-            pub fn operand_count(self) -> usize {
+            pub const fn operand_count(self) -> usize {
                 match self {
-                    $(Opcode::$unary)|* => 1,
-                    $(Opcode::$binary)|* => 2,
-                    $(Opcode::$ternary)|* => 3,
-                    $(Opcode::$quaternary)|* => 4,
-                    Opcode::Exp | Opcode::Ln | Opcode::Sin | Opcode::Cos | Opcode::SinCos => 1,
-                    Opcode::Copy | Opcode::CallUnary | Opcode::CallPair => 1,
-                    Opcode::CallBinary => 2,
-                    Opcode::CallTernary => 3,
+                    $(Self::$unary)|* => 1,
+                    $(Self::$binary)|* => 2,
+                    $(Self::$ternary)|* => 3,
+                    $(Self::$quaternary)|* => 4,
+                    $(Self::$function)|* => 1,
+                    Self::SinCos | Self::Copy | Self::CallUnary => 1,
+                    Self::CallBinary => 2,
+                    Self::CallTernary => 3,
                 }
             }
 
-            /// The name in print; `None` for a call, which is named by its function.
-            pub fn name(self) -> Option<&'static str> {
+            /// The name in print: a word, or a formula of the operands a, b, c and d. `None` for a call, which is
+            /// named by its [function](super::Bytecode::callee).
+            pub const fn name(self) -> Option<&'static str> {
                 Some(match self {
-                    $(Opcode::$unary => $unary_name,)*
-                    $(Opcode::$binary => $binary_name,)*
-                    $(Opcode::$ternary => $ternary_name,)*
-                    $(Opcode::$quaternary => $quaternary_name,)*
-                    Opcode::Exp => "exp",
-                    Opcode::Ln => "ln",
-                    Opcode::Sin => "sin",
-                    Opcode::Cos => "cos",
-                    Opcode::SinCos => "sin_cos",
-                    Opcode::Copy => "copy",
-                    _ => return None,
+                    $(Self::$unary => $unary_name,)*
+                    $(Self::$binary => $binary_name,)*
+                    $(Self::$ternary => $ternary_name,)*
+                    $(Self::$quaternary => $quaternary_name,)*
+                    $(Self::$function => $function_name,)*
+                    Self::SinCos => "sin_cos",
+                    Self::Copy => "copy",
+                    Self::CallUnary | Self::CallBinary | Self::CallTernary => return None,
                 })
             }
+
+            /// What is computed of the operands: a formula for each result. None for a call, of whose
+            /// [function](super::Bytecode::callee) only the name and the values are known.
+            pub fn formulas(self) -> Vec<Formula> {
+                use formulas::*;
+
+                vec![match self {
+                    $(Self::$unary => {
+                        let $ua = Position(0);
+                        $uf
+                    })*
+                    $(Self::$binary => {
+                        let [$ba, $bb] = [0, 1].map(Position);
+                        $bf
+                    })*
+                    $(Self::$ternary => {
+                        let [$ta, $tb, $tc] = [0, 1, 2].map(Position);
+                        $tf
+                    })*
+                    $(Self::$quaternary => {
+                        let [$qa, $qb, $qc, $qd] = [0, 1, 2, 3].map(Position);
+                        $qf
+                    })*
+                    $(Self::$function => {
+                        let $fa = Position(0);
+                        $ff
+                    })*
+                    Self::Copy => Formula::Operand(0),
+                    Self::SinCos => return vec![sin(Position(0)), cos(Position(0))],
+                    Self::CallUnary | Self::CallBinary | Self::CallTernary => return Vec::new(),
+                }]
+            }
+        }
+
+        /// The values of opcodes, by their names.
+        #[allow(non_snake_case, dead_code, reason = "of all opcodes, and called like them")]
+        pub(crate) mod values {
+            use super::super::formula::numbers::*;
+
+            $(pub fn $unary($ua: f64) -> f64 { $uf })*
+            $(pub fn $binary($ba: f64, $bb: f64) -> f64 { $bf })*
         }
     };
 }
@@ -141,143 +208,7 @@ with_arithmetic!(define_opcodes);
 
 impl Opcode {
     /// Whether there are two results.
-    pub fn has_second_result(self) -> bool {
-        matches!(self, Opcode::SinCos | Opcode::CallPair)
-    }
-}
-
-/// The index of a value or register.
-pub(crate) trait Index: Copy {
-    fn position(self) -> usize;
-}
-
-impl Index for u16 {
-    #[inline(always)]
-    fn position(self) -> usize {
-        usize::from(self)
-    }
-}
-
-impl Index for u32 {
-    #[inline(always)]
-    fn position(self) -> usize {
-        self as usize
-    }
-}
-
-/// An instruction: over the values of a function while it is made, over registers when it runs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Instruction<Index> {
-    pub opcode: Opcode,
-    /// The operands. Behind them: for a call, in [`FUNCTION`], which function; for two results, in
-    /// [`SECOND`], where the second one goes.
-    pub operands: [Index; 4],
-    pub result: Index,
-}
-
-/// Where an instruction that calls says what it calls.
-pub(super) const FUNCTION: usize = 2;
-/// The same for functions of three operands.
-pub(super) const TERNARY_FUNCTION: usize = 3;
-/// Where an instruction of two results says where the second one goes.
-pub(super) const SECOND: usize = 3;
-
-impl<Index: Copy> Instruction<Index> {
-    pub fn operands(&self) -> &[Index] {
-        &self.operands[..self.opcode.operand_count()]
-    }
-
-    pub fn second_result(&self) -> Option<Index> {
-        let has = self.opcode.has_second_result();
-        has.then(|| self.operands[SECOND])
-    }
-}
-
-/// Instructions over values, which are numbered: inputs first, each with one definition.
-pub(super) struct Lowered {
-    pub instructions: Vec<Instruction<u32>>,
-    pub inputs: usize,
-    /// The values that are constants, with what they are.
-    pub constants: Vec<(u32, f64)>,
-    pub outputs: Vec<u32>,
-    /// The number of values.
-    pub values: usize,
-    pub functions: Functions,
-    /// Memory that passes use, a number for each value, and leave to the next one.
-    pub scratch: [Vec<u32>; 2],
-}
-
-/// An instruction that is gone.
-pub(super) const GONE: Opcode = Opcode::Copy;
-
-/// The functions that a program calls, by kind.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Functions {
-    pub unary: FunctionList<fn(f64) -> f64>,
-    pub binary: FunctionList<fn(f64, f64) -> f64>,
-    pub ternary: FunctionList<fn(f64, f64, f64) -> f64>,
-    pub pair: FunctionList<fn(f64) -> (f64, f64)>,
-}
-
-/// Functions of one kind, with their names.
-#[derive(Clone, Debug)]
-pub(super) struct FunctionList<F> {
-    pub functions: Vec<F>,
-    pub names: Vec<&'static str>,
-}
-
-impl<F> FunctionList<F> {
-    /// The position of a function, which is known by its name.
-    pub fn position(&mut self, name: &'static str, function: F) -> u32 {
-        let known = self.names.iter().position(|known| *known == name);
-        let position = known.unwrap_or_else(|| {
-            self.functions.push(function);
-            self.names.push(name);
-            self.names.len() - 1
-        });
-        position as u32
-    }
-}
-
-impl<F> Default for FunctionList<F> {
-    fn default() -> Self {
-        Self {
-            functions: Vec::new(),
-            names: Vec::new(),
-        }
-    }
-}
-
-#[inline(always)]
-pub(crate) fn truth(truth: bool) -> f64 {
-    f64::from(u8::from(truth))
-}
-
-/// As of IEEE 754-2019; `f64::min` ignores a NaN.
-#[inline(always)]
-pub(crate) fn minimum(x: f64, y: f64) -> f64 {
-    if x < y || (x == y && x.is_sign_negative()) {
-        x
-    } else if x >= y {
-        y
-    } else {
-        x + y
-    }
-}
-
-/// As of IEEE 754-2019.
-#[inline(always)]
-pub(crate) fn maximum(x: f64, y: f64) -> f64 {
-    -minimum(-x, -y)
-}
-
-#[inline(always)]
-pub(crate) fn sign(x: f64) -> f64 {
-    if x > 0.0 {
-        1.0
-    } else if x < 0.0 {
-        -1.0
-    } else {
-        x
+    pub const fn has_second_result(self) -> bool {
+        matches!(self, Self::SinCos)
     }
 }
