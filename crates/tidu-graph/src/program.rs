@@ -10,6 +10,7 @@ use crate::operands::{LAST, Operands};
 use crate::operation::EvalError;
 use crate::registers::Registers;
 use crate::runtime_error::RuntimeError;
+use crate::text::operation_label;
 use crate::workspace::Workspace;
 use crate::{EvaluableGraphOperation, GraphOperation};
 
@@ -298,16 +299,15 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         let mut instructions = self.instructions.iter();
         let position = instructions.position(|known| std::ptr::eq(known, at));
         let instruction = position.expect("the instruction is one of the program's");
-        let operation = describe_operation(&at.operation);
         match fault {
             Fault::WrongCount { expected, found } => CallError::WrongResultCount {
-                operation,
+                operation: describe_operation(&at.operation),
                 instruction,
                 expected,
                 found,
             },
             Fault::Failed(source) => CallError::Failed {
-                operation,
+                operation: operation_label(&at.operation),
                 instruction,
                 source: RuntimeError::new(source),
             },
