@@ -186,7 +186,7 @@ pub trait EvaluableGraphOperation: GraphOperation {
         Ok(())
     }
 
-    /// [`try_eval_into`](Self::try_eval_into), for those who count the results: there are none where that fails.
+    /// [`try_eval_into`](Self::try_eval_into), for those who count results: where that fails, the list is emptied.
     #[inline(always)]
     fn eval_into(
         &self,
@@ -194,9 +194,8 @@ pub trait EvaluableGraphOperation: GraphOperation {
         inputs: &[&Self::Operand],
         outputs: &mut Vec<Self::Operand>,
     ) {
-        let before = outputs.len();
         if self.try_eval_into(ctx, inputs, outputs).is_err() {
-            outputs.truncate(before);
+            outputs.clear();
         }
     }
 

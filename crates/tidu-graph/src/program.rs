@@ -272,16 +272,20 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         };
         for instruction in &self.instructions {
             let operation = &instruction.operation;
-            let done = match &instruction.slots {
-                &Slots::One([operand, result]) => machine.run_small(operation, [operand], result),
-                &Slots::Two([a, b, result]) => machine.run_small(operation, [a, b], result),
+            // Each with a way out of its own, or all would pass by it.
+            let located = |fault| self.located(instruction, fault);
+            match &instruction.slots {
+                &Slots::One([operand, result]) => machine
+                    .run_small(operation, [operand], result)
+                    .map_err(located)?,
+                &Slots::Two([a, b, result]) => machine
+                    .run_small(operation, [a, b], result)
+                    .map_err(located)?,
                 many @ Slots::Many { .. } => {
                     let (operands, results) = many.split(&self.slots);
-                    machine.run(operation, operands, results)
+                    let done = machine.run(operation, operands, results);
+                    done.map_err(located)?;
                 }
-            };
-            if let Err(fault) = done {
-                return Err(self.located(instruction, *fault));
             }
         }
         let registers = machine.registers;
@@ -295,11 +299,11 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     }
 
     #[cold]
-    fn located(&self, at: &Instruction<Op>, fault: Fault) -> CallError {
+    fn located(&self, at: &Instruction<Op>, fault: Box<Fault>) -> CallError {
         let mut instructions = self.instructions.iter();
         let position = instructions.position(|known| std::ptr::eq(known, at));
         let instruction = position.expect("the instruction is one of the program's");
-        match fault {
+        match *fault {
             Fault::WrongCount { expected, found } => CallError::WrongResultCount {
                 operation: describe_operation(&at.operation),
                 instruction,

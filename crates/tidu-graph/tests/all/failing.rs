@@ -147,9 +147,28 @@ fn after_a_failure_all_is_as_before() {
         assert!(run(0.0).is_err());
         assert_eq!(run(0.5), Ok(vec![-2.0 / 3.0]));
     }
-    let mut results = vec![7.0];
+    let mut results = Vec::new();
     Op::Inverses.eval_into(&mut (), &[&0.0], &mut results);
-    assert_eq!(results, [7.0]);
+    assert_eq!(results, []);
     Op::Inverses.eval_into(&mut (), &[&4.0], &mut results);
-    assert_eq!(results, [7.0, 0.25, -0.25]);
+    assert_eq!(results, [0.25, -0.25]);
+}
+
+/// Counts, which are compared in one place for all back ends.
+#[test]
+fn wrong_numbers_of_inputs_and_outputs_are_told() {
+    let names = || "x, y".to_owned();
+    let unasked = || -> String { unreachable!("nothing is wrong") };
+    assert_eq!(CallError::check_inputs(2, 2, unasked), Ok(()));
+    assert_eq!(CallError::check_outputs(2, 2, unasked), Ok(()));
+    let inputs = CallError::check_inputs(2, 1, names).unwrap_err();
+    let text = "the program takes 2 inputs, found 1; its inputs are x, y";
+    assert_eq!(inputs.to_string(), text);
+    let outputs = CallError::check_outputs(1, 3, names).unwrap_err();
+    let text = "the program has 1 output, found room for 3; its outputs are x, y";
+    assert_eq!(outputs.to_string(), text);
+    assert_eq!(GraphError::from(outputs).to_string(), text);
+    let (expected, found) = (2, 1);
+    let known = GraphError::WrongInputCount { expected, found };
+    assert_eq!(GraphError::from(inputs), known);
 }

@@ -104,7 +104,8 @@ impl Bytecode {
     /// The name of the function that an instruction calls, which is that of the primitive in print, and the function
     /// itself; `None` if it calls none. A primitive that holds a number, as `powf` does, takes it as the first operand.
     pub fn callee(&self, instruction: &Instruction) -> Option<(&'static str, Callee)> {
-        let (at, functions) = (instruction.function_position(), &self.functions);
+        let at = instruction.operands[FUNCTION] as usize;
+        let functions = &self.functions;
         match instruction.opcode {
             Opcode::CallUnary => functions.unary.at(at, Callee::Unary),
             Opcode::CallBinary => functions.binary.at(at, Callee::Binary),
@@ -164,10 +165,6 @@ impl<Index: Copy> Instruction<Index> {
 }
 
 impl Instruction {
-    fn function_position(&self) -> usize {
-        self.operands[FUNCTION] as usize
-    }
-
     /// The same with short indices, for what has no more slots than these can name.
     pub(crate) fn narrow(&self) -> Instruction<u16> {
         Instruction {

@@ -30,12 +30,9 @@ pub(super) fn lower(
             return Ok(None);
         }
     }
-    let Lowering {
-        value, mut code, ..
-    } = pass;
     let outputs = graph.outputs().iter();
-    code.outputs = outputs.map(|id| value[id.index()]).collect();
-    drop(value);
+    pass.code.outputs = outputs.map(|id| pass.value[id.index()]).collect();
+    let mut code = pass.code;
     fuse(&mut code, fused);
     Ok(Some(code))
 }

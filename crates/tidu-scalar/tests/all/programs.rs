@@ -7,7 +7,7 @@ use crate::support::functions::random_function;
 use crate::support::random::Random;
 use crate::support::{all_primitives, alone};
 use tidu_ad::{Function, Rules};
-use tidu_graph::{ValueKey, compile, materialize_merge, resolve};
+use tidu_graph::{CallError, ValueKey, compile, materialize_merge, resolve};
 use tidu_scalar::{
     CompileScalar, Expr, ProgramError, ProgramOptions, ScalarOp, ScalarProgram, Workspace, function,
 };
@@ -439,6 +439,18 @@ fn wrong_counts_are_errors() {
             known: "out0, out1".into()
         })
     );
+    // As one error of all programs says it.
+    let names = || "x, y".to_owned();
+    let counts = [
+        CallError::check_inputs(2, 3, names),
+        CallError::check_outputs(2, 3, names),
+    ];
+    for error in counts.map(|checked| checked.expect_err("3 are not 2")) {
+        assert_eq!(
+            ProgramError::from(error.clone()).to_string(),
+            error.to_string()
+        );
+    }
 }
 
 /// Nothing of one run is seen by another: of a program of the other kind neither, nor of many points.
