@@ -264,28 +264,26 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         let Workspace {
             registers, results, ..
         } = workspace;
+        let mut failure = None;
         let mut machine = Machine {
             inputs,
             registers,
             results,
+            failure: &mut failure,
             ctx,
         };
         for instruction in &self.instructions {
             let operation = &instruction.operation;
-            // Each with a way out of its own, or all would pass by it.
-            let located = |fault| self.located(instruction, fault);
-            match &instruction.slots {
-                &Slots::One([operand, result]) => machine
-                    .run_small(operation, [operand], result)
-                    .map_err(located)?,
-                &Slots::Two([a, b, result]) => machine
-                    .run_small(operation, [a, b], result)
-                    .map_err(located)?,
+            let done = match &instruction.slots {
+                &Slots::One([operand, result]) => machine.run_small(operation, [operand], result),
+                &Slots::Two([a, b, result]) => machine.run_small(operation, [a, b], result),
                 many @ Slots::Many { .. } => {
                     let (operands, results) = many.split(&self.slots);
-                    let done = machine.run(operation, operands, results);
-                    done.map_err(located)?;
+                    machine.run(operation, operands, results)
                 }
+            };
+            if let Err(count) = done {
+                return Err(self.located(instruction, count, failure));
             }
         }
         let registers = machine.registers;
@@ -299,21 +297,26 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     }
 
     #[cold]
-    fn located(&self, at: &Instruction<Op>, fault: Box<Fault>) -> CallError {
+    fn located(
+        &self,
+        at: &Instruction<Op>,
+        count: WrongCount,
+        failure: Option<EvalError>,
+    ) -> CallError {
         let mut instructions = self.instructions.iter();
         let position = instructions.position(|known| std::ptr::eq(known, at));
         let instruction = position.expect("the instruction is one of the program's");
-        match *fault {
-            Fault::WrongCount { expected, found } => CallError::WrongResultCount {
-                operation: describe_operation(&at.operation),
-                instruction,
-                expected,
-                found,
-            },
-            Fault::Failed(source) => CallError::Failed {
+        match failure {
+            Some(source) => CallError::Failed {
                 operation: operation_label(&at.operation),
                 instruction,
                 source: RuntimeError::new(source),
+            },
+            None => CallError::WrongResultCount {
+                operation: describe_operation(&at.operation),
+                instruction,
+                expected: count.expected,
+                found: count.found,
             },
         }
     }
@@ -325,21 +328,25 @@ struct Machine<'a, 'i, Op: EvaluableGraphOperation> {
     registers: &'a mut [Option<Op::Operand>],
     /// Those of the operation that is being run.
     results: &'a mut Vec<Op::Operand>,
+    /// Of an operation that says that it failed. Not in what its run returns: that has to stay in registers.
+    failure: &'a mut Option<EvalError>,
     ctx: &'a mut Op::Context,
 }
 
-/// What is wrong with an operation that was run.
-enum Fault {
-    /// It did not return as many results as it has.
-    WrongCount { expected: usize, found: usize },
-    /// It says that it failed.
-    Failed(EvalError),
+/// An operation did not return as many results as it has, or none at all as it failed.
+#[derive(Clone, Copy)]
+struct WrongCount {
+    expected: usize,
+    found: usize,
 }
 
-impl From<EvalError> for Box<Fault> {
-    #[cold]
-    fn from(error: EvalError) -> Self {
-        Self::new(Fault::Failed(error))
+/// Notes why an operation failed.
+#[cold]
+fn failed(failure: &mut Option<EvalError>, error: EvalError) -> WrongCount {
+    *failure = Some(error);
+    WrongCount {
+        expected: 0,
+        found: 0,
     }
 }
 
@@ -353,13 +360,15 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
         operation: &Op,
         slots: [u32; N],
         result: u32,
-    ) -> Result<(), Box<Fault>> {
+    ) -> Result<(), WrongCount> {
         let mut operands = Operands::new(self.inputs, self.registers, &slots);
         let value = match operation.eval_one(self.ctx, &mut operands) {
             Some(value) => value,
             None => {
                 let operands: [&Op::Operand; N] = std::array::from_fn(|at| &operands[at]);
-                operation.try_eval_into(self.ctx, &operands, self.results)?;
+                if let Err(error) = operation.try_eval_into(self.ctx, &operands, self.results) {
+                    return Err(failed(self.failure, error));
+                }
                 self.count_results(1)?;
                 self.results.pop().expect("they were counted")
             }
@@ -374,7 +383,7 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
         operation: &Op,
         slots: &[u32],
         result_slots: &[u32],
-    ) -> Result<(), Box<Fault>> {
+    ) -> Result<(), WrongCount> {
         let mut operands = Operands::new(self.inputs, self.registers, slots);
         if let &[result] = result_slots
             && let Some(value) = operation.eval_one(self.ctx, &mut operands)
@@ -383,7 +392,9 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
             self.store(result, value);
             return Ok(());
         }
-        operation.try_eval_into(self.ctx, &operands.all(), self.results)?;
+        if let Err(error) = operation.try_eval_into(self.ctx, &operands.all(), self.results) {
+            return Err(failed(self.failure, error));
+        }
         self.count_results(result_slots.len())?;
         self.release(slots);
         for &slot in result_slots.iter().rev() {
@@ -394,12 +405,12 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
     }
 
     #[inline]
-    fn count_results(&self, expected: usize) -> Result<(), Box<Fault>> {
+    fn count_results(&self, expected: usize) -> Result<(), WrongCount> {
         let found = self.results.len();
         if found == expected {
             return Ok(());
         }
-        Err(Box::new(Fault::WrongCount { expected, found }))
+        Err(WrongCount { expected, found })
     }
 
     /// Drops the operands that an instruction was the last to use.

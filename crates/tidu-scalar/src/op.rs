@@ -335,6 +335,7 @@ impl EvaluableGraphOperation for ScalarOp {
         })
     }
 
+    /// Only functions fail.
     #[inline]
     fn try_eval_into(
         &self,
@@ -342,6 +343,15 @@ impl EvaluableGraphOperation for ScalarOp {
         inputs: &[&f64],
         out: &mut Vec<f64>,
     ) -> Result<(), EvalError> {
+        match self {
+            Self::Composite(function) => out.extend(function.try_eval(ctx, inputs)?),
+            _ => self.eval_into(ctx, inputs, out),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
         // Most of a derivative; each takes less time than its definition takes to find.
         match (self, inputs) {
             (Self::Add, [x, y]) => out.push(**x + **y),
@@ -349,27 +359,18 @@ impl EvaluableGraphOperation for ScalarOp {
             (Self::Sub, [x, y]) => out.push(**x - **y),
             (Self::Div, [x, y]) => out.push(**x / **y),
             (Self::Neg, [x]) => out.push(-**x),
-            _ => return self.eval_as_defined(ctx, inputs, out),
+            _ => self.eval_as_defined(ctx, inputs, out),
         }
-        Ok(())
     }
 }
 
 impl ScalarOp {
     /// Not inlined where the operations above are.
     #[inline(never)]
-    fn eval_as_defined(
-        &self,
-        ctx: &mut (),
-        inputs: &[&f64],
-        out: &mut Vec<f64>,
-    ) -> Result<(), EvalError> {
+    fn eval_as_defined(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
         let is_known = match self.meaning() {
             Meaning::Defined(definition) => definition.eval.call(self, inputs, out),
-            Meaning::Composite(function) => {
-                out.extend(function.try_eval(ctx, inputs)?);
-                true
-            }
+            Meaning::Composite(function) => return out.extend(function.eval(ctx, inputs)),
         };
         assert!(
             is_known,
@@ -377,6 +378,5 @@ impl ScalarOp {
             self.input_count(),
             inputs.len()
         );
-        Ok(())
     }
 }

@@ -19,6 +19,8 @@ enum Op {
     Sum,
     /// Says in words that it has no memory.
     Allocate,
+    /// Of no results: fails for 0.
+    Check,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +46,11 @@ impl GraphOperation for Op {
     }
 
     fn output_count(&self) -> usize {
-        if *self == Op::Inverses { 2 } else { 1 }
+        match self {
+            Op::Inverses => 2,
+            Op::Check => 0,
+            _ => 1,
+        }
     }
 }
 
@@ -66,6 +72,7 @@ impl EvaluableGraphOperation for Op {
             Op::Inverses => Ok(vec![inverse(*x[0])?, -inverse(*x[0])?]),
             Op::Sum => Ok(vec![x.iter().copied().sum()]),
             Op::Allocate => Err("no memory".into()),
+            Op::Check => inverse(*x[0]).map(|_| vec![]),
         }
     }
 
@@ -99,7 +106,7 @@ fn graph(operations: &[Op]) -> DenseGraph<Op> {
     for operation in operations {
         let operands = vec![last; operation.input_count()];
         let results = graph.push(operation.clone(), &operands).unwrap();
-        last = results.iter().last().unwrap();
+        last = results.iter().last().unwrap_or(last);
     }
     graph.set_outputs(vec![last]);
     graph
@@ -133,6 +140,10 @@ fn a_program_says_which_operation_failed_where_and_why() {
         let source: &RuntimeError = source.downcast_ref().expect("an error of the set's own");
         assert_eq!(source.downcast_ref(), Some(&Singular { pivot: 0.0 }));
     }
+    let check = graph(&[Op::Check]).compile();
+    assert_eq!(check.try_eval(&mut (), &[&2.0]), Ok(vec![2.0]));
+    let error = check.try_eval(&mut (), &[&0.0]);
+    assert_eq!(error, Err(failed("Check", 0, Singular { pivot: 0.0 })));
     let error = graph(&[Op::Allocate]).compile().try_eval(&mut (), &[&1.0]);
     assert_eq!(error, Err(failed("Allocate", 0, "no memory")));
 }
