@@ -84,7 +84,7 @@ pub(crate) trait Id: Copy + PartialEq {
 }
 
 /// An id or none, in the room of an id.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Packed<I>(I);
 
 impl<I: Id> Packed<I> {

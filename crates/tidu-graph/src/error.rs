@@ -146,6 +146,129 @@ pub enum GraphError {
         /// How many results came back.
         found: usize,
     },
+    /// Anything else that goes wrong in a call of a program.
+    #[error(transparent)]
+    Call(CallError),
+}
+
+/// What can go wrong with a call of a program, whichever back end made it. Errors of back ends have variants of their
+/// own for what they had before there was this one; all are made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The wrong number of inputs.
+    #[error("the program takes {}, found {found}; its inputs are {known}", counted(*expected, "input"))]
+    WrongInputCount {
+        /// The number of inputs of the program.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+        /// The names that there are.
+        known: String,
+    },
+    /// Room for the wrong number of outputs.
+    #[error("the program has {}, found room for {found}; its outputs are {known}", counted(*expected, "output"))]
+    WrongOutputCount {
+        /// The number of outputs of the program.
+        expected: usize,
+        /// For how many there was room.
+        found: usize,
+        /// The names that there are.
+        known: String,
+    },
+    /// An operand that is not of the type of its input.
+    #[error("input {name} is {expected}, found {found}")]
+    WrongType {
+        /// The input.
+        name: String,
+        /// What the program was made for.
+        expected: Box<ValueType>,
+        /// What was given.
+        found: Box<ValueType>,
+    },
+    /// An operation that returned the wrong number of results.
+    #[error(
+        "`eval` of {operation} (instruction {instruction}) returned {found} results, expected {expected}"
+    )]
+    WrongResultCount {
+        /// The operation.
+        operation: String,
+        /// The position of the instruction in the program.
+        instruction: usize,
+        /// What its `output_count` says.
+        expected: usize,
+        /// How many results came back.
+        found: usize,
+    },
+    /// An operation that could not be evaluated on its operands.
+    #[error("{operation} (instruction {instruction}) failed: {source}")]
+    Failed {
+        /// The operation.
+        operation: String,
+        /// The position of the instruction in the program.
+        instruction: usize,
+        /// What the operation set says ([`try_eval`](crate::EvaluableGraphOperation::try_eval)).
+        source: RuntimeError,
+    },
+}
+
+impl CallError {
+    /// Fails for another number of inputs than the program takes; `names` lists those that it has.
+    #[inline]
+    pub fn check_inputs(
+        expected: usize,
+        found: usize,
+        names: impl FnOnce() -> String,
+    ) -> Result<(), Self> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self::WrongInputCount {
+            expected,
+            found,
+            known: names(),
+        })
+    }
+
+    /// Fails for room for another number of outputs than the program has; `names` lists those that it has.
+    #[inline]
+    pub fn check_outputs(
+        expected: usize,
+        found: usize,
+        names: impl FnOnce() -> String,
+    ) -> Result<(), Self> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self::WrongOutputCount {
+            expected,
+            found,
+            known: names(),
+        })
+    }
+}
+
+/// A program whose inputs have no names says how many there are.
+impl From<CallError> for GraphError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::WrongInputCount {
+                expected, found, ..
+            } => Self::WrongInputCount { expected, found },
+            CallError::WrongResultCount {
+                operation,
+                instruction,
+                expected,
+                found,
+            } => Self::WrongResultCount {
+                operation,
+                instruction,
+                expected,
+                found,
+            },
+            error => Self::Call(error),
+        }
+    }
 }
 
 /// What can be wrong with types.

@@ -101,6 +101,7 @@ mod operation;
 mod operation_index;
 mod picture;
 mod program;
+mod registers;
 mod role;
 mod runtime_error;
 mod simplify;
@@ -109,11 +110,12 @@ pub mod text;
 mod value_type;
 mod verify;
 mod view;
+mod workspace;
 
 pub use base::{DenseId, GraphKind, MAX_OUTPUTS, OperationId, TypeId, ValueId};
 pub use builder::GraphBuilder;
 pub use dense::{DenseGraph, DenseNode, DenseRange, ImportedTypes, Producers};
-pub use error::{GraphError, TypeError, describe_operation};
+pub use error::{CallError, GraphError, TypeError, describe_operation};
 pub use graph::{
     Graph, LocalOperationId, LocalValueId, OperationNode, Step, StepOperand, ValueNode, ValueRef,
     with_parents,
@@ -127,9 +129,10 @@ pub use materialize::{
     materialize_merge, try_materialize_merge,
 };
 pub use operands::Operands;
-pub use operation::{EvaluableGraphOperation, GraphOperation, OperationRole};
+pub use operation::{EvalError, EvaluableGraphOperation, GraphOperation, OperationRole};
 pub use picture::Picture;
-pub use program::{CompiledProgram, Instruction, Workspace, compile};
+pub use program::{CompiledProgram, Instruction, compile};
+pub use registers::Registers;
 pub use role::{OperationSpec, Part};
 pub use runtime_error::RuntimeError;
 pub use simplify::{
@@ -140,6 +143,7 @@ pub use table::{TableOperation, ValueOrigin};
 pub use value_type::ValueType;
 pub use verify::{Finding, Report, verify, verify_structure};
 pub use view::{ResolvedView, ValueDef, resolve};
+pub use workspace::Workspace;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

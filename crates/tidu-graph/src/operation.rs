@@ -132,7 +132,15 @@ pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
     }
 }
 
+/// Why an operation cannot be evaluated: an error of the operation set's own, or a text.
+pub type EvalError = Box<dyn StdError + Send + Sync>;
+
 /// An operation that can be run on concrete operands.
+///
+/// A program calls [`eval_one`](Self::eval_one) for an operation of one result, and where that declines
+/// [`try_eval_into`](Self::try_eval_into), which calls [`try_eval`](Self::try_eval), which calls
+/// [`eval`](Self::eval). Only the last must be written; all must yield the same, to the bit (the laws of `tidu-ad` hold
+/// them to it).
 pub trait EvaluableGraphOperation: GraphOperation {
     /// Computes the results of the operation.
     ///
@@ -140,10 +148,45 @@ pub trait EvaluableGraphOperation: GraphOperation {
     /// [`output_count`](GraphOperation::output_count) of them.
     fn eval(&self, ctx: &mut Self::Context, inputs: &[&Self::Operand]) -> Vec<Self::Operand>;
 
-    /// [`eval`](Self::eval), with the results appended to `outputs`.
+    /// [`eval`](Self::eval), where it can fail: a matrix that has no inverse, a device without memory.
     ///
-    /// The default calls `eval`. An operation on small operands does better to push its results: a
+    /// What the library calls when a program runs. The default calls `eval`.
+    ///
+    /// # Errors
+    ///
+    /// An error of the operation set's own, or a text. A program that stops at it says at which operation
+    /// ([`CallError::Failed`](crate::CallError::Failed)).
+    #[inline(always)]
+    fn try_eval(
+        &self,
+        ctx: &mut Self::Context,
+        inputs: &[&Self::Operand],
+    ) -> Result<Vec<Self::Operand>, EvalError> {
+        Ok(self.eval(ctx, inputs))
+    }
+
+    /// [`try_eval`](Self::try_eval), with the results appended to `outputs`, for programs.
+    ///
+    /// The default calls `try_eval`. An operation on small operands does better to push its results: a
     /// program then allocates nothing for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `try_eval`.
+    #[inline(always)]
+    fn try_eval_into(
+        &self,
+        ctx: &mut Self::Context,
+        inputs: &[&Self::Operand],
+        outputs: &mut Vec<Self::Operand>,
+    ) -> Result<(), EvalError> {
+        for result in self.try_eval(ctx, inputs)? {
+            outputs.push(result);
+        }
+        Ok(())
+    }
+
+    /// [`try_eval_into`](Self::try_eval_into), for those who count results: where that fails, the list is emptied.
     #[inline(always)]
     fn eval_into(
         &self,
@@ -151,8 +194,8 @@ pub trait EvaluableGraphOperation: GraphOperation {
         inputs: &[&Self::Operand],
         outputs: &mut Vec<Self::Operand>,
     ) {
-        for result in self.eval(ctx, inputs) {
-            outputs.push(result);
+        if self.try_eval_into(ctx, inputs, outputs).is_err() {
+            outputs.clear();
         }
     }
 
@@ -161,8 +204,9 @@ pub trait EvaluableGraphOperation: GraphOperation {
     /// [taken](crate::Operands::take) at their last use, so that a large one gives its memory to the
     /// result.
     ///
-    /// `None`, which is the default, has the program call [`eval_into`](Self::eval_into); nothing may have
-    /// been taken then. The result must be that of `eval`, to the bit.
+    /// `None`, which is the default, has the program call [`try_eval_into`](Self::try_eval_into); nothing may have
+    /// been taken then. So an operation that fails returns `None` here, and says there why. The result must be
+    /// that of `eval`, to the bit.
     fn eval_one(
         &self,
         _ctx: &mut Self::Context,

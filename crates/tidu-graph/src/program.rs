@@ -2,11 +2,16 @@
 
 use std::fmt::{self, Debug};
 
-use crate::base::{DenseId, OperationId, Packed, to_u32, unwrap_or_panic};
+use crate::base::{DenseId, to_u32, unwrap_or_panic};
 use crate::dense::{DenseGraph, DenseNode};
-use crate::error::{GraphError, describe_operation};
+use crate::error::{CallError, GraphError, describe_operation};
 use crate::materialize::MaterializedGraph;
 use crate::operands::{LAST, Operands};
+use crate::operation::EvalError;
+use crate::registers::Registers;
+use crate::runtime_error::RuntimeError;
+use crate::text::operation_label;
+use crate::workspace::Workspace;
 use crate::{EvaluableGraphOperation, GraphOperation};
 
 /// A program: instructions over numbered slots.
@@ -77,34 +82,80 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// Linear in the graph.
     pub fn compile(&self) -> CompiledProgram<Op> {
-        let mut registers = Registers::new(self);
+        let inputs = self.inputs().map(|id| id.0);
+        let reads = self.nodes().map(|node| ids(node.operands));
+        let kept = inputs.clone().chain(ids(self.outputs()));
+        let mut registers = Registers::new(self.value_count(), reads, kept);
+        inputs.for_each(|input| {
+            registers.place(input);
+        });
         let mut listed = Vec::new();
         let mut instructions = Vec::with_capacity(self.operation_count());
         for (index, node) in self.nodes().enumerate() {
             instructions.push(Instruction {
                 operation: node.operation.clone(),
-                slots: registers.slots_of(index, node, &mut listed),
+                slots: Slots::new(&mut registers, index, node, &mut listed),
             });
         }
         listed.shrink_to_fit();
-        let outputs = self.outputs().iter();
-        let output_slots: Vec<usize> = outputs
-            .map(|value| registers.slot(*value) as usize)
+        let output_slots: Vec<usize> = ids(self.outputs())
+            .map(|value| registers.register(value) as usize)
             .collect();
         let inputs = self.input_count();
         CompiledProgram {
             peak_bytes: peak_bytes(self, &instructions, &listed),
             instructions,
             input_slots: (0..inputs).collect(),
-            output_moves: last_occurrences(&output_slots, inputs, registers.count),
+            output_moves: last_occurrences(&output_slots, inputs, registers.count()),
             output_slots,
-            n_slots: registers.count,
+            n_slots: registers.count(),
             slots: listed,
         }
     }
 }
 
 impl Slots {
+    /// Those of an operation, which go into the list where there are too many. Results are stored after the
+    /// operands have been dropped, so that they may go where these were.
+    #[inline]
+    fn new<Op: GraphOperation>(
+        registers: &mut Registers,
+        operation: usize,
+        node: DenseNode<'_, Op>,
+        listed: &mut Vec<u32>,
+    ) -> Self {
+        let result = |registers: &mut Registers| {
+            let result = registers.define(node.results.start().0);
+            result.unwrap_or(UNUSED)
+        };
+        match (node.operands, node.results.len()) {
+            (&[a], 1) => {
+                let mut slots = [a.0, 0];
+                read(registers, operation, &mut slots[..1]);
+                slots[1] = result(registers);
+                Self::One(slots)
+            }
+            (&[a, b], 1) => {
+                let mut slots = [a.0, b.0, 0];
+                read(registers, operation, &mut slots[..2]);
+                slots[2] = result(registers);
+                Self::Two(slots)
+            }
+            (operands, results) => {
+                let first = listed.len();
+                listed.extend(ids(operands));
+                read(registers, operation, &mut listed[first..]);
+                let slots = node.results.iter();
+                listed.extend(slots.map(|id| registers.define(id.0).unwrap_or(UNUSED)));
+                Self::Many {
+                    first: to_u32(first),
+                    operands: to_u32(operands.len()),
+                    results: to_u32(results),
+                }
+            }
+        }
+    }
+
     /// Those of the operands, and those of the results.
     fn split<'a>(&'a self, listed: &'a [u32]) -> (&'a [u32], &'a [u32]) {
         match self {
@@ -167,8 +218,9 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     ///
     /// # Errors
     ///
-    /// [`GraphError::WrongInputCount`], and [`GraphError::WrongResultCount`] for an operation whose
-    /// `eval` does not return what its `output_count` promises.
+    /// [`GraphError::WrongInputCount`]; [`GraphError::WrongResultCount`] for an operation whose
+    /// `eval` does not return what its `output_count` promises; [`CallError::Failed`], in [`GraphError::Call`], for one
+    /// whose `try_eval` fails.
     ///
     /// # Complexity
     ///
@@ -193,18 +245,14 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, GraphError> {
-        if inputs.len() != self.input_slots.len() {
-            return Err(GraphError::WrongInputCount {
-                expected: self.input_slots.len(),
-                found: inputs.len(),
-            });
-        }
+        // They have no names here.
+        CallError::check_inputs(self.input_slots.len(), inputs.len(), String::new)?;
         workspace.clear();
         let registers = self.n_slots - inputs.len();
         workspace.registers.resize_with(registers, || None);
         let outputs = self.run(workspace, ctx, inputs);
         workspace.clear();
-        outputs
+        Ok(outputs?)
     }
 
     fn run(
@@ -212,12 +260,16 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         workspace: &mut Workspace<Op::Operand>,
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
-    ) -> Result<Vec<Op::Operand>, GraphError> {
-        let Workspace { registers, results } = workspace;
+    ) -> Result<Vec<Op::Operand>, CallError> {
+        let Workspace {
+            registers, results, ..
+        } = workspace;
+        let mut failure = None;
         let mut machine = Machine {
             inputs,
             registers,
             results,
+            failure: &mut failure,
             ctx,
         };
         for instruction in &self.instructions {
@@ -231,7 +283,7 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
                 }
             };
             if let Err(count) = done {
-                return Err(self.wrong_results(instruction, count));
+                return Err(self.located(instruction, count, failure));
             }
         }
         let registers = machine.registers;
@@ -245,14 +297,27 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     }
 
     #[cold]
-    fn wrong_results(&self, instruction: &Instruction<Op>, count: WrongCount) -> GraphError {
+    fn located(
+        &self,
+        at: &Instruction<Op>,
+        count: WrongCount,
+        failure: Option<EvalError>,
+    ) -> CallError {
         let mut instructions = self.instructions.iter();
-        let position = instructions.position(|known| std::ptr::eq(known, instruction));
-        GraphError::WrongResultCount {
-            operation: describe_operation(&instruction.operation),
-            instruction: position.expect("the instruction is one of the program's"),
-            expected: count.expected,
-            found: count.found,
+        let position = instructions.position(|known| std::ptr::eq(known, at));
+        let instruction = position.expect("the instruction is one of the program's");
+        match failure {
+            Some(source) => CallError::Failed {
+                operation: operation_label(&at.operation),
+                instruction,
+                source: RuntimeError::new(source),
+            },
+            None => CallError::WrongResultCount {
+                operation: describe_operation(&at.operation),
+                instruction,
+                expected: count.expected,
+                found: count.found,
+            },
         }
     }
 }
@@ -263,14 +328,26 @@ struct Machine<'a, 'i, Op: EvaluableGraphOperation> {
     registers: &'a mut [Option<Op::Operand>],
     /// Those of the operation that is being run.
     results: &'a mut Vec<Op::Operand>,
+    /// Of an operation that says that it failed. Not in what its run returns: that has to stay in registers.
+    failure: &'a mut Option<EvalError>,
     ctx: &'a mut Op::Context,
 }
 
-/// An operation did not return as many results as it has.
+/// An operation did not return as many results as it has, or none at all as it failed.
 #[derive(Clone, Copy)]
 struct WrongCount {
     expected: usize,
     found: usize,
+}
+
+/// Notes why an operation failed.
+#[cold]
+fn failed(failure: &mut Option<EvalError>, error: EvalError) -> WrongCount {
+    *failure = Some(error);
+    WrongCount {
+        expected: 0,
+        found: 0,
+    }
 }
 
 impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
@@ -289,7 +366,9 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
             Some(value) => value,
             None => {
                 let operands: [&Op::Operand; N] = std::array::from_fn(|at| &operands[at]);
-                operation.eval_into(self.ctx, &operands, self.results);
+                if let Err(error) = operation.try_eval_into(self.ctx, &operands, self.results) {
+                    return Err(failed(self.failure, error));
+                }
                 self.count_results(1)?;
                 self.results.pop().expect("they were counted")
             }
@@ -313,7 +392,9 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
             self.store(result, value);
             return Ok(());
         }
-        operation.eval_into(self.ctx, &operands.all(), self.results);
+        if let Err(error) = operation.try_eval_into(self.ctx, &operands.all(), self.results) {
+            return Err(failed(self.failure, error));
+        }
         self.count_results(result_slots.len())?;
         self.release(slots);
         for &slot in result_slots.iter().rev() {
@@ -348,36 +429,6 @@ impl<Op: EvaluableGraphOperation> Machine<'_, '_, Op> {
         if slot != UNUSED {
             self.registers[slot as usize - self.inputs.len()] = Some(value);
         }
-    }
-}
-
-/// The memory that a program runs in, to be used again.
-#[derive(Debug)]
-pub struct Workspace<T> {
-    /// By slot past those of the inputs.
-    registers: Vec<Option<T>>,
-    /// Those of the operation that is being run.
-    results: Vec<T>,
-}
-
-impl<T> Workspace<T> {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self {
-            registers: Vec::new(),
-            results: Vec::new(),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.registers.clear();
-        self.results.clear();
-    }
-}
-
-impl<T> Default for Workspace<T> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -431,122 +482,17 @@ impl<Op: GraphOperation> Debug for CompiledProgram<Op> {
     }
 }
 
-/// Chooses slots so that a register is used again once its value is dead.
-struct Registers {
-    values: Vec<Held>,
-    free: Vec<u32>,
-    count: usize,
-    end: Packed<OperationId>,
+/// The slots of operands, in place of the values: each is marked where it stands last, if nothing reads it later.
+#[inline]
+fn read(registers: &mut Registers, operation: usize, operands: &mut [u32]) {
+    for operand in operands.iter_mut().rev() {
+        let (slot, is_last) = registers.read(*operand, operation);
+        *operand = slot | if is_last { LAST } else { 0 };
+    }
 }
 
-/// What is known of a value while slots are chosen.
-#[derive(Clone, Copy)]
-struct Held {
-    /// The slot that holds it, or will.
-    slot: u32,
-    /// The last operation that reads it, if one does. The end of the program, which is past all of them,
-    /// reads what is kept: inputs and outputs, and what has been released.
-    last_use: Packed<OperationId>,
-}
-
-impl Registers {
-    fn new<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Self {
-        let end = Packed::from(OperationId::new(graph.operation_count()));
-        let unread = Held {
-            slot: UNUSED,
-            last_use: Packed::NONE,
-        };
-        let mut values = vec![unread; graph.value_count()];
-        for (index, node) in graph.nodes().enumerate() {
-            for value in node.operands {
-                values[value.index()].last_use = OperationId(index as u32).into();
-            }
-        }
-        for (value, slot) in graph.inputs().zip(0..) {
-            values[value.index()] = Held {
-                slot,
-                last_use: end,
-            };
-        }
-        for value in graph.outputs() {
-            values[value.index()].last_use = end;
-        }
-        Self {
-            values,
-            free: Vec::new(),
-            count: graph.input_count(),
-            end,
-        }
-    }
-
-    fn slot(&self, value: DenseId) -> u32 {
-        self.values[value.index()].slot
-    }
-
-    /// The slots of an operation, which go into the list where there are too many.
-    #[inline]
-    fn slots_of<Op: GraphOperation>(
-        &mut self,
-        operation: usize,
-        node: DenseNode<'_, Op>,
-        listed: &mut Vec<u32>,
-    ) -> Slots {
-        match (node.operands, node.results.len()) {
-            (&[a], 1) => {
-                let [a] = self.read(operation, [a]);
-                Slots::One([a, self.allocate(node.results.start())])
-            }
-            (&[a, b], 1) => {
-                let [a, b] = self.read(operation, [a, b]);
-                Slots::Two([a, b, self.allocate(node.results.start())])
-            }
-            (_, results) => {
-                let first = listed.len();
-                listed.extend(node.operands.iter().map(|value| self.slot(*value)));
-                self.release_last_uses(node.operands, operation, &mut listed[first..]);
-                listed.extend(node.results.iter().map(|value| self.allocate(value)));
-                Slots::Many {
-                    first: to_u32(first),
-                    operands: to_u32(node.operands.len()),
-                    results: to_u32(results),
-                }
-            }
-        }
-    }
-
-    /// The slots of operands. Released registers are free for the results of the same operation: results
-    /// are stored after the operands have been dropped.
-    #[inline]
-    fn read<const N: usize>(&mut self, operation: usize, values: [DenseId; N]) -> [u32; N] {
-        let mut slots = values.map(|value| self.slot(value));
-        self.release_last_uses(&values, operation, &mut slots);
-        slots
-    }
-
-    /// Marks the slots of operands that are not read after `operation`, each where it stands last.
-    fn release_last_uses(&mut self, values: &[DenseId], operation: usize, slots: &mut [u32]) {
-        for (value, slot) in values.iter().zip(slots).rev() {
-            let last_use = &mut self.values[value.index()].last_use;
-            if last_use.known().index() == operation {
-                *last_use = self.end;
-                self.free.push(*slot);
-                *slot |= LAST;
-            }
-        }
-    }
-
-    #[inline]
-    fn allocate(&mut self, value: DenseId) -> u32 {
-        let held = &mut self.values[value.index()];
-        if held.last_use.is_none() {
-            return UNUSED;
-        }
-        held.slot = self.free.pop().unwrap_or_else(|| {
-            self.count += 1;
-            to_u32(self.count - 1)
-        });
-        held.slot
-    }
+fn ids(values: &[DenseId]) -> impl Iterator<Item = u32> {
+    values.iter().map(|id| id.0)
 }
 
 /// By output: whether its slot is a register that no later output shares.

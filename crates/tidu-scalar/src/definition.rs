@@ -3,9 +3,9 @@
 use tidu_ad::{Composite, Linearity};
 use tidu_graph::{LocalValueId, Rewrite, ValueKey};
 
+use crate::bytecode::Opcode;
 use crate::notation::{Fixed, Tangent, Work};
 use crate::op::ScalarOp;
-use crate::program::instruction::Opcode;
 
 /// A primitive.
 pub(crate) struct Definition {

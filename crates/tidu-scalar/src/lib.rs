@@ -44,6 +44,7 @@ edges of each; [Scalar programs](../book/scalar-programs.html)."
 )]
 #![warn(clippy::unwrap_used)]
 
+pub mod bytecode;
 mod closures;
 mod definition;
 mod expr;

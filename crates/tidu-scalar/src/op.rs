@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tidu_ad::Composite;
-use tidu_graph::{EvaluableGraphOperation, GraphOperation, Operands, Rewrite};
+use tidu_graph::{EvalError, EvaluableGraphOperation, GraphOperation, Operands, Rewrite};
 
 use crate::definition::{Definition, Eval, Meaning};
 use crate::key::ScalarKey;
@@ -333,6 +333,21 @@ impl EvaluableGraphOperation for ScalarOp {
                 _ => return None,
             },
         })
+    }
+
+    /// Only functions fail.
+    #[inline]
+    fn try_eval_into(
+        &self,
+        ctx: &mut (),
+        inputs: &[&f64],
+        out: &mut Vec<f64>,
+    ) -> Result<(), EvalError> {
+        match self {
+            Self::Composite(function) => out.extend(function.try_eval(ctx, inputs)?),
+            _ => self.eval_into(ctx, inputs, out),
+        }
+        Ok(())
     }
 
     #[inline]

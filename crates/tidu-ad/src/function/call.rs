@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidu_graph::text::name_list;
 use tidu_graph::{
-    DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey,
-    ValueRef,
+    CallError, DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
+    ValueKey, ValueRef,
 };
 
 use super::linear::{Partial, depends_on};
@@ -30,15 +30,12 @@ impl<Op: GraphOperation> Function<Op> {
 
     /// Fails for another number of values than there are inputs.
     fn check_input_count(&self, found: usize) -> Result<(), FunctionError> {
-        let expected = self.as_dense().input_count();
-        if found == expected {
-            return Ok(());
-        }
-        Err(FunctionError::WrongInputCount {
-            expected,
+        let names = || name_list(&self.input_names());
+        Ok(CallError::check_inputs(
+            self.as_dense().input_count(),
             found,
-            known: name_list(&self.input_names()),
-        })
+            names,
+        )?)
     }
 
     /// The function with some operations replaced by functions: `body` says by which.

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tidu_graph::{
-    DenseId, EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId, OperationKey,
-    OperationRole, ValueKey,
+    DenseId, EvalError, EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId,
+    OperationKey, OperationRole, ValueKey,
 };
 
 use super::call::emit_call;
@@ -618,12 +618,18 @@ impl<Op: Primitive> Composite<Op> {
 }
 
 impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
-    /// For [`EvaluableGraphOperation::eval`]. A tangent is derived at each call: [`Function`]s do
+    /// For [`EvaluableGraphOperation::try_eval`]. A tangent is derived at each call: [`Function`]s do
     /// not hold any, but linear graphs made by [`linearize`](crate::linearize) do.
     ///
-    /// The results are too few where an operation inside returns too few, and for the tangent of a
-    /// function whose VJP is not linear, which cannot go forward: whoever evaluates says so.
-    pub fn eval(&self, ctx: &mut Op::Context, inputs: &[&Op::Operand]) -> Vec<Op::Operand> {
+    /// # Errors
+    ///
+    /// Where an operation inside fails or returns too few results, and for the tangent of a function whose VJP is not
+    /// linear, which cannot go forward.
+    pub fn try_eval(
+        &self,
+        ctx: &mut Op::Context,
+        inputs: &[&Op::Operand],
+    ) -> Result<Vec<Op::Operand>, EvalError> {
         let results = match self.content.part {
             Part::Value => self.content.definition.program.call_in(ctx, inputs),
             Part::Tangent { .. } => {
@@ -631,7 +637,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
                 body.and_then(|body| body.compile().call_in(ctx, inputs))
             }
         };
-        results.unwrap_or_default()
+        Ok(results?)
+    }
+
+    /// For [`EvaluableGraphOperation::eval`]: [`try_eval`](Self::try_eval), without results where that fails, which
+    /// whoever evaluates finds by their number.
+    pub fn eval(&self, ctx: &mut Op::Context, inputs: &[&Op::Operand]) -> Vec<Op::Operand> {
+        self.try_eval(ctx, inputs).unwrap_or_default()
     }
 }
 

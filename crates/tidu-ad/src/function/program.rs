@@ -4,10 +4,9 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use tidu_graph::text::name_list;
-use tidu_graph::{CompiledProgram, EvaluableGraphOperation, GraphOperation, ValueType};
+use tidu_graph::{CallError, CompiledProgram, EvaluableGraphOperation, GraphOperation, ValueType};
 
 use super::select::positions_of;
-use super::types::check_operands;
 use super::{Function, FunctionError};
 
 /// A function made ready to run, many times and on many threads at once.
@@ -63,7 +62,8 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
     /// # Errors
     ///
     /// [`FunctionError::WrongInputCount`]; [`FunctionError::WrongType`] where the function has types;
-    /// [`FunctionError::Graph`] for an operation whose `eval` returns the wrong number of results.
+    /// [`FunctionError::Graph`] for an operation whose `eval` returns the wrong number of results, or that
+    /// [fails](CallError::Failed).
     pub fn call(&self, inputs: &[Op::Operand]) -> Result<Vec<Op::Operand>, FunctionError>
     where
         Op::Context: Default,
@@ -115,17 +115,53 @@ impl<Op: EvaluableGraphOperation> FunctionProgram<Op> {
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, FunctionError> {
-        if inputs.len() != self.input_names.len() {
-            return Err(FunctionError::WrongInputCount {
-                expected: self.input_names.len(),
-                found: inputs.len(),
-                known: name_list(&self.input_names),
-            });
-        }
-        if let Some(types) = &self.types {
-            check_operands::<Op>(types, &self.input_names, inputs)?;
-        }
+        let names = || name_list(&self.input_names);
+        CallError::check_inputs(self.input_names.len(), inputs.len(), names)?;
+        self.check_types(inputs)?;
         Ok(self.program.try_eval(ctx, inputs)?)
+    }
+
+    /// Fails for an operand of another type than its input.
+    fn check_types(&self, inputs: &[&Op::Operand]) -> Result<(), CallError> {
+        let types = self.types.iter().flat_map(|types| types.iter());
+        for ((expected, name), operand) in types.zip(&self.input_names).zip(inputs) {
+            if let Some(found) = Op::type_of_operand(operand)
+                && found != *expected
+            {
+                return Err(CallError::WrongType {
+                    name: name.clone(),
+                    expected: Box::new(expected.clone()),
+                    found: Box::new(found),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<CallError> for FunctionError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::WrongInputCount {
+                expected,
+                found,
+                known,
+            } => Self::WrongInputCount {
+                expected,
+                found,
+                known,
+            },
+            CallError::WrongType {
+                name,
+                expected,
+                found,
+            } => Self::WrongType {
+                name,
+                expected,
+                found,
+            },
+            error => Self::Graph(error.into()),
+        }
     }
 }
 

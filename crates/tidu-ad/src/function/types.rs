@@ -213,26 +213,6 @@ fn first_of(
     Some((name, value_type, others))
 }
 
-/// Fails for an operand of another type than its input.
-pub(super) fn check_operands<Op: GraphOperation>(
-    types: &[ValueType],
-    names: &[String],
-    operands: &[&Op::Operand],
-) -> Result<(), FunctionError> {
-    for ((expected, name), operand) in types.iter().zip(names).zip(operands) {
-        if let Some(found) = Op::type_of_operand(operand)
-            && found != *expected
-        {
-            return Err(FunctionError::WrongType {
-                name: name.clone(),
-                expected: Box::new(expected.clone()),
-                found: Box::new(found),
-            });
-        }
-    }
-    Ok(())
-}
-
 impl<Op: GraphOperation> Function<Op> {
     /// The types of the inputs, if they are known.
     pub fn input_types(&self) -> Option<&[ValueType]> {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod counting;
 mod dense;
+mod failing;
 mod graph;
 mod in_place;
 mod key;

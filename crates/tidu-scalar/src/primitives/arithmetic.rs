@@ -4,11 +4,11 @@ use std::ops;
 
 use tidu_ad::Linearity;
 
+use crate::bytecode::Opcode;
 use crate::definition::Eval::{Binary, Constant, Ternary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::notation::{Coefficient, Notation, Term};
 use crate::op::ScalarOp::{self, Add, Cos, Div, Mul, Neg, Sin, Sub};
-use crate::program::instruction::Opcode;
 use crate::simplify::{Rule, Vocabulary, either, factor, is_power_of_two, keeps_digits};
 
 /// The number that the operation holds.

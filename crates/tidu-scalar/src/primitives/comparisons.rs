@@ -5,33 +5,29 @@
 //! cost nothing and nothing infinite is multiplied. A smooth function that is written with a kink has
 //! a wrong second derivative there: |-x²| has 0 at 0, not 2.
 
+use crate::bytecode::{Opcode, values};
 use crate::definition::Eval::{Binary, Unary};
 use crate::definition::{Definition, Jvp};
 use crate::notation::{Fixed, Term, Times};
 use crate::op::ScalarOp;
-use crate::program::instruction::{Opcode, maximum, minimum, sign, truth};
 
 /// x₀ < x₁; ẏ = 0. False with a NaN, as all but [`NE`] are.
-pub(super) static LT: Definition = comparison("lt", |x, y| truth(x < y)).lowered(Opcode::Lt);
+pub(super) static LT: Definition = comparison("lt", values::Lt).lowered(Opcode::Lt);
 
 /// x₀ ≤ x₁; ẏ = 0
-pub(super) static LE: Definition = comparison("le", |x, y| truth(x <= y)).lowered(Opcode::Le);
+pub(super) static LE: Definition = comparison("le", values::Le).lowered(Opcode::Le);
 
 /// x₀ > x₁; ẏ = 0
-pub(super) static GT: Definition = comparison("gt", |x, y| truth(x > y)).lowered(Opcode::Gt);
+pub(super) static GT: Definition = comparison("gt", values::Gt).lowered(Opcode::Gt);
 
 /// x₀ ≥ x₁; ẏ = 0
-pub(super) static GE: Definition = comparison("ge", |x, y| truth(x >= y)).lowered(Opcode::Ge);
+pub(super) static GE: Definition = comparison("ge", values::Ge).lowered(Opcode::Ge);
 
 /// x₀ = x₁; ẏ = 0. 0 equals -0.
-pub(super) static EQ: Definition = comparison("eq", |x, y| truth(x == y))
-    .commuting()
-    .lowered(Opcode::Eq);
+pub(super) static EQ: Definition = comparison("eq", values::Eq).commuting().lowered(Opcode::Eq);
 
 /// x₀ ≠ x₁; ẏ = 0. True with a NaN.
-pub(super) static NE: Definition = comparison("ne", |x, y| truth(x != y))
-    .commuting()
-    .lowered(Opcode::Ne);
+pub(super) static NE: Definition = comparison("ne", values::Ne).commuting().lowered(Opcode::Ne);
 
 /// The smaller of x₀ and x₁
 ///
@@ -41,7 +37,7 @@ pub(super) static NE: Definition = comparison("ne", |x, y| truth(x != y))
 /// module says.
 pub(super) static MIN: Definition = Definition::binary(
     "min",
-    minimum,
+    values::Min,
     [
         |x0, x1, _, dx| share(x0, ScalarOp::Lt, x1) * dx,
         |x0, x1, _, dx| share(x0, ScalarOp::Gt, x1) * dx,
@@ -58,7 +54,7 @@ pub(super) static MIN: Definition = Definition::binary(
 /// module says.
 pub(super) static MAX: Definition = Definition::binary(
     "max",
-    maximum,
+    values::Max,
     [
         |x0, x1, _, dx| share(x0, ScalarOp::Gt, x1) * dx,
         |x0, x1, _, dx| share(x0, ScalarOp::Lt, x1) * dx,
@@ -77,7 +73,7 @@ pub(super) static ABS: Definition =
 ///
 /// ẏ = 0, at its step too, as the module says. Edges: ±0 at ±0, NaN at NaN.
 pub(super) static SIGN: Definition =
-    Definition::new("sign", Unary(sign), Jvp::Zero).lowered(Opcode::Sign);
+    Definition::new("sign", Unary(values::Sign), Jvp::Zero).lowered(Opcode::Sign);
 
 const fn comparison(name: &'static str, f: fn(f64, f64) -> f64) -> Definition {
     Definition::new(name, Binary(f), Jvp::Zero)

@@ -2,10 +2,10 @@
 
 use std::f64::consts::{LN_2, LN_10};
 
+use crate::bytecode::Opcode;
 use crate::definition::Definition;
 use crate::notation::{Term, Times};
 use crate::op::ScalarOp::{self, Exp, Ln};
-use crate::program::instruction::Opcode;
 use crate::simplify::Rule;
 
 /// y = eˣ

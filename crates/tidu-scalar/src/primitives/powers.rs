@@ -1,9 +1,9 @@
 //! Powers and roots.
 
+use crate::bytecode::Opcode;
 use crate::definition::{Definition, Eval, Jvp};
 use crate::notation::{Notation, Term, Times};
 use crate::op::{PowerOrders, ScalarOp};
-use crate::program::instruction::Opcode;
 
 /// y = √x, for x ≥ 0
 ///

@@ -2,9 +2,9 @@
 //!
 //! Edges: ±0, ±∞ and NaN stay what they are.
 
+use crate::bytecode::Opcode;
 use crate::definition::Eval::Unary;
 use crate::definition::{Definition, Jvp};
-use crate::program::instruction::Opcode;
 
 /// The largest integer up to x
 pub(super) static FLOOR: Definition = rounding("floor", f64::floor).lowered(Opcode::Floor);

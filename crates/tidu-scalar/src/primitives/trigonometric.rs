@@ -3,11 +3,11 @@
 //! 1 - x² is a fused -x·x + 1: rounded once, it does not cancel, and neither does its derivative, as
 //! that of (1 - x)·(1 + x) does near 0.
 
+use crate::bytecode::Opcode;
 use crate::definition::Eval::Pair;
 use crate::definition::{Definition, Jvp};
 use crate::notation::{Coefficient, Term, Times};
 use crate::op::ScalarOp;
-use crate::program::instruction::Opcode;
 
 /// y = sin x
 ///

@@ -2,9 +2,8 @@
 
 use fearless_simd::{Level, dispatch};
 
-use super::instruction::Instruction;
-use super::lanes::{Chunk, Row, WIDTH, execute};
-use super::{Code, ProgramError, ScalarProgram};
+use super::lanes::{Row, WIDTH, execute};
+use super::{ProgramError, ScalarProgram, Workspace};
 
 /// How a program is run at many points; made by [`ScalarProgram::batch`].
 ///
@@ -20,14 +19,8 @@ pub struct Batch<'a> {
     parallel: bool,
 }
 
-/// The registers of a block of points. As for [`Workspace`](super::Workspace), any program can run in
-/// any of them.
-#[derive(Clone, Debug, Default)]
-pub struct BatchWorkspace {
-    chunks: Vec<Chunk>,
-    /// The instructions, with long indices.
-    code: Vec<Instruction<u32>>,
-}
+/// A [`Workspace`], under the name that it has for batches.
+pub type BatchWorkspace = Workspace;
 
 /// How many bytes the registers of a long block may take.
 const BLOCK_BYTES: usize = 8 << 20;
@@ -109,7 +102,7 @@ impl Batch<'_> {
         if self.parallel {
             return self.eval_parallel(inputs, outputs);
         }
-        self.eval_in(&mut BatchWorkspace::default(), inputs, outputs)
+        self.eval_in(&mut Workspace::default(), inputs, outputs)
     }
 
     /// As for [`ScalarProgram::eval_batch`], on this thread, without allocation but for registers, once
@@ -120,7 +113,7 @@ impl Batch<'_> {
     /// As there.
     pub fn eval_in(
         &self,
-        workspace: &mut BatchWorkspace,
+        workspace: &mut Workspace,
         inputs: &[&[f64]],
         outputs: &mut [&mut [f64]],
     ) -> Result<(), ProgramError> {
@@ -149,16 +142,16 @@ impl Batch<'_> {
         inputs: &[&[f64]],
         outputs: &[&mut [f64]],
     ) -> ProgramError {
+        let program = self.program;
         let (name, found) = match inputs.get(position) {
-            Some(input) => (&self.program.input_names[position], input.len()),
+            Some(input) => (&program.input_names()[position], input.len()),
             None => {
                 let position = position - inputs.len();
-                let name = &self.program.output_names[position];
+                let name = &program.output_names()[position];
                 (name, outputs[position].len())
             }
         };
-        let program = self.program;
-        let mut all = program.input_names.iter().chain(&*program.output_names);
+        let mut all = program.input_names().iter().chain(program.output_names());
         ProgramError::WrongPointCount {
             name: name.clone(),
             expected,
@@ -170,31 +163,22 @@ impl Batch<'_> {
     /// So many points from `first` on; outputs start there.
     fn eval_points(
         &self,
-        workspace: &mut BatchWorkspace,
+        workspace: &mut Workspace,
         inputs: &[&[f64]],
         first: usize,
         points: usize,
         outputs: &mut [&mut [f64]],
     ) {
-        let BatchWorkspace { code, chunks } = workspace;
-        let code = match &self.program.code {
-            Code::Wide(code) => code,
-            Code::Narrow(narrow) => {
-                code.clear();
-                code.extend(narrow.iter().map(widened));
-                code
-            }
-        };
         let block = Block {
             batch: *self,
-            code,
             inputs,
             first,
             points,
         };
-        match self.program.registers * size_of::<Row<LONG>>() <= BLOCK_BYTES {
-            true => block.run::<LONG>(chunks, outputs),
-            false => block.run::<SHORT>(chunks, outputs),
+        if self.program.register_count() * size_of::<Row<LONG>>() <= BLOCK_BYTES {
+            block.run::<LONG>(workspace, outputs);
+        } else {
+            block.run::<SHORT>(workspace, outputs);
         }
     }
 
@@ -222,7 +206,7 @@ impl Batch<'_> {
             rest = others;
         }
         pieces.into_par_iter().for_each_init(
-            BatchWorkspace::default,
+            Workspace::default,
             |workspace, (first, size, mut outputs): (usize, usize, Vec<&mut [f64]>)| {
                 self.eval_points(workspace, inputs, first, size, &mut outputs);
             },
@@ -234,47 +218,40 @@ impl Batch<'_> {
 /// Points that go through one interpreter, block by block.
 struct Block<'a> {
     batch: Batch<'a>,
-    code: &'a [Instruction<u32>],
     inputs: &'a [&'a [f64]],
     first: usize,
     points: usize,
 }
 
 impl Block<'_> {
-    fn run<const C: usize>(&self, chunks: &mut Vec<Chunk>, outputs: &mut [&mut [f64]]) {
+    fn run<const C: usize>(&self, workspace: &mut Workspace, outputs: &mut [&mut [f64]]) {
         let Batch {
             program,
             level,
             vector_math,
             ..
         } = self.batch;
-        let rows = rows::<C>(chunks, program.registers);
+        let code = &program.code;
+        let rows = rows::<C>(workspace, code.slots);
         for done in (0..self.points).step_by(C * WIDTH) {
             let lanes = (C * WIDTH).min(self.points - done);
             let first = self.first + done;
-            load(rows, self.inputs, first, lanes, &program.constants);
+            load(rows, self.inputs, first, lanes, &code.constants);
             dispatch!(level, simd => {
-                execute(simd, self.code, &program.functions, rows, vector_math);
+                execute(simd, &code.instructions, &code.functions, rows, vector_math);
             });
-            store(rows, &program.outputs, outputs, done, lanes);
+            store(rows, &code.outputs, outputs, done, lanes);
         }
     }
 }
 
-fn rows<const C: usize>(chunks: &mut Vec<Chunk>, registers: usize) -> &mut [Row<C>] {
-    if chunks.len() < registers * C {
-        *chunks = vec![Chunk::default(); registers * C];
-    }
+/// Room for so many registers, from where a vector is read at once.
+fn rows<const C: usize>(workspace: &mut Workspace, registers: usize) -> &mut [Row<C>] {
+    let numbers = workspace.plain((registers * C + 1) * WIDTH);
+    let first = numbers.as_ptr().align_offset(size_of::<[f64; WIDTH]>());
+    let (chunks, _) = numbers[first.min(WIDTH)..].as_chunks_mut();
     let (rows, _) = chunks.as_chunks_mut();
     &mut rows[..registers]
-}
-
-fn widened(instruction: &Instruction<u16>) -> Instruction<u32> {
-    Instruction {
-        opcode: instruction.opcode,
-        operands: instruction.operands.map(u32::from),
-        result: instruction.result.into(),
-    }
 }
 
 /// The level with vectors of at most so many bits.
@@ -304,27 +281,26 @@ fn load<const C: usize>(
     inputs: &[&[f64]],
     first: usize,
     lanes: usize,
-    constants: &[f64],
+    constants: &[(u32, f64)],
 ) {
-    let (of_inputs, others) = rows.split_at_mut(inputs.len());
-    for (row, input) in of_inputs.iter_mut().zip(inputs) {
+    for (row, input) in rows.iter_mut().zip(inputs) {
         let input = &input[first..first + lanes];
         let (full, rest) = input.as_chunks();
         for (chunk, values) in row.iter_mut().zip(full) {
-            chunk.0 = *values;
+            *chunk = *values;
         }
         if lanes < C * WIDTH {
             let last = input[lanes - 1];
             for (position, chunk) in row.iter_mut().enumerate().skip(full.len()) {
-                chunk.0 = [last; WIDTH];
+                *chunk = [last; WIDTH];
                 if position == full.len() {
-                    chunk.0[..rest.len()].copy_from_slice(rest);
+                    chunk[..rest.len()].copy_from_slice(rest);
                 }
             }
         }
     }
-    for (row, constant) in others.iter_mut().zip(constants) {
-        *row = [Chunk([*constant; WIDTH]); C];
+    for &(register, constant) in constants {
+        rows[register as usize] = [[constant; WIDTH]; C];
     }
 }
 
@@ -341,11 +317,11 @@ fn store<const C: usize>(
         let output = &mut output[first..first + lanes];
         let (full, rest) = output.as_chunks_mut();
         for (values, chunk) in full.iter_mut().zip(row) {
-            *values = chunk.0;
+            *values = *chunk;
         }
         if !rest.is_empty() {
             let chunk = &row[full.len()];
-            rest.copy_from_slice(&chunk.0[..rest.len()]);
+            rest.copy_from_slice(&chunk[..rest.len()]);
         }
     }
 }

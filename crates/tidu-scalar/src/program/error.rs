@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 use tidu_ad::FunctionError;
-use tidu_graph::GraphError;
 use tidu_graph::text::counted;
+use tidu_graph::{CallError, GraphError};
 
 /// What can go wrong with a scalar program, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -108,4 +108,30 @@ pub enum ProgramError {
     /// A graph that is not closed.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+impl From<CallError> for ProgramError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::WrongInputCount {
+                expected,
+                found,
+                known,
+            } => Self::WrongInputCount {
+                expected,
+                found,
+                known,
+            },
+            CallError::WrongOutputCount {
+                expected,
+                found,
+                known,
+            } => Self::WrongOutputCount {
+                expected,
+                found,
+                known,
+            },
+            error => Self::Graph(error.into()),
+        }
+    }
 }

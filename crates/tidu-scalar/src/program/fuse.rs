@@ -2,7 +2,10 @@
 //!
 //! That spares a dispatch, a store and a load, and changes no bit, unless rounding once is asked for.
 
-use super::instruction::{GONE, Instruction, Lowered, Opcode};
+use crate::bytecode::{Bytecode, Instruction, Opcode};
+
+/// An instruction that is gone.
+const GONE: Opcode = Opcode::Copy;
 
 /// How many instructions the first operation may stand before the second: what it reads must stay
 /// in registers until then.
@@ -15,11 +18,11 @@ const NEVER: u32 = u32::MAX;
 /// # Complexity
 ///
 /// Linear.
-pub(super) fn fuse(lowered: &mut Lowered, rounded_once: bool) {
+pub(super) fn fuse(code: &mut Bytecode, rounded_once: bool) {
     let mut pass = Fusion {
-        uses: count_uses(lowered),
-        definition: vec![NEVER; lowered.values],
-        instructions: &mut lowered.instructions,
+        uses: count_uses(code),
+        definition: vec![NEVER; code.slots],
+        instructions: &mut code.instructions,
         rounded_once,
     };
     for index in 0..pass.instructions.len() {
@@ -29,9 +32,8 @@ pub(super) fn fuse(lowered: &mut Lowered, rounded_once: bool) {
             pass.definition[instruction.result as usize] = index as u32;
         }
     }
-    lowered.scratch = [pass.uses, pass.definition];
-    let is_left = |instruction: &Instruction<u32>| instruction.opcode != GONE;
-    lowered.instructions.retain(is_left);
+    code.instructions
+        .retain(|instruction| instruction.opcode != GONE);
 }
 
 /// What can stand first.
@@ -40,12 +42,12 @@ fn is_arithmetic(opcode: Opcode) -> bool {
 }
 
 /// By value, how often it is used; what is not used at all is gone.
-fn count_uses(lowered: &mut Lowered) -> Vec<u32> {
-    let mut uses = vec![0_u32; lowered.values];
-    for &output in &lowered.outputs {
+fn count_uses(code: &mut Bytecode) -> Vec<u32> {
+    let mut uses = vec![0_u32; code.slots];
+    for &output in &code.outputs {
         uses[output as usize] += 1;
     }
-    for instruction in lowered.instructions.iter_mut().rev() {
+    for instruction in code.instructions.iter_mut().rev() {
         let second = instruction.second_result();
         let results = [Some(instruction.result), second];
         let mut results = results.into_iter().flatten();
@@ -65,7 +67,7 @@ struct Fusion<'a> {
     uses: Vec<u32>,
     /// By value, the sum, difference or product that it is.
     definition: Vec<u32>,
-    instructions: &'a mut [Instruction<u32>],
+    instructions: &'a mut [Instruction],
     rounded_once: bool,
 }
 

@@ -6,27 +6,21 @@
 
 use fearless_simd::Simd;
 
-use super::instruction::{
-    FUNCTION, Functions, Instruction, Opcode, SECOND, TERNARY_FUNCTION, maximum, minimum, sign,
-    truth, with_arithmetic,
-};
 use super::vector_math;
+use crate::bytecode::numbers::*;
+use crate::bytecode::{FUNCTION, Functions, Instruction, Opcode, with_arithmetic};
 
 /// As many numbers as the widest vectors hold.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
-pub(super) struct Chunk(pub [f64; WIDTH]);
-
 pub(super) const WIDTH: usize = 8;
 
 /// A register of a block: `C` chunks.
-pub(super) type Row<const C: usize> = [Chunk; C];
+pub(super) type Row<const C: usize> = [[f64; WIDTH]; C];
 
 /// Executes all instructions for a block. Inlined into a function that is compiled for a level.
 #[inline(always)]
 pub(super) fn execute<S: Simd, const C: usize>(
     simd: S,
-    instructions: &[Instruction<u32>],
+    instructions: &[Instruction],
     functions: &Functions,
     rows: &mut [Row<C>],
     vector_math: bool,
@@ -35,6 +29,7 @@ pub(super) fn execute<S: Simd, const C: usize>(
         let opcode = instruction.opcode;
         let [a, b, c, d] = instruction.operands.map(|operand| operand as usize);
         let result = instruction.result as usize;
+        let function = instruction.operands[FUNCTION] as usize;
         macro_rules! execute {
             (
                 unary { $($unary:ident $un:literal |$ua:ident| $uf:expr;)* }
@@ -43,6 +38,7 @@ pub(super) fn execute<S: Simd, const C: usize>(
                     |$ta:ident, $tb:ident, $tc:ident| $tf:expr;)* }
                 quaternary { $($quaternary:ident $qn:literal
                     |$qa:ident, $qb:ident, $qc:ident, $qd:ident| $qf:expr;)* }
+                function { $($function:ident $fn:literal |$fa:ident| $ff:expr;)* }
             ) => {
                 match opcode {
                     $(Opcode::$unary => lanes1(rows, [a], result, |$ua| $uf),)*
@@ -60,32 +56,19 @@ pub(super) fn execute<S: Simd, const C: usize>(
                     Opcode::Cos if vector_math => chunks(rows, a, result, |x| vector_math::cos(simd, x)),
                     Opcode::SinCos if vector_math => {
                         for chunk in 0..C {
-                            let (sin, cos) = vector_math::sin_cos(simd, rows[a][chunk].0);
-                            rows[result][chunk].0 = sin;
-                            rows[d][chunk].0 = cos;
+                            let (sin, cos) = vector_math::sin_cos(simd, rows[a][chunk]);
+                            rows[result][chunk] = sin;
+                            rows[d][chunk] = cos;
                         }
                     }
-                    Opcode::Exp => each1(rows, a, result, f64::exp),
-                    Opcode::Ln => each1(rows, a, result, f64::ln),
-                    Opcode::Sin => each1(rows, a, result, f64::sin),
-                    Opcode::Cos => each1(rows, a, result, f64::cos),
+                    $(Opcode::$function => each1(rows, a, result, |$fa| $ff),)*
                     Opcode::SinCos => each_pair(rows, a, [result, d], f64::sin_cos),
-                    Opcode::CallUnary => {
-                        let at = instruction.operands[FUNCTION] as usize;
-                        each1(rows, a, result, functions.unary.functions[at]);
-                    }
+                    Opcode::CallUnary => each1(rows, a, result, functions.unary.0[function].1),
                     Opcode::CallBinary => {
-                        let at = instruction.operands[FUNCTION] as usize;
-                        each2(rows, [a, b], result, functions.binary.functions[at]);
+                        each2(rows, [a, b], result, functions.binary.0[function].1);
                     }
                     Opcode::CallTernary => {
-                        let at = instruction.operands[TERNARY_FUNCTION] as usize;
-                        each3(rows, [a, b, c], result, functions.ternary.functions[at]);
-                    }
-                    Opcode::CallPair => {
-                        let at = instruction.operands[FUNCTION] as usize;
-                        let second = instruction.operands[SECOND] as usize;
-                        each_pair(rows, a, [result, second], functions.pair.functions[at]);
+                        each3(rows, [a, b, c], result, functions.ternary.0[function].1);
                     }
                 }
             };
@@ -104,12 +87,12 @@ fn lanes1<const C: usize>(
     f: impl Fn(f64) -> f64,
 ) {
     for chunk in 0..C {
-        let a = rows[a][chunk].0;
+        let a = rows[a][chunk];
         let mut values = [0.0; WIDTH];
         for lane in 0..WIDTH {
             values[lane] = f(a[lane]);
         }
-        rows[result][chunk].0 = values;
+        rows[result][chunk] = values;
     }
 }
 
@@ -121,12 +104,12 @@ fn lanes2<const C: usize>(
     f: impl Fn(f64, f64) -> f64,
 ) {
     for chunk in 0..C {
-        let (a, b) = (rows[a][chunk].0, rows[b][chunk].0);
+        let (a, b) = (rows[a][chunk], rows[b][chunk]);
         let mut values = [0.0; WIDTH];
         for lane in 0..WIDTH {
             values[lane] = f(a[lane], b[lane]);
         }
-        rows[result][chunk].0 = values;
+        rows[result][chunk] = values;
     }
 }
 
@@ -138,12 +121,12 @@ fn lanes3<const C: usize>(
     f: impl Fn(f64, f64, f64) -> f64,
 ) {
     for chunk in 0..C {
-        let (a, b, c) = (rows[a][chunk].0, rows[b][chunk].0, rows[c][chunk].0);
+        let (a, b, c) = (rows[a][chunk], rows[b][chunk], rows[c][chunk]);
         let mut values = [0.0; WIDTH];
         for lane in 0..WIDTH {
             values[lane] = f(a[lane], b[lane], c[lane]);
         }
-        rows[result][chunk].0 = values;
+        rows[result][chunk] = values;
     }
 }
 
@@ -155,13 +138,13 @@ fn lanes4<const C: usize>(
     f: impl Fn(f64, f64, f64, f64) -> f64,
 ) {
     for chunk in 0..C {
-        let (a, b) = (rows[a][chunk].0, rows[b][chunk].0);
-        let (c, d) = (rows[c][chunk].0, rows[d][chunk].0);
+        let (a, b) = (rows[a][chunk], rows[b][chunk]);
+        let (c, d) = (rows[c][chunk], rows[d][chunk]);
         let mut values = [0.0; WIDTH];
         for lane in 0..WIDTH {
             values[lane] = f(a[lane], b[lane], c[lane], d[lane]);
         }
-        rows[result][chunk].0 = values;
+        rows[result][chunk] = values;
     }
 }
 
@@ -174,7 +157,7 @@ fn chunks<const C: usize>(
     f: impl Fn([f64; WIDTH]) -> [f64; WIDTH],
 ) {
     for chunk in 0..C {
-        rows[result][chunk].0 = f(rows[a][chunk].0);
+        rows[result][chunk] = f(rows[a][chunk]);
     }
 }
 
@@ -212,11 +195,11 @@ fn each_pair<const C: usize>(
     f: fn(f64) -> (f64, f64),
 ) {
     for chunk in 0..C {
-        let a = rows[a][chunk].0;
+        let a = rows[a][chunk];
         for lane in 0..WIDTH {
             let (x, y) = f(a[lane]);
-            rows[first][chunk].0[lane] = x;
-            rows[second][chunk].0[lane] = y;
+            rows[first][chunk][lane] = x;
+            rows[second][chunk][lane] = y;
         }
     }
 }

@@ -1,26 +1,26 @@
 //! From a graph to instructions over values.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tidu_graph::DenseGraph;
 
 use super::ProgramError;
 use super::fuse::fuse;
-use super::instruction::{
-    FUNCTION, Functions, Instruction, Lowered, Opcode, SECOND, TERNARY_FUNCTION,
-};
+use crate::bytecode::{Bytecode, FUNCTION, Functions, Instruction, Opcode, SECOND};
 use crate::definition::{Eval, Meaning};
 use crate::op::ScalarOp;
 
 /// What stands where there is no operand.
 const NOTHING: u32 = 0;
 
-/// Lowers a graph; `None` if a composite stands in it, which must be expanded first.
+/// Lowers a graph of these inputs and outputs; `None` if a composite stands in it, which must be expanded first.
 pub(super) fn lower(
     graph: &DenseGraph<ScalarOp>,
+    names: [&Arc<[String]>; 2],
     fused: bool,
-) -> Result<Option<Lowered>, ProgramError> {
-    let mut pass = Lowering::new(graph)?;
+) -> Result<Option<Bytecode>, ProgramError> {
+    let mut pass = Lowering::new(graph, names)?;
     for node in graph.nodes() {
         let mut operands = [NOTHING; 4];
         for (operand, id) in operands.iter_mut().zip(node.operands) {
@@ -31,10 +31,10 @@ pub(super) fn lower(
         }
     }
     let outputs = graph.outputs().iter();
-    pass.lowered.outputs = outputs.map(|id| pass.value[id.index()]).collect();
-    let mut lowered = pass.lowered;
-    fuse(&mut lowered, fused);
-    Ok(Some(lowered))
+    pass.code.outputs = outputs.map(|id| pass.value[id.index()]).collect();
+    let mut code = pass.code;
+    fuse(&mut code, fused);
+    Ok(Some(code))
 }
 
 struct Lowering {
@@ -44,33 +44,36 @@ struct Lowering {
     constant: HashMap<u64, u32>,
     /// By value: the instruction that is its sine or cosine, as far as there are any.
     angle: Vec<u32>,
-    lowered: Lowered,
+    code: Bytecode,
 }
 
 const NO_INSTRUCTION: u32 = u32::MAX;
 
 impl Lowering {
-    fn new(graph: &DenseGraph<ScalarOp>) -> Result<Self, ProgramError> {
+    fn new(
+        graph: &DenseGraph<ScalarOp>,
+        [inputs, outputs]: [&Arc<[String]>; 2],
+    ) -> Result<Self, ProgramError> {
         // A number that an operation holds may become a value of its own.
         let most = graph.value_count() + graph.operation_count();
         if u32::try_from(most).is_err() {
             return Err(ProgramError::TooLarge { values: most });
         }
-        let inputs = graph.input_count();
+        let slots = graph.input_count();
         let mut value = Vec::with_capacity(graph.value_count());
-        value.extend(0..inputs as u32);
+        value.extend(0..slots as u32);
         Ok(Self {
             value,
             constant: HashMap::new(),
             angle: Vec::new(),
-            lowered: Lowered {
+            code: Bytecode {
                 instructions: Vec::with_capacity(graph.operation_count()),
-                inputs,
                 constants: Vec::new(),
                 outputs: Vec::new(),
-                values: inputs,
+                slots,
                 functions: Functions::default(),
-                scratch: [Vec::new(), Vec::new()],
+                input_names: Arc::clone(inputs),
+                output_names: Arc::clone(outputs),
             },
         })
     }
@@ -92,41 +95,36 @@ impl Lowering {
                 self.value.push(value);
             }
             (None, Eval::Unary(f)) => {
-                let position = self.lowered.functions.unary.position(definition.name, f);
-                self.call(Opcode::CallUnary, operands, FUNCTION, position);
+                let position = self.code.functions.unary.position(definition.name, f);
+                self.call(Opcode::CallUnary, operands, position);
             }
             (None, Eval::Numbered(f)) => {
                 let number = self.constant(op.number());
                 let operands = [number, operands[0], NOTHING, NOTHING];
-                let position = self.lowered.functions.binary.position(definition.name, f);
-                self.call(Opcode::CallBinary, operands, FUNCTION, position);
+                let position = self.code.functions.binary.position(definition.name, f);
+                self.call(Opcode::CallBinary, operands, position);
             }
             (None, Eval::Binary(f)) => {
-                let position = self.lowered.functions.binary.position(definition.name, f);
-                self.call(Opcode::CallBinary, operands, FUNCTION, position);
+                let position = self.code.functions.binary.position(definition.name, f);
+                self.call(Opcode::CallBinary, operands, position);
             }
             (None, Eval::NumberedBinary(f)) => {
                 let number = self.constant(op.number());
                 let operands = [number, operands[0], operands[1], NOTHING];
-                let position = self.lowered.functions.ternary.position(definition.name, f);
-                let at = TERNARY_FUNCTION;
-                self.call(Opcode::CallTernary, operands, at, position);
+                let position = self.code.functions.ternary.position(definition.name, f);
+                self.call(Opcode::CallTernary, operands, position);
             }
             (None, Eval::Ternary(f)) => {
-                let position = self.lowered.functions.ternary.position(definition.name, f);
-                let at = TERNARY_FUNCTION;
-                self.call(Opcode::CallTernary, operands, at, position);
+                let position = self.code.functions.ternary.position(definition.name, f);
+                self.call(Opcode::CallTernary, operands, position);
             }
-            (None, Eval::Pair(f)) => {
-                let position = self.lowered.functions.pair.position(definition.name, f);
-                self.call(Opcode::CallPair, operands, FUNCTION, position);
-            }
+            (None, Eval::Pair(_)) => unreachable!("a pair has an opcode of its own"),
         }
         true
     }
 
-    fn call(&mut self, opcode: Opcode, mut operands: [u32; 4], at: usize, function: u32) {
-        operands[at] = function;
+    fn call(&mut self, opcode: Opcode, mut operands: [u32; 4], function: u32) {
+        operands[FUNCTION] = function;
         self.define(opcode, operands);
     }
 
@@ -137,7 +135,7 @@ impl Lowering {
             operands[SECOND] = self.fresh();
             self.value.push(operands[SECOND]);
         }
-        self.lowered.instructions.push(Instruction {
+        self.code.instructions.push(Instruction {
             opcode,
             operands,
             result,
@@ -152,11 +150,11 @@ impl Lowering {
             self.angle
                 .resize(self.value.len().max(angle + 1), NO_INSTRUCTION);
         }
-        let here = self.lowered.instructions.len() as u32;
+        let here = self.code.instructions.len() as u32;
         let result = self.fresh();
         let before = self.angle[angle];
         if before != NO_INSTRUCTION {
-            let first = &mut self.lowered.instructions[before as usize];
+            let first = &mut self.code.instructions[before as usize];
             if first.opcode != opcode && first.opcode != Opcode::SinCos {
                 let other = first.result;
                 let (sin, cos) = match opcode {
@@ -170,7 +168,7 @@ impl Lowering {
             }
         }
         self.angle[angle] = here;
-        self.lowered.instructions.push(Instruction {
+        self.code.instructions.push(Instruction {
             opcode,
             operands,
             result,
@@ -184,12 +182,12 @@ impl Lowering {
         }
         let value = self.fresh();
         self.constant.insert(number.to_bits(), value);
-        self.lowered.constants.push((value, number));
+        self.code.constants.push((value, number));
         value
     }
 
     fn fresh(&mut self) -> u32 {
-        self.lowered.values += 1;
-        self.lowered.values as u32 - 1
+        self.code.slots += 1;
+        self.code.slots as u32 - 1
     }
 }

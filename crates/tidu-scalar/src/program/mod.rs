@@ -4,28 +4,27 @@ mod allocate;
 mod batch;
 mod error;
 mod fuse;
-pub(crate) mod instruction;
 mod lanes;
-mod listing;
 mod lower;
 mod run;
 mod scan;
 mod vector_math;
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use tidu_ad::Function;
 use tidu_graph::text::name_list;
-use tidu_graph::{MaterializedGraph, ValueKey};
+use tidu_graph::{CallError, MaterializedGraph, ValueKey};
 
 pub use batch::{Batch, BatchWorkspace};
 pub use error::ProgramError;
 pub use scan::{Scan, ScanCotangents, ScanInputs, ScanOutputs, ScanPullback};
 
+use crate::bytecode::{Bytecode, Instruction};
 use crate::key::ScalarKey;
 use crate::op::ScalarOp;
 use allocate::allocate;
-use instruction::{Functions, Instruction, Lowered};
 use lower::lower;
 use run::{FEW, MANY, run};
 
@@ -60,7 +59,16 @@ pub trait CompileScalar {
     /// # Errors
     ///
     /// As for [`compile_scalar`](Self::compile_scalar).
-    fn compile_scalar_with(&self, options: ProgramOptions) -> Result<ScalarProgram, ProgramError>;
+    fn compile_scalar_with(&self, options: ProgramOptions) -> Result<ScalarProgram, ProgramError> {
+        Ok(ScalarProgram::new(self.lower_scalar(options)?))
+    }
+
+    /// Makes instructions over values, for other back ends: of what a program is made before registers are chosen.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compile_scalar`](Self::compile_scalar).
+    fn lower_scalar(&self, options: ProgramOptions) -> Result<Bytecode, ProgramError>;
 }
 
 /// Choices for [`CompileScalar::compile_scalar_with`].
@@ -84,131 +92,91 @@ impl ProgramOptions {
 /// run it at once, each in a workspace of its own. It prints as a listing.
 #[derive(Clone, Debug)]
 pub struct ScalarProgram {
-    code: Code,
-    functions: Functions,
-    /// What is put into the registers behind the inputs.
-    constants: Vec<f64>,
-    /// The registers of the outputs.
-    outputs: Vec<u32>,
-    registers: usize,
-    input_names: Arc<[String]>,
-    output_names: Arc<[String]>,
+    code: Bytecode,
+    /// The instructions with short indices, if there are no more registers than these can name.
+    narrow: Option<Vec<Instruction<u16>>>,
 }
 
-/// Instructions, with indices as short as the number of registers allows.
-#[derive(Clone, Debug)]
-enum Code {
-    Narrow(Vec<Instruction<u16>>),
-    Wide(Vec<Instruction<u32>>),
-}
-
-/// The registers of a running program. Any program can run in any workspace; one that needs more room
-/// than the workspace has makes more, the first time.
-#[derive(Clone, Debug, Default)]
-pub struct Workspace {
-    registers: Vec<f64>,
-}
+/// The memory that programs of scalars run in.
+pub type Workspace = tidu_graph::Workspace<f64>;
 
 impl CompileScalar for Function<ScalarOp> {
-    fn compile_scalar_with(&self, options: ProgramOptions) -> Result<ScalarProgram, ProgramError> {
-        let lowered = match lower(self.as_dense(), options.fused)? {
-            Some(lowered) => lowered,
-            None => lower_expanded(self, options)?,
-        };
-        let names = self.output_names().iter().cloned().collect();
-        ScalarProgram::new(lowered, self.input_names().into(), names)
+    fn lower_scalar(&self, options: ProgramOptions) -> Result<Bytecode, ProgramError> {
+        let names = [&self.input_names().into(), &self.output_names().into()];
+        if let Some(code) = lower(self.as_dense(), names, options.fused)? {
+            return Ok(code);
+        }
+        let expanded = self.expanded()?;
+        let code = lower(expanded.as_dense(), names, options.fused)?;
+        Ok(code.expect("no composite is left of an expanded function"))
     }
 }
 
 /// Its inputs are in the order of [`MaterializedGraph::inputs`]; outputs are called `out0`, `out1`, and
 /// so on.
 impl CompileScalar for MaterializedGraph<ScalarOp> {
-    fn compile_scalar_with(&self, options: ProgramOptions) -> Result<ScalarProgram, ProgramError> {
+    fn lower_scalar(&self, options: ProgramOptions) -> Result<Bytecode, ProgramError> {
         let keys = self.inputs.iter().filter_map(|key| match key {
             ValueKey::Input(key) => Some(key.clone()),
             ValueKey::Derived { .. } => None,
         });
         let keys: Vec<ScalarKey> = keys.collect();
-        let lowered = match lower(&self.closed_over(&keys)?, options.fused)? {
-            Some(lowered) => lowered,
-            None => {
-                let outputs = self.outputs.iter().cloned();
-                let outputs = outputs.map(|key| (key, String::new()));
-                let function = Function::from_keys(&keys, outputs.collect())?;
-                lower_expanded(&function, options)?
-            }
-        };
-        let input_names = keys.iter().map(ToString::to_string).collect();
-        let output_names = (0..self.outputs.len()).map(|at| format!("out{at}"));
-        ScalarProgram::new(lowered, input_names, output_names.collect())
+        let inputs = keys.iter().map(ToString::to_string).collect();
+        let outputs = (0..self.outputs.len()).map(|at| format!("out{at}"));
+        let outputs: Arc<[String]> = outputs.collect();
+        let flat = self.closed_over(&keys)?;
+        if let Some(code) = lower(&flat, [&inputs, &outputs], options.fused)? {
+            return Ok(code);
+        }
+        let outputs = self.outputs.iter().cloned().zip(outputs.iter().cloned());
+        Function::from_keys(&keys, outputs.collect())?.lower_scalar(options)
     }
 }
 
-fn lower_expanded(
-    function: &Function<ScalarOp>,
-    options: ProgramOptions,
-) -> Result<Lowered, ProgramError> {
-    let expanded = function.expanded()?;
-    let lowered = lower(expanded.as_dense(), options.fused)?;
-    Ok(lowered.expect("no composite is left of an expanded function"))
-}
-
 impl ScalarProgram {
-    fn new(
-        mut lowered: Lowered,
-        input_names: Arc<[String]>,
-        output_names: Arc<[String]>,
-    ) -> Result<Self, ProgramError> {
-        let mut allocated = allocate(&mut lowered);
-        let code = match allocated.registers <= MANY {
-            true => Code::Narrow(allocated.instructions.iter().map(narrow).collect()),
-            false => {
-                allocated.instructions.shrink_to_fit();
-                Code::Wide(allocated.instructions)
-            }
-        };
-        let constants = lowered.constants.iter();
-        Ok(Self {
+    fn new(mut code: Bytecode) -> Self {
+        allocate(&mut code);
+        code.instructions.shrink_to_fit();
+        let is_narrow = code.slots <= MANY;
+        let narrow = || code.instructions.iter().map(Instruction::narrow).collect();
+        Self {
+            narrow: is_narrow.then(narrow),
             code,
-            functions: lowered.functions,
-            constants: constants.map(|&(_, number)| number).collect(),
-            outputs: allocated.outputs,
-            registers: allocated.registers,
-            input_names,
-            output_names,
-        })
+        }
+    }
+
+    /// What the program runs, as data.
+    pub fn bytecode(&self) -> &Bytecode {
+        &self.code
     }
 
     /// The names of the inputs, in order.
     pub fn input_names(&self) -> &[String] {
-        &self.input_names
+        self.code.input_names()
     }
 
     /// The names of the outputs, in order.
     pub fn output_names(&self) -> &[String] {
-        &self.output_names
+        self.code.output_names()
     }
 
     /// The number of instructions.
     pub fn instruction_count(&self) -> usize {
-        match &self.code {
-            Code::Narrow(instructions) => instructions.len(),
-            Code::Wide(instructions) => instructions.len(),
-        }
+        self.code.instructions.len()
     }
 
     /// The number of registers, those of inputs and constants included.
     pub fn register_count(&self) -> usize {
-        self.registers
+        self.code.slots
     }
 
     /// The size of the program in memory, in bytes, without the names.
     pub fn size(&self) -> usize {
-        let code = match &self.code {
-            Code::Narrow(instructions) => size_of_val(&**instructions),
-            Code::Wide(instructions) => size_of_val(&**instructions),
-        };
-        code + size_of_val(&*self.constants) + size_of_val(&*self.outputs)
+        let code = &self.code;
+        size_of_val(&*code.instructions)
+            + self.narrow.as_deref().map_or(0, size_of_val)
+            + size_of_val(&*code.constants)
+            + size_of_val(&*code.outputs)
     }
 
     /// Computes the outputs, given the inputs in order.
@@ -217,9 +185,9 @@ impl ScalarProgram {
     ///
     /// [`ProgramError::WrongInputCount`].
     pub fn call(&self, inputs: &[f64]) -> Result<Vec<f64>, ProgramError> {
-        let mut outputs = vec![0.0; self.outputs.len()];
-        match &self.code {
-            Code::Narrow(code) if self.registers <= FEW => {
+        let mut outputs = vec![0.0; self.code.outputs.len()];
+        match &self.narrow {
+            Some(code) if self.code.slots <= FEW => {
                 self.check_inputs(inputs.len())?;
                 self.run(code, &mut [0.0; FEW], inputs, &mut outputs);
             }
@@ -242,12 +210,15 @@ impl ScalarProgram {
     ) -> Result<(), ProgramError> {
         self.check_inputs(inputs.len())?;
         self.check_outputs(outputs.len())?;
-        match &self.code {
-            Code::Narrow(code) if self.registers <= FEW => {
-                self.run(code, workspace.array::<FEW>(), inputs, outputs);
+        match &self.narrow {
+            Some(code) if self.code.slots <= FEW => {
+                self.run(code, array::<FEW>(workspace), inputs, outputs);
             }
-            Code::Narrow(code) => self.run(code, workspace.array::<MANY>(), inputs, outputs),
-            Code::Wide(code) => self.run(code, workspace.slice(self.registers), inputs, outputs),
+            Some(code) => self.run(code, array::<MANY>(workspace), inputs, outputs),
+            None => {
+                let registers = workspace.plain(self.code.slots);
+                self.run(&self.code.instructions, registers, inputs, outputs);
+            }
         }
         Ok(())
     }
@@ -257,62 +228,35 @@ impl ScalarProgram {
         R: run::Registers + AsMut<[f64]> + ?Sized,
     {
         let registers = r.as_mut();
-        let (of_inputs, others) = registers.split_at_mut(inputs.len());
-        of_inputs.copy_from_slice(inputs);
-        others[..self.constants.len()].copy_from_slice(&self.constants);
-        run(code, &self.functions, r);
+        registers[..inputs.len()].copy_from_slice(inputs);
+        for &(register, constant) in &self.code.constants {
+            registers[register as usize] = constant;
+        }
+        run(code, &self.code.functions, r);
         let registers = r.as_mut();
-        for (output, &register) in outputs.iter_mut().zip(&self.outputs) {
+        for (output, &register) in outputs.iter_mut().zip(&self.code.outputs) {
             *output = registers[register as usize];
         }
     }
 
-    fn check_inputs(&self, found: usize) -> Result<(), ProgramError> {
-        let expected = self.input_names.len();
-        if found == expected {
-            return Ok(());
-        }
-        Err(ProgramError::WrongInputCount {
-            expected,
-            found,
-            known: name_list(&self.input_names),
-        })
+    fn check_inputs(&self, found: usize) -> Result<(), CallError> {
+        let names = self.input_names();
+        CallError::check_inputs(names.len(), found, || name_list(names))
     }
 
-    fn check_outputs(&self, found: usize) -> Result<(), ProgramError> {
-        let expected = self.outputs.len();
-        if found == expected {
-            return Ok(());
-        }
-        Err(ProgramError::WrongOutputCount {
-            expected,
-            found,
-            known: name_list(&self.output_names),
-        })
+    fn check_outputs(&self, found: usize) -> Result<(), CallError> {
+        let names = self.output_names();
+        CallError::check_outputs(names.len(), found, || name_list(names))
     }
 }
 
-impl Workspace {
-    /// Room for so many registers.
-    fn slice(&mut self, registers: usize) -> &mut [f64] {
-        if self.registers.len() < registers {
-            // Not resized: fresh zeros need not be written.
-            self.registers = vec![0.0; registers];
-        }
-        &mut self.registers[..registers]
-    }
-
-    fn array<const N: usize>(&mut self) -> &mut [f64; N] {
-        let registers = self.slice(N).first_chunk_mut();
-        registers.expect("there is room for so many registers")
+impl Display for ScalarProgram {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.code, f)
     }
 }
 
-/// The same with short indices, for what has no more registers than these can name.
-fn narrow(instruction: &Instruction<u32>) -> Instruction<u16> {
-    Instruction {
-        opcode: instruction.opcode,
-        operands: instruction.operands.map(|index| index as u16),
-        result: instruction.result as u16,
-    }
+fn array<const N: usize>(workspace: &mut Workspace) -> &mut [f64; N] {
+    let registers = workspace.plain(N).first_chunk_mut();
+    registers.expect("there is room for so many registers")
 }

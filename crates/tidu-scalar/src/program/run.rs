@@ -1,13 +1,11 @@
 //! The interpreter of one point.
 
-use super::instruction::{
-    FUNCTION, Functions, Index, Instruction, Opcode, SECOND, TERNARY_FUNCTION, maximum, minimum,
-    sign, truth, with_arithmetic,
-};
+use crate::bytecode::numbers::*;
+use crate::bytecode::{FUNCTION, Functions, Instruction, Opcode, SECOND, with_arithmetic};
 
 /// Where the values of a running program are.
 pub(super) trait Registers {
-    type Index: Index;
+    type Index: Copy + Into<u32>;
 
     fn get(&self, index: Self::Index) -> f64;
     fn set(&mut self, index: Self::Index, value: f64);
@@ -77,6 +75,7 @@ pub(super) fn run<R: Registers + ?Sized>(
             result,
         } = *instruction;
         let [a, b, c, d] = operands;
+        let function = || operands[FUNCTION].into() as usize;
         macro_rules! execute {
             (
                 unary { $($unary:ident $un:literal |$ua:ident| $uf:expr;)* }
@@ -85,6 +84,7 @@ pub(super) fn run<R: Registers + ?Sized>(
                     |$ta:ident, $tb:ident, $tc:ident| $tf:expr;)* }
                 quaternary { $($quaternary:ident $qn:literal
                     |$qa:ident, $qb:ident, $qc:ident, $qd:ident| $qf:expr;)* }
+                function { $($function:ident $fn:literal |$fa:ident| $ff:expr;)* }
             ) => {
                 match opcode {
                     $(Opcode::$unary => {
@@ -103,10 +103,10 @@ pub(super) fn run<R: Registers + ?Sized>(
                         let ($qa, $qb, $qc, $qd) = (r.get(a), r.get(b), r.get(c), r.get(d));
                         r.set(result, $qf);
                     })*
-                    Opcode::Exp => r.set(result, r.get(a).exp()),
-                    Opcode::Ln => r.set(result, r.get(a).ln()),
-                    Opcode::Sin => r.set(result, r.get(a).sin()),
-                    Opcode::Cos => r.set(result, r.get(a).cos()),
+                    $(Opcode::$function => {
+                        let $fa = r.get(a);
+                        r.set(result, $ff);
+                    })*
                     Opcode::Copy => r.set(result, r.get(a)),
                     Opcode::SinCos => {
                         let (sin, cos) = r.get(a).sin_cos();
@@ -114,23 +114,16 @@ pub(super) fn run<R: Registers + ?Sized>(
                         r.set(operands[SECOND], cos);
                     }
                     Opcode::CallUnary => {
-                        let f = functions.unary.functions[operands[FUNCTION].position()];
+                        let (_, f) = functions.unary.0[function()];
                         r.set(result, f(r.get(a)));
                     }
                     Opcode::CallBinary => {
-                        let f = functions.binary.functions[operands[FUNCTION].position()];
+                        let (_, f) = functions.binary.0[function()];
                         r.set(result, f(r.get(a), r.get(b)));
                     }
                     Opcode::CallTernary => {
-                        let at = operands[TERNARY_FUNCTION].position();
-                        let f = functions.ternary.functions[at];
+                        let (_, f) = functions.ternary.0[function()];
                         r.set(result, f(r.get(a), r.get(b), r.get(c)));
-                    }
-                    Opcode::CallPair => {
-                        let f = functions.pair.functions[operands[FUNCTION].position()];
-                        let (first, second) = f(r.get(a));
-                        r.set(result, first);
-                        r.set(operands[SECOND], second);
                     }
                 }
             };

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod batches;
+mod bytecode;
 mod closure;
 mod edges;
 mod expr;

@@ -7,7 +7,7 @@ use crate::support::functions::random_function;
 use crate::support::random::Random;
 use crate::support::{all_primitives, alone};
 use tidu_ad::{Function, Rules};
-use tidu_graph::{ValueKey, compile, materialize_merge, resolve};
+use tidu_graph::{CallError, ValueKey, compile, materialize_merge, resolve};
 use tidu_scalar::{
     CompileScalar, Expr, ProgramError, ProgramOptions, ScalarOp, ScalarProgram, Workspace, function,
 };
@@ -439,9 +439,21 @@ fn wrong_counts_are_errors() {
             known: "out0, out1".into()
         })
     );
+    // As one error of all programs says it.
+    let names = || "x, y".to_owned();
+    let counts = [
+        CallError::check_inputs(2, 3, names),
+        CallError::check_outputs(2, 3, names),
+    ];
+    for error in counts.map(|checked| checked.expect_err("3 are not 2")) {
+        assert_eq!(
+            ProgramError::from(error.clone()).to_string(),
+            error.to_string()
+        );
+    }
 }
 
-/// Nothing of one run is seen by another.
+/// Nothing of one run is seen by another: of a program of the other kind neither, nor of many points.
 #[test]
 fn any_program_runs_in_any_workspace() {
     let mut random = Random::new(9);
@@ -450,16 +462,27 @@ fn any_program_runs_in_any_workspace() {
     let functions = sizes.map(|size| random_function(&mut random, 3, size, &all));
     let mut workspace = Workspace::default();
     for f in functions.iter().chain(functions.iter().rev()) {
-        let mut found = vec![0.0; 4];
+        let (program, generic) = (scalar(f), f.compile());
         let point = [0.3, -1.2, 2.0];
-        scalar(f)
-            .eval_into(&mut workspace, &point, &mut found)
-            .expect("as many inputs");
-        assert_same(
-            &found,
-            &f.compile().call(&point).expect("as many inputs"),
-            &|| f.to_string(),
-        );
+        let expected = generic.call(&point).expect("as many inputs");
+        let what = || f.to_string();
+        let mut found = vec![0.0; 4];
+        let run = program.eval_into(&mut workspace, &point, &mut found);
+        run.expect("as many inputs");
+        assert_same(&found, &expected, &what);
+
+        let references: Vec<&f64> = point.iter().collect();
+        let generic = generic.as_program();
+        let found = generic.try_eval_in(&mut workspace, &mut (), &references);
+        assert_same(&found.expect("as many inputs"), &expected, &what);
+
+        let mut found = [[0.0]; 4];
+        let inputs = point.each_ref().map(std::slice::from_ref);
+        let mut outputs = found.each_mut().map(|output| &mut output[..]);
+        let batch = program.batch();
+        let run = batch.eval_in(&mut workspace, &inputs, &mut outputs);
+        run.expect("as many inputs");
+        assert_same(found.as_flattened(), &expected, &what);
     }
 }
 
@@ -494,6 +517,25 @@ fn compiling_needs_little_stack() {
     });
     let found = program.expect("a thread").join().expect("no overflow");
     assert_eq!(found, (100_000, 1));
+}
+
+/// In one instruction of two results, of which nothing reads one.
+#[test]
+fn what_nothing_reads_is_written_where_nothing_is() {
+    let f = Function::<ScalarOp>::build(["x", "y"], |builder, inputs| {
+        let mut add = |op, operands: &[usize]| {
+            let operands = operands.iter().map(|&id| tidu_graph::ValueRef::Local(id));
+            builder.add_operation(op, operands.collect(), tidu_graph::OperationRole::Primary)
+        };
+        let (first, second) = (
+            add(ScalarOp::SinCos, &inputs[..1]),
+            add(ScalarOp::SinCos, &inputs[1..]),
+        );
+        add(ScalarOp::Add, &[first[0], second[1]])
+    });
+    let f = f.expect("a function");
+    check(&f, &[vec![0.3, -1.2], vec![7.0, 0.1]]);
+    assert_eq!(scalar(&f).register_count(), 3, "{}", scalar(&f));
 }
 
 #[test]
