@@ -31,8 +31,11 @@ const CORE: &[&str] = &["tidu-graph", "tidu-ad"];
 const ALLOWED_IN_CORE: &[&str] = &[
     "foldhash",
     "hashbrown",
+    "slotmap",
     "smallvec",
     "thiserror",
+    // Says which compiler slotmap is built by.
+    "version_check",
     // What thiserror's derive is compiled from.
     "thiserror-impl",
     "proc-macro2",

@@ -20,11 +20,10 @@ use tidu_graph::{
 };
 
 use super::error::check_distinct;
-use super::linear::Saving;
 use super::missing::{Mode, explain};
 use super::scope::next_scope;
 use super::unit::{Unit, Units, stack_graph, unit_graph};
-use super::{Derive, Function, FunctionError};
+use super::{Function, FunctionError};
 use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, Seed, keep};
 use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
 use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp};
@@ -56,6 +55,15 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     /// By value of the function: what it is in `graph`.
     here: Vec<DenseId>,
     arguments: Vec<DenseId>,
+}
+
+/// What rules are given, and how a derivative is to be made.
+pub(super) struct Choices<'a, Op: Primitive> {
+    pub ctx: &'a mut Op::ADContext,
+    pub level: Option<Exactness>,
+    /// Whether rules are asked wherever an operation stands.
+    pub in_place: bool,
+    pub derivatives: Derivatives<Op>,
 }
 
 /// An input that a derivative has and the function has not: what it is of the type of.
@@ -114,20 +122,19 @@ pub(super) struct SeedAt {
 impl<'a, Op: Primitive> Derivation<'a, Op> {
     /// Starts from a function, with some inputs more than it has, of these names.
     pub fn new(
-        derive: Derive<'a, Op>,
+        function: &'a Function<Op>,
+        choices: Choices<'a, Op>,
         wrt: &'a [usize],
         more: &[(NewInput, Op::InputKey)],
         map: LinearMap,
         mode: Option<Mode>,
     ) -> Result<Self, FunctionError> {
-        let Derive {
-            function,
+        let Choices {
             ctx,
             level,
             in_place,
             derivatives,
-            ..
-        } = derive;
+        } = choices;
         let dense = function.as_dense();
         let mut input_keys = function.input_keys();
         input_keys.extend(more.iter().map(|(_, key)| key.clone()));
@@ -651,16 +658,14 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             return error;
         };
         explain(error, self.mode, |mode| {
-            let again = Derive {
-                function: self.function,
-                ctx: self.ctx,
+            let choices = Choices {
+                ctx: &mut *self.ctx,
                 level: None,
-                mode: None,
                 in_place: self.in_place,
                 derivatives: self.operations.derivatives.clone(),
-                saving: Saving::Everything,
             };
-            Derivation::new(again, self.wrt, &[], self.map, None)?.missing_rules(mode)
+            Derivation::new(self.function, choices, self.wrt, &[], self.map, None)?
+                .missing_rules(mode)
         })
     }
 }

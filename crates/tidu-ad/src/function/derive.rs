@@ -7,10 +7,10 @@ use hashbrown::HashSet;
 use tidu_graph::text::name_list;
 use tidu_graph::{DenseGraph, DenseId, Exactness, GraphBuilder, ValueKey};
 
-use super::derivation::{Basis, Derivation, Linear, NewInput, elements};
+use super::derivation::{Basis, Choices, Derivation, Linear, NewInput, elements};
 use super::error::with_type;
-use super::linear::Saving;
 use super::missing::Mode;
+use super::saving::Saving;
 use super::unit::{Unit, emit_unit};
 use super::{Function, FunctionError, Wrt};
 use crate::derivatives::{Derivatives, LinearMap};
@@ -408,7 +408,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ) -> Result<Vec<MissingRule>, FunctionError> {
         let wrt = wrt.into().positions(self.function)?;
         let map = LinearMap::Derivative;
-        Derivation::new(self, &wrt, &[], map, None)?.missing_rules(mode)
+        Derivation::new(self.function, self.choices(), &wrt, &[], map, None)?.missing_rules(mode)
     }
 
     /// Jacobian, after the outputs, if they are wanted.
@@ -563,7 +563,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let mut entries = vec![None; names.len()];
         let again = self.again(function);
         let map = LinearMap::Derivative;
-        let mut derivation = Derivation::new(again, columns, &[], map, Some(mode))?;
+        let mut derivation =
+            Derivation::new(function, again.choices(), columns, &[], map, Some(mode))?;
         match mode {
             Mode::Forward => {
                 for (j, &column) in columns.iter().enumerate() {
@@ -630,7 +631,8 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let names = tangent_names(self.function, wrt)?;
         let inputs = wrt.iter().copied().map(NewInput::Input);
         let more: Vec<_> = inputs.zip(names).collect();
-        let mut derivation = Derivation::new(self, wrt, &more, LinearMap::Derivative, mode)?;
+        let map = LinearMap::Derivative;
+        let mut derivation = Derivation::new(self.function, self.choices(), wrt, &more, map, mode)?;
         let seeds = wrt.iter().enumerate();
         let seeds = seeds.map(|(new, &input)| (input, derivation.new_input(new)));
         let seeds: Vec<_> = seeds.collect();
@@ -651,12 +653,28 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let count = self.function.output_names().len();
         let more = (0..count).map(|at| (NewInput::Output(at), first.cotangent_of(at)));
         let more: Vec<_> = more.collect();
-        let mut derivation = Derivation::new(self, wrt, &more, map, Some(Mode::Reverse))?;
+        let mut derivation = Derivation::new(
+            self.function,
+            self.choices(),
+            wrt,
+            &more,
+            map,
+            Some(Mode::Reverse),
+        )?;
         let seeds = (0..count).map(|output| (output, derivation.new_input(output)));
         let seeds: Vec<_> = seeds.collect();
         let activity = derivation.activity()?;
         let cotangents = derivation.pull_back(&activity, &seeds)?;
         Ok((derivation, cotangents))
+    }
+
+    pub(super) fn choices(self) -> Choices<'a, Op> {
+        Choices {
+            ctx: self.ctx,
+            level: self.level,
+            in_place: self.in_place,
+            derivatives: self.derivatives,
+        }
     }
 
     /// The transforms of another function, with the same choices.

@@ -40,8 +40,8 @@ impl<Op: Primitive> Derive<'_, Op> {
         let inputs: Vec<NewInput> = inputs.collect();
         let names = fresh_names(function, inputs.len());
         let more: Vec<_> = inputs.into_iter().zip(names).collect();
-        let mode = Some(Mode::Reverse);
-        let mut derivation = Derivation::new(self, wrt, &more, LinearMap::Derivative, mode)?;
+        let (map, mode) = (LinearMap::Derivative, Some(Mode::Reverse));
+        let mut derivation = Derivation::new(function, self.choices(), wrt, &more, map, mode)?;
         let mut next = count..;
         let seeds = masked.iter().enumerate().map(|(output, masked)| {
             let mask = if *masked { next.next() } else { None };

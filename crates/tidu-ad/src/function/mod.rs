@@ -10,6 +10,7 @@ mod linear;
 mod masked;
 mod missing;
 mod program;
+mod saving;
 mod scope;
 mod select;
 mod simplify;
@@ -32,9 +33,10 @@ use tidu_graph::{
 pub use composite::{Composite, Rules};
 pub use derive::{Derive, Nonzero};
 pub use error::FunctionError;
-pub use linear::{Linearization, Pullback, ResidualOrigin, Saving};
+pub use linear::{Linearization, Pullback, ResidualOrigin};
 pub use missing::Mode;
 pub use program::FunctionProgram;
+pub use saving::Saving;
 pub use scope::FunctionScope;
 pub use select::{Wrt, WrtKeys};
 

@@ -29,8 +29,11 @@ pub(super) enum Unit {
 
 /// What has been emitted into a graph, each once for values of one type.
 pub(super) struct Units<Op: Primitive> {
-    made: HashMap<(Unit, Option<TypeId>), (DenseGraph<Op>, ImportedTypes), FixedState>,
+    made: HashMap<(Unit, Option<TypeId>), Emitted<Op>, FixedState>,
 }
+
+/// A graph of one value, and what its types are where it has been put.
+type Emitted<Op> = (DenseGraph<Op>, ImportedTypes);
 
 impl<Op: Primitive> Units<Op> {
     pub fn new() -> Self {

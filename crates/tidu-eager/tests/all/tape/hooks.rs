@@ -190,7 +190,7 @@ fn not_on_constants() {
 fn hooks_are_taken_away() {
     let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
     let x = tape.leaf(1.0);
-    let mut chain = vec![x.clone()];
+    let mut chain = vec![x];
     for _ in 0..20_000 {
         let next = tape.apply_one(ScalarOp::Neg, &[&chain[chain.len() - 1]]);
         chain.push(next.unwrap());
