@@ -7,45 +7,38 @@
 //! look into a context of their own, or at keys, are asked wherever an operation stands, and told what its operands
 //! are called there.
 
-use std::hash::BuildHasher;
-use std::sync::Arc;
-
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
 use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{
-    DenseGraph, DenseId, DenseNode, Exactness, GraphBuilder, GraphError, ImportedTypes, TypeId,
-    ValueKey, ValueType, describe_key,
+    DenseGraph, DenseId, DenseNode, Exactness, GraphError, ValueKey, ValueType, describe_key,
 };
 
 use super::error::check_distinct;
 use super::missing::{Mode, explain};
+use super::operations::Operations;
 use super::scope::next_scope;
 use super::unit::{Unit, Units, stack_graph, unit_graph};
 use super::{Function, FunctionError};
-use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, Seed, keep};
+use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, keep};
 use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
-use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp};
+use crate::operation_derivative::OperationNames;
 use crate::rules::{
-    ADKey, ADRuleError, ADRuleResult, Masking, MissingRule, MissingRules, Primitive, checked_add,
-    note_mask_type, note_same_type,
+    ADKey, ADRuleResult, Masking, Primitive, checked_add, note_mask_type, note_same_type,
 };
-use crate::transpose::Observer;
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
-    function: &'a Function<Op>,
+    pub function: &'a Function<Op>,
     /// Positions among the function's inputs.
-    wrt: &'a [usize],
+    pub wrt: &'a [usize],
     map: LinearMap,
     /// Of a derivative that a user asks for; `None` for one that a rule of a function makes.
     mode: Option<Mode>,
     level: Option<Exactness>,
-    ctx: &'a mut Op::ADContext,
+    pub ctx: &'a mut Op::ADContext,
     /// Whether rules are asked wherever an operation stands.
     in_place: bool,
-    operations: Operations<Op>,
+    pub operations: Operations<Op>,
     units: Units<Op>,
     input_keys: Vec<Op::InputKey>,
     /// Of the derivative, if the function has types.
@@ -174,11 +167,6 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             here,
             arguments: Vec::new(),
         })
-    }
-
-    /// What is differentiated.
-    pub fn function(&self) -> &'a Function<Op> {
-        self.function
     }
 
     /// An input that the function does not have, by position among these.
@@ -529,83 +517,6 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         self.finish(outputs)
     }
 
-    /// The rules that a derivative needs and that are not there, each once, in the order in which it would come to
-    /// them. Where a rule is missing, every tangent or cotangent that it might have made is taken to be there.
-    pub fn missing_rules(mut self, mode: Mode) -> Result<Vec<MissingRule>, FunctionError> {
-        let dense = self.function.as_dense();
-        let mut missing = Noted::default();
-        let mut active = vec![false; dense.value_count()];
-        self.wrt.iter().for_each(|&input| active[input] = true);
-        let mut derivative = Vec::with_capacity(dense.operation_count());
-        for node in dense.nodes() {
-            let operands: Vec<bool> = node.operands.iter().map(|id| active[id.index()]).collect();
-            if !operands.contains(&true) {
-                derivative.push(None);
-                continue;
-            }
-            match self.derive(node, &operands) {
-                Ok(at) => {
-                    let live = self.operations.derived[at].derivatives.live();
-                    active[node.results.indices()].copy_from_slice(live);
-                    derivative.push(Some(at));
-                }
-                Err(FunctionError::Rule(error)) => {
-                    missing.rules.note(error)?;
-                    active[node.results.indices()].fill(true);
-                    derivative.push(None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if mode == Mode::Reverse {
-            self.note_missing_transposes(&active, &derivative, &mut missing)?;
-        }
-        Ok(missing.rules.into_list())
-    }
-
-    fn note_missing_transposes(
-        &mut self,
-        active: &[bool],
-        derivative: &[Option<usize>],
-        missing: &mut Noted,
-    ) -> Result<(), FunctionError> {
-        let dense = self.function.as_dense();
-        let mut reached = vec![false; dense.value_count()];
-        for id in dense.outputs() {
-            reached[id.index()] = active[id.index()];
-        }
-        let mut known: HashMap<(usize, Vec<Seed>), Vec<bool>, FixedState> = HashMap::default();
-        for (node, &at) in dense.nodes().zip(derivative).rev() {
-            let results = node.results.indices();
-            let seeds = reached[results].iter().map(|reached| match reached {
-                true => Seed::Full,
-                false => Seed::Zero,
-            });
-            let seeds: Vec<Seed> = seeds.collect();
-            if !seeds.contains(&Seed::Full) {
-                continue;
-            }
-            let operands = match at {
-                // Its rule is missing: what it does not return may be anything.
-                None => vec![true; node.operands.len()],
-                Some(at) => match known.get(&(at, seeds.clone())) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let derivatives = &mut self.operations.derived[at].derivatives;
-                        let root = &self.function.content.input_keys[0];
-                        let found = derivatives.reached(&seeds, root, self.ctx, missing)?;
-                        known.insert((at, seeds), found.clone());
-                        found
-                    }
-                },
-            };
-            for (id, is_reached) in node.operands.iter().zip(operands) {
-                reached[id.index()] |= is_reached && active[id.index()];
-            }
-        }
-        Ok(())
-    }
-
     /// Where the derivative of an operation is, by the operands that are active; an error lists all rules that are
     /// missing.
     fn find(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
@@ -613,7 +524,11 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         found.map_err(|error| self.locate(error))
     }
 
-    fn derive(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
+    pub fn derive(
+        &mut self,
+        node: DenseNode<'_, Op>,
+        active: &[bool],
+    ) -> Result<usize, FunctionError> {
         if self.map == LinearMap::Itself {
             check_permitted(self.function, node, active, self.wrt)?;
         }
@@ -627,8 +542,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             let operation = node.operation;
             let derivatives =
                 OperationDerivatives::in_place(operation, active, names, map, level, self.ctx)?;
-            let types = Types::new();
-            return Ok(self.operations.add(node, active, types, derivatives));
+            let no_types = SmallVec::new();
+            return Ok(self.operations.add(node, active, no_types, derivatives));
         }
         // Types are those of the function: what rules emit may have none, and then nor has the derivative.
         let function = self.function.as_dense();
@@ -674,18 +589,6 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 pub(super) fn elements<Op: Primitive>(dense: &DenseGraph<Op>, value: DenseId) -> Option<usize> {
     let dims = dense.type_of(value)?.dims();
     (!dims.is_empty()).then(|| dims.iter().product())
-}
-
-/// Missing rules of a transposition, noted where they are found.
-#[derive(Default)]
-struct Noted {
-    rules: MissingRules,
-}
-
-impl<Op: Primitive> Observer<Op, GraphBuilder<Op>> for Noted {
-    fn failed(&mut self, error: ADRuleError) -> ADRuleResult<()> {
-        self.rules.note(error)
-    }
 }
 
 /// Fails for an operation that is not linear in its active operands, in a function that is to be.
@@ -779,167 +682,5 @@ impl NewInput {
             Self::Output(at) => note_same_type(&key, output(at), ctx),
             Self::MaskOf(at) => note_mask_type(&key, output(at), ctx),
         }
-    }
-}
-
-/// The derivatives of operations that were met.
-struct Operations<Op: Primitive> {
-    derivatives: Derivatives<Op>,
-    derived: Vec<Derived<Op>>,
-    /// By operation, active operands and types, but for those that were derived in place.
-    index: HashTable<u32>,
-}
-
-struct Derived<Op: Primitive> {
-    operation: Op,
-    active: SmallVec<[bool; 4]>,
-    /// Of its operands; empty if they have none.
-    types: Types,
-    derivatives: OperationDerivatives<Op>,
-    jvp: Option<(Arc<OperationJvp<Op>>, ImportedTypes)>,
-    /// Each with what it takes to be known of the cotangents of results.
-    vjps: Vec<(Vec<Seed>, Arc<OperationVjp<Op>>, ImportedTypes)>,
-    /// Where in `vjps` each is, for operations of many results.
-    by_seeds: HashMap<Vec<Seed>, usize, FixedState>,
-}
-
-type Types = SmallVec<[TypeId; 4]>;
-
-/// At most this many VJPs are looked through one by one, which takes less time than a hash.
-const FEW: usize = 4;
-
-impl<Op: Primitive> Derived<Op> {
-    fn find_vjp(&self, seeds: &[Seed]) -> Option<usize> {
-        if self.vjps.len() <= FEW {
-            self.vjps.iter().position(|(known, ..)| known == seeds)
-        } else {
-            self.by_seeds.get(seeds).copied()
-        }
-    }
-}
-
-impl<Op: Primitive> Operations<Op> {
-    fn new(derivatives: Derivatives<Op>) -> Self {
-        Self {
-            derivatives,
-            derived: Vec::new(),
-            index: HashTable::new(),
-        }
-    }
-
-    /// The position of an operation's derivative by those of its operands that are `active`, made if it is not there.
-    ///
-    /// `function` is the graph that the operation stands in.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is part of what derivatives depend on"
-    )]
-    fn find(
-        &mut self,
-        node: DenseNode<'_, Op>,
-        active: &[bool],
-        function: &DenseGraph<Op>,
-        root: &Op::InputKey,
-        map: LinearMap,
-        level: Option<Exactness>,
-        ctx: &mut Op::ADContext,
-    ) -> Result<usize, FunctionError> {
-        let operation = node.operation;
-        let mut types = Types::new();
-        if function.has_types() {
-            types.extend(node.operands.iter().filter_map(|id| function.type_id(*id)));
-        }
-        let hash = hash(operation, active, &types);
-        let same = |&at: &u32| {
-            let known = &self.derived[at as usize];
-            known.active[..] == *active && known.types == types && known.operation == *operation
-        };
-        if let Some(&at) = self.index.find(hash, same) {
-            return Ok(at as usize);
-        }
-        let of_operands = function.types_of(node.operands.iter().copied());
-        let derivatives = self.derivatives.of(
-            operation,
-            active,
-            of_operands.as_deref(),
-            map,
-            level,
-            root,
-            ctx,
-        )?;
-        let at = self.add(node, active, types, derivatives);
-        let derived = &self.derived;
-        self.index.insert_unique(hash, at as u32, |&at| {
-            let known = &derived[at as usize];
-            self::hash(&known.operation, &known.active, &known.types)
-        });
-        Ok(at)
-    }
-
-    fn add(
-        &mut self,
-        node: DenseNode<'_, Op>,
-        active: &[bool],
-        types: Types,
-        derivatives: OperationDerivatives<Op>,
-    ) -> usize {
-        self.derived.push(Derived {
-            operation: node.operation.clone(),
-            active: active.into(),
-            types,
-            derivatives,
-            jvp: None,
-            vjps: Vec::new(),
-            by_seeds: HashMap::default(),
-        });
-        self.derived.len() - 1
-    }
-
-    /// Makes a JVP if it is not there, for `graph`.
-    fn derive_jvp(
-        &mut self,
-        at: usize,
-        root: &Op::InputKey,
-        ctx: &mut Op::ADContext,
-        graph: &mut DenseGraph<Op>,
-    ) -> Result<(), FunctionError> {
-        let derived = &mut self.derived[at];
-        if derived.jvp.is_none() {
-            let jvp = derived.derivatives.jvp(root, ctx)?;
-            let types = graph.import_types(jvp.function.as_dense());
-            derived.jvp = Some((jvp, types));
-        }
-        Ok(())
-    }
-
-    /// The position of a VJP for what is known of the cotangents of results, made for `graph` if it is not there.
-    fn vjp(
-        &mut self,
-        at: usize,
-        seeds: &[Seed],
-        root: &Op::InputKey,
-        ctx: &mut Op::ADContext,
-        graph: &mut DenseGraph<Op>,
-    ) -> Result<usize, FunctionError> {
-        let derived = &mut self.derived[at];
-        if let Some(found) = derived.find_vjp(seeds) {
-            return Ok(found);
-        }
-        let made = derived.derivatives.vjp(seeds, root, ctx)?;
-        let types = graph.import_types(made.function.as_dense());
-        let at = derived.vjps.len();
-        derived.vjps.push((seeds.to_vec(), made, types));
-        derived.by_seeds.insert(seeds.to_vec(), at);
-        Ok(at)
-    }
-}
-
-fn hash<Op: Primitive>(operation: &Op, active: &[bool], types: &[TypeId]) -> u64 {
-    let state = FixedState::default();
-    // Most sets have none.
-    if types.is_empty() {
-        state.hash_one((operation, active))
-    } else {
-        state.hash_one((operation, active, types))
     }
 }

@@ -9,11 +9,13 @@ mod error;
 mod linear;
 mod masked;
 mod missing;
+mod operations;
 mod program;
 mod saving;
 mod scope;
 mod select;
 mod simplify;
+mod survey;
 mod types;
 mod unit;
 
