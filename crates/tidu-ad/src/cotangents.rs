@@ -123,11 +123,10 @@ impl<Value: Clone, Mask: Clone + PartialEq> Cotangents<Value, Mask> {
         if mask.is_some() || !self.masks.is_empty() {
             return self.add_masked(to, MaskedCotangent { value: new, mask }, sum);
         }
-        let place = &mut self.values[to];
-        *place = Some(match place {
-            None => new,
-            Some(so_far) => sum.add([so_far, &new])?,
-        });
+        match &mut self.values[to] {
+            Some(so_far) => *so_far = sum.add([so_far, &new])?,
+            place => *place = Some(new),
+        }
         Ok(())
     }
 

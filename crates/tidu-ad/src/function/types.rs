@@ -165,7 +165,10 @@ impl<Op: Primitive> Function<Op> {
     pub(super) fn key_for_unit(&self, output: usize) -> ValueKey<Op> {
         match self.content.input_keys.first() {
             Some(first) if self.as_dense().has_types() => ValueKey::Input(first.residual_of(0)),
-            _ => self.output_keys().swap_remove(output),
+            _ => {
+                let graph = self.as_graph();
+                graph.values()[graph.outputs()[output]].key.clone()
+            }
         }
     }
 

@@ -587,8 +587,9 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
             storage.nodes[at.nodes].free();
         }
         for value in first..first + outputs {
-            let cotangent = self.take(value);
-            self.values.extend(cotangent);
+            if let Some(cotangent) = self.take(value) {
+                self.values.push(cotangent);
+            }
         }
         let template = &*self.templates[id];
         let vjp = template.vjp(vjp);
