@@ -326,13 +326,13 @@ impl<Op: Primitive> Subject<Op> {
 }
 
 impl<Op: Primitive> OperationDerivatives<Op> {
-    /// Those of an operation where it stands, which nobody else can use.
+    /// Those of an operation where it stands, which nobody else can use: so they are simplified with all that they
+    /// become part of, and not before.
     pub fn in_place(
         operation: &Op,
         active: &[bool],
         names: OperationNames<Op>,
         map: LinearMap,
-        level: Option<Exactness>,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
         let subject = Subject {
@@ -340,7 +340,7 @@ impl<Op: Primitive> OperationDerivatives<Op> {
             active: active.into(),
             types: None,
             map,
-            level,
+            level: None,
         };
         let linearization = linearize(operation, names, active, map, ctx)?;
         let own = Own {

@@ -541,7 +541,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             let names = OperationNames::in_place(root.in_scope(next_scope()), operands.collect());
             let operation = node.operation;
             let derivatives =
-                OperationDerivatives::in_place(operation, active, names, map, level, self.ctx)?;
+                OperationDerivatives::in_place(operation, active, names, map, self.ctx)?;
             let no_types = SmallVec::new();
             return Ok(self.operations.add(node, active, no_types, derivatives));
         }

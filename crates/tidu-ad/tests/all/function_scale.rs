@@ -7,6 +7,7 @@ use crate::support::{Calls, Counts, Key, Probe, apply, counted, on_small_stack, 
 use tidu_ad::{Function, Mode, Primitive, Rules};
 use tidu_graph::{Exactness, Graph, GraphBuilder, ValueKey};
 use tidu_scalar::{ScalarKey, ScalarOp};
+use tidu_testkit::cases;
 
 fn of<Op: Primitive>(graph: Graph<Op>) -> Function<Op> {
     let inputs = graph.inputs().iter();
@@ -25,14 +26,18 @@ fn chain(steps: usize) -> Function<ScalarOp> {
     of(tidu_testkit::chain(3 * steps).graph())
 }
 
-const STEPS: usize = 33_333;
 const X: f64 = 0.3;
 const Y: f64 = 1e-6;
+
+/// Three operations each.
+fn steps() -> usize {
+    cases(33_333)
+}
 
 /// Value, ∂ₓ, ∂ᵧ and ∂ₓ² of [`chain`], by the chain rule along it.
 fn witness() -> [f64; 4] {
     let mut all = [X, 1.0, 0.0, 0.0];
-    for _ in 0..STEPS {
+    for _ in 0..steps() {
         let [v, by_x, by_y, by_xx] = all;
         let slope = 1.0 + Y * v.cos();
         all = [
@@ -62,7 +67,7 @@ fn call(f: &Function<ScalarOp>, x: &[f64]) -> Vec<f64> {
 fn gradients_of_a_hundred_thousand_operations() {
     on_small_stack(|| {
         let [value, by_x, by_y, by_xx] = witness();
-        let f = chain(STEPS);
+        let f = chain(steps());
         assert_close(&call(&f, &[X, Y]), &[value]);
         assert_close(&call(&f.grad(..).unwrap(), &[X, Y]), &[by_x, by_y]);
         let first = f.grad("x").unwrap();
@@ -76,13 +81,13 @@ fn gradients_of_a_hundred_thousand_operations() {
 fn a_hundred_thousand_operations_split_and_transposed() {
     on_small_stack(|| {
         let [value, by_x, by_y, by_xx] = witness();
-        let f = chain(STEPS);
+        let f = chain(steps());
         let split = f.linearize(..).unwrap();
         let mut residuals = call(&split.primal, &[X, Y]);
         assert_close(&residuals[..1], &[value]);
         residuals.remove(0);
         // The sine and the cosine of each step, and y.
-        assert_eq!(residuals.len(), 2 * STEPS + 1);
+        assert_eq!(residuals.len(), 2 * steps() + 1);
         let with = |t: &[f64]| [&residuals[..], t].concat();
         assert_close(
             &call(&split.linear, &with(&[1.0, 2.0])),
@@ -103,17 +108,17 @@ fn a_hundred_thousand_operations_split_and_transposed() {
 fn a_hundred_thousand_operations_simplified() {
     on_small_stack(|| {
         let [value, by_x, by_y, _] = witness();
-        let f = chain(STEPS);
+        let f = chain(steps());
         for level in [Exactness::Exact, Exactness::FiniteOnly, Exactness::RealOnly] {
             assert_close(&call(&f.simplify(level).unwrap(), &[X, Y]), &[value]);
         }
-        assert!(f.rewrites(Exactness::RealOnly).unwrap().len() <= 4 * STEPS);
+        assert!(f.rewrites(Exactness::RealOnly).unwrap().len() <= 4 * steps());
         // As one operation, and as one of a hundred thousand.
         let tangent = f.jvp(..).unwrap().select_at(&[1]).unwrap();
         let one = f.with_rules("chain", Rules::jvp(tangent)).unwrap();
         assert_close(&call(&one.grad(..).unwrap(), &[X, Y]), &[by_x, by_y]);
         let plain = one.expanded().unwrap();
-        assert_eq!(plain.as_graph().operations().len(), 3 * STEPS);
+        assert_eq!(plain.as_graph().operations().len(), 3 * steps());
     });
 }
 
@@ -155,7 +160,7 @@ fn products(n: usize) -> Function<Probe> {
     of(builder.build())
 }
 
-/// How often rules are called, for functions of 500 and of 20 000 operations.
+/// How often rules are called, for functions of some operations and of forty times as many.
 #[test]
 fn rules_are_called_in_proportion() {
     let at = |n: usize| -> Vec<Calls> {
@@ -174,12 +179,13 @@ fn rules_are_called_in_proportion() {
             with(&|ctx| drop(f.within(ctx).missing_rules(.., Mode::Reverse).unwrap())),
         ]
     };
-    let (few, many) = (at(500), at(20_000));
+    let (n, least) = (cases(20_000), cases(500));
+    let (few, many) = (at(least), at(n));
     // Once an operation, or once an operation of what is transposed.
-    assert_eq!((many[0].jvp, many[0].transpose), (20_000, 0));
-    assert_eq!(many[1].jvp, 20_000);
-    assert_eq!((many[2].jvp, many[2].transpose), (20_000, 0));
-    assert_eq!((many[3].jvp, many[3].transpose), (0, 20_000));
+    assert_eq!((many[0].jvp, many[0].transpose), (n, 0));
+    assert_eq!(many[1].jvp, n);
+    assert_eq!((many[2].jvp, many[2].transpose), (n, 0));
+    assert_eq!((many[3].jvp, many[3].transpose), (0, n));
     assert_eq!(many[5], many[1]);
     for (few, many) in few.iter().zip(&many) {
         assert!(many.jvp <= 41 * few.jvp, "{few:?} {many:?}");
@@ -187,7 +193,7 @@ fn rules_are_called_in_proportion() {
     }
 }
 
-/// What operations and keys are asked, for functions of 500 and of 20 000 operations.
+/// What operations and keys are asked, for functions of some operations and of forty times as many.
 #[test]
 fn operations_are_compared_in_proportion() {
     let at = |n: usize| -> Vec<Counts> {
@@ -204,7 +210,7 @@ fn operations_are_compared_in_proportion() {
         all.push(counted(|| f.compile()).1);
         all
     };
-    let (few, many) = (at(500), at(20_000));
+    let (few, many) = (at(cases(500)), at(cases(20_000)));
     for (transform, (few, many)) in few.iter().zip(&many).enumerate() {
         for (few, many) in [
             (few.op_comparisons, many.op_comparisons),

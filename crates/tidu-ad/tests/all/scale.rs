@@ -12,6 +12,7 @@ use tidu_graph::{
     Graph, GraphBuilder, OperationRole, ValueKey, compile, materialize_merge, resolve,
 };
 use tidu_scalar::{ScalarKey, ScalarOp};
+use tidu_testkit::cases;
 
 /// A primal graph with its linear map and the transpose of that.
 struct Derived<Op: Primitive> {
@@ -111,7 +112,7 @@ fn assert_short(text: &str) {
 #[test]
 fn a_million_operations_in_a_chain() {
     on_small_stack(|| {
-        let (steps, x, y) = (333_333, 0.3, 1e-6);
+        let (steps, x, y) = (cases(333_333), 0.3, 1e-6);
         let (value, gradient) = value_and_gradient(chain(steps), &[x, y]);
         let [expected, by_x, by_y] = chain_derivatives(steps, x, y);
         assert_eq!(value, expected);
@@ -142,7 +143,7 @@ fn a_hundred_thousand_operations_side_by_side() {
 #[test]
 fn long_linear_graphs_print_compare_and_drop_in_any_order() {
     on_small_stack(|| {
-        let steps = 60_000;
+        let steps = cases(60_000);
         let first = derive(chain(steps), &mut ());
         assert_short(&format!("{:?} {:?}", first.linear, first.transposed));
         let keys = [first.linear.as_graph(), first.transposed.as_graph()].map(output_keys);
@@ -251,7 +252,8 @@ fn check_flat(pass: &str, bounds: [f64; 4], measure: impl Fn(Graph<Probe>) -> Co
     ];
     for (program, make) in programs {
         // Powers of two: a hash table that grows hashes its inputs again, at each doubling.
-        let rates = [1 << 10, 1 << 13, 1 << 17].map(|n| {
+        let most = cases(1 << 17).next_power_of_two();
+        let rates = [1 << 10, 1 << 13, most].map(|n| {
             let counts = measure(make(n));
             let Counts {
                 op_comparisons,

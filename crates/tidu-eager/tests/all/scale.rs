@@ -2,6 +2,7 @@
 
 use crate::support::{Session, backward, leaf, on_small_stack};
 use tidu_scalar::ScalarOp;
+use tidu_testkit::cases;
 
 /// Steps of three operations.
 const STEPS: usize = 100_000;
@@ -14,7 +15,8 @@ fn a_trace_of_three_hundred_thousand_calls() {
         let mut v = x;
         // The value, and its derivatives by x and y along the way.
         let mut expected = [0.3_f64, 1.0, 0.0];
-        for _ in 0..STEPS {
+        let steps = cases(STEPS);
+        for _ in 0..steps {
             let sin = session.apply(ScalarOp::Sin, &[&v]);
             let product = session.apply(ScalarOp::Mul, &[&y, &sin]);
             v = session.apply(ScalarOp::Add, &[&v, &product]);
@@ -31,7 +33,7 @@ fn a_trace_of_three_hundred_thousand_calls() {
         assert!(text.len() < 300 && text.lines().count() == 1, "{text}");
 
         let (gradients, executor) = backward(&v);
-        assert_eq!(executor.forward_calls, 3 * STEPS);
+        assert_eq!(executor.forward_calls, 3 * steps);
         for (name, expected) in [("x", expected[1]), ("y", expected[2])] {
             let found = gradients.of(name).expect("a leaf");
             assert!(
@@ -48,7 +50,7 @@ fn long_traces_drop_in_any_order() {
         let record = || {
             let mut session = Session::default();
             let mut values = vec![leaf("x", 0.5)];
-            for _ in 0..60_000 {
+            for _ in 0..cases(60_000) {
                 let next = session.apply(ScalarOp::Neg, &[&values[values.len() - 1]]);
                 values.push(next);
             }

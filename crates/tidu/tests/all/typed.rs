@@ -900,16 +900,16 @@ fn damaged_types_are_read_or_refused() {
 #[test]
 fn many_typed_values_print_and_read_back() {
     on_small_stack(|| {
-        const OPERATIONS: usize = 250_000;
+        let operations = cases(250_000);
         let mut text = "function {\n    input %0: f64[2] = x\n".to_owned();
         let mut before = 0;
-        for id in 1..=OPERATIONS {
+        for id in 1..=operations {
             writeln!(text, "    %{id}: f64[2] = Mul %{}, %{before}", id - 1).unwrap();
             before = id - 1;
         }
-        write!(text, "    output %{OPERATIONS} -> out0\n}}").unwrap();
+        write!(text, "    output %{operations} -> out0\n}}").unwrap();
         let read: F = text.parse().unwrap();
-        assert_eq!(read.as_dense().operation_count(), OPERATIONS);
+        assert_eq!(read.as_dense().operation_count(), operations);
         assert!(format!("{read:#}") == text);
     });
 }
