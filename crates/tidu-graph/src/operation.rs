@@ -156,6 +156,41 @@ pub trait EvaluableGraphOperation: GraphOperation {
     ///
     /// An error of the operation set's own, or a text. A program that stops at it says at which operation
     /// ([`CallError::Failed`](crate::CallError::Failed)).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tidu_graph::{DenseGraph, EvalError, EvaluableGraphOperation, GraphOperation};
+    /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    /// struct Inverse;
+    /// # impl GraphOperation for Inverse {
+    /// #     type Operand = f64;
+    /// #     type Context = ();
+    /// #     type InputKey = ();
+    /// #     fn input_count(&self) -> usize { 1 }
+    /// #     fn output_count(&self) -> usize { 1 }
+    /// # }
+    ///
+    /// impl EvaluableGraphOperation for Inverse {
+    ///     fn eval(&self, ctx: &mut (), x: &[&f64]) -> Vec<f64> {
+    ///         self.try_eval(ctx, x).expect("a number that has an inverse")
+    ///     }
+    ///
+    ///     fn try_eval(&self, _: &mut (), x: &[&f64]) -> Result<Vec<f64>, EvalError> {
+    ///         if *x[0] == 0.0 {
+    ///             return Err("0 has no inverse".into());
+    ///         }
+    ///         Ok(vec![1.0 / x[0]])
+    ///     }
+    /// }
+    ///
+    /// let mut graph = DenseGraph::new(1);
+    /// let inverse = graph.push(Inverse, &[graph.input(0)])?.start();
+    /// graph.set_outputs(vec![inverse]);
+    /// let error = graph.compile().try_eval(&mut (), &[&0.0]).unwrap_err();
+    /// assert_eq!(error.to_string(), "Inverse (instruction 0) failed: 0 has no inverse");
+    /// # Ok::<(), tidu_graph::GraphError>(())
+    /// ```
     #[inline(always)]
     fn try_eval(
         &self,
