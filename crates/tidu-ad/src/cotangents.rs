@@ -120,9 +120,25 @@ impl<Value: Clone, Mask: Clone + PartialEq> Cotangents<Value, Mask> {
         mask: Option<CotangentMask<Mask>>,
         sum: &mut S,
     ) -> Result<(), S::Error> {
-        if mask.is_some() || !self.masks.is_empty() {
-            return self.add_masked(to, MaskedCotangent { value: new, mask }, sum);
+        if mask.is_some() || self.has_masks() {
+            self.add_masked(to, MaskedCotangent { value: new, mask }, sum)
+        } else {
+            self.add_plain(to, new, sum)
         }
+    }
+
+    /// [`add`](Self::add) where nothing has a mask ([`has_masks`](Self::has_masks)), for those who know.
+    ///
+    /// # Errors
+    ///
+    /// What `sum` returns.
+    #[inline(always)]
+    pub fn add_plain<S: CotangentSum<Value = Value, Mask = Mask>>(
+        &mut self,
+        to: usize,
+        new: Value,
+        sum: &mut S,
+    ) -> Result<(), S::Error> {
         match &mut self.values[to] {
             Some(so_far) => *so_far = sum.add([so_far, &new])?,
             place => *place = Some(new),

@@ -289,12 +289,13 @@ impl<Op: GraphOperation> Store<Op> {
     /// Drops the entry that has been waiting longest since it was last used: the clock algorithm, which takes constant
     /// time in the mean.
     fn evict(&mut self) {
-        while let Some(key) = self.queue.pop_front() {
+        while let Some(&key) = self.queue.front() {
+            let hash = hash(&self.entries[key].subject);
+            self.queue.pop_front();
             if std::mem::take(&mut self.entries[key].is_used) {
                 self.queue.push_back(key);
                 continue;
             }
-            let hash = hash(&self.entries[key].subject);
             if let Ok(place) = self.index.find_entry(hash, |known| *known == key) {
                 place.remove();
             }
@@ -450,7 +451,8 @@ fn hash(subject: &impl Hash) -> u64 {
     FixedState::default().hash_one(subject)
 }
 
-/// What a panic of a rule has left is whole: nothing is called under a lock.
+/// What a panic has left behind can be used: of what belongs to others, nothing but comparisons and hashes of operations
+/// runs under a lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -605,17 +605,26 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         if is_masked {
             return gathered.add_masked(vjp, operands, &self.values, given, from, engine);
         }
+        let Gathered {
+            cotangents,
+            scratch,
+        } = gathered;
+        let mut sum = Sum {
+            engine,
+            scratch,
+            from: Some(from),
+        };
         for (&operand, at) in operands.iter().zip(&vjp.outputs) {
             if let Some(at) = *at {
                 let cotangent = self.values[at as usize].clone();
-                gathered.add(operand, cotangent, None, Some(from), engine)?;
+                cotangents.add_plain(operand as usize, cotangent, &mut sum)?;
             }
         }
         Ok(())
     }
 
     /// The cotangent of a value, which nobody will ask for again unless all are to be had.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, value: u32) -> Option<Value> {
         let value = value as usize;
         if self.all {
