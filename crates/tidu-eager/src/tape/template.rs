@@ -300,13 +300,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     ) -> Result<usize, EagerError> {
         let jvp = match &self.callee {
             Callee::Operation(operation) => {
-                let Deriver {
-                    derivatives,
-                    name,
-                    ctx,
-                } = deriver;
-                let types = self.types.as_deref();
-                let jvp = derivatives.jvp(operation, moving, types, name, ctx);
+                let (cache, types) = (deriver.derivatives, self.types.as_deref());
+                let jvp = cache.jvp(operation, moving, types, deriver.name, deriver.ctx);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
                 let operands = (0..moving.len() as u32).map(Residual::Operand);
                 let outputs = (0..self.outputs).map(Residual::Output);
@@ -393,13 +388,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         seeds: &[Seed],
         deriver: Deriver<'_, Op>,
     ) -> Result<Arc<OperationVjp<Op>>, EagerError> {
-        let Deriver {
-            derivatives,
-            name,
-            ctx,
-        } = deriver;
-        let types = self.types.as_deref();
-        let vjp = derivatives.vjp(operation, active, seeds, types, name, ctx);
+        let (cache, types) = (deriver.derivatives, self.types.as_deref());
+        let vjp = cache.vjp(operation, active, seeds, types, deriver.name, deriver.ctx);
         vjp.map_err(|source| self.cannot_derive(source))
     }
 
