@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tidu_graph::{Exactness, GraphBuilder, GraphOperation, ValueType};
 
 use crate::cotangents::Seed;
-use crate::function::FunctionError;
+use crate::function::{FunctionError, check_flags};
 use crate::operation_derivative::{
     OperationJvp, OperationLinearization, OperationNames, OperationVjp, context_of_operands,
 };
@@ -174,7 +174,7 @@ impl<Op: Primitive> Derivatives<Op> {
     ///
     /// # Errors
     ///
-    /// As there; what is wrong with a type.
+    /// As there; what is wrong with a type; [`FunctionError::WrongFlagCount`].
     pub fn jvp(
         &self,
         operation: &Op,
@@ -183,6 +183,7 @@ impl<Op: Primitive> Derivatives<Op> {
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
+        check_operands(operation, active, types)?;
         let level = Some(Exactness::Exact);
         let map = LinearMap::Derivative;
         let mut derivatives = self.of(operation, active, types, map, level, name, ctx)?;
@@ -193,7 +194,7 @@ impl<Op: Primitive> Derivatives<Op> {
     ///
     /// # Errors
     ///
-    /// As there; what is wrong with a type.
+    /// As there; what is wrong with a type; [`FunctionError::WrongFlagCount`].
     pub fn vjp(
         &self,
         operation: &Op,
@@ -203,6 +204,8 @@ impl<Op: Primitive> Derivatives<Op> {
         name: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
+        check_operands(operation, active, types)?;
+        check_flags("result", operation.output_count(), seeds.len())?;
         let level = Some(Exactness::Exact);
         let map = LinearMap::Derivative;
         let mut derivatives = self.of(operation, active, types, map, level, name, ctx)?;
@@ -432,6 +435,17 @@ impl<Op: Primitive> OperationDerivatives<Op> {
         let own = self.own.insert(own);
         Ok((&own.linearization, own.ctx.as_mut().unwrap_or(ctx)))
     }
+}
+
+/// Fails for lists that do not say something of each operand.
+fn check_operands<Op: GraphOperation>(
+    operation: &Op,
+    active: &[bool],
+    types: Option<&[ValueType]>,
+) -> Result<(), FunctionError> {
+    let expected = operation.input_count();
+    check_flags("operand", expected, active.len())?;
+    check_flags("operand", expected, types.map_or(expected, <[_]>::len))
 }
 
 fn linearize<Op: Primitive>(

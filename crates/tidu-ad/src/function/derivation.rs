@@ -36,8 +36,9 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     mode: Option<Mode>,
     level: Option<Exactness>,
     pub ctx: &'a mut Op::ADContext,
-    /// Whether rules are asked wherever an operation stands.
-    in_place: bool,
+    /// If rules are asked wherever an operation stands: what they are told that tangents and cotangents there are named
+    /// after.
+    places: Option<Op::InputKey>,
     pub operations: Operations<Op>,
     units: Units<Op>,
     input_keys: Vec<Op::InputKey>,
@@ -158,7 +159,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             mode,
             level,
             ctx,
-            in_place,
+            places: in_place.then(|| function.content.input_keys[0].in_scope(next_scope())),
             operations: Operations::new(derivatives),
             units: Units::new(),
             input_keys,
@@ -483,7 +484,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let derivative = derivative.sharing(derivatives);
         match self.input_types {
             Some(types) if derivative.input_types().is_none() => Ok(derivative.of_types(types)?),
-            None if self.in_place => derivative.typed_in(self.ctx),
+            None if self.places.is_some() => derivative.typed_in(self.ctx),
             _ => Ok(derivative),
         }
     }
@@ -534,11 +535,13 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         }
         let root = &self.function.content.input_keys[0];
         let (map, level) = (self.map, self.level);
-        if self.in_place {
+        if let Some(places) = &self.places {
             let values = self.function.as_graph().values();
             let operands = node.operands.iter().copied().chain(node.results.iter());
             let operands = operands.map(|id| values[id.index()].key.clone());
-            let names = OperationNames::in_place(root.in_scope(next_scope()), operands.collect());
+            // Two places must not have the same names: a context would take what it knows of one for the other.
+            let place = places.residual_of(self.operations.derived.len());
+            let names = OperationNames::in_place(place, operands.collect());
             let operation = node.operation;
             let derivatives =
                 OperationDerivatives::in_place(operation, active, names, map, self.ctx)?;
@@ -556,7 +559,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     fn unit(&mut self, unit: Unit, of: DenseId, name: &str) -> Result<DenseId, FunctionError> {
         let (function, like) = (self.function, self.here[of.index()]);
         let (graph, ctx) = (&mut self.graph, &mut *self.ctx);
-        if self.in_place {
+        if self.places.is_some() {
             let key = &function.as_graph().values()[of.index()].key;
             let emitted = unit_graph(unit, key, name, None, ctx)?;
             return Ok(graph.inline(&emitted, &[like])[0]);
@@ -576,7 +579,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             let choices = Choices {
                 ctx: &mut *self.ctx,
                 level: None,
-                in_place: self.in_place,
+                in_place: self.places.is_some(),
                 derivatives: self.operations.derivatives.clone(),
             };
             Derivation::new(self.function, choices, self.wrt, &[], self.map, None)?

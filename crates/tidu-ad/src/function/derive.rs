@@ -24,7 +24,8 @@ pub struct Derive<'a, Op: Primitive> {
     pub(super) ctx: &'a mut Op::ADContext,
     pub(super) level: Option<Exactness>,
     pub(super) mode: Option<Mode>,
-    pub(super) in_place: bool,
+    /// Whether the caller wants it so, where it need not be.
+    in_place: bool,
     pub(super) derivatives: Derivatives<Op>,
     pub(super) saving: Saving<'a, Op>,
 }
@@ -65,7 +66,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
             ctx,
             level: Some(Exactness::Exact),
             mode: None,
-            in_place: Op::rules_look_into_context() && !function.as_dense().has_types(),
+            in_place: false,
             derivatives: function.derivatives(),
             saving: Saving::Everything,
         }
@@ -669,10 +670,11 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     }
 
     pub(super) fn choices(self) -> Choices<'a, Op> {
+        let must = Op::rules_look_into_context() && !self.function.as_dense().has_types();
         Choices {
             ctx: self.ctx,
             level: self.level,
-            in_place: self.in_place,
+            in_place: self.in_place || must,
             derivatives: self.derivatives,
         }
     }

@@ -235,6 +235,16 @@ pub enum FunctionError {
          implement `Primitive::stop_gradient`"
     )]
     NoStopGradient,
+    /// A list that says something of each input or output, of another length.
+    #[error("one flag per {what} is needed, {expected} in all, found {found}")]
+    WrongFlagCount {
+        /// Of what each flag is.
+        what: &'static str,
+        /// How many there are.
+        expected: usize,
+        /// How many flags were given.
+        found: usize,
+    },
     /// Two functions that cannot be composed.
     #[error(
         "the outer function takes {}, the inner one has {}",
@@ -321,4 +331,20 @@ fn list_rules(missing: &[MissingRule]) -> String {
         text.push_str(&format!(" and {} more", missing.len() - SHOWN));
     }
     text
+}
+
+/// Fails for a list that does not say something of each of what there is.
+pub(crate) fn check_flags(
+    what: &'static str,
+    expected: usize,
+    found: usize,
+) -> Result<(), FunctionError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(FunctionError::WrongFlagCount {
+        what,
+        expected,
+        found,
+    })
 }

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use super::derivation::{Derivation, NewInput, SeedAt};
+use super::error::check_flags;
 use super::missing::Mode;
-use super::{Derive, Function, FunctionError, Nonzero};
+use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::derivatives::LinearMap;
 use crate::rules::{ADKey, Primitive};
 
@@ -19,8 +20,11 @@ impl<Op: Primitive> Derive<'_, Op> {
     ///
     /// # Errors
     ///
-    /// As for [`vjp`](Self::vjp), but for [`FunctionError::NoZero`].
+    /// As for [`vjp`](Self::vjp), but for [`FunctionError::NoZero`]; [`FunctionError::WrongFlagCount`].
     pub fn nonzero_vjp(self, wrt: &[usize], masked: &[bool]) -> Result<Nonzero<Op>, FunctionError> {
+        Wrt::At(wrt.to_vec()).positions(self.function)?;
+        let expected = self.function.output_names().len();
+        check_flags("output", expected, masked.len())?;
         self.vjp_beside(&[], wrt, masked)
     }
 

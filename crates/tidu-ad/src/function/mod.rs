@@ -35,6 +35,7 @@ use tidu_graph::{
 pub use composite::{Composite, Rules};
 pub use derive::{Derive, Nonzero};
 pub use error::FunctionError;
+pub(crate) use error::check_flags;
 pub use linear::{Linearization, Pullback, ResidualOrigin};
 pub use missing::Mode;
 pub use program::FunctionProgram;

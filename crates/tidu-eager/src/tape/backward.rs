@@ -10,7 +10,7 @@ use tidu_ad::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Primitiv
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
-use super::engine::{Engine, Evaluate, Record};
+use super::engine::{Engine, Evaluate, Record, is_same};
 use super::hooks::Hook;
 use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
@@ -402,6 +402,25 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Gathered<Op, Value> 
         self.cotangents.add(to as usize, cotangent, mask, &mut sum)
     }
 
+    /// Whether what a hook put in the place of a gradient is zero, too, where its mask says so.
+    #[cold]
+    fn is_kept<E: Engine<Op, Value = Value>>(
+        &self,
+        gradient: &Value,
+        mask: &CotangentMask<Mask<Value>>,
+        engine: &mut E,
+    ) -> bool {
+        let Some(masking) = &self.scratch.masking else {
+            return false;
+        };
+        let gradient = engine.operand(gradient).clone();
+        let mask = engine.operand(&mask.mask.value).clone();
+        let ctx = &mut engine.tape().ctx;
+        let kept = masking.keep_if.eval(ctx, &[&mask, &gradient]);
+        kept.first()
+            .is_some_and(|kept| is_same::<Op>(kept, &gradient))
+    }
+
     /// Hands the masks of some cotangents to a VJP, and says where in its list each is.
     #[cold]
     fn take_masks(
@@ -660,12 +679,14 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 let replaced = called.unwrap_or_else(|panic| resume_unwind(panic))?;
                 if let Some(replaced) = replaced {
                     gradient = replaced;
-                    // It need not be zero where the other was.
-                    let replaced = MaskedCotangent {
+                    let value = value as usize;
+                    let mask = self.gathered.cotangents.take_mask(value);
+                    let mask = mask.filter(|mask| self.gathered.is_kept(&gradient, mask, engine));
+                    let value_of_hook = MaskedCotangent {
                         value: gradient.clone(),
-                        mask: None,
+                        mask,
                     };
-                    self.gathered.cotangents.set(value as usize, replaced);
+                    self.gathered.cotangents.set(value, value_of_hook);
                 }
             }
         }

@@ -233,7 +233,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
 }
 
 /// Whether two operands are the same to the last bit, as far as can be seen.
-fn is_same<Op: EvaluableGraphOperation>(one: &Op::Operand, other: &Op::Operand) -> bool {
+pub(super) fn is_same<Op: EvaluableGraphOperation>(one: &Op::Operand, other: &Op::Operand) -> bool {
     let one = Op::constant_of(one);
     one.is_some() && one == Op::constant_of(other)
 }

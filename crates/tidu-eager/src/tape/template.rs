@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Derivatives, Function, FunctionError, FunctionProgram, OperationVjp, Primitive, ResidualOrigin,
-    Seed, Wrt,
+    Derivatives, Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive,
+    ResidualOrigin, Seed, Wrt,
 };
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef};
@@ -83,6 +83,31 @@ pub(super) struct Deriver<'a, Op: Primitive> {
     /// What inputs of derived functions are named after.
     pub name: &'a Op::InputKey,
     pub ctx: &'a mut Op::ADContext,
+}
+
+impl<Op: Primitive> Deriver<'_, Op> {
+    fn jvp(
+        self,
+        operation: &Op,
+        moving: &[bool],
+        types: &Types,
+    ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
+        let (types, ctx) = (types.as_deref(), self.ctx);
+        self.derivatives
+            .jvp(operation, moving, types, self.name, ctx)
+    }
+
+    fn vjp(
+        self,
+        operation: &Op,
+        active: &[bool],
+        seeds: &[Seed],
+        types: &Types,
+    ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
+        let (types, ctx) = (types.as_deref(), self.ctx);
+        self.derivatives
+            .vjp(operation, active, seeds, types, self.name, ctx)
+    }
 }
 
 /// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
@@ -300,8 +325,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     ) -> Result<usize, EagerError> {
         let jvp = match &self.callee {
             Callee::Operation(operation) => {
-                let (cache, types) = (deriver.derivatives, self.types.as_deref());
-                let jvp = cache.jvp(operation, moving, types, deriver.name, deriver.ctx);
+                let jvp = deriver.jvp(operation, moving, &self.types);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
                 let operands = (0..moving.len() as u32).map(Residual::Operand);
                 let outputs = (0..self.outputs).map(Residual::Output);
@@ -388,8 +412,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         seeds: &[Seed],
         deriver: Deriver<'_, Op>,
     ) -> Result<Arc<OperationVjp<Op>>, EagerError> {
-        let (cache, types) = (deriver.derivatives, self.types.as_deref());
-        let vjp = cache.vjp(operation, active, seeds, types, deriver.name, deriver.ctx);
+        let vjp = deriver.vjp(operation, active, seeds, &self.types);
         vjp.map_err(|source| self.cannot_derive(source))
     }
 

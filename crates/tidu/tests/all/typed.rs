@@ -1189,3 +1189,17 @@ fn a_derivative_of_another_type_than_its_value_is_refused() -> Result<(), Functi
     assert!(by_tape.unwrap_err().to_string().contains(cotangent));
     Ok(())
 }
+
+/// Rules that are asked at each place, with a table of types that grows all the way.
+#[test]
+fn long_chains_in_place() {
+    on_small_stack(|| {
+        let f = build(&["x"], |apply, x| {
+            (0..cases(20_000)).fold(x.to_vec(), |last, _| vec![apply(Exp, &last)])
+        });
+        let typed = f.with_types([vector(2)]).unwrap();
+        let in_place = typed.within(&mut TypeTable::default()).in_place().vjp(..);
+        let vjp = typed.vjp(..).unwrap();
+        assert!(in_place.unwrap().to_string() == vjp.to_string());
+    });
+}

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tidu_eager::{EagerError, HookId, Tape};
+use tidu_eager::{EagerError, HookId, Tape, Var};
 use tidu_scalar::{ScalarKey, ScalarOp};
 
 use super::{Scalar, one, scalars};
@@ -245,4 +245,22 @@ fn hooks_are_taken_away() {
     assert_eq!(once, [Some(-12.0)]);
     let again = tape.backward_keeping(&[(&y, 1.0)], &[&x]).unwrap();
     assert_eq!(again, [Some(12.0)]);
+}
+
+/// Clipping, where it does not clip, changes nothing, also where a selection has left a slope that is infinite behind.
+#[test]
+fn hooks_leave_what_is_zero_for_certain() {
+    for hook in [|gradient: f64| gradient, |gradient: f64| gradient.min(10.0)] {
+        let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
+        let x = tape.leaf(0.0);
+        let root = tape.apply_one(ScalarOp::Sqrt, &[&x]).unwrap();
+        tape.hook(&root, move |gradient| Some(hook(*gradient))).unwrap();
+        let zero = Var::constant(0.0);
+        let is_positive = tape.apply_one(ScalarOp::Gt, &[&x, &zero]).unwrap();
+        let y = tape.apply_one(ScalarOp::Select, &[&is_positive, &root, &x]).unwrap();
+        assert_eq!(tape.backward_keeping(&[(&y, 1.0)], &[&x]).unwrap(), [Some(1.0)]);
+        let seed = Var::constant(1.0);
+        let slope = tape.backward_recorded(&[(&y, seed)], &[&x]).unwrap();
+        assert_eq!(slope[0].as_ref().map(|slope| *slope.value()), Some(1.0));
+    }
 }

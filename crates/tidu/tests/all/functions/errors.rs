@@ -738,3 +738,32 @@ fn a_name_that_two_outputs_have() {
     );
     assert!(twice.select(&["f"]).is_ok());
 }
+
+#[test]
+fn flags_are_one_each() {
+    let f = function(["x", "y"], |[x, y]| [&x * &y, x]).unwrap();
+    let refused = |wrt: &[usize], masked: &[bool]| {
+        let vjp = f.within(&mut ()).nonzero_vjp(wrt, masked);
+        vjp.unwrap_err().to_string()
+    };
+    assert!(refused(&[5], &[false; 2]).contains("at position 5"));
+    assert!(refused(&[0, 0], &[false; 2]).contains("x"));
+    assert_eq!(
+        refused(&[0], &[]),
+        "one flag per output is needed, 2 in all, found 0"
+    );
+    assert!(refused(&[0], &[false, true, true]).contains("found 3"));
+    let derivatives = Derivatives::default();
+    let x = ScalarKey::from("x");
+    for active in [&[][..], &[true], &[true; 3]] {
+        let jvp = derivatives.jvp(&ScalarOp::Mul, active, None, &x, &mut ());
+        let error = jvp.unwrap_err();
+        let expected = FunctionError::WrongFlagCount {
+            what: "operand",
+            expected: 2,
+            found: active.len(),
+        };
+        assert_eq!(error, expected);
+    }
+    assert_eq!(derivatives.counts().entries, 0);
+}
