@@ -26,6 +26,22 @@ pub enum GraphError {
         /// How many operands were given.
         found: usize,
     },
+    /// An operation holds a function of the wrong numbers of inputs and outputs.
+    #[error(
+        "{operation} holds @{function} of {} and {}, and needs a function of {} and {}",
+        counted(found.0, "input"), counted(found.1, "output"),
+        counted(expected.0, "input"), counted(expected.1, "output")
+    )]
+    WrongFunctionArity {
+        /// The operation.
+        operation: String,
+        /// The name of the function.
+        function: String,
+        /// The numbers of inputs and outputs that its [`function_arity`](crate::GraphOperation::function_arity) says.
+        expected: (usize, usize),
+        /// What the function has.
+        found: (usize, usize),
+    },
     /// An operand names a local value that does not exist yet.
     #[error(
         "operand {operand} of {operation} is local value %{id}, but the graph has {} so far",
