@@ -38,6 +38,11 @@ impl<Op: GraphOperation> Definitions<Op> {
         text
     }
 
+    /// Where a function that an operation holds stands among them.
+    pub fn position(&self, function: &SubFunction<Op>) -> Option<usize> {
+        self.functions.position(function)
+    }
+
     /// The functions, each after those that it holds, with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&SubFunction<Op>, &str)> {
         let names = self.names.iter().map(String::as_str);
