@@ -216,6 +216,20 @@ pub enum CallError {
         /// How many results came back.
         found: usize,
     },
+    /// An operation that holds functions within functions, deeper than a stack bears: evaluating it goes down into them.
+    #[error(
+        "{operation} (instruction {instruction}) holds functions {depth} deep in one another, and at most {limit} can be evaluated"
+    )]
+    NestedTooDeep {
+        /// The operation.
+        operation: String,
+        /// The position of the instruction in the program.
+        instruction: usize,
+        /// How deep the functions stand in one another.
+        depth: usize,
+        /// How deep they may ([`CompiledProgram::DEPTH_LIMIT`](crate::CompiledProgram::DEPTH_LIMIT)).
+        limit: usize,
+    },
     /// An operation that could not be evaluated on its operands.
     #[error("{operation} (instruction {instruction}) failed: {source}")]
     Failed {

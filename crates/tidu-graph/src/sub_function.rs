@@ -57,10 +57,11 @@ impl<Op: GraphOperation> SubFunction<Op> {
     /// Linear in the graph, without what the functions in it hold.
     pub fn new(name: impl Into<String>, graph: DenseGraph<Op>) -> Self {
         let held = held_by(&graph).map(SubFunction::depth).max();
+        let depth = 1 + held.unwrap_or(0);
         let content = Content {
             name: name.into(),
-            fingerprint: fingerprint(&graph),
-            depth: 1 + held.unwrap_or(0),
+            fingerprint: fingerprint(&graph, depth),
+            depth,
             graph,
         };
         Self {
@@ -110,8 +111,9 @@ fn held_by<Op: GraphOperation>(graph: &DenseGraph<Op>) -> impl Iterator<Item = &
     graph.nodes().flat_map(|node| node.operation.functions())
 }
 
-fn fingerprint<Op: GraphOperation>(graph: &DenseGraph<Op>) -> u64 {
+fn fingerprint<Op: GraphOperation>(graph: &DenseGraph<Op>, depth: usize) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
+    depth.hash(&mut hasher);
     graph.input_count().hash(&mut hasher);
     for node in graph.nodes() {
         node.operation.hash(&mut hasher);

@@ -7,8 +7,8 @@ use std::hash::{BuildHasher, Hash};
 use crate::support::{on_small_stack, panic_text};
 use tidu_graph::text::ParseNames;
 use tidu_graph::{
-    DenseGraph, DenseId, EvaluableGraphOperation, Exactness, Graph, GraphError, GraphOperation,
-    Rewrite, SubFunction, merge, try_simplify,
+    CallError, CompiledProgram, DenseGraph, DenseId, EvaluableGraphOperation, Exactness, Graph,
+    GraphError, GraphOperation, Picture, Rewrite, SubFunction, merge, try_simplify,
 };
 use tidu_testkit::cases;
 
@@ -642,4 +642,96 @@ fn the_short_form_panics_with_the_text_of_the_error() {
         )
     };
     assert!(panic_text(panicking).starts_with("Liar(@scale) holds @scale of 1 input"));
+}
+
+#[test]
+fn a_picture_has_each_function_once_and_edges_to_it() {
+    let pair = graph(1, |g, x| {
+        let call = Op::Call(nested(2, scale(2)));
+        let once = push(g, call.clone(), x);
+        push(g, call, &[once])
+    });
+    let dot = Picture::of_dense(&pair).to_dot();
+    for title in ["function @scale", "function @level"] {
+        assert_eq!(
+            dot.matches(&format!("label=\"{title}\"")).count(),
+            1,
+            "{dot}"
+        );
+    }
+    // Nodes of the graph: input, two calls, output; of @scale: input, constant, sum, product, output; of @level: three.
+    assert_eq!(dot.matches("call @level\\n").count(), 2);
+    let dotted: Vec<&str> = dot
+        .lines()
+        .filter(|line| line.contains("dotted"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        dotted,
+        [
+            "n1 -> n11 [style=dotted];",
+            "n2 -> n11 [style=dotted];",
+            "n10 -> n8 [style=dotted];"
+        ]
+    );
+    let keyed = pair.to_graph(&["x".to_owned()]);
+    let edges = |picture: &Picture| picture.to_mermaid().matches("-.->").count();
+    assert_eq!(edges(&Picture::of_graph(&keyed)), 3);
+    assert_eq!(edges(&Picture::of_program(&pair.compile())), 3);
+
+    // A function without inputs and outputs, which a call of none has.
+    let nothing = SubFunction::new("nothing", Dense::new(0));
+    let mut calls = Dense::new(0);
+    calls.push(Op::Call(nothing), &[]).unwrap();
+    let dot = Picture::of_dense(&calls).to_dot();
+    assert!(dot.contains("function @nothing"), "{dot}");
+    assert!(!dot.contains("dotted"), "{dot}");
+    on_small_stack(|| {
+        let picture = Picture::of_dense(&calling(&tower(cases(MILLION), scale(2))));
+        assert!(picture.to_dot().contains("nodes are not shown"));
+    });
+}
+
+#[test]
+fn what_a_stack_does_not_bear_is_refused_before_anything_runs() {
+    on_small_stack(|| {
+        const LIMIT: usize = CompiledProgram::<Op>::DEPTH_LIMIT;
+        assert_eq!(value(&calling(&nested(LIMIT, scale(2))), &[5]), [10]);
+        for depth in [LIMIT + 1, cases(MILLION)] {
+            let graph = graph(1, |g, x| {
+                let negative = push(g, Op::Neg, x);
+                push(g, Op::Call(nested(depth, scale(2))), &[negative])
+            });
+            let error = graph.compile().try_eval(&mut (), &[&5]).unwrap_err();
+            assert_eq!(
+                error,
+                GraphError::Call(CallError::NestedTooDeep {
+                    operation: "call".into(),
+                    instruction: 1,
+                    depth,
+                    limit: LIMIT
+                })
+            );
+            let expected = format!(
+                "call (instruction 1) holds functions {depth} deep in one another, and at most 128 can be evaluated"
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+    });
+}
+
+#[test]
+fn a_million_functions_within_one_another_go_through_every_pass() {
+    on_small_stack(|| {
+        let graph = calling(&nested(MILLION, scale(2)));
+        assert!(graph.verify().is_clean());
+        let simplified = try_simplify(&graph, Exactness::Exact).unwrap();
+        drop(graph);
+        let text = simplified.to_string();
+        assert_eq!(text.matches("function @").count(), MILLION);
+        assert!(!text.contains("add"));
+        let program = simplified.compile();
+        drop(simplified);
+        assert!(program.try_eval(&mut (), &[&1]).is_err());
+    });
 }
