@@ -1,11 +1,7 @@
 //! The functions that operations hold, as they are called and defined in a text.
 
-use std::fmt;
-use std::sync::Arc;
-
 use hashbrown::{HashMap, HashSet};
 
-use super::listing::Listing;
 use super::name::{operation_name, plain_or_quoted_word};
 use crate::GraphOperation;
 use crate::key::FixedState;
@@ -48,21 +44,6 @@ impl<Op: GraphOperation> Definitions<Op> {
         let names = self.names.iter().map(String::as_str);
         self.functions.list().iter().zip(names)
     }
-}
-
-/// All definitions, each function after those that it holds.
-pub(super) fn write_all<Op: GraphOperation>(
-    definitions: &Arc<Definitions<Op>>,
-    f: &mut fmt::Formatter<'_>,
-    with_types: bool,
-) -> fmt::Result {
-    for (function, name) in definitions.iter() {
-        let header = format!("function {name}");
-        let listing = Listing::with_definitions(&header, function.graph(), Arc::clone(definitions));
-        listing.with_types(with_types).write_block(f)?;
-        writeln!(f)?;
-    }
-    Ok(())
 }
 
 /// `@` and these names, those that are taken already with a number behind them.

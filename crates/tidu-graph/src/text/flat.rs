@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
-use super::definitions::{Definitions, write_all};
-use super::listing::{Listing, application};
+use super::definitions::Definitions;
+use super::listing::{Listing, application, write_definitions};
 use crate::dense::DenseGraph;
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
@@ -33,7 +33,7 @@ impl<Op: GraphOperation> Display for CompiledProgram<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operations = self.instructions.iter().map(|at| &at.operation);
         let definitions = Arc::new(Definitions::of(operations));
-        write_all(&definitions, f, false)?;
+        write_definitions(&definitions, f, false)?;
         writeln!(f, "program {{")?;
         for slot in &self.input_slots {
             writeln!(f, "    input s{slot}")?;

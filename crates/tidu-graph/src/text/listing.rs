@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::definitions::{Definitions, write_all};
+use super::definitions::Definitions;
 use super::name::{input_name, plain_or_quoted_word, type_name};
 use crate::base::DenseId;
 use crate::dense::DenseGraph;
@@ -276,7 +276,7 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
 
 impl<Op: GraphOperation> Display for Listing<'_, Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_all(&self.definitions, f, self.shows_types)?;
+        write_definitions(&self.definitions, f, self.shows_types)?;
         self.write_block(f)
     }
 }
@@ -321,6 +321,21 @@ impl<Op: GraphOperation> Display for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Listing::new("graph", self).fmt(f)
     }
+}
+
+/// The functions that operations hold, each after those that it holds itself.
+pub(super) fn write_definitions<Op: GraphOperation>(
+    definitions: &Arc<Definitions<Op>>,
+    f: &mut fmt::Formatter<'_>,
+    with_types: bool,
+) -> fmt::Result {
+    for (function, name) in definitions.iter() {
+        let header = format!("function {name}");
+        let listing = Listing::with_definitions(&header, function.graph(), Arc::clone(definitions));
+        listing.with_types(with_types).write_block(f)?;
+        writeln!(f)?;
+    }
+    Ok(())
 }
 
 /// Outputs as they stand where nobody says what they are.

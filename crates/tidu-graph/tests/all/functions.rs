@@ -1,6 +1,7 @@
 //! Functions in operations: compared, printed, read, verified, simplified, drawn and dropped, one within another,
 //! a million deep and shared exponentially often, on a stack of 2 MiB.
 
+use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
@@ -8,7 +9,7 @@ use crate::support::{on_small_stack, panic_text};
 use tidu_graph::text::ParseNames;
 use tidu_graph::{
     CallError, CompiledProgram, DenseGraph, DenseId, EvaluableGraphOperation, Exactness, Graph,
-    GraphError, GraphOperation, Picture, Rewrite, SubFunction, merge, try_simplify,
+    GraphError, GraphOperation, Picture, Rewrite, SubFunction, ValueType, merge, try_simplify,
 };
 use tidu_testkit::cases;
 
@@ -28,6 +29,10 @@ enum Op {
     Fickle(SubFunction<Op>),
     /// A call that says that it takes two operands.
     Liar(SubFunction<Op>),
+}
+
+fn number() -> ValueType {
+    ValueType::new("i64", [])
 }
 
 fn neg_neg() -> &'static [Rewrite<Op>] {
@@ -78,6 +83,13 @@ impl GraphOperation for Op {
         let inputs = self.input_count();
         let inputs = inputs - usize::from(matches!(self, Op::Cond(_)));
         (inputs, self.output_count())
+    }
+
+    fn infer_types(
+        &self,
+        _: &[&ValueType],
+    ) -> Result<Option<Vec<ValueType>>, Box<dyn Error + Send + Sync>> {
+        Ok(Some(vec![number(); self.output_count()]))
     }
 
     fn fold(&self, operands: &[&Self]) -> Option<Vec<Self>> {
@@ -146,6 +158,10 @@ impl ParseNames for Op {
 
     fn parse_input_name(text: &str) -> Option<String> {
         Some(text.to_owned())
+    }
+
+    fn parse_kind(text: &str) -> Option<&'static str> {
+        (text == "i64").then_some("i64")
     }
 }
 
@@ -368,6 +384,34 @@ dense {
         .parse()
         .unwrap_or_else(|error| panic!("{error}\n{keyed}"));
     assert_eq!(graph.to_string().replace("@floor", "@f"), keyed);
+}
+
+#[test]
+fn types_within_functions_are_printed_and_read() {
+    let negate = graph(1, |g, x| push(g, Op::Neg, x));
+    let plain = SubFunction::new("f", negate.clone());
+    let typed = SubFunction::new("f", negate.with_types([number()]).unwrap());
+    assert_ne!(plain, typed);
+    let graph = calling(&typed).with_types([number()]).unwrap();
+    let text = "function @f {
+    input %0: i64
+    %1: i64 = neg %0
+    output %1
+}
+dense {
+    input %0: i64
+    %1: i64 = call @f %0
+    output %1
+}";
+    assert_eq!(format!("{graph:#}"), text);
+    let read: Dense = text.parse().unwrap();
+    assert_eq!(
+        SubFunction::new("g", read),
+        SubFunction::new("g", graph.clone())
+    );
+    assert_eq!(graph.to_string(), text.replace(": i64", ""));
+    let merged = merge(&graph);
+    assert_eq!(format!("{merged:#}"), text);
 }
 
 #[test]
