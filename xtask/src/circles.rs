@@ -17,6 +17,8 @@ type Known = (&'static str, &'static str, &'static str);
 const KNOWN: &[Known] = &[
     // An operation says by which rules it may be replaced, and rules work on terms of operations.
     ("tidu-graph", "operation", "simplify::terms"),
+    // An operation says which functions it holds, which are graphs of operations.
+    ("tidu-graph", "operation", "sub_function"),
     // A primitive puts what its rules emit into a builder, which adds with the addition of the primitives; and one of
     // them may be a function.
     ("tidu-ad", "rules::builder", "rules::primitive"),

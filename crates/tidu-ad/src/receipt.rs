@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
-use tidu_graph::text::{operation_label, operation_name};
-use tidu_graph::{GraphOperation, LocalOperationId, ValueRef, resolve};
+use tidu_graph::text::{counted, operation_label, operation_name};
+use tidu_graph::{GraphOperation, LocalOperationId, SubFunction, ValueRef, resolve};
 
 use crate::linearized_graph::LinearizedGraph;
 
@@ -18,6 +18,10 @@ pub struct Receipt {
     pub operations: usize,
     /// The number of operations by printed name, in the order of the names.
     pub by_operation: Vec<(String, usize)>,
+    /// The number of distinct functions that these operations hold, and those within these.
+    pub functions: usize,
+    /// The number of operations in these functions, each function counted once.
+    pub operations_in_functions: usize,
     /// The number of distinct operations of the graphs that the map was derived from.
     pub primal_operations: usize,
     /// The number of operations on the longest path.
@@ -43,7 +47,7 @@ impl Receipt {
     ///
     /// # Complexity
     ///
-    /// Linear in the map and the graphs that it was derived from.
+    /// Linear in the map, the functions in it, and the graphs that it was derived from.
     pub fn of<Op: GraphOperation>(linear: &LinearizedGraph<Op>) -> Self {
         let graph = linear.as_graph();
         let mut by_operation = BTreeMap::new();
@@ -52,6 +56,10 @@ impl Receipt {
                 .entry(operation_name(&node.operation))
                 .or_default() += 1;
         }
+        let functions = SubFunction::all_in(graph.operations().iter().map(|node| &node.operation));
+        let inside = functions
+            .iter()
+            .map(|function| function.graph().operation_count());
         let primal = resolve(linear.primal().to_vec());
         let listing = linear.listing();
         let residual = |(name, user): (String, LocalOperationId)| Residual {
@@ -64,6 +72,8 @@ impl Receipt {
         Self {
             operations: graph.operation_count(),
             by_operation: by_operation.into_iter().collect(),
+            operations_in_functions: inside.sum(),
+            functions: functions.len(),
             primal_operations: primal.operation_count(),
             depth: depth(linear),
             residuals: listing.residuals().map(residual).collect(),
@@ -86,6 +96,14 @@ impl Display for Receipt {
         }
         for (name, count) in &self.by_operation {
             write!(f, "\n  {name:<10}{count:>6}")?;
+        }
+        if self.functions > 0 {
+            let inside = counted(self.operations_in_functions, "operation");
+            write!(
+                f,
+                "\nfunctions   {:>6}  {inside} inside, each function counted once",
+                self.functions
+            )?;
         }
         write!(f, "\ndepth       {:>6}", self.depth)?;
         write!(f, "\nresiduals   {:>6}", self.residuals.len())?;

@@ -351,6 +351,15 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         self.push_results(results)
     }
 
+    /// Puts other operations, of the same numbers of operands and results, in the place of those for which there is one.
+    pub(crate) fn replace_operations(&mut self, replacement: impl Fn(&Op) -> Option<Op>) {
+        for node in &mut self.nodes {
+            if let Some(operation) = replacement(&node.operation) {
+                node.operation = operation;
+            }
+        }
+    }
+
     /// Numbers values.
     #[inline]
     pub(crate) fn push_results(&mut self, count: usize) -> DenseRange {

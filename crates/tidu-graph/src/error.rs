@@ -26,6 +26,22 @@ pub enum GraphError {
         /// How many operands were given.
         found: usize,
     },
+    /// An operation holds a function of the wrong numbers of inputs and outputs.
+    #[error(
+        "{operation} holds @{function} of {} and {}, and needs a function of {} and {}",
+        counted(found.0, "input"), counted(found.1, "output"),
+        counted(expected.0, "input"), counted(expected.1, "output")
+    )]
+    WrongFunctionArity {
+        /// The operation.
+        operation: String,
+        /// The name of the function.
+        function: String,
+        /// The numbers of inputs and outputs that its [`function_arity`](crate::GraphOperation::function_arity) says.
+        expected: (usize, usize),
+        /// What the function has.
+        found: (usize, usize),
+    },
     /// An operand names a local value that does not exist yet.
     #[error(
         "operand {operand} of {operation} is local value %{id}, but the graph has {} so far",
@@ -199,6 +215,20 @@ pub enum CallError {
         expected: usize,
         /// How many results came back.
         found: usize,
+    },
+    /// An operation that holds functions within functions, deeper than a stack bears: evaluating it goes down into them.
+    #[error(
+        "{operation} (instruction {instruction}) holds functions {depth} deep in one another, and at most {limit} can be evaluated"
+    )]
+    NestedTooDeep {
+        /// The operation.
+        operation: String,
+        /// The position of the instruction in the program.
+        instruction: usize,
+        /// How deep the functions stand in one another.
+        depth: usize,
+        /// How deep they may ([`CompiledProgram::DEPTH_LIMIT`](crate::CompiledProgram::DEPTH_LIMIT)).
+        limit: usize,
     },
     /// An operation that could not be evaluated on its operands.
     #[error("{operation} (instruction {instruction}) failed: {source}")]

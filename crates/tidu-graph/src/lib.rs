@@ -16,6 +16,7 @@
 //! | [`resolve`] → [`ResolvedView`] | several graphs seen as one, with dense ids |
 //! | [`materialize_merge`] → [`MaterializedGraph`] | one flat graph of what chosen outputs need |
 //! | [`DenseGraph`] | a closed computation by positions, without names and roles |
+//! | [`SubFunction`] | a function that an operation holds, as the body of a call, a loop, a branch |
 //! | [`compile`] → [`CompiledProgram`] | a list of instructions, to be run many times |
 //! | [`ValueKeyInterner`] | dense ids for keys of your own |
 //! | [`text`] | graphs as text, printed and parsed |
@@ -105,6 +106,7 @@ mod registers;
 mod role;
 mod runtime_error;
 mod simplify;
+mod sub_function;
 mod table;
 pub mod text;
 mod value_type;
@@ -139,6 +141,7 @@ pub use simplify::{
     AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms, merge, try_simplify,
     try_simplify_logged,
 };
+pub use sub_function::SubFunction;
 pub use table::{TableOperation, ValueOrigin};
 pub use value_type::ValueType;
 pub use verify::{Finding, Report, verify, verify_structure};

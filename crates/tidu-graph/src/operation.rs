@@ -8,6 +8,7 @@ use crate::base::MAX_OUTPUTS;
 use crate::error::{GraphError, describe_operation};
 use crate::operands::Operands;
 use crate::simplify::Rewrite;
+use crate::sub_function::SubFunction;
 use crate::value_type::ValueType;
 
 /// An operation that can stand in a [`Graph`](crate::Graph).
@@ -101,6 +102,29 @@ pub trait GraphOperation: Clone + Debug + Hash + Eq + Send + Sync + 'static {
         _operands: &[&ValueType],
     ) -> Result<Option<Vec<ValueType>>, Box<dyn StdError + Send + Sync>> {
         Ok(None)
+    }
+
+    /// The functions that the operation holds, in order: the body of a call, of a loop, the branches of a choice. None by
+    /// default.
+    ///
+    /// What an operation computes may depend on what they compute, and on nothing else of them. Printing, verifying,
+    /// simplifying and the other passes go into them, each distinct one once. (JAX: the jaxprs among the parameters of an
+    /// equation.)
+    fn functions(&self) -> &[SubFunction<Self>] {
+        &[]
+    }
+
+    /// The operation with these functions in place of [its own](Self::functions), as many, of the same numbers of inputs
+    /// and outputs; `None`, which is the default, if it cannot be made with others. Passes leave the functions of such an
+    /// operation as they are.
+    fn with_functions(&self, _functions: Vec<SubFunction<Self>>) -> Option<Self> {
+        None
+    }
+
+    /// How many inputs and outputs the function at this place must have. The default says as many as the operation has,
+    /// as for the body of a call. A graph takes no operation that holds others.
+    fn function_arity(&self, _position: usize) -> (usize, usize) {
+        (self.input_count(), self.output_count())
     }
 
     /// The type of an operand, for operation sets that [infer](Self::infer_types) types.
@@ -281,12 +305,14 @@ pub enum OperationRole {
     },
 }
 
-/// Fails for an operation that is not applied to as many operands as it takes.
+/// Fails for an operation that is not applied to as many operands as it takes, or that holds a function of other numbers
+/// of inputs and outputs than it says.
 #[inline]
 pub(crate) fn check_arity<Op: GraphOperation>(
     operation: &Op,
     operands: usize,
 ) -> Result<(), GraphError> {
+    check_functions(operation)?;
     match operation.input_count() {
         expected if expected != operands => Err(GraphError::WrongArity {
             operation: describe_operation(operation),
@@ -295,6 +321,23 @@ pub(crate) fn check_arity<Op: GraphOperation>(
         }),
         _ => Ok(()),
     }
+}
+
+/// Fails for a function of other numbers of inputs and outputs than its operation says.
+#[inline]
+pub(crate) fn check_functions<Op: GraphOperation>(operation: &Op) -> Result<(), GraphError> {
+    for (position, function) in operation.functions().iter().enumerate() {
+        let (expected, found) = (operation.function_arity(position), function.arity());
+        if expected != found {
+            return Err(GraphError::WrongFunctionArity {
+                operation: describe_operation(operation),
+                function: function.name().to_owned(),
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Fails for an output that is no value of the graph.

@@ -13,14 +13,15 @@ use crate::key::{FixedState, ValueKey, describe_key};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::table::ValueTable;
-use crate::text::{Listing, input_name, operation_name, type_name};
+use crate::text::{Definitions, Listing, input_name, operation_name, type_name};
 use crate::{GraphOperation, OperationRole};
 
 /// A graph, or several, ready to be drawn.
 ///
 /// One node per operation, input and output; edges follow the values, bold where an operand is
 /// active. What a graph uses of others stands in a rank of its own, and is joined to its definition
-/// by a dashed edge where that is drawn too.
+/// by a dashed edge where that is drawn too. Each function that operations hold is a cluster of its own, drawn once, to
+/// which a dotted edge leads from each of them.
 ///
 /// # Example
 ///
@@ -90,6 +91,34 @@ enum EdgeStyle {
     Active,
     /// From a definition to where another graph uses it.
     Residual,
+    /// From an operation to a function that it holds.
+    Function,
+}
+
+/// Which nodes stand for operations that hold functions.
+struct Holders<'a, Op: GraphOperation> {
+    definitions: &'a Definitions<Op>,
+    /// A node, and the position of a function among the definitions.
+    uses: Vec<(usize, usize)>,
+}
+
+impl<'a, Op: GraphOperation> Holders<'a, Op> {
+    fn new(definitions: &'a Definitions<Op>) -> Self {
+        let uses = Vec::new();
+        Self { definitions, uses }
+    }
+
+    fn label(&self, operation: &Op, results: impl Iterator<Item = usize>, prefix: &str) -> String {
+        let results: Vec<String> = results.map(|id| format!("{prefix}{id}")).collect();
+        let name = self.definitions.operation_name(operation);
+        format!("{name}\n{}", results.join(", "))
+    }
+
+    fn note(&mut self, node: usize, operation: &Op) {
+        let functions = operation.functions().iter();
+        let positions = functions.filter_map(|function| self.definitions.position(function));
+        self.uses.extend(positions.map(|function| (node, function)));
+    }
 }
 
 impl Picture {
@@ -108,11 +137,14 @@ impl Picture {
     ///
     /// Linear in the graphs.
     pub fn of_graphs<Op: GraphOperation>(graphs: &[(&str, GraphKind, &Graph<Op>)]) -> Self {
-        let mut scene = Scene::new();
+        let operations = graphs.iter().flat_map(|(_, _, graph)| graph.operations());
+        let definitions = Definitions::of(operations.map(|node| &node.operation));
+        let mut scene = Scene::new(&definitions);
         for (title, kind, graph) in graphs {
             scene.add_graph(title, *kind, graph);
         }
         scene.join_residuals();
+        scene.picture.add_functions(scene.holders);
         scene.picture
     }
 
@@ -137,8 +169,12 @@ impl Picture {
         input_names: impl IntoIterator<Item = String>,
     ) -> Self {
         let mut picture = Self::default();
+        let definitions = Definitions::of(graph.nodes().map(|node| node.operation));
+        let mut holders = Holders::new(&definitions);
         let cluster = picture.add_cluster(title, GraphKind::Primal);
-        picture.add_dense(graph, input_names, |_| (cluster, &[]));
+        let place = |_| (cluster, [].as_slice());
+        picture.add_dense(graph, input_names, cluster, &mut holders, place);
+        picture.add_functions(holders);
         picture
     }
 
@@ -162,21 +198,52 @@ impl Picture {
         let linear = picture.add_cluster("linearized", GraphKind::Linear);
         let roles: Vec<&OperationRole> = graph.roles().collect();
         let names = graph.inputs.iter().map(key_label);
-        picture.add_dense(graph.as_dense(), names, |operation| {
-            match roles[operation.index()] {
-                OperationRole::Primary => (primal, &[]),
-                OperationRole::Linearized { active_mask } => (linear, active_mask),
-            }
+        let graph = graph.as_dense();
+        let definitions = Definitions::of(graph.nodes().map(|node| node.operation));
+        let mut holders = Holders::new(&definitions);
+        picture.add_dense(graph, names, primal, &mut holders, |operation| match roles
+            [operation.index()]
+        {
+            OperationRole::Primary => (primal, &[]),
+            OperationRole::Linearized { active_mask } => (linear, active_mask),
         });
+        picture.add_functions(holders);
         picture
     }
 
-    /// Adds a graph by positions, inputs and outputs to the first cluster; `place` says of each operation to which, and
+    /// Adds each function, once, as a cluster. Edges lead to its first output from the operations that hold it.
+    fn add_functions<Op: GraphOperation>(&mut self, mut holders: Holders<'_, Op>) {
+        let definitions = holders.definitions;
+        let mut ends = Vec::new();
+        for (function, name) in definitions.iter() {
+            let start = self.nodes.len();
+            let cluster = self.add_cluster(&format!("function {name}"), GraphKind::Primal);
+            let graph = function.graph();
+            let names = graph.inputs().map(|id| format!("{id:?}"));
+            let place = |_| (cluster, [].as_slice());
+            self.add_dense(graph, names, cluster, &mut holders, place);
+            let (end, outputs) = (self.nodes.len(), graph.outputs().len());
+            ends.push((end > start).then(|| (end - outputs).min(end - 1)));
+        }
+        let edges = holders.uses.iter().filter_map(|&(from, function)| {
+            Some(Edge {
+                from,
+                to: ends[function]?,
+                label: String::new(),
+                style: EdgeStyle::Function,
+            })
+        });
+        self.edges.extend(edges);
+    }
+
+    /// Adds a graph by positions, inputs and outputs to a cluster; `place` says of each operation to which, and
     /// which of its operands are active.
     fn add_dense<'a, Op: GraphOperation>(
         &mut self,
         graph: &DenseGraph<Op>,
         input_names: impl IntoIterator<Item = String>,
+        own_cluster: usize,
+        holders: &mut Holders<'_, Op>,
         place: impl Fn(OperationId) -> (usize, &'a [bool]),
     ) {
         let type_names = |values: DenseRange| {
@@ -185,7 +252,7 @@ impl Picture {
         };
         let mut made_by = Vec::with_capacity(graph.value_count());
         for (value, name) in graph.inputs().zip(input_names) {
-            let id = self.add_node(0, NodeKind::Input, name);
+            let id = self.add_node(own_cluster, NodeKind::Input, name);
             self.nodes[id].types = type_names(DenseRange::of(value));
             made_by.push((id, 0));
         }
@@ -193,8 +260,9 @@ impl Picture {
         for operation in graph.operation_ids() {
             let node = graph.node(operation);
             let (cluster, mask) = place(operation);
-            let label = operation_label(node.operation, node.results.indices(), "%");
+            let label = holders.label(node.operation, node.results.indices(), "%");
             let id = self.add_node(cluster, NodeKind::Operation, label);
+            holders.note(id, node.operation);
             self.nodes[id].types = type_names(node.results);
             for (at, value) in node.operands.iter().enumerate() {
                 self.add_use(made_by[value.index()], id, mask.get(at) == Some(&true));
@@ -202,7 +270,7 @@ impl Picture {
             made_by.extend((0..node.results.len()).map(|slot| (id, slot)));
         }
         for value in graph.outputs() {
-            let id = self.add_node(0, NodeKind::Output, format!("{value:?}"));
+            let id = self.add_node(own_cluster, NodeKind::Output, format!("{value:?}"));
             self.add_use(made_by[value.index()], id, false);
         }
     }
@@ -210,6 +278,9 @@ impl Picture {
     /// A program; edges follow what its slots hold.
     pub fn of_program<Op: GraphOperation>(program: &CompiledProgram<Op>) -> Self {
         let mut picture = Self::default();
+        let operations = program.instructions.iter().map(|at| &at.operation);
+        let definitions = Definitions::of(operations);
+        let mut holders = Holders::new(&definitions);
         let cluster = picture.add_cluster("program", GraphKind::Primal);
         let mut held_by = vec![(0, 0); program.n_slots];
         for &slot in &program.input_slots {
@@ -219,8 +290,9 @@ impl Picture {
         for instruction in &program.instructions {
             let results: Vec<Option<usize>> = program.result_slots(instruction).collect();
             let slots = results.iter().copied().flatten();
-            let label = operation_label(&instruction.operation, slots, "s");
+            let label = holders.label(&instruction.operation, slots, "s");
             let id = picture.add_node(cluster, NodeKind::Operation, label);
+            holders.note(id, &instruction.operation);
             for slot in program.operand_slots(instruction) {
                 picture.add_use(held_by[slot], id, false);
             }
@@ -234,6 +306,7 @@ impl Picture {
             let id = picture.add_node(cluster, NodeKind::Output, format!("s{slot}"));
             picture.add_use(held_by[slot], id, false);
         }
+        picture.add_functions(holders);
         picture
     }
 
@@ -305,6 +378,7 @@ impl Picture {
                 EdgeStyle::Plain => "style=solid",
                 EdgeStyle::Active => "style=bold, penwidth=2.5",
                 EdgeStyle::Residual => "style=dashed, color=gray50",
+                EdgeStyle::Function => "style=dotted",
             };
             let (from, to) = (edge.from, edge.to);
             write!(text, "    n{from} -> n{to} [{style}")?;
@@ -363,7 +437,7 @@ impl Picture {
             let arrow = match edge.style {
                 EdgeStyle::Plain => "-->",
                 EdgeStyle::Active => "==>",
-                EdgeStyle::Residual => "-.->",
+                EdgeStyle::Residual | EdgeStyle::Function => "-.->",
             };
             let label = match edge.label.as_str() {
                 "" => String::new(),
@@ -507,8 +581,9 @@ impl Picture {
 }
 
 /// A picture of several graphs in the making: knows which node makes which value.
-struct Scene<Op: GraphOperation> {
+struct Scene<'a, Op: GraphOperation> {
     picture: Picture,
+    holders: Holders<'a, Op>,
     table: ValueTable<Op>,
     /// By value of the table: the first node that makes it, and the output slot.
     made_by: Vec<Option<(usize, usize)>>,
@@ -518,10 +593,11 @@ struct Scene<Op: GraphOperation> {
     stand_in: HashMap<ValueId, usize, FixedState>,
 }
 
-impl<Op: GraphOperation> Scene<Op> {
-    fn new() -> Self {
+impl<'a, Op: GraphOperation> Scene<'a, Op> {
+    fn new(definitions: &'a Definitions<Op>) -> Self {
         Self {
             picture: Picture::default(),
+            holders: Holders::new(definitions),
             table: ValueTable::new(),
             made_by: Vec::new(),
             residuals: Vec::new(),
@@ -548,8 +624,9 @@ impl<Op: GraphOperation> Scene<Op> {
                 OperationRole::Linearized { active_mask } => active_mask,
             };
             let results = operation.outputs.iter().copied();
-            let label = operation_label(&operation.operation, results, "%");
+            let label = self.holders.label(&operation.operation, results, "%");
             let node = self.picture.add_node(cluster, NodeKind::Operation, label);
+            self.holders.note(node, &operation.operation);
             for (operand, input) in operation.inputs.iter().enumerate() {
                 let from = match input {
                     ValueRef::Local(id) => node_of[*id],
@@ -632,15 +709,6 @@ fn residual_label<Op: GraphOperation>(key: &ValueKey<Op>, name: String) -> Strin
             }
         }
     }
-}
-
-fn operation_label<Op: GraphOperation>(
-    operation: &Op,
-    results: impl Iterator<Item = usize>,
-    prefix: &str,
-) -> String {
-    let results: Vec<String> = results.map(|id| format!("{prefix}{id}")).collect();
-    format!("{}\n{}", operation_name(operation), results.join(", "))
 }
 
 fn dot_shape(kind: NodeKind) -> &'static str {

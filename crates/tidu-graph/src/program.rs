@@ -10,6 +10,7 @@ use crate::operands::{LAST, Operands};
 use crate::operation::EvalError;
 use crate::registers::Registers;
 use crate::runtime_error::RuntimeError;
+use crate::sub_function::depth_of;
 use crate::text::operation_label;
 use crate::workspace::Workspace;
 use crate::{EvaluableGraphOperation, GraphOperation};
@@ -36,6 +37,8 @@ pub struct CompiledProgram<Op: GraphOperation> {
     /// By output: whether the operand can leave its register, because no later output needs it.
     output_moves: Vec<bool>,
     peak_bytes: Option<usize>,
+    /// The first instruction whose functions stand too deep in one another to be evaluated.
+    too_deep: Option<usize>,
 }
 
 /// An operation of a program. Its slots are read with [`CompiledProgram::operand_slots`] and
@@ -102,7 +105,10 @@ impl<Op: GraphOperation> DenseGraph<Op> {
             .map(|value| registers.register(value) as usize)
             .collect();
         let inputs = self.input_count();
+        let is_too_deep =
+            |node: DenseNode<'_, Op>| depth_of(node.operation) > CompiledProgram::<Op>::DEPTH_LIMIT;
         CompiledProgram {
+            too_deep: self.nodes().position(is_too_deep),
             peak_bytes: peak_bytes(self, &instructions, &listed),
             instructions,
             input_slots: (0..inputs).collect(),
@@ -172,6 +178,10 @@ impl Slots {
 }
 
 impl<Op: GraphOperation> CompiledProgram<Op> {
+    /// How deep functions that operations hold may stand in one another in a program that runs: where an operation
+    /// evaluates what it holds by a program of it, each level takes some of the stack. One of 2 MiB bears 16 KiB per level.
+    pub const DEPTH_LIMIT: usize = 128;
+
     /// How many bytes operands take at most while the program runs, beside its inputs, which are the caller's: before
     /// it runs, by the types of values and by when each is used last. `None` where the graph has no types, or a type
     /// has no [size](crate::ValueType::bytes).
@@ -220,7 +230,8 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     ///
     /// [`GraphError::WrongInputCount`]; [`GraphError::WrongResultCount`] for an operation whose
     /// `eval` does not return what its `output_count` promises; [`CallError::Failed`], in [`GraphError::Call`], for one
-    /// whose `try_eval` fails.
+    /// whose `try_eval` fails. [`CallError::NestedTooDeep`], before anything runs, for functions that stand more than
+    /// [`DEPTH_LIMIT`](Self::DEPTH_LIMIT) deep in one another.
     ///
     /// # Complexity
     ///
@@ -247,6 +258,9 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     ) -> Result<Vec<Op::Operand>, GraphError> {
         // They have no names here.
         CallError::check_inputs(self.input_slots.len(), inputs.len(), String::new)?;
+        if let Some(instruction) = self.too_deep {
+            return Err(self.nested_too_deep(instruction).into());
+        }
         workspace.clear();
         let registers = self.n_slots - inputs.len();
         workspace.registers.resize_with(registers, || None);
@@ -294,6 +308,17 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
             Some(register) => taken(registers[register].clone()),
         });
         Ok(outputs.collect())
+    }
+
+    #[cold]
+    fn nested_too_deep(&self, instruction: usize) -> CallError {
+        let operation = &self.instructions[instruction].operation;
+        CallError::NestedTooDeep {
+            operation: operation_label(operation),
+            instruction,
+            depth: depth_of(operation),
+            limit: Self::DEPTH_LIMIT,
+        }
     }
 
     #[cold]

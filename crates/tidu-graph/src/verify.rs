@@ -10,7 +10,8 @@ use crate::dense::{DenseGraph, DenseNode};
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::inference::known_result_types;
 use crate::key::{FixedState, describe_key, hash_one};
-use crate::text::{Line, Listing, input_name};
+use crate::operation::check_functions;
+use crate::text::{Definitions, Line, Listing, input_name};
 use crate::view::resolve;
 use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationRole};
 
@@ -20,15 +21,18 @@ use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationRole};
 /// |---|---|
 /// | `topological-order` | an operand that is not defined before it is used |
 /// | `arity` | an operation with the wrong number of operands or results |
+/// | `function-arity` | an operation that holds a function of the wrong number of inputs or outputs |
 /// | `active-mask` | an active mask of the wrong length |
 /// | `dangling-external` | an operand that neither the graph nor a parent of it defines |
 /// | `duplicate-input` | two inputs of one name |
 ///
-/// A builder admits none of the first two; they are checked all the same.
+/// A builder admits none of the first three; they are checked all the same.
+///
+/// The [functions](GraphOperation::functions) that operations hold are checked as [`DenseGraph::verify`] does, each once.
 ///
 /// # Complexity
 ///
-/// Linear in the graph and its parents.
+/// Linear in the graph and its parents, and the distinct functions, with constant stack.
 pub fn verify<Op: GraphOperation>(graph: &Graph<Op>) -> Report {
     let mut report = verify_structure(graph);
     check_externals(graph, &mut report);
@@ -44,6 +48,10 @@ pub fn verify_structure<Op: GraphOperation>(graph: &Graph<Op>) -> Report {
     for (id, node) in graph.operations().iter().enumerate() {
         check_node(graph, id, node, &mut report);
     }
+    let mut operations = graph.operations().iter();
+    if operations.any(|node| !node.operation.functions().is_empty()) {
+        verify_functions(Listing::new("graph", graph).definitions(), &mut report);
+    }
     report
 }
 
@@ -54,8 +62,11 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     /// |---|---|
     /// | `topological-order` | an operand that is not defined before it is used |
     /// | `arity` | an operation with the wrong number of operands or results |
+    /// | `function-arity` | an operation that holds a function of the wrong number of inputs or outputs |
     /// | `types` | a value of another type than follows from the operands, if values have types |
     /// | `unknown-output` | an output that is no value of the graph |
+    ///
+    /// So are the [functions](GraphOperation::functions) that operations hold, and those within these, each once.
     ///
     /// [`push`](Self::push) and [`set_outputs`](Self::set_outputs) admit none of these. What they cannot know is an
     /// operation that answers otherwise when it is asked again.
@@ -64,41 +75,68 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// Linear in the graph.
     pub fn verify(&self) -> Report {
+        let definitions = Definitions::of(self.nodes().map(|node| node.operation));
+        let definitions = Arc::new(definitions);
         let mut report = Report::default();
-        let typed = self.all_type_ids().len();
-        let has_types = typed == self.value_count();
-        if self.has_types() && !has_types {
-            report.push_line(
-                TYPES,
-                format!(
-                    "{typed} values have types, but there are {}",
-                    self.value_count()
-                ),
-                "dense {".to_owned(),
-                "`output_count` must not change from call to call",
-            );
-        }
-        for (id, node) in self.nodes().enumerate() {
-            let operands = node.operands.iter().map(|value| Some(value.index()));
-            let results = node.results.indices();
-            let is_sound = check_operation((id, node.operation), operands, results, &mut report);
-            if has_types && is_sound {
-                check_types(self, id, node, &mut report);
-            }
-        }
-        for (position, value) in self.outputs().iter().enumerate() {
-            if value.index() >= self.value_count() {
-                report.push_line(
-                    "unknown-output",
-                    format!("output {position} is no value of the graph"),
-                    format!("output {value:?}"),
-                    "set outputs with `try_set_outputs`",
-                );
-            }
-        }
-        report.print_lines(|| Listing::of_dense("dense", self).with_types(has_types));
+        verify_dense(self, "dense", &definitions, &mut report);
+        verify_functions(&definitions, &mut report);
         report
     }
+}
+
+/// All functions that operations hold, each once.
+fn verify_functions<Op: GraphOperation>(definitions: &Arc<Definitions<Op>>, report: &mut Report) {
+    for (function, name) in definitions.iter() {
+        let before = report.findings.len();
+        let header = format!("function {name}");
+        verify_dense(function.graph(), &header, definitions, report);
+        for finding in &mut report.findings[before..] {
+            finding.function = Some(name.to_owned());
+        }
+    }
+}
+
+/// What can be said of a graph by positions alone, whatever the functions in it hold. Findings have lines.
+fn verify_dense<Op: GraphOperation>(
+    graph: &DenseGraph<Op>,
+    header: &str,
+    definitions: &Arc<Definitions<Op>>,
+    report: &mut Report,
+) {
+    let mut found = Report::default();
+    let typed = graph.all_type_ids().len();
+    let values = graph.value_count();
+    let has_types = typed == values;
+    if graph.has_types() && !has_types {
+        found.push_line(
+            TYPES,
+            format!("{typed} values have types, but there are {values}"),
+            format!("{header} {{"),
+            "`output_count` must not change from call to call",
+        );
+    }
+    for (id, node) in graph.nodes().enumerate() {
+        let operands = node.operands.iter().map(|value| Some(value.index()));
+        let results = node.results.indices();
+        let is_sound = check_operation((id, node.operation), operands, results, &mut found);
+        if has_types && is_sound {
+            check_types(graph, id, node, &mut found);
+        }
+    }
+    for (position, value) in graph.outputs().iter().enumerate() {
+        if value.index() >= values {
+            found.push_line(
+                "unknown-output",
+                format!("output {position} is no value of the graph"),
+                format!("output {value:?}"),
+                "set outputs with `try_set_outputs`",
+            );
+        }
+    }
+    found.print_lines(|| {
+        Listing::with_definitions(header, graph, Arc::clone(definitions)).with_types(has_types)
+    });
+    report.findings.append(&mut found.findings);
 }
 
 /// What a check found; empty if all is well.
@@ -116,6 +154,8 @@ pub struct Finding {
     pub check: &'static str,
     /// What is wrong.
     pub message: String,
+    /// What the function that it is in is called in print: `@body`; `None` for the graph itself.
+    pub function: Option<String>,
     /// The operation that it is about.
     pub operation: Option<LocalOperationId>,
     /// The operands that it is about.
@@ -145,6 +185,7 @@ impl Report {
         self.findings.push(Finding {
             check,
             message,
+            function: None,
             operation: Some(operation),
             operands: operands.to_vec(),
             line: Line::default(),
@@ -164,6 +205,7 @@ impl Report {
         self.findings.push(Finding {
             check,
             message,
+            function: None,
             operation: None,
             operands: Vec::new(),
             line: Line {
@@ -185,7 +227,9 @@ impl Report {
             return;
         }
         let listing = listing();
-        for finding in &mut self.findings {
+        // Those in functions have their lines already.
+        let findings = self.findings.iter_mut();
+        for finding in findings.filter(|finding| finding.function.is_none()) {
             if let Some(operation) = finding.operation {
                 finding.line = listing.operation_line(operation);
             }
@@ -209,6 +253,9 @@ impl Display for Report {
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error[{}]: {}", self.check, self.message)?;
+        if let Some(function) = &self.function {
+            writeln!(f, "  in function {function}")?;
+        }
         writeln!(f, "  |")?;
         writeln!(f, "  |  {}", self.line.text)?;
         let carets = self.line.carets(&self.operands);
@@ -308,6 +355,14 @@ fn check_operation<Op: GraphOperation>(
             ),
             (id, &[]),
             "`input_count` and `output_count` must not change from call to call",
+        );
+    }
+    if let Err(error) = check_functions(operation) {
+        report.push(
+            "function-arity",
+            error.to_string(),
+            (id, &[]),
+            "give it a function of these numbers, or say others in `function_arity`",
         );
     }
     report.findings.len() == before
@@ -470,5 +525,67 @@ error[arity]: this operation has 1 operands and 0 results, its type says 1 and 1
         let report = verify(&broken(twice, vec![1]));
         assert_eq!(report.findings.len(), 1);
         assert_eq!(report.findings[0].check, "arity");
+    }
+    /// Calls a function, and takes two operands.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Call(crate::SubFunction<Call>);
+
+    impl GraphOperation for Call {
+        type Operand = f64;
+        type Context = ();
+        type InputKey = &'static str;
+
+        fn input_count(&self) -> usize {
+            2
+        }
+
+        fn output_count(&self) -> usize {
+            1
+        }
+
+        fn functions(&self) -> &[crate::SubFunction<Self>] {
+            std::slice::from_ref(&self.0)
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_function_is_found_once_and_says_in_which() {
+        let identity = |inputs: usize| {
+            let mut graph = DenseGraph::new(inputs);
+            graph.set_outputs(vec![graph.input(0)]);
+            crate::SubFunction::new("f", graph)
+        };
+        let mut inner = DenseGraph::new(2);
+        let [x, y] = [inner.input(0), inner.input(1)];
+        inner.push(Call(identity(2)), &[x, y]).unwrap();
+        inner.push_unchecked(Call(identity(1)), [x, DenseId::new(9)], 1);
+        inner.set_outputs(vec![x]);
+        let inner = Call(crate::SubFunction::new("f", inner));
+        let mut outer = DenseGraph::new(2);
+        let first = outer.push(inner.clone(), &[x, y]).unwrap().start();
+        outer.push(inner, &[first, y]).unwrap();
+        assert_eq!(
+            outer.verify().to_string(),
+            "\
+error[topological-order]: %9 is used before it is defined
+  in function @f_3
+  |
+  |  %3 = \"Call(@f)\" @f_2 %0, %9
+  |                           ^^
+  = help: add operations after everything that they use
+
+error[function-arity]: Call(@f) holds @f of 1 input and 1 output, and needs a function of 2 inputs and 1 output
+  in function @f_3
+  |
+  |  %3 = \"Call(@f)\" @f_2 %0, %9
+  = help: give it a function of these numbers, or say others in `function_arity`
+
+2 findings"
+        );
+        assert_eq!(outer.verify().findings[0].function.as_deref(), Some("@f_3"));
+
+        // The same of a graph with keys.
+        let keyed = outer.to_graph(&["x", "y"]);
+        assert_eq!(verify(&keyed), outer.verify());
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use tidu_ad::Composite;
-use tidu_graph::{EvalError, EvaluableGraphOperation, GraphOperation, Operands, Rewrite};
+use tidu_graph::{
+    EvalError, EvaluableGraphOperation, GraphOperation, Operands, Rewrite, SubFunction,
+};
 
 use crate::definition::{Definition, Eval, Meaning};
 use crate::key::ScalarKey;
@@ -265,6 +267,14 @@ impl GraphOperation for ScalarOp {
         match self.meaning() {
             Meaning::Defined(definition) => definition.eval.shape().1,
             Meaning::Composite(function) => function.output_count(),
+        }
+    }
+
+    #[inline]
+    fn functions(&self) -> &[SubFunction<Self>] {
+        match self {
+            Self::Composite(function) => function.functions(),
+            _ => &[],
         }
     }
 

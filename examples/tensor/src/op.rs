@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 
 use tidu::ValueType;
-use tidu::graph::{EvaluableGraphOperation, GraphOperation, Operands};
+use tidu::graph::{EvaluableGraphOperation, GraphOperation, Operands, SubFunction};
 use tidu::scalar::ScalarKey;
 
 use crate::context::{Args, Context};
@@ -55,6 +55,13 @@ impl GraphOperation for TensorOp {
         match self.meaning() {
             Meaning::Defined(definition) => definition.results(),
             Meaning::Composite(function) => function.output_count(),
+        }
+    }
+
+    fn functions(&self) -> &[SubFunction<Self>] {
+        match self.meaning() {
+            Meaning::Defined(_) => &[],
+            Meaning::Composite(function) => function.functions(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Functions as operations, with derivative rules of their own.
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug, Display};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tidu_graph::{
-    DenseId, EvalError, EvaluableGraphOperation, Exactness, GraphOperation, LocalValueId,
-    OperationKey, OperationRole, ValueKey,
+    CompiledProgram, DenseId, EvalError, EvaluableGraphOperation, Exactness, GraphOperation,
+    LocalValueId, OperationKey, OperationRole, SubFunction, ValueKey,
 };
 
 use super::call::emit_call;
@@ -82,7 +83,9 @@ impl<Op: GraphOperation> Rules<Op> {
 /// Every method of the operation set's traits hands over to the method of the same name here. Two
 /// composites are equal only if one is a clone of the other.
 ///
-/// Made by [`Function::with_rules`]. It prints as `call` and its name, or `tangent of` and its name.
+/// Made by [`Function::with_rules`]. It prints as `call` and its name, or `tangent of` and its name. A call holds the
+/// function that it calls ([`functions`](Self::functions)), so that passes look into it, but cannot be rebuilt with another
+/// one, to which the rules would not belong.
 pub struct Composite<Op: GraphOperation> {
     content: Arc<Content<Op>>,
 }
@@ -108,8 +111,30 @@ struct Definition<Op: GraphOperation> {
     program: FunctionProgram<Op>,
     jvp: Option<Function<Op>>,
     vjp: Option<Vjp<Op>>,
-    /// How deep composites stand in the functions of composites.
-    nesting: usize,
+    /// How deep composites stand in one another here, as evaluation goes. The operation set may not say which functions
+    /// its operations hold.
+    depth: usize,
+    /// What the operation says that it holds: `value`, by its name.
+    function: SubFunction<Op>,
+    /// The last field, as fields are dropped in this order.
+    held: Held<Op>,
+}
+
+/// The composites that stand in the functions of a definition. Dropped after these, with a list of its own: as deep as
+/// composites stand in one another, the stack does not grow.
+struct Held<Op: GraphOperation>(Vec<Composite<Op>>);
+
+impl<Op: GraphOperation> Drop for Held<Op> {
+    fn drop(&mut self) {
+        let mut orphans = std::mem::take(&mut self.0);
+        while let Some(orphan) = orphans.pop() {
+            let content = Arc::into_inner(orphan.content);
+            let definition = content.and_then(|content| Arc::into_inner(content.definition));
+            if let Some(mut last) = definition {
+                orphans.append(&mut last.held.0);
+            }
+        }
+    }
 }
 
 struct Vjp<Op: GraphOperation> {
@@ -192,9 +217,6 @@ impl<Op: Primitive> Vjp<Op> {
     }
 }
 
-/// Evaluating or dropping a composite goes down into those that it is made of, so there is a limit.
-const NESTING_LIMIT: usize = 64;
-
 impl<Op: Primitive> Function<Op> {
     /// This function as a single operation that is differentiated by rules of its own.
     ///
@@ -203,8 +225,7 @@ impl<Op: Primitive> Function<Op> {
     /// [`FunctionError::WrongRuleArity`] for a rule that is no JVP or VJP of this function by its
     /// counts; [`FunctionError::NotLinear`] for a JVP that is not linear in its tangents, as
     /// [`transpose`](Self::transpose) finds it, and for a rule whose output depends on no tangent or
-    /// seed and is not zero; [`FunctionError::NoComposite`] where the operation set cannot hold functions;
-    /// [`FunctionError::NestedTooDeep`] past 64 functions inside one another.
+    /// seed and is not zero; [`FunctionError::NoComposite`] where the operation set cannot hold functions.
     ///
     /// # Example
     ///
@@ -231,17 +252,6 @@ impl<Op: Primitive> Function<Op> {
         if let Some(vjp) = &rules.vjp {
             check_counts(name, "VJP", vjp, (inputs + outputs, inputs))?;
         }
-        let nesting = 1 + [Some(self), rules.jvp.as_ref(), rules.vjp.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(nesting_of)
-            .fold(0, usize::max);
-        if nesting > NESTING_LIMIT {
-            return Err(FunctionError::NestedTooDeep {
-                name: name.into(),
-                limit: NESTING_LIMIT,
-            });
-        }
         let tangents: Vec<usize> = (inputs..2 * inputs).collect();
         let jvp = rules.jvp.map(|jvp| jvp.written_out_for(&tangents));
         let jvp = jvp.transpose()?;
@@ -251,13 +261,21 @@ impl<Op: Primitive> Function<Op> {
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
         let vjp = rules.vjp.map(|vjp| Vjp::new(&vjp, &seeds));
+        let vjp = vjp.transpose()?;
+        let of_vjp = vjp
+            .iter()
+            .flat_map(|vjp| [&vjp.function, &vjp.partial.function]);
+        let functions = [self].into_iter().chain(&jvp).chain(of_vjp);
+        let called = composites_of(self).map(|composite| composite.content.definition.depth);
         let definition = Definition {
             name: name.into(),
             value: self.clone(),
             program: self.compile(),
-            vjp: vjp.transpose()?,
+            depth: 1 + called.max().unwrap_or(0),
+            held: Held(functions.flat_map(composites_of).collect()),
+            function: SubFunction::new(name, self.as_dense().clone()),
+            vjp,
             jvp,
-            nesting,
         };
         let composite = Composite::new(Arc::new(definition), Part::Value);
         let operation = Op::composite(composite)
@@ -302,11 +320,27 @@ impl<Op: Primitive> Function<Op> {
     /// None in practice: those of a derivative that cannot go forward, which stands in no function that
     /// the library makes.
     pub fn expanded(&self) -> Result<Self, FunctionError> {
-        let mut function = self.clone();
-        while let Some(next) = function.expand(|composite| composite.body().map(Some))? {
-            function = next;
+        let mut expanded = Expanded::default();
+        // The stack of a walk in depth: functions, whose bodies they are, and of the composites in them those to come.
+        let mut open = vec![(None, self.clone(), composites_of(self).collect::<Vec<_>>())];
+        while let Some((_, _, held)) = open.last_mut() {
+            if let Some(composite) = held.pop() {
+                if expanded.body_of(&composite).is_none() {
+                    let body = composite.body()?;
+                    let held = composites_of(&body).collect();
+                    open.push((Some(composite), body, held));
+                }
+            } else if let Some((composite, body, _)) = open.pop() {
+                let body = body
+                    .expand(|composite| Ok(expanded.body_of(composite).cloned()))?
+                    .unwrap_or(body);
+                match composite {
+                    Some(composite) => expanded.put(composite, body),
+                    None => return Ok(body),
+                }
+            }
         }
-        Ok(function)
+        unreachable!("the walk ends with the function that it began with")
     }
 
     /// The function with the bodies of those composites in their place that are given what depends on these
@@ -375,6 +409,36 @@ impl<Op: Primitive> Function<Op> {
     }
 }
 
+/// What composites are expanded to, each once, by definition and part. They are kept, so that no other definition takes
+/// the place of theirs in memory.
+struct Expanded<Op: GraphOperation> {
+    bodies: HashMap<(usize, Part), (Composite<Op>, Function<Op>)>,
+}
+
+impl<Op: GraphOperation> Default for Expanded<Op> {
+    fn default() -> Self {
+        let bodies = HashMap::new();
+        Self { bodies }
+    }
+}
+
+impl<Op: GraphOperation> Expanded<Op> {
+    fn place(composite: &Composite<Op>) -> (usize, Part) {
+        let Content { definition, part } = &*composite.content;
+        (Arc::as_ptr(definition).addr(), part.clone())
+    }
+
+    fn body_of(&self, composite: &Composite<Op>) -> Option<&Function<Op>> {
+        let known = self.bodies.get(&Self::place(composite));
+        known.map(|(_, body)| body)
+    }
+
+    fn put(&mut self, composite: Composite<Op>, body: Function<Op>) {
+        self.bodies
+            .insert(Self::place(&composite), (composite, body));
+    }
+}
+
 impl<Op: GraphOperation> Composite<Op> {
     fn new(definition: Arc<Definition<Op>>, part: Part) -> Self {
         Self {
@@ -405,6 +469,15 @@ impl<Op: GraphOperation> Composite<Op> {
         match &self.content.part {
             Part::Value => inputs,
             Part::Tangent { active } => inputs + active.iter().filter(|active| **active).count(),
+        }
+    }
+
+    /// The function that is called: for [`GraphOperation::functions`]. A tangent holds none, as it is derived when it is
+    /// needed.
+    pub fn functions(&self) -> &[SubFunction<Op>] {
+        match self.content.part {
+            Part::Value => std::slice::from_ref(&self.content.definition.function),
+            Part::Tangent { .. } => &[],
         }
     }
 
@@ -624,12 +697,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Composite<Op> {
     /// # Errors
     ///
     /// Where an operation inside fails or returns too few results, and for the tangent of a function whose VJP is not
-    /// linear, which cannot go forward.
+    /// linear, which cannot go forward. [`FunctionError::NestedTooDeep`], before anything runs, where functions with rules
+    /// stand in one another deeper than [`CompiledProgram::DEPTH_LIMIT`].
     pub fn try_eval(
         &self,
         ctx: &mut Op::Context,
         inputs: &[&Op::Operand],
     ) -> Result<Vec<Op::Operand>, EvalError> {
+        let (depth, limit) = (
+            self.content.definition.depth,
+            CompiledProgram::<Op>::DEPTH_LIMIT,
+        );
+        if depth > limit {
+            let name = self.name().to_owned();
+            return Err(FunctionError::NestedTooDeep { name, depth, limit }.into());
+        }
         let results = match self.content.part {
             Part::Value => self.content.definition.program.call_in(ctx, inputs),
             Part::Tangent { .. } => {
@@ -702,11 +784,13 @@ fn mask_after(first: usize, operands: usize) -> Vec<bool> {
     (0..operands).map(|at| at >= first).collect()
 }
 
-fn nesting_of<Op: Primitive>(function: &Function<Op>) -> usize {
+/// The composites that stand in a function.
+fn composites_of<Op: Primitive>(
+    function: &Function<Op>,
+) -> impl Iterator<Item = Composite<Op>> + '_ {
     let nodes = function.as_dense().nodes();
     let composites = nodes.filter_map(|node| node.operation.as_composite());
-    let nesting = composites.map(|composite| composite.content.definition.nesting);
-    nesting.max().unwrap_or_default()
+    composites.cloned()
 }
 
 impl<Op: GraphOperation> Clone for Composite<Op> {
@@ -728,10 +812,11 @@ impl<Op: GraphOperation> PartialEq for Composite<Op> {
 
 impl<Op: GraphOperation> Eq for Composite<Op> {}
 
-/// By name, which is the same in every run.
+/// By name and what is computed, which is the same in every run.
 impl<Op: GraphOperation> Hash for Composite<Op> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name().hash(state);
+        self.content.definition.function.hash(state);
         self.content.part.hash(state);
     }
 }

@@ -219,13 +219,15 @@ pub enum FunctionError {
         /// The name given to the function.
         name: String,
     },
-    /// Functions with rules of their own, too deep inside one another.
+    /// Functions with rules of their own, too deep in one another to be evaluated.
     #[error(
-        "{name} holds functions with rules of their own more than {limit} deep: `expanded` flattens them"
+        "{name} holds functions {depth} deep in one another, and at most {limit} can be evaluated: `expanded` flattens them"
     )]
     NestedTooDeep {
         /// The name given to the function.
         name: String,
+        /// How deep they stand.
+        depth: usize,
         /// How deep they may stand.
         limit: usize,
     },

@@ -216,7 +216,8 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     ///
     /// The default, `None`, says that it cannot. It can with a variant for [`Composite`], to which every
     /// method of its traits hands over; functions can then have derivative rules of their own
-    /// ([`Function::with_rules`](crate::Function::with_rules)).
+    /// ([`Function::with_rules`](crate::Function::with_rules)). Passes look into them if the set hands over
+    /// [`functions`](GraphOperation::functions), too.
     fn composite(_function: Composite<Self>) -> Option<Self> {
         None
     }

@@ -8,9 +8,10 @@ use tidu_ad::{
     StringKey, ValueType,
 };
 use tidu_graph::{
-    CallError, EvalError, EvaluableGraphOperation, GraphError, GraphOperation, LocalValueId,
-    OperationRole, ValueKey, ValueRef,
+    CallError, CompiledProgram, EvalError, EvaluableGraphOperation, GraphError, GraphOperation,
+    LocalValueId, OperationRole, ValueKey, ValueRef,
 };
+use tidu_testkit::on_small_stack;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Op {
@@ -167,6 +168,33 @@ fn a_call_inside_a_call_says_it_too() {
         "call forgetful (instruction 0) failed: \
          `eval` of Forget (instruction 1) returned 0 results, expected 1"
     );
+}
+
+/// The set does not say which functions its operations hold, so that a program cannot know.
+#[test]
+fn calls_within_calls_deeper_than_a_stack_bears_are_refused() {
+    on_small_stack(|| {
+        let tangent = Function::<Op>::build(["x", "dx"], |_, x| vec![x[1]]).unwrap();
+        let limit = CompiledProgram::<Op>::DEPTH_LIMIT;
+        let nested = |depth| {
+            (0..depth).fold(of_double(Op::Sqrt), |f, _| {
+                f.with_rules("level", Rules::jvp(tangent.clone())).unwrap()
+            })
+        };
+        assert_eq!(nested(limit).compile().call(&[8.0]), Ok(vec![4.0]));
+        for depth in [limit + 1, 3000] {
+            let error = nested(depth).compile().call(&[8.0]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "call level (instruction 0) failed: level holds functions {depth} deep in one another, \
+                     and at most 128 can be evaluated: `expanded` flattens them"
+                )
+            );
+        }
+        let expanded = nested(3000).expanded().unwrap();
+        assert_eq!(expanded.compile().call(&[8.0]), Ok(vec![4.0]));
+    });
 }
 
 /// Errors of a call that functions had before there was one for all programs.

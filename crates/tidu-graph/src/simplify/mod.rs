@@ -1,8 +1,11 @@
 //! Simplification: equal work done once, dead work dropped, and rules that the operation set supplies.
 
+mod functions;
 mod terms;
 
 use std::borrow::Cow;
+
+use functions::simplify_functions;
 
 pub use terms::{AppliedRewrite, Apply, Exactness, Rewrite, Term, Terms};
 
@@ -16,14 +19,16 @@ use crate::error::GraphError;
 /// [commute](GraphOperation::commutes). Operations stand in the order of
 /// [`DenseGraph::needed_for`].
 ///
+/// So it is within the functions that operations [hold](GraphOperation::functions), each distinct one once, where operations
+/// can be [rebuilt](GraphOperation::with_functions). Operations that hold equal functions are equal.
+///
 /// # Complexity
 ///
-/// Linear in the graph, with constant stack.
+/// Linear in the graph and the distinct functions, with constant stack.
 ///
 /// A graph that is given away gives its memory to the result.
 pub fn merge<'a, Op: GraphOperation>(graph: impl Into<Cow<'a, DenseGraph<Op>>>) -> DenseGraph<Op> {
-    let graph = graph.into();
-    match Terms::of(&graph, None).rebuild(graph) {
+    match simplified(graph.into(), None) {
         Ok(merged) => merged,
         Err(error) => unreachable!("without rules, no rule can go wrong: {error}"),
     }
@@ -31,7 +36,7 @@ pub fn merge<'a, Op: GraphOperation>(graph: impl Into<Cow<'a, DenseGraph<Op>>>) 
 
 /// [`merge`], and what the rules of the operation set permit at a level: all
 /// [`rewrites`](GraphOperation::rewrites) that are at least as exact, and
-/// [folding](GraphOperation::fold) of operations on constants.
+/// [folding](GraphOperation::fold) of operations on constants; within functions, too.
 ///
 /// One pass from the inputs to the outputs: the operands of an operation are simplified before it, and
 /// what a rule makes is simplified in turn, in 64 steps at most for each operation of `graph`.
@@ -43,20 +48,28 @@ pub fn merge<'a, Op: GraphOperation>(graph: impl Into<Cow<'a, DenseGraph<Op>>>) 
 ///
 /// # Complexity
 ///
-/// Linear in the graph, with constant stack.
+/// Linear in the graph and the distinct functions, with constant stack.
 ///
 /// A graph that is given away gives its memory to the result.
 pub fn try_simplify<'a, Op: GraphOperation>(
     graph: impl Into<Cow<'a, DenseGraph<Op>>>,
     level: Exactness,
 ) -> Result<DenseGraph<Op>, GraphError> {
-    let graph = graph.into();
-    Terms::of(&graph, Some(level)).rebuild(graph)
+    simplified(graph.into(), Some(level))
+}
+
+fn simplified<Op: GraphOperation>(
+    graph: Cow<'_, DenseGraph<Op>>,
+    level: Option<Exactness>,
+) -> Result<DenseGraph<Op>, GraphError> {
+    let graph = simplify_functions(graph, level)?;
+    Terms::of(&graph, level).rebuild(graph)
 }
 
 /// [`try_simplify`], and what it did, in order, told of inputs of these names.
 ///
-/// Every step can be replayed: evaluate `before` and `after` of each at the same operands.
+/// Every step can be replayed: evaluate `before` and `after` of each at the same operands. Steps within functions are not
+/// told.
 ///
 /// # Errors
 ///
@@ -70,7 +83,8 @@ pub fn try_simplify_logged<Op: GraphOperation>(
     inputs: &[Op::InputKey],
     level: Exactness,
 ) -> Result<(DenseGraph<Op>, Vec<AppliedRewrite<Op>>), GraphError> {
-    let mut terms = Terms::of(graph, Some(level)).logged();
-    let simplified = terms.rebuild(graph.into())?;
+    let graph = simplify_functions(Cow::Borrowed(graph), Some(level))?;
+    let mut terms = Terms::of(&graph, Some(level)).logged();
+    let simplified = terms.rebuild(graph)?;
     Ok((simplified, terms.take_log(inputs)))
 }

@@ -1,9 +1,10 @@
 //! Printing what has no other graphs to refer to: graphs by positions, flat graphs, programs.
 
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
-use super::listing::{Listing, application};
-use super::name::operation_name;
+use super::definitions::Definitions;
+use super::listing::{Listing, application, write_definitions};
 use crate::dense::DenseGraph;
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
@@ -30,12 +31,15 @@ impl<Op: GraphOperation> Display for MaterializedGraph<Op> {
 
 impl<Op: GraphOperation> Display for CompiledProgram<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operations = self.instructions.iter().map(|at| &at.operation);
+        let definitions = Arc::new(Definitions::of(operations));
+        write_definitions(&definitions, f, false)?;
         writeln!(f, "program {{")?;
         for slot in &self.input_slots {
             writeln!(f, "    input s{slot}")?;
         }
         for instruction in &self.instructions {
-            let name = operation_name(&instruction.operation);
+            let name = definitions.operation_name(&instruction.operation);
             let results = self.result_slots(instruction).map(|slot| match slot {
                 Some(slot) => format!("s{slot}"),
                 None => "_".to_owned(),

@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Display};
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::name::{input_name, operation_name, plain_or_quoted_word, type_name};
+use super::definitions::Definitions;
+use super::name::{input_name, plain_or_quoted_word, type_name};
 use crate::base::DenseId;
 use crate::dense::DenseGraph;
 use crate::graph::{Graph, OperationNode, ValueRef};
@@ -14,11 +16,11 @@ use crate::{GraphOperation, LocalOperationId, LocalValueId, OperationId, Operati
 /// A graph, by keys or by positions, ready to be printed, whole or line by line.
 ///
 /// [`Graph`]'s `Display` is `Listing::new("graph", graph)`, that of a [`DenseGraph`] `Listing::of_dense("dense", graph)`.
-/// A layer above gives its own header, inputs and outputs.
+/// A layer above gives its own header, inputs and outputs. The functions that operations hold are defined before it.
 ///
 /// # Complexity
 ///
-/// Making and printing it are linear in the number of distinct values, those of other graphs
+/// Making and printing it are linear in the number of distinct values, those of other graphs and of functions
 /// included, with constant stack.
 pub struct Listing<'a, Op: GraphOperation> {
     header: &'a str,
@@ -31,6 +33,7 @@ pub struct Listing<'a, Op: GraphOperation> {
     /// By operation of a dense graph; empty if it has none.
     roles: Vec<&'a OperationRole>,
     shows_types: bool,
+    definitions: Arc<Definitions<Op>>,
 }
 
 enum Body<'a, Op: GraphOperation> {
@@ -60,20 +63,36 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
     /// Prepares a graph with its own outputs.
     pub fn new(header: &'a str, graph: &'a Graph<Op>) -> Self {
         let name = |id: &LocalValueId| (*id, Some(input_name::<Op>(graph.input_key(*id))));
+        let externals = Externals::of(graph);
+        let of_others = externals.table.operation_ids();
+        let of_others = of_others.map(|id| externals.table.operation(id).key().operation());
+        let own = graph.operations().iter().map(|node| &node.operation);
+        let definitions = Definitions::of(of_others.chain(own));
         Self {
             header,
             body: Body::Keyed(graph),
             inputs: graph.inputs().iter().map(name).collect(),
             outputs: unlabelled(graph.outputs().iter().copied()),
-            externals: Externals::of(graph),
+            externals,
             direct_uses: "external",
             roles: Vec::new(),
             shows_types: false,
+            definitions: Arc::new(definitions),
         }
     }
 
     /// Prepares a graph by positions with its own outputs and inputs without names.
     pub fn of_dense(header: &'a str, graph: &'a DenseGraph<Op>) -> Self {
+        let definitions = Definitions::of(graph.nodes().map(|node| node.operation));
+        Self::with_definitions(header, graph, Arc::new(definitions))
+    }
+
+    /// [`of_dense`](Self::of_dense), given what the functions that operations hold are called.
+    pub(crate) fn with_definitions(
+        header: &'a str,
+        graph: &'a DenseGraph<Op>,
+        definitions: Arc<Definitions<Op>>,
+    ) -> Self {
         Self {
             header,
             body: Body::Dense(graph),
@@ -83,7 +102,13 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
             direct_uses: "external",
             roles: Vec::new(),
             shows_types: false,
+            definitions,
         }
+    }
+
+    /// The functions that operations hold, as they are called here.
+    pub(crate) fn definitions(&self) -> &Arc<Definitions<Op>> {
+        &self.definitions
     }
 
     /// Calls the inputs by these keys, in order.
@@ -134,7 +159,7 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
                 let node = &graph.operations()[id];
                 let results = node.outputs.iter().map(|id| self.definition(*id));
                 let operands = node.inputs.iter().map(|operand| self.operand(operand));
-                let name = operation_name(&node.operation);
+                let name = self.definitions.operation_name(&node.operation);
                 application(results, &name, &node.role, operands)
             }
             Body::Dense(graph) => {
@@ -143,7 +168,8 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
                 let operands = node.operands.iter().map(|id| format!("{id:?}"));
                 let role = self.roles.get(id).copied();
                 let role = role.unwrap_or(&OperationRole::Primary);
-                application(results, &operation_name(node.operation), role, operands)
+                let name = self.definitions.operation_name(node.operation);
+                application(results, &name, role, operands)
             }
         }
     }
@@ -234,7 +260,7 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         let key = entry.key();
         let line = application(
             results,
-            &operation_name(key.operation()),
+            &self.definitions.operation_name(key.operation()),
             key.role(),
             operands,
         );
@@ -250,6 +276,14 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
 
 impl<Op: GraphOperation> Display for Listing<'_, Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_definitions(&self.definitions, f, self.shows_types)?;
+        self.write_block(f)
+    }
+}
+
+impl<Op: GraphOperation> Listing<'_, Op> {
+    /// The listing without the definitions before it.
+    pub(super) fn write_block(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {{", self.header)?;
         self.write_externals(f)?;
         // Inputs stand where their ids do, among the operations: ids then count upwards.
@@ -287,6 +321,21 @@ impl<Op: GraphOperation> Display for Graph<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Listing::new("graph", self).fmt(f)
     }
+}
+
+/// The functions that operations hold, each after those that it holds itself.
+pub(super) fn write_definitions<Op: GraphOperation>(
+    definitions: &Arc<Definitions<Op>>,
+    f: &mut fmt::Formatter<'_>,
+    with_types: bool,
+) -> fmt::Result {
+    for (function, name) in definitions.iter() {
+        let header = format!("function {name}");
+        let listing = Listing::with_definitions(&header, function.graph(), Arc::clone(definitions));
+        listing.with_types(with_types).write_block(f)?;
+        writeln!(f)?;
+    }
+    Ok(())
 }
 
 /// Outputs as they stand where nobody says what they are.

@@ -18,6 +18,8 @@
 //! The grammar:
 //!
 //! ```text
+//! text        = { definition } listing
+//! definition  = "function" "@" label "{" { item } "}"   as in a "dense" listing
 //! listing     = header "{" { item } "}"                 one item per line, "//" starts a comment line
 //! header      = "graph" | "linear" | "recorded"         as the reader expects
 //!             | "flat" | "function" | "dense"
@@ -26,7 +28,8 @@
 //! input       = "input" value [ "=" key ]
 //! operation   = values "=" application
 //! output      = "output" ( local | "zero" ) [ "->" label ]
-//! application = [ "fixed" | "masked" bits ] name [ operand { "," operand } ]
+//! application = [ "fixed" | "masked" bits ] name [ functions ] [ operand { "," operand } ]
+//! functions   = "@" label { "," "@" label }             those that the operation holds
 //! operand     = [ "~" ] ( local | "@" number | "@" key )
 //! names       = slot { "," slot }                       slot = "@" number | "_"
 //! values      = value { "," value } | "_"               value = local [ ":" type ]
@@ -50,15 +53,35 @@
 //! or `%3: f64` for a type without axes. If one value has a type, each input has one; beside a result it may be left out,
 //! and what is there must be what [`GraphOperation::infer_types`](crate::GraphOperation::infer_types) says.
 //!
+//! The [functions](crate::GraphOperation::functions) that operations hold are defined before the listing, each once, in the
+//! order of first use, and after those that it holds itself. Of two that are called alike the second one gets a number,
+//! `@body_2`:
+//!
+//! ```text
+//! function @square {
+//!     input %0
+//!     %1 = mul %0, %0
+//!     output %1
+//! }
+//! graph {
+//!     input %0 = x
+//!     %1 = call @square %0
+//!     output %1
+//! }
+//! ```
+//!
 //! A [`MaterializedGraph`](crate::MaterializedGraph) prints in the same form under the header `flat`,
 //! a [`CompiledProgram`](crate::CompiledProgram) under `program`, with slots `sN` in place of values.
 
+mod definitions;
 mod flat;
 mod listing;
 mod name;
 mod parse;
 
 pub use crate::error::counted;
+pub(crate) use definitions::Definitions;
+
 pub use listing::{Line, Listing, ListingOutput};
 pub(crate) use name::type_name;
 pub use name::{input_label, input_name, name_list, operation_label, operation_name, shortened};

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use thiserror::Error;
 
 use super::name::{KEYWORDS, is_word_char, shortened, type_name};
@@ -13,7 +14,9 @@ use crate::dense::DenseGraph;
 use crate::error::{TypeError, counted};
 use crate::graph::{Graph, ValueRef};
 use crate::inference::ValueTypes;
-use crate::key::{OperationKey, ValueKey};
+use crate::key::{FixedState, OperationKey, ValueKey};
+use crate::operation::check_functions;
+use crate::sub_function::SubFunction;
 use crate::value_type::ValueType;
 use crate::{GraphOperation, LocalValueId, OperationRole};
 
@@ -21,6 +24,12 @@ use crate::{GraphOperation, LocalValueId, OperationRole};
 pub trait ParseNames: GraphOperation {
     /// The operation that prints as `text` (see [`GraphOperation::fmt_name`]), or `None`.
     fn parse_name(text: &str) -> Option<Self>;
+
+    /// The operation that prints as `text` and [holds](GraphOperation::functions) these functions, or `None`. Asked for a
+    /// name that [`parse_name`](Self::parse_name) does not know, if functions stand behind it.
+    fn parse_with_functions(_text: &str, _functions: Vec<SubFunction<Self>>) -> Option<Self> {
+        None
+    }
 
     /// The input that prints as `text` (see [`GraphOperation::fmt_input_name`]), or `None`.
     fn parse_input_name(text: &str) -> Option<Self::InputKey>;
@@ -146,11 +155,7 @@ impl<Op: ParseNames> FromStr for DenseGraph<Op> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let mut read = Parser::read(text, &[DENSE], Self::new(0))?;
-        let outputs = read.outputs.iter().filter_map(|output| output.value);
-        let outputs = outputs.map(DenseId::new).collect();
-        read.target.set_outputs(outputs);
-        Ok(read.target.of_values(read.types))
+        Ok(Parser::read(text, &[DENSE], Self::new(0))?.graph())
     }
 }
 
@@ -202,6 +207,41 @@ fn other_reader(header: &str, expected: &[&str]) -> &'static str {
     }
 }
 
+/// If a line begins the definition of a function, its name, and where that stands.
+fn definition_name(mut line: Cursor<'_>) -> Result<Option<(String, Cursor<'_>)>, ParseError> {
+    if line.word() != FUNCTION {
+        return Ok(None);
+    }
+    line.skip_blanks();
+    let at = line;
+    if !line.rest().starts_with('@') {
+        return Ok(None);
+    }
+    let name = line.function_name()?;
+    line.skip_blanks();
+    if !line.eat("{") {
+        return Err(line.expected("`{`"));
+    }
+    line.expect_end()?;
+    Ok(Some((name, at)))
+}
+
+/// The lines of a text that say something.
+fn lines(text: &str) -> impl Iterator<Item = Cursor<'_>> {
+    text.lines().enumerate().filter_map(|(index, text)| {
+        let mut cursor = Cursor::new(index + 1, text);
+        cursor.skip_blanks();
+        let skipped = cursor.rest().is_empty() || cursor.rest().starts_with("//");
+        (!skipped).then_some(cursor)
+    })
+}
+
+/// The error that a text ends too early.
+fn missing(text: &str, expected: &str) -> ParseError {
+    let after = text.lines().count() + 1;
+    ParseError::new(after, 1, expected, "the end of the text")
+}
+
 fn expected_header(headers: &[&str]) -> String {
     format!("`{} {{`", headers.join(" {` or `"))
 }
@@ -210,6 +250,8 @@ const UNKNOWN_KIND: &str =
     "a kind of values that the operation set reads (`ParseNames::parse_kind`)";
 
 const DENSE: &str = "dense";
+
+const FUNCTION: &str = "function";
 
 /// What a listing is read into.
 trait Target<Op: ParseNames> {
@@ -324,47 +366,70 @@ struct Parser<Op: ParseNames, T> {
     target: T,
     /// By number.
     externals: Vec<ValueKey<Op>>,
+    functions: Functions<Op>,
     outputs: Vec<ParsedOutput>,
     may_have_types: bool,
     /// Those of all values, from the first type on that was read.
     types: Option<ValueTypes>,
 }
 
+/// The functions that were defined so far.
+struct Functions<Op: ParseNames> {
+    by_name: HashMap<String, SubFunction<Op>, FixedState>,
+    /// The name of the one that is being defined.
+    open: Option<String>,
+}
+
 impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
-    fn read(text: &str, headers: &[&str], target: T) -> Result<Self, ParseError> {
-        let mut lines = text.lines().enumerate().filter_map(|(index, text)| {
-            let mut cursor = Cursor::new(index + 1, text);
-            cursor.skip_blanks();
-            let skipped = cursor.rest().is_empty() || cursor.rest().starts_with("//");
-            (!skipped).then_some(cursor)
-        });
-        let missing = |expected: &str| {
-            let after = text.lines().count() + 1;
-            ParseError::new(after, 1, expected, "the end of the text")
-        };
-        let header = match lines.next() {
-            Some(line) => parse_header(line, headers)?,
-            None => return Err(missing(&expected_header(headers))),
-        };
-        let mut listing = Self {
-            may_have_types: header == "function" || header == DENSE,
+    fn new(header: String, target: T, functions: Functions<Op>) -> Self {
+        Self {
+            may_have_types: header == FUNCTION || header == DENSE,
             header,
             target,
             externals: Vec::new(),
+            functions,
             outputs: Vec::new(),
             types: None,
-        };
-        for mut line in lines.by_ref() {
-            if line.eat("}") {
-                line.expect_end()?;
+        }
+    }
+
+    fn read(text: &str, headers: &[&str], target: T) -> Result<Self, ParseError> {
+        let mut lines = lines(text);
+        let mut functions = Functions::default();
+        loop {
+            let line = lines.next();
+            let line = line.ok_or_else(|| missing(text, &expected_header(headers)))?;
+            let Some((name, at)) = definition_name(line)? else {
+                let header = parse_header(line, headers)?;
+                let mut listing = Self::new(header, target, functions);
+                listing.parse_items(text, &mut lines)?;
                 return match lines.next() {
                     None => Ok(listing),
                     Some(after) => Err(after.expected("the end of the text")),
                 };
+            };
+            if functions.by_name.contains_key(&name) {
+                return Err(at.expected("a name that no function before has"));
             }
-            listing.parse_item(line)?;
+            functions.open = Some(name);
+            let body = Parser::new(FUNCTION.to_owned(), DenseGraph::new(0), functions);
+            functions = body.define(text, &mut lines)?;
         }
-        Err(missing("`}`"))
+    }
+
+    /// Reads items up to the brace that closes them.
+    fn parse_items<'t>(
+        &mut self,
+        text: &str,
+        lines: &mut impl Iterator<Item = Cursor<'t>>,
+    ) -> Result<(), ParseError> {
+        for mut line in lines {
+            if line.eat("}") {
+                return line.expect_end();
+            }
+            self.parse_item(line)?;
+        }
+        Err(missing(text, "`}`"))
     }
 
     fn parse_item(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
@@ -530,8 +595,10 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         let prefix = self.parse_prefix(line)?;
         let name_at = *line;
         let name = line.name()?;
-        let operation =
-            Op::parse_name(&name).ok_or_else(|| no_operation::<Op>(name_at, &name, T::OPERAND))?;
+        let operation = match Op::parse_name(&name) {
+            Some(operation) => operation,
+            None => self.parse_with_functions(line, name_at, &name)?,
+        };
         let mut operands = Vec::new();
         let mut mask = Vec::new();
         line.skip_blanks();
@@ -570,6 +637,33 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
             operands,
             role,
         })
+    }
+
+    /// The operation of this name that holds the functions that are listed here.
+    fn parse_with_functions(
+        &self,
+        line: &mut Cursor<'_>,
+        name_at: Cursor<'_>,
+        name: &str,
+    ) -> Result<Op, ParseError> {
+        let no_operation = || no_operation::<Op>(name_at, name, T::OPERAND);
+        line.skip_blanks();
+        let known = &self.functions;
+        let may_hold = !T::HAS_KEYS || !known.by_name.is_empty();
+        if !may_hold || !line.rest().starts_with('@') {
+            return Err(no_operation());
+        }
+        let at = *line;
+        let mut functions = vec![known.parse(line)?];
+        line.skip_blanks();
+        while line.eat(",") {
+            line.skip_blanks();
+            functions.push(known.parse(line)?);
+            line.skip_blanks();
+        }
+        let operation = Op::parse_with_functions(name, functions).ok_or_else(no_operation)?;
+        check_functions(&operation).map_err(|error| at.wrong(&error))?;
+        Ok(operation)
     }
 
     fn parse_prefix(&self, line: &mut Cursor<'_>) -> Result<Prefix, ParseError> {
@@ -675,6 +769,55 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         }
         self.types = Some(types);
         Ok(())
+    }
+}
+
+impl<Op: ParseNames> Parser<Op, DenseGraph<Op>> {
+    /// Reads what is left of the function that is open, and adds it.
+    fn define<'t>(
+        mut self,
+        text: &str,
+        lines: &mut impl Iterator<Item = Cursor<'t>>,
+    ) -> Result<Functions<Op>, ParseError> {
+        self.parse_items(text, lines)?;
+        let mut functions = std::mem::take(&mut self.functions);
+        if let Some(name) = functions.open.take() {
+            let function = SubFunction::new(name.clone(), self.graph());
+            functions.by_name.insert(name, function);
+        }
+        Ok(functions)
+    }
+
+    fn graph(mut self) -> DenseGraph<Op> {
+        let outputs = self.outputs.iter().filter_map(|output| output.value);
+        let outputs = outputs.map(DenseId::new).collect();
+        self.target.set_outputs(outputs);
+        self.target.of_values(self.types)
+    }
+}
+
+impl<Op: ParseNames> Default for Functions<Op> {
+    fn default() -> Self {
+        Self {
+            by_name: HashMap::default(),
+            open: None,
+        }
+    }
+}
+
+impl<Op: ParseNames> Functions<Op> {
+    /// The function that is named here.
+    fn parse(&self, line: &mut Cursor<'_>) -> Result<SubFunction<Op>, ParseError> {
+        const DEFINED: &str = "a function that was defined before";
+        let start = *line;
+        let name = line.function_name()?;
+        let known = self.by_name.get(&name).cloned();
+        known.ok_or_else(|| match &self.open {
+            Some(open) if *open == name => {
+                start.error(DEFINED, format!("`@{name}`, which this is a part of"))
+            }
+            _ => start.expected(DEFINED),
+        })
     }
 }
 
@@ -814,6 +957,13 @@ impl<'t> Cursor<'t> {
         let number = rest[..end].parse().ok()?;
         self.at += end;
         Some(number)
+    }
+
+    /// `@` and the name of a function.
+    fn function_name(&mut self) -> Result<String, ParseError> {
+        let start = *self;
+        let name = if self.eat("@") { self.text()? } else { None };
+        name.ok_or_else(|| start.expected("`@` and the name of a function"))
     }
 
     /// A word or a string, if one stands here. A string may be empty, a word is not.

@@ -4,6 +4,7 @@ mod bad_input;
 mod counting;
 mod dense;
 mod failing;
+mod functions;
 mod graph;
 mod in_place;
 mod key;

@@ -1,8 +1,8 @@
 //! What a derivative costs: the numbers and the table.
 
 use insta::assert_snapshot;
-use tidu::scalar::ScalarOp;
-use tidu::{LinearizedGraph, Receipt};
+use tidu::scalar::{Expr, ScalarOp, function};
+use tidu::{LinearizedGraph, Receipt, Rules};
 
 use crate::support::{Problem, Sketch};
 
@@ -70,6 +70,36 @@ fn a_product_with_an_exponential() {
     residuals        2
       @x                %1 = mul @x, ~%0, for mul
       @0                %2 = mul @0, ~%0, for mul
+    ");
+}
+
+/// f(x) = x³ by rules, which say that ẏ = sq(x)·ẋ, where sq(x) = x² has rules of its own.
+#[test]
+fn functions_that_a_map_holds() {
+    let square = function(["x"], |[x]| [&x * &x]).unwrap();
+    let slope = function(["x", "t"], |[x, t]| [2.0 * x * t]).unwrap();
+    let square = square.with_rules("sq", Rules::jvp(slope)).unwrap();
+    let cube = function(["x"], |[x]| [&x * &x * &x]).unwrap();
+    let slope = function(["x", "t"], |[x, t]| {
+        let square = Expr::call(&square, &[x]).unwrap().remove(0);
+        [square * t]
+    });
+    let cube = cube.with_rules("cube", Rules::jvp(slope.unwrap())).unwrap();
+    let (mut f, [x]) = Sketch::new(["x"]);
+    let cube = cube.as_graph().operations()[0].operation.clone();
+    let cube = f.apply(cube, [x]);
+    let problem = f.returning([cube]).at(&[3.0]);
+    let linear = problem.linearize();
+    let receipt = Receipt::of(&linear);
+    assert_eq!((receipt.functions, receipt.operations_in_functions), (1, 1));
+    assert_snapshot!(receipt, @"
+    operations       2  2.00 for each of 1 primal operations
+      call sq        1
+      mul            1
+    functions        1  1 operation inside, each function counted once
+    depth            2
+    residuals        1
+      @x                %1 = fixed call sq @sq @x, for call cube
     ");
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tidu::graph::{Exactness, OperationRole, ValueKey, resolve};
+use tidu::graph::{CompiledProgram, Exactness, OperationRole, ValueKey, resolve};
 use tidu::scalar::{Expr, ScalarKey, ScalarOp, function};
 use tidu::{Composite, Function, FunctionError, Mode, Rules, Wrt};
-use tidu_testkit::{on_small_stack, output_keys};
+use tidu_testkit::{cases, on_small_stack, output_keys};
 
 use super::linearize::recombined;
 use crate::support::tame::{Coefficients, Dual4, lift};
@@ -597,37 +597,56 @@ fn functions_of_odd_shapes() {
 }
 
 /// Sixty-four deep, evaluated and derived on a small stack; one more is refused.
+/// x ↦ x + depth, one call within another, with rules that say that the slope is 2.
+fn deep(depth: usize) -> F {
+    let double = || function(["x", "t"], |[_, t]| [2.0 * t]).unwrap();
+    let mut f = function(["x"], |[x]| [x]).unwrap();
+    for level in 1..=depth {
+        let body = function(["x"], |[x]| Expr::call(&f, &[x + 1.0]).unwrap()).unwrap();
+        let rules = match level % 3 {
+            0 => Rules::jvp(double()),
+            1 => Rules::vjp(double()),
+            // Its JVP is that of what it holds.
+            _ => Rules::jvp(body.jvp("x").unwrap().select_at(&[1]).unwrap()),
+        };
+        f = body.with_rules("deep", rules).unwrap();
+    }
+    f
+}
+
 #[test]
-fn nesting_has_a_limit() {
+fn as_deep_as_a_stack_bears_functions_with_rules_are_evaluated() {
     on_small_stack(|| {
-        let double = || function(["x", "t"], |[_, t]| [2.0 * t]).unwrap();
-        let mut f = function(["x"], |[x]| [x]).unwrap();
-        for depth in 1..=64 {
-            let body = function(["x"], |[x]| Expr::call(&f, &[x + 1.0]).unwrap()).unwrap();
-            let rules = match depth % 3 {
-                0 => Rules::jvp(double()),
-                1 => Rules::vjp(double()),
-                // Its JVP is that of what it holds.
-                _ => Rules::jvp(body.jvp("x").unwrap().select_at(&[1]).unwrap()),
-            };
-            f = body.with_rules("deep", rules).unwrap();
-        }
-        assert_eq!(call(&f, &[0.5]), [64.5]);
+        let limit = CompiledProgram::<ScalarOp>::DEPTH_LIMIT;
+        let f = deep(limit);
+        let value = 0.5 + limit as f64;
+        assert_eq!(call(&f, &[0.5]), [value]);
         assert_eq!(call(&f.grad("x").unwrap(), &[0.5]), [2.0]);
-        assert_eq!(call(&f.jvp("x").unwrap(), &[0.5, 3.0]), [64.5, 6.0]);
+        assert_eq!(call(&f.jvp("x").unwrap(), &[0.5, 3.0]), [value, 6.0]);
         let plain = f.expanded().unwrap();
-        assert_eq!(plain.as_graph().operations().len(), 65);
+        assert_eq!(plain.as_graph().operations().len(), limit + 1);
         assert_eq!(call(&plain.grad("x").unwrap(), &[0.5]), [1.0]);
-        let error = f.with_rules("one_more", Rules::jvp(double())).unwrap_err();
+    });
+}
+
+#[test]
+fn deeper_ones_are_refused_before_they_run_and_all_else_is_done() {
+    on_small_stack(|| {
+        let depth = cases(20_000);
+        let f = deep(depth);
+        let error = f.compile().call(&[0.5]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "one_more holds functions with rules of their own more than 64 deep: `expanded` flattens them"
+            format!(
+                "call deep (instruction 0) holds functions {depth} deep in one another, and at most 128 can be evaluated"
+            )
         );
-        assert!(matches!(
-            error,
-            FunctionError::NestedTooDeep { limit: 64, .. }
-        ));
-        assert!(plain.with_rules("flat", Rules::jvp(double())).is_ok());
+        // By its rules, the gradient does not go down.
+        assert_eq!(call(&f.grad("x").unwrap(), &[0.5]), [2.0]);
+        assert_eq!(f.to_string().matches("function @deep").count(), depth);
+        let plain = f.expanded().unwrap();
+        drop(f);
+        assert_eq!(call(&plain, &[0.5]), [0.5 + depth as f64]);
     });
 }
 
@@ -709,10 +728,22 @@ fn how_they_print_and_travel() {
     assert_eq!(format!("{:?}", composite_of(&g)), "call g");
     assert_eq!(
         g.to_string(),
-        "function {
+        "function @g {
+    input %0
+    input %1
+    %2 = mul %0, %1
+    %3 = sin %0
+    %4 = add %2, %3
+    %5 = exp %0
+    %6 = mul %5, %1
+    %7 = mul %6, %1
+    output %4
+    output %7
+}
+function {
     input %0 = u
     input %1 = v
-    %2, %3 = call g %0, %1
+    %2, %3 = call g @g %0, %1
     output %2 -> out0
     output %3 -> out1
 }"
@@ -737,7 +768,7 @@ fn how_they_print_and_travel() {
     for name in ["", "two words", "new\nline", "\"quoted\"", "梯度"] {
         let f = plain().with_rules(name, Rules::jvp(jvp())).unwrap();
         let text = f.to_string();
-        assert_eq!(text.lines().count(), 7, "{text}");
+        assert_eq!(text.lines().count(), 12 + 7, "{text}");
     }
     // On many threads at once.
     let program = g.grad_of_first();
@@ -925,7 +956,7 @@ fn calls_do_not_read_back() {
     let error = f.to_string().parse::<F>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "line 4, column 10: expected an operation, found double, a function with rules of its own, which prints \
+        "line 10, column 10: expected an operation, found double, a function with rules of its own, which prints \
          by its name and cannot be read back: print what it is `expanded` to"
     );
     let graph = Arc::new(f.as_graph().clone());
