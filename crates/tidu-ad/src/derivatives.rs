@@ -159,6 +159,11 @@ impl<Op: GraphOperation> Derivatives<Op> {
         }
     }
 
+    /// Whether anybody else has a clone of this: a function, a tape.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.store) > 1
+    }
+
     /// Forgets all that was derived, as if nobody had asked. Counts go on.
     pub fn clear(&self) {
         let mut store = lock(&self.store);

@@ -245,7 +245,10 @@ impl<Op: Primitive> Function<Op> {
     /// ```
     pub fn with_rules(&self, name: &str, rules: Rules<Op>) -> Result<Self, FunctionError> {
         let (inputs, outputs) = counts(self);
-        let rules = self.typed_rules(rules)?;
+        let rules = self.typed_rules(Rules {
+            jvp: rules.jvp.map(|jvp| jvp.apart()),
+            vjp: rules.vjp.map(|vjp| vjp.apart()),
+        })?;
         if let Some(jvp) = &rules.jvp {
             check_counts(name, "JVP", jvp, (2 * inputs, outputs))?;
         }
@@ -269,7 +272,7 @@ impl<Op: Primitive> Function<Op> {
         let called = composites_of(self).map(|composite| composite.content.definition.depth);
         let definition = Definition {
             name: name.into(),
-            value: self.clone(),
+            value: self.apart(),
             program: self.compile(),
             depth: 1 + called.max().unwrap_or(0),
             held: Held(functions.flat_map(composites_of).collect()),

@@ -339,6 +339,26 @@ impl<Op: GraphOperation> Function<Op> {
         self
     }
 
+    /// The same function with no place for derivatives yet, for those who hold it inside of an operation: a cache that
+    /// holds the operation would hold itself otherwise.
+    fn apart(&self) -> Self {
+        let content = &*self.content;
+        if content.derivatives.get().is_none() {
+            return self.clone();
+        }
+        let apart = Content {
+            dense: content.dense.clone(),
+            input_keys: content.input_keys.clone(),
+            output_names: Arc::clone(&content.output_names),
+            graph: content.graph.clone(),
+            derivatives: OnceLock::new(),
+        };
+        Self {
+            content: Arc::new(apart),
+            types: self.types.clone(),
+        }
+    }
+
     fn output_keys(&self) -> Vec<ValueKey<Op>> {
         let graph = self.as_graph();
         let outputs = graph.outputs().iter();

@@ -254,11 +254,17 @@ fn hooks_leave_what_is_zero_for_certain() {
         let mut tape: Tape<ScalarOp> = Tape::new(|| ScalarKey::fresh(0));
         let x = tape.leaf(0.0);
         let root = tape.apply_one(ScalarOp::Sqrt, &[&x]).unwrap();
-        tape.hook(&root, move |gradient| Some(hook(*gradient))).unwrap();
+        tape.hook(&root, move |gradient| Some(hook(*gradient)))
+            .unwrap();
         let zero = Var::constant(0.0);
         let is_positive = tape.apply_one(ScalarOp::Gt, &[&x, &zero]).unwrap();
-        let y = tape.apply_one(ScalarOp::Select, &[&is_positive, &root, &x]).unwrap();
-        assert_eq!(tape.backward_keeping(&[(&y, 1.0)], &[&x]).unwrap(), [Some(1.0)]);
+        let y = tape
+            .apply_one(ScalarOp::Select, &[&is_positive, &root, &x])
+            .unwrap();
+        assert_eq!(
+            tape.backward_keeping(&[(&y, 1.0)], &[&x]).unwrap(),
+            [Some(1.0)]
+        );
         let seed = Var::constant(1.0);
         let slope = tape.backward_recorded(&[(&y, seed)], &[&x]).unwrap();
         assert_eq!(slope[0].as_ref().map(|slope| *slope.value()), Some(1.0));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidu::graph::{CompiledProgram, Exactness, OperationRole, ValueKey, resolve};
 use tidu::scalar::{Expr, ScalarKey, ScalarOp, function};
-use tidu::{Composite, Function, FunctionError, Mode, Rules, Wrt};
+use tidu::{Composite, Derivatives, Function, FunctionError, Mode, Rules, Wrt};
 use tidu_testkit::{cases, on_small_stack, output_keys};
 
 use super::linearize::recombined;
@@ -1018,4 +1018,19 @@ fn what_rules_take_for_zero_is_symbolic() {
         slope(Mode::Reverse).compile().call(&[0.5]).unwrap(),
         [100.0]
     );
+}
+
+/// A cache that keeps an operation whose rules were derived by the same cache goes when its users go.
+#[test]
+fn a_cache_does_not_hold_itself() {
+    let derivatives = Derivatives::default();
+    let f = function(["x"], |[x]| [x.sin()]).unwrap();
+    let jvp = f.within(&mut ()).sharing(&derivatives).jvp("x").unwrap();
+    let jvp = jvp.select_at(&[1]).unwrap();
+    let own = f.with_rules("own", Rules::jvp(jvp)).unwrap();
+    let gradient = own.within(&mut ()).sharing(&derivatives).grad("x").unwrap();
+    assert_eq!(call(&gradient, &[0.5]), [0.5_f64.cos()]);
+    assert!(derivatives.is_shared());
+    drop((f, own, gradient));
+    assert!(!derivatives.is_shared());
 }

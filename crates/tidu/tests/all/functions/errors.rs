@@ -4,9 +4,9 @@ use tidu::graph::{
     DenseGraph, EvaluableGraphOperation, GraphBuilder, GraphError, GraphOperation, LocalValueId,
     OperationRole, ValueKey, ValueRef,
 };
-use tidu::scalar::{ScalarKey, ScalarOp};
+use tidu::scalar::{ScalarKey, ScalarOp, function};
 use tidu::{
-    ADRuleError, ADRuleKind, ADRuleResult, MissingRule, Primitive, PrimitiveBuilder,
+    ADRuleError, ADRuleKind, ADRuleResult, Derivatives, MissingRule, Primitive, PrimitiveBuilder,
     PrimitiveValue, RuleOperand,
 };
 use tidu::{Function, FunctionError, Wrt};
