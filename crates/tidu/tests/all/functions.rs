@@ -9,6 +9,7 @@ mod counts;
 mod custom_rules;
 mod errors;
 mod front;
+mod held;
 mod jacobians;
 mod keys;
 mod linearize;
