@@ -18,11 +18,11 @@
 //! The grammar:
 //!
 //! ```text
-//! text        = { definition } listing
-//! definition  = "function" "@" label "{" { item } "}"   as in a "dense" listing
 //! listing     = header "{" { item } "}"                 one item per line, "//" starts a comment line
 //! header      = "graph" | "linear" | "recorded"         as the reader expects
 //!             | "flat" | "function" | "dense"
+//! text        = { definition } listing
+//! definition  = "function" "@" label "{" { item } "}"   as in a "dense" listing
 //! item        = external | input | operation | output
 //! external    = ( "external" | "residual" ) ( "@" key | names "=" application )
 //! input       = "input" value [ "=" key ]
