@@ -269,6 +269,8 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
         Ok(outputs?)
     }
 
+    // By itself: inlined into its caller, the loop has too few registers.
+    #[inline(never)]
     fn run(
         &self,
         workspace: &mut Workspace<Op::Operand>,
