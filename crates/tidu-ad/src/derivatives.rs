@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug};
-use std::hash::{BuildHasher, Hash};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
@@ -60,7 +60,7 @@ pub struct DerivativeCounts {
     pub capacity: usize,
     /// How often an operation was there.
     pub hits: u64,
-    /// How often it was not, and was derived.
+    /// How often it was not.
     pub misses: u64,
     /// How often one had to make room for another.
     pub evictions: u64,
@@ -76,8 +76,10 @@ pub(crate) enum LinearMap {
 }
 
 /// What derivatives are known by.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Subject<Op> {
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DerivativeKey<Op> {
+    /// Of all the rest, so that a hash is computed once.
+    hash: u64,
     operation: Op,
     /// By operand.
     active: SmallVec<[bool; 4]>,
@@ -87,13 +89,13 @@ struct Subject<Op> {
     level: Option<Exactness>,
 }
 
-/// Everything that has been derived of an operation.
-struct Known<Op: GraphOperation> {
+/// Everything that has been derived of an operation, for all who need it.
+struct Derived<Op: GraphOperation> {
     live: Box<[bool]>,
-    made: Mutex<Made<Op>>,
+    finished: Mutex<Finished<Op>>,
 }
 
-struct Made<Op: GraphOperation> {
+struct Finished<Op: GraphOperation> {
     jvp: Option<Arc<OperationJvp<Op>>>,
     vjps: HashMap<SmallVec<[Seed; 2]>, Arc<OperationVjp<Op>>, FixedState>,
 }
@@ -101,8 +103,8 @@ struct Made<Op: GraphOperation> {
 new_key_type! { struct EntryKey; }
 
 struct Entry<Op: GraphOperation> {
-    subject: Subject<Op>,
-    known: Arc<Known<Op>>,
+    of: Arc<DerivativeKey<Op>>,
+    derived: Arc<Derived<Op>>,
     /// Since it was last considered for eviction.
     is_used: bool,
 }
@@ -117,13 +119,13 @@ struct Store<Op: GraphOperation> {
 
 /// The derivatives of one operation, as somebody who needs them holds them.
 pub(crate) struct OperationDerivatives<Op: Primitive> {
-    subject: Subject<Op>,
-    known: Arc<Known<Op>>,
+    of: Arc<DerivativeKey<Op>>,
+    derived: Arc<Derived<Op>>,
     /// The map itself, if it had to be made: rules have been called for it.
-    own: Option<Own<Op>>,
+    linearized: Option<Linearized<Op>>,
 }
 
-struct Own<Op: Primitive> {
+struct Linearized<Op: Primitive> {
     linearization: OperationLinearization<Op>,
     /// What rules are given that ask for types.
     ctx: Option<Op::ADContext>,
@@ -190,9 +192,8 @@ impl<Op: Primitive> Derivatives<Op> {
     ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
         check_operands(operation, active, types)?;
         let level = Some(Exactness::Exact);
-        let map = LinearMap::Derivative;
-        let mut derivatives = self.of(operation, active, types, map, level, name, ctx)?;
-        derivatives.jvp(name, ctx)
+        let key = DerivativeKey::new(operation, active, types, LinearMap::Derivative, level);
+        self.of(key, name, ctx)?.jvp(name, ctx)
     }
 
     /// Derives the VJP of an operation, as [`OperationVjp::derive`], or finds it.
@@ -212,99 +213,86 @@ impl<Op: Primitive> Derivatives<Op> {
         check_operands(operation, active, types)?;
         check_flags("result", operation.output_count(), seeds.len())?;
         let level = Some(Exactness::Exact);
-        let map = LinearMap::Derivative;
-        let mut derivatives = self.of(operation, active, types, map, level, name, ctx)?;
-        derivatives.vjp(seeds, name, ctx)
+        let key = DerivativeKey::new(operation, active, types, LinearMap::Derivative, level);
+        self.of(key, name, ctx)?.vjp(seeds, name, ctx)
     }
 
     /// The derivatives of an operation whose rules see no more than it and types.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is part of what derivatives depend on"
-    )]
     pub(crate) fn of(
         &self,
-        operation: &Op,
-        active: &[bool],
-        types: Option<&[ValueType]>,
-        map: LinearMap,
-        level: Option<Exactness>,
+        key: DerivativeKey<Op>,
         root: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<OperationDerivatives<Op>, FunctionError> {
-        let subject = Subject {
-            operation: operation.clone(),
-            active: active.into(),
-            types: types.map(Into::into),
-            map,
-            level,
-        };
-        let is_alone = types.is_none() && Op::rules_look_into_context();
-        if !is_alone && let Some(known) = lock(&self.store).find(&subject) {
+        let is_alone = key.types.is_none() && Op::rules_look_into_context();
+        if !is_alone && let Some(derived) = lock(&self.store).find(&key) {
             return Ok(OperationDerivatives {
-                subject,
-                known,
-                own: None,
+                of: Arc::new(key),
+                derived,
+                linearized: None,
             });
         }
-        let own = subject.linearize(root, ctx)?;
-        let mut derivatives = OperationDerivatives::new(subject, own);
+        let linearized = key.linearize(root, ctx)?;
+        let mut derivatives = OperationDerivatives::new(key, linearized);
         if !is_alone {
-            let subject = derivatives.subject.clone();
-            derivatives.known = lock(&self.store).insert(subject, derivatives.known);
+            let OperationDerivatives { of, derived, .. } = &derivatives;
+            derivatives.derived = lock(&self.store).insert(of, derived);
         }
         Ok(derivatives)
     }
 }
 
 impl<Op: GraphOperation> Store<Op> {
-    fn find(&mut self, subject: &Subject<Op>) -> Option<Arc<Known<Op>>> {
-        let entries = &self.entries;
-        let same = |key: &EntryKey| entries[*key].subject == *subject;
-        let Some(&key) = self.index.find(hash(subject), same) else {
+    fn find(&mut self, of: &DerivativeKey<Op>) -> Option<Arc<Derived<Op>>> {
+        let Some(key) = self.position(of) else {
             self.counts.misses += 1;
             return None;
         };
         self.counts.hits += 1;
         let entry = &mut self.entries[key];
         entry.is_used = true;
-        Some(Arc::clone(&entry.known))
+        Some(Arc::clone(&entry.derived))
     }
 
-    /// Keeps what is known, unless somebody was faster; then that is returned.
-    fn insert(&mut self, subject: Subject<Op>, known: Arc<Known<Op>>) -> Arc<Known<Op>> {
-        let hash = hash(&subject);
-        let entries = &self.entries;
-        let same = |key: &EntryKey| entries[*key].subject == subject;
-        if let Some(&key) = self.index.find(hash, same) {
-            return Arc::clone(&self.entries[key].known);
+    /// Keeps what has been derived, unless somebody was faster; then that is returned.
+    fn insert(
+        &mut self,
+        of: &Arc<DerivativeKey<Op>>,
+        derived: &Arc<Derived<Op>>,
+    ) -> Arc<Derived<Op>> {
+        if let Some(key) = self.position(of) {
+            return Arc::clone(&self.entries[key].derived);
         }
         while self.entries.len() >= self.counts.capacity {
             self.evict();
         }
         let key = self.entries.insert(Entry {
-            subject,
-            known: Arc::clone(&known),
+            of: Arc::clone(of),
+            derived: Arc::clone(derived),
             is_used: false,
         });
         self.queue.push_back(key);
         let entries = &self.entries;
         self.index
-            .insert_unique(hash, key, |key| self::hash(&entries[*key].subject));
-        known
+            .insert_unique(of.hash, key, |key| entries[*key].of.hash);
+        Arc::clone(derived)
+    }
+
+    fn position(&self, of: &DerivativeKey<Op>) -> Option<EntryKey> {
+        let same = |key: &EntryKey| *self.entries[*key].of == *of;
+        self.index.find(of.hash, same).copied()
     }
 
     /// Drops the entry that has been waiting longest since it was last used: the clock algorithm, which takes constant
     /// time in the mean.
     fn evict(&mut self) {
-        while let Some(&key) = self.queue.front() {
-            let hash = hash(&self.entries[key].subject);
-            self.queue.pop_front();
-            if std::mem::take(&mut self.entries[key].is_used) {
+        while let Some(key) = self.queue.pop_front() {
+            let entry = &mut self.entries[key];
+            if std::mem::take(&mut entry.is_used) {
                 self.queue.push_back(key);
                 continue;
             }
-            if let Ok(place) = self.index.find_entry(hash, |known| *known == key) {
+            if let Ok(place) = self.index.find_entry(entry.of.hash, |known| *known == key) {
                 place.remove();
             }
             self.entries.remove(key);
@@ -314,69 +302,91 @@ impl<Op: GraphOperation> Store<Op> {
     }
 }
 
-impl<Op: Primitive> Subject<Op> {
+impl<Op: GraphOperation> DerivativeKey<Op> {
+    pub fn new(
+        operation: &Op,
+        active: &[bool],
+        types: Option<&[ValueType]>,
+        map: LinearMap,
+        level: Option<Exactness>,
+    ) -> Self {
+        let all = (operation, active, types, map, level);
+        Self {
+            hash: FixedState::default().hash_one(all),
+            operation: operation.clone(),
+            active: active.into(),
+            types: types.map(Into::into),
+            map,
+            level,
+        }
+    }
+}
+
+impl<Op: Primitive> DerivativeKey<Op> {
     /// Calls the rule, which is told of no other operation.
     fn linearize(
         &self,
         root: &Op::InputKey,
         ctx: &mut Op::ADContext,
-    ) -> Result<Own<Op>, FunctionError> {
+    ) -> Result<Linearized<Op>, FunctionError> {
         let own = self.types.as_ref();
         let own = own.map(|types| context_of_operands::<Op>(types.iter(), root));
         let mut own = own.transpose()?;
         let names = OperationNames::apart(&self.operation, root);
-        let ctx = own.as_mut().unwrap_or(ctx);
-        let linearization = linearize(&self.operation, names, &self.active, self.map, ctx)?;
-        Ok(Own {
+        let linearization = self.linearize_as(names, own.as_mut().unwrap_or(ctx))?;
+        Ok(Linearized {
             linearization,
             ctx: own,
         })
     }
+
+    /// Calls the rule with these names.
+    fn linearize_as(
+        &self,
+        names: OperationNames<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> Result<OperationLinearization<Op>, FunctionError> {
+        let linearize = match self.map {
+            LinearMap::Derivative => OperationLinearization::derive,
+            LinearMap::Itself => OperationLinearization::itself,
+        };
+        linearize(&self.operation, names, &self.active, ctx)
+    }
 }
 
 impl<Op: Primitive> OperationDerivatives<Op> {
-    /// Those of an operation where it stands, which nobody else can use: so they are simplified with all that they
-    /// become part of, and not before.
+    /// Those of an operation where it stands, which nobody else can use.
     pub fn in_place(
-        operation: &Op,
-        active: &[bool],
+        key: DerivativeKey<Op>,
         names: OperationNames<Op>,
-        map: LinearMap,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let subject = Subject {
-            operation: operation.clone(),
-            active: active.into(),
-            types: None,
-            map,
-            level: None,
-        };
-        let linearization = linearize(operation, names, active, map, ctx)?;
-        let own = Own {
+        let linearization = key.linearize_as(names, ctx)?;
+        let linearized = Linearized {
             linearization,
             ctx: None,
         };
-        Ok(Self::new(subject, own))
+        Ok(Self::new(key, linearized))
     }
 
-    fn new(subject: Subject<Op>, own: Own<Op>) -> Self {
-        let known = Known {
-            live: own.linearization.live().collect(),
-            made: Mutex::new(Made {
+    fn new(key: DerivativeKey<Op>, linearized: Linearized<Op>) -> Self {
+        let derived = Derived {
+            live: linearized.linearization.live().collect(),
+            finished: Mutex::new(Finished {
                 jvp: None,
                 vjps: HashMap::default(),
             }),
         };
         Self {
-            subject,
-            known: Arc::new(known),
-            own: Some(own),
+            of: Arc::new(key),
+            derived: Arc::new(derived),
+            linearized: Some(linearized),
         }
     }
 
     /// By result: whether its tangent is anything but a symbolic zero.
     pub fn live(&self) -> &[bool] {
-        &self.known.live
+        &self.derived.live
     }
 
     /// The JVP.
@@ -385,13 +395,13 @@ impl<Op: Primitive> OperationDerivatives<Op> {
         root: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
-        if let Some(known) = &lock(&self.known.made).jvp {
+        if let Some(known) = &lock(&self.derived.finished).jvp {
             return Ok(Arc::clone(known));
         }
-        let level = self.subject.level;
+        let level = self.of.level;
         let (linearization, _) = self.linearization(root, ctx)?;
         let made = Arc::new(linearization.jvp(level)?);
-        lock(&self.known.made).jvp = Some(Arc::clone(&made));
+        lock(&self.derived.finished).jvp = Some(Arc::clone(&made));
         Ok(made)
     }
 
@@ -402,13 +412,13 @@ impl<Op: Primitive> OperationDerivatives<Op> {
         root: &Op::InputKey,
         ctx: &mut Op::ADContext,
     ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
-        if let Some(known) = lock(&self.known.made).vjps.get(seeds) {
+        if let Some(known) = lock(&self.derived.finished).vjps.get(seeds) {
             return Ok(Arc::clone(known));
         }
-        let level = self.subject.level;
+        let level = self.of.level;
         let (linearization, ctx) = self.linearization(root, ctx)?;
         let made = Arc::new(linearization.vjp(seeds, level, ctx)?);
-        let mut known = lock(&self.known.made);
+        let mut known = lock(&self.derived.finished);
         known.vjps.insert(seeds.into(), Arc::clone(&made));
         drop(known);
         Ok(made)
@@ -433,12 +443,13 @@ impl<Op: Primitive> OperationDerivatives<Op> {
         root: &Op::InputKey,
         ctx: &'a mut Op::ADContext,
     ) -> Result<(&'a OperationLinearization<Op>, &'a mut Op::ADContext), FunctionError> {
-        let own = match self.own.take() {
-            Some(own) => own,
-            None => self.subject.linearize(root, ctx)?,
+        let linearized = match self.linearized.take() {
+            Some(linearized) => linearized,
+            None => self.of.linearize(root, ctx)?,
         };
-        let own = self.own.insert(own);
-        Ok((&own.linearization, own.ctx.as_mut().unwrap_or(ctx)))
+        let linearized = self.linearized.insert(linearized);
+        let ctx = linearized.ctx.as_mut().unwrap_or(ctx);
+        Ok((&linearized.linearization, ctx))
     }
 }
 
@@ -453,25 +464,8 @@ fn check_operands<Op: GraphOperation>(
     check_flags("operand", expected, types.map_or(expected, <[_]>::len))
 }
 
-fn linearize<Op: Primitive>(
-    operation: &Op,
-    names: OperationNames<Op>,
-    active: &[bool],
-    map: LinearMap,
-    ctx: &mut Op::ADContext,
-) -> Result<OperationLinearization<Op>, FunctionError> {
-    match map {
-        LinearMap::Derivative => OperationLinearization::derive(operation, names, active, ctx),
-        LinearMap::Itself => OperationLinearization::itself(operation, names, active, ctx),
-    }
-}
-
-fn hash(subject: &impl Hash) -> u64 {
-    FixedState::default().hash_one(subject)
-}
-
-/// What a panic has left behind can be used: of what belongs to others, nothing but comparisons and hashes of operations
-/// runs under a lock.
+/// What a panic has left behind can be used: of what belongs to others, nothing but comparisons of operations runs under
+/// a lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -44,7 +44,7 @@ pub struct SubFunction<Op: GraphOperation> {
 
 struct Content<Op: GraphOperation> {
     name: String,
-    graph: DenseGraph<Op>,
+    graph: Arc<DenseGraph<Op>>,
     fingerprint: u64,
     depth: usize,
 }
@@ -55,7 +55,8 @@ impl<Op: GraphOperation> SubFunction<Op> {
     /// # Complexity
     ///
     /// Linear in the graph, without what the functions in it hold.
-    pub fn new(name: impl Into<String>, graph: DenseGraph<Op>) -> Self {
+    pub fn new(name: impl Into<String>, graph: impl Into<Arc<DenseGraph<Op>>>) -> Self {
+        let graph = graph.into();
         let held = held_by(&graph).map(SubFunction::depth).max();
         let depth = 1 + held.unwrap_or(0);
         let content = Content {
@@ -361,7 +362,7 @@ impl<Op: GraphOperation> Content<Op> {
         if self.depth == 1 {
             return;
         }
-        let graph = std::mem::replace(&mut self.graph, DenseGraph::new(0));
+        let graph = std::mem::replace(&mut self.graph, DenseGraph::new(0).into());
         orphans.extend(held_by(&graph).map(|function| Arc::clone(&function.content)));
         self.depth = 1;
     }

@@ -276,7 +276,7 @@ impl<Op: Primitive> Function<Op> {
             program: self.compile(),
             depth: 1 + called.max().unwrap_or(0),
             held: Held(functions.flat_map(composites_of).collect()),
-            function: SubFunction::new(name, self.as_dense().clone()),
+            function: SubFunction::new(name, Arc::clone(&self.content.dense)),
             vjp,
             jvp,
         };

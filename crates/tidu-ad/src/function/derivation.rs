@@ -7,8 +7,6 @@
 //! look into a context of their own, or at keys, are asked wherever an operation stands, and told what its operands
 //! are called there.
 
-use smallvec::SmallVec;
-use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{
     DenseGraph, DenseId, DenseNode, Exactness, GraphError, ValueKey, ValueType, describe_key,
 };
@@ -20,7 +18,7 @@ use super::scope::next_scope;
 use super::unit::{Unit, Units, stack_graph, unit_graph};
 use super::{Function, FunctionError};
 use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, keep};
-use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
+use crate::derivatives::{Derivatives, LinearMap};
 use crate::operation_derivative::OperationNames;
 use crate::rules::{
     ADKey, ADRuleResult, Masking, Primitive, checked_add, note_mask_type, note_same_type,
@@ -39,7 +37,7 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     /// If rules are asked wherever an operation stands: what they are told that tangents and cotangents there are named
     /// after.
     places: Option<Op::InputKey>,
-    pub operations: Operations<Op>,
+    pub operations: Operations<'a, Op>,
     units: Units<Op>,
     input_keys: Vec<Op::InputKey>,
     /// Of the derivative, if the function has types.
@@ -160,7 +158,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             level,
             ctx,
             places: in_place.then(|| function.content.input_keys[0].in_scope(next_scope())),
-            operations: Operations::new(derivatives),
+            operations: Operations::new(derivatives, &function.content.input_keys[0], map, level),
             units: Units::new(),
             input_keys,
             input_types,
@@ -277,9 +275,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 continue;
             }
             let at = self.find(node, &active)?;
-            let root = &self.function.content.input_keys[0];
-            let (ctx, graph) = (&mut *self.ctx, &mut self.graph);
-            let derived = self.operations.derive_jvp(at, root, ctx, graph);
+            let derived = self.operations.derive_jvp(at, self.ctx, &mut self.graph);
             derived.map_err(|error| self.locate(error))?;
             let jvp = self.operations.derived[at].jvp.as_ref();
             let (jvp, types) = jvp.expect("it was derived just now");
@@ -374,9 +370,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             seeds.clear();
             seeds.extend(cotangents.seeds(results.clone()));
             let at = at as usize;
-            let root = &self.function.content.input_keys[0];
-            let (ctx, graph) = (&mut *self.ctx, &mut self.graph);
-            let vjp = self.operations.vjp(at, &seeds, root, ctx, graph);
+            let vjp = self.operations.vjp(at, &seeds, self.ctx, &mut self.graph);
             let vjp = vjp.map_err(|error| self.locate(error))?;
             let (_, vjp, types) = &self.operations.derived[at].vjps[vjp];
             let arguments = &mut self.arguments;
@@ -530,29 +524,19 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         node: DenseNode<'_, Op>,
         active: &[bool],
     ) -> Result<usize, FunctionError> {
-        if self.map == LinearMap::Itself {
-            check_permitted(self.function, node, active, self.wrt)?;
-        }
-        let root = &self.function.content.input_keys[0];
-        let (map, level) = (self.map, self.level);
-        if let Some(places) = &self.places {
-            let values = self.function.as_graph().values();
-            let operands = node.operands.iter().copied().chain(node.results.iter());
-            let operands = operands.map(|id| values[id.index()].key.clone());
-            // Two places must not have the same names: a context would take what it knows of one for the other.
-            let place = places.residual_of(self.operations.derived.len());
-            let names = OperationNames::in_place(place, operands.collect());
-            let operation = node.operation;
-            let derivatives =
-                OperationDerivatives::in_place(operation, active, names, map, self.ctx)?;
-            let no_types = SmallVec::new();
-            return Ok(self.operations.add(node, active, no_types, derivatives));
-        }
-        // Types are those of the function: what rules emit may have none, and then nor has the derivative.
-        let function = self.function.as_dense();
-        let ctx = &mut *self.ctx;
+        let Some(places) = &self.places else {
+            // Types are those of the function: what rules emit may have none, and then nor has the derivative.
+            let function = self.function.as_dense();
+            return self.operations.find(node, active, function, self.ctx);
+        };
+        let values = self.function.as_graph().values();
+        let operands = node.operands.iter().copied().chain(node.results.iter());
+        let operands = operands.map(|id| values[id.index()].key.clone());
+        // Two places must not have the same names: a context would take what it knows of one for the other.
+        let place = places.residual_of(self.operations.derived.len());
+        let names = OperationNames::in_place(place, operands.collect());
         self.operations
-            .find(node, active, function, root, map, level, ctx)
+            .derive_in_place(node, active, names, self.ctx)
     }
 
     /// What the operation set emits for a value of the function.
@@ -592,36 +576,6 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 pub(super) fn elements<Op: Primitive>(dense: &DenseGraph<Op>, value: DenseId) -> Option<usize> {
     let dims = dense.type_of(value)?.dims();
     (!dims.is_empty()).then(|| dims.iter().product())
-}
-
-/// Fails for an operation that is not linear in its active operands, in a function that is to be.
-pub(super) fn check_permitted<Op: Primitive>(
-    function: &Function<Op>,
-    node: DenseNode<'_, Op>,
-    active: &[bool],
-    wrt: &[usize],
-) -> Result<(), FunctionError> {
-    let permitted = match node.operation.as_composite() {
-        Some(composite) => composite.permits(active),
-        None => node.operation.linearity().permits(active),
-    };
-    if permitted {
-        return Ok(());
-    }
-    Err(FunctionError::NotLinear {
-        wrt: list_inputs(function, wrt),
-        reason: format!(
-            "{} (%{}) is not linear in those of its operands that depend on them",
-            operation_label(node.operation),
-            node.results.start().index()
-        ),
-    })
-}
-
-pub(super) fn list_inputs<Op: Primitive>(function: &Function<Op>, inputs: &[usize]) -> String {
-    let names = function.input_names();
-    let names: Vec<String> = inputs.iter().map(|&at| names[at].clone()).collect();
-    name_list(&names)
 }
 
 /// Adds cotangents in the graph of a derivative.

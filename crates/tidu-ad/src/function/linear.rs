@@ -3,11 +3,13 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
+use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{
-    DenseGraph, DenseId, Exactness, GraphError, GraphOperation, Producers, ValueKey, try_simplify,
+    DenseGraph, DenseId, DenseNode, Exactness, GraphError, GraphOperation, Producers, ValueKey,
+    try_simplify,
 };
 
-use super::derivation::{Derivation, Linear, check_permitted, list_inputs};
+use super::derivation::{Derivation, Linear};
 use super::derive::names_apart;
 use super::saving::Saving;
 use super::unit::{Unit, unit_graph};
@@ -507,4 +509,34 @@ pub(super) fn depends_on<Op: GraphOperation>(
         }
     }
     depends
+}
+
+/// Fails for an operation that is not linear in its active operands, in a function that is to be.
+fn check_permitted<Op: Primitive>(
+    function: &Function<Op>,
+    node: DenseNode<'_, Op>,
+    active: &[bool],
+    wrt: &[usize],
+) -> Result<(), FunctionError> {
+    let permitted = match node.operation.as_composite() {
+        Some(composite) => composite.permits(active),
+        None => node.operation.linearity().permits(active),
+    };
+    if permitted {
+        return Ok(());
+    }
+    Err(FunctionError::NotLinear {
+        wrt: list_inputs(function, wrt),
+        reason: format!(
+            "{} (%{}) is not linear in those of its operands that depend on them",
+            operation_label(node.operation),
+            node.results.start().index()
+        ),
+    })
+}
+
+fn list_inputs<Op: Primitive>(function: &Function<Op>, inputs: &[usize]) -> String {
+    let names = function.input_names();
+    let names: Vec<String> = inputs.iter().map(|&at| names[at].clone()).collect();
+    name_list(&names)
 }

@@ -86,7 +86,7 @@ pub struct Function<Op: GraphOperation> {
 
 struct Content<Op: GraphOperation> {
     /// Equal work is done once in it, and no work is dead.
-    dense: DenseGraph<Op>,
+    dense: Arc<DenseGraph<Op>>,
     /// No two are the same.
     input_keys: Vec<Op::InputKey>,
     output_names: Arc<[String]>,
@@ -314,7 +314,7 @@ impl<Op: GraphOperation> Function<Op> {
     ) -> Self {
         let types = dense.types_of(dense.inputs());
         let content = Content {
-            dense,
+            dense: Arc::new(dense),
             input_keys,
             output_names,
             graph: OnceLock::new(),
@@ -347,7 +347,7 @@ impl<Op: GraphOperation> Function<Op> {
             return self.clone();
         }
         let apart = Content {
-            dense: content.dense.clone(),
+            dense: Arc::clone(&content.dense),
             input_keys: content.input_keys.clone(),
             output_names: Arc::clone(&content.output_names),
             graph: content.graph.clone(),

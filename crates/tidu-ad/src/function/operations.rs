@@ -10,13 +10,17 @@ use tidu_graph::{DenseGraph, DenseNode, Exactness, ImportedTypes, TypeId};
 
 use super::FunctionError;
 use crate::cotangents::Seed;
-use crate::derivatives::{Derivatives, LinearMap, OperationDerivatives};
-use crate::operation_derivative::{OperationJvp, OperationVjp};
+use crate::derivatives::{DerivativeKey, Derivatives, LinearMap, OperationDerivatives};
+use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp};
 use crate::rules::Primitive;
 
 /// The derivatives of operations that were met.
-pub(super) struct Operations<Op: Primitive> {
+pub(super) struct Operations<'a, Op: Primitive> {
     pub derivatives: Derivatives<Op>,
+    /// What rules are told that operands are named after.
+    root: &'a Op::InputKey,
+    map: LinearMap,
+    level: Option<Exactness>,
     pub derived: Vec<Derived<Op>>,
     /// By operation, active operands and types, but for those that were derived in place.
     index: HashTable<u32>,
@@ -50,10 +54,19 @@ impl<Op: Primitive> Derived<Op> {
     }
 }
 
-impl<Op: Primitive> Operations<Op> {
-    pub fn new(derivatives: Derivatives<Op>) -> Self {
+impl<'a, Op: Primitive> Operations<'a, Op> {
+    /// None yet: derivatives of a map, as simple as a level permits, which are taken from a cache.
+    pub fn new(
+        derivatives: Derivatives<Op>,
+        root: &'a Op::InputKey,
+        map: LinearMap,
+        level: Option<Exactness>,
+    ) -> Self {
         Self {
             derivatives,
+            root,
+            map,
+            level,
             derived: Vec::new(),
             index: HashTable::new(),
         }
@@ -62,18 +75,11 @@ impl<Op: Primitive> Operations<Op> {
     /// The position of an operation's derivative by those of its operands that are `active`, made if it is not there.
     ///
     /// `function` is the graph that the operation stands in.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is part of what derivatives depend on"
-    )]
     pub fn find(
         &mut self,
         node: DenseNode<'_, Op>,
         active: &[bool],
         function: &DenseGraph<Op>,
-        root: &Op::InputKey,
-        map: LinearMap,
-        level: Option<Exactness>,
         ctx: &mut Op::ADContext,
     ) -> Result<usize, FunctionError> {
         let operation = node.operation;
@@ -90,15 +96,9 @@ impl<Op: Primitive> Operations<Op> {
             return Ok(at as usize);
         }
         let of_operands = function.types_of(node.operands.iter().copied());
-        let derivatives = self.derivatives.of(
-            operation,
-            active,
-            of_operands.as_deref(),
-            map,
-            level,
-            root,
-            ctx,
-        )?;
+        let of_operands = of_operands.as_deref();
+        let key = DerivativeKey::new(operation, active, of_operands, self.map, self.level);
+        let derivatives = self.derivatives.of(key, self.root, ctx)?;
         let at = self.add(node, active, types, derivatives);
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
@@ -108,8 +108,21 @@ impl<Op: Primitive> Operations<Op> {
         Ok(at)
     }
 
-    /// Takes note of an operation's derivatives.
-    pub fn add(
+    /// The position of the derivative of an operation whose rule is asked where it stands, with these names: simplified
+    /// with all that it becomes part of, and not before.
+    pub fn derive_in_place(
+        &mut self,
+        node: DenseNode<'_, Op>,
+        active: &[bool],
+        names: OperationNames<Op>,
+        ctx: &mut Op::ADContext,
+    ) -> Result<usize, FunctionError> {
+        let key = DerivativeKey::new(node.operation, active, None, self.map, None);
+        let derivatives = OperationDerivatives::in_place(key, names, ctx)?;
+        Ok(self.add(node, active, Types::new(), derivatives))
+    }
+
+    fn add(
         &mut self,
         node: DenseNode<'_, Op>,
         active: &[bool],
@@ -132,13 +145,12 @@ impl<Op: Primitive> Operations<Op> {
     pub fn derive_jvp(
         &mut self,
         at: usize,
-        root: &Op::InputKey,
         ctx: &mut Op::ADContext,
         graph: &mut DenseGraph<Op>,
     ) -> Result<(), FunctionError> {
         let derived = &mut self.derived[at];
         if derived.jvp.is_none() {
-            let jvp = derived.derivatives.jvp(root, ctx)?;
+            let jvp = derived.derivatives.jvp(self.root, ctx)?;
             let types = graph.import_types(jvp.function.as_dense());
             derived.jvp = Some((jvp, types));
         }
@@ -150,7 +162,6 @@ impl<Op: Primitive> Operations<Op> {
         &mut self,
         at: usize,
         seeds: &[Seed],
-        root: &Op::InputKey,
         ctx: &mut Op::ADContext,
         graph: &mut DenseGraph<Op>,
     ) -> Result<usize, FunctionError> {
@@ -158,7 +169,7 @@ impl<Op: Primitive> Operations<Op> {
         if let Some(found) = derived.find_vjp(seeds) {
             return Ok(found);
         }
-        let made = derived.derivatives.vjp(seeds, root, ctx)?;
+        let made = derived.derivatives.vjp(seeds, self.root, ctx)?;
         let types = graph.import_types(made.function.as_dense());
         let at = derived.vjps.len();
         derived.vjps.push((seeds.to_vec(), made, types));

@@ -235,7 +235,7 @@ impl<Op: GraphOperation> Function<Op> {
         let dense = self.as_dense().clone().with_types(types.iter().cloned())?;
         let content = if dense.has_types() {
             Arc::new(Content {
-                dense,
+                dense: Arc::new(dense),
                 input_keys: self.input_keys(),
                 output_names: Arc::clone(&self.content.output_names),
                 graph: self.content.graph.clone(),

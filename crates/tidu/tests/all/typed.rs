@@ -4,9 +4,11 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt::Write;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use insta::assert_snapshot;
 use tidu::eager::{Dual, EagerError, Tape, Var};
@@ -60,6 +62,8 @@ enum Fault {
 thread_local! {
     static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
     static JVP_CALLS: Cell<usize> = const { Cell::new(0) };
+    /// The hashes of the names of tangents that rules were given.
+    static TANGENTS: RefCell<HashSet<u64>> = RefCell::default();
 }
 
 fn with_fault<T>(fault: Fault, run: impl FnOnce() -> T) -> T {
@@ -167,6 +171,10 @@ impl Op {
     ) -> LocalValueId {
         let fixed = |key: &ValueKey<Self>| Fixed(PrimitiveValue::External(key.clone()));
         JVP_CALLS.set(JVP_CALLS.get() + 1);
+        let name = b
+            .key_of(dx)
+            .map(|key| BuildHasherDefault::<DefaultHasher>::default().hash_one(key));
+        TANGENTS.with_borrow_mut(|tangents| tangents.extend(name));
         match self {
             Exp if FAULT.get() == Some(Fault::ShortTangent) => b.emit_linear(Sum, [Active(dx)]),
             Add => dx,
@@ -1190,15 +1198,19 @@ fn a_derivative_of_another_type_than_its_value_is_refused() -> Result<(), Functi
     Ok(())
 }
 
-/// Rules that are asked at each place, with a table of types that grows all the way.
+/// Rules that are asked at each place, with a table of types that grows all the way: were the names at two places alike
+/// to a hash, whatever keeps them would be searched through from the first to the last.
 #[test]
 fn long_chains_in_place() {
     on_small_stack(|| {
+        let steps = cases(20_000);
         let f = build(&["x"], |apply, x| {
-            (0..cases(20_000)).fold(x.to_vec(), |last, _| vec![apply(Exp, &last)])
+            (0..steps).fold(x.to_vec(), |last, _| vec![apply(Exp, &last)])
         });
         let typed = f.with_types([vector(2)]).unwrap();
+        TANGENTS.take();
         let in_place = typed.within(&mut TypeTable::default()).in_place().vjp(..);
+        assert_eq!(TANGENTS.take().len(), steps);
         let vjp = typed.vjp(..).unwrap();
         assert!(in_place.unwrap().to_string() == vjp.to_string());
     });
