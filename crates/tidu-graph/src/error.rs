@@ -372,7 +372,7 @@ pub enum TypeError {
 impl TypeError {
     /// Whether nobody said anything, rather than something wrong.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. })
+        matches!(self, Self::Unknown { .. } | Self::NotInferred { .. })
     }
 }
 

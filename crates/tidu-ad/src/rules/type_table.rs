@@ -71,7 +71,7 @@ impl<Op: GraphOperation> TypeTable<Op> {
                 known: Box::new(known.clone()),
                 found: Box::new(value_type.clone()),
             }),
-            Err(TypeError::Unknown { .. }) => {
+            Err(error) if error.is_unknown() => {
                 let id = self.keys.try_intern(key)?;
                 self.known.insert(id, value_type.clone());
                 Ok(())

@@ -1174,6 +1174,29 @@ fn rules_that_emit_what_has_no_types() -> Result<(), FunctionError> {
     Ok(())
 }
 
+/// A gradient without types is derived as such, though the function has some: its rules are asked where they stand.
+#[test]
+fn second_derivatives_of_what_has_lost_its_types() -> Result<(), FunctionError> {
+    let f = build(&["x"], |apply, x| {
+        let exp = apply(Exp, x);
+        vec![apply(Sum, &[exp])]
+    });
+    let typed = f.with_types([vector(3)])?;
+    let (x, v) = ([0.1, 0.2, 0.3], [1.0, -2.0, 0.5]);
+    with_fault(Fault::Silent, || {
+        assert!(!typed.grad("x")?.as_dense().has_types());
+        JVP_CALLS.set(0);
+        let product = typed.hvp("x")?.compile().call(&[x.to_vec(), v.to_vec()])?;
+        let expected: Vec<f64> = x.iter().zip(v).map(|(x, v)| x.exp() * v).collect();
+        for (found, expected) in product[0].iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-15, "{product:?}");
+        }
+        // Of the gradient once more: at each place, not once for what is alike.
+        assert!(JVP_CALLS.get() > 0);
+        Ok(())
+    })
+}
+
 #[test]
 fn a_derivative_of_another_type_than_its_value_is_refused() -> Result<(), FunctionError> {
     let f = build(&["x"], |apply, x| {
