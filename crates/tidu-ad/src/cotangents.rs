@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::walk::Symbolic;
+
 /// What is known beforehand of the cotangent of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Seed {
@@ -189,12 +191,6 @@ impl<Value: Clone, Mask: Clone + PartialEq> Cotangents<Value, Mask> {
         &self.values[of]
     }
 
-    /// Whether some values have nothing but symbolic zeros.
-    #[inline]
-    pub fn are_zero(&self, of: Range<usize>) -> bool {
-        self.values(of).iter().all(Option::is_none)
-    }
-
     /// The mask of a value's cotangent.
     pub fn mask(&self, of: usize) -> Option<&CotangentMask<Mask>> {
         self.masks.get(of).and_then(Option::as_ref)
@@ -244,6 +240,13 @@ impl<Value: Clone, Mask: Clone + PartialEq> Cotangents<Value, Mask> {
     pub fn resize(&mut self, values: usize) {
         self.values.resize_with(values, || None);
         self.masks.truncate(values);
+    }
+}
+
+impl<Value, Mask> Symbolic for Cotangents<Value, Mask> {
+    #[inline]
+    fn is_zero(&self, value: usize) -> bool {
+        self.values[value].is_none()
     }
 }
 

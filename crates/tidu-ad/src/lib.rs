@@ -98,6 +98,7 @@ mod receipt;
 pub mod rules;
 mod transpose;
 mod verify;
+mod walk;
 mod why;
 
 pub use cotangents::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Seed};
@@ -117,6 +118,7 @@ pub use rules::{
 };
 pub use transpose::{linear_transpose, try_linear_transpose, try_linear_transpose_with_builder};
 pub use verify::verify_linear;
+pub use walk::{Symbolic, WalkStep, pull_back, push_forward};
 pub use why::{WhySaved, WhyZero, why_saved, why_zero};
 
 #[cfg(doctest)]

@@ -1,11 +1,12 @@
 //! From a graph to the linear map of its tangents.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidu_graph::{
-    GraphBuilder, GraphError, GraphKind, LocalValueId, OperationId, ResolvedView, ValueId,
-    ValueKey, ValueOrigin, describe_key, describe_operation,
+    GraphBuilder, GraphError, GraphKind, GraphOperation, LocalValueId, ResolvedView,
+    TableOperation, ValueId, ValueKey, ValueOrigin, describe_key, describe_operation,
 };
 
 use crate::linearized_graph::{Emissions, LinearizedGraph, OutputLabels};
@@ -14,6 +15,7 @@ use crate::rules::{
     RuleScope, note_same_type,
 };
 use crate::verify::verified;
+use crate::walk::{WalkStep, push_forward};
 
 /// Derives the linear map from tangents of `wrt` to tangents of `outputs`.
 ///
@@ -118,7 +120,7 @@ pub(crate) fn free_names<Key: ADKey>(
     Ok((pass, keys))
 }
 
-/// The walk itself, and by view value the tangents that it found.
+/// The linear map before it is verified, and by view value the tangents that were found.
 pub(crate) fn linearize_unverified<Op: Primitive>(
     view: &ResolvedView<Op>,
     outputs: &[ValueKey<Op>],
@@ -126,7 +128,7 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
     pass: DiffPassId,
     ctx: &mut Op::ADContext,
     aliases: &HashMap<Op::InputKey, ValueKey<Op>>,
-) -> ADRuleResult<(LinearizedGraph<Op>, Vec<State>)> {
+) -> ADRuleResult<(LinearizedGraph<Op>, TangentIds)> {
     let output_ids = find_outputs(view, outputs)?;
     let taken = |name: &Op::InputKey| view.find(&ValueKey::Input(name.clone())).is_some();
     let tangent_keys = tangent_keys(wrt, outputs.len(), pass, &taken)?;
@@ -148,21 +150,22 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
         note_same_type(builder.global_key(*tangent), &primal, ctx)?;
     }
 
-    let mut pass = Linearizer {
-        view,
-        aliases: resolve_aliases(view, aliases, &tangent_inputs),
-        state: initial_state(view, &tangent_inputs),
+    let aliases = resolve_aliases(view, aliases, &tangent_inputs);
+    let mut tangents = known_tangents(view, &tangent_inputs, &aliases);
+    let steps = ordered_steps(view, &output_ids, &tangents, aliases)?;
+    let mut linearizer = Linearizer {
         builder,
         emissions: Emissions::default(),
         tangents: Vec::new(),
         output_keys: Vec::new(),
         ctx,
     };
-    let mut tangent_outputs = Vec::with_capacity(outputs.len());
-    for id in output_ids {
-        tangent_outputs.push(pass.visit(id)?);
-    }
-    let mut builder = pass.builder;
+    push_forward(steps, &mut tangents, |step, tangents| {
+        linearizer.apply_rule(&step, tangents)
+    })?;
+    let tangent_outputs = output_ids.iter().map(|id| tangents[id.index()]);
+    let tangent_outputs: Vec<Option<LocalValueId>> = tangent_outputs.collect();
+    let mut builder = linearizer.builder;
     builder.set_outputs(tangent_outputs.iter().copied().flatten().collect());
     let linear = LinearizedGraph::new(
         builder.build(),
@@ -170,35 +173,82 @@ pub(crate) fn linearize_unverified<Op: Primitive>(
         tangent_inputs,
         tangent_outputs,
         OutputLabels::Tangents,
-        pass.emissions,
+        linearizer.emissions,
     );
-    Ok((linear, pass.state))
+    Ok((linear, tangents))
 }
 
+/// By view value: its tangent, if it has one.
+pub(crate) type TangentIds = Vec<Option<LocalValueId>>;
+
 struct Linearizer<'a, Op: Primitive> {
-    view: &'a ResolvedView<Op>,
-    aliases: HashMap<ValueId, Alias>,
-    /// By view value.
-    state: Vec<State>,
     builder: GraphBuilder<Op>,
     emissions: Emissions<Op>,
     /// What a rule is given, here to use their memory again.
-    tangents: Vec<Option<LocalValueId>>,
+    tangents: TangentIds,
     output_keys: Vec<ValueKey<Op>>,
     ctx: &'a mut Op::ADContext,
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum State {
-    Unvisited,
-    /// An aliased input whose target is being visited.
-    Open,
-    /// The tangent is known; `None` is a symbolic zero.
-    Done(Option<LocalValueId>),
+impl<Op: Primitive> Linearizer<'_, Op> {
+    /// Emits the tangents of an operation some of whose operands have tangents.
+    fn apply_rule(&mut self, step: &ViewStep<'_, Op>, all: &mut TangentIds) -> ADRuleResult<()> {
+        let entry = match step {
+            ViewStep::Operation(entry) => entry,
+            ViewStep::Alias { input, target } => {
+                all[input.index()] = all[target.index()];
+                return Ok(());
+            }
+        };
+        let operation = entry.key().operation();
+        let outputs = operation.output_count();
+        let (tangents, output_keys) = (&mut self.tangents, &mut self.output_keys);
+        tangents.clear();
+        tangents.extend(step.operands().map(|value| all[value]));
+        output_keys.clear();
+        output_keys.extend((0..outputs).map(|slot| ValueKey::Derived {
+            operation: Arc::clone(entry.key()),
+            output_slot: slot as u8,
+        }));
+        self.emissions.begin(&self.builder, entry.key());
+        let mut scope = RuleScope::new(&mut self.builder, operation, ADRuleKind::Jvp, tangents);
+        let inputs = entry.key().inputs();
+        let returned = operation.try_jvp_rule(&mut scope, inputs, output_keys, tangents, self.ctx);
+        let returned = scope.finish(outputs, returned?)?;
+        all[step.results()].copy_from_slice(&returned);
+        Ok(())
+    }
+}
+
+/// What stands in a view and has tangents if its operands have.
+enum ViewStep<'a, Op: GraphOperation> {
+    Operation(TableOperation<'a, Op>),
+    /// An input that is another value.
+    Alias {
+        input: ValueId,
+        target: ValueId,
+    },
+}
+
+impl<Op: GraphOperation> WalkStep for ViewStep<'_, Op> {
+    fn operands(&self) -> impl Iterator<Item = usize> {
+        let operands = match self {
+            Self::Operation(entry) => entry.operands(),
+            Self::Alias { target, .. } => std::slice::from_ref(target),
+        };
+        operands.iter().map(|id| id.index())
+    }
+
+    fn results(&self) -> Range<usize> {
+        let (first, count) = match self {
+            Self::Operation(entry) => (entry.output(0), entry.key().operation().output_count()),
+            Self::Alias { input, .. } => (*input, 1),
+        };
+        first.index()..first.index() + count
+    }
 }
 
 /// What an aliased input stands for.
-#[derive(Clone)]
 enum Alias {
     Value(ValueId),
     /// An input to differentiate by that stands in no graph of the view.
@@ -209,155 +259,136 @@ enum Alias {
     },
 }
 
-/// A step of the walk that waits for others.
-enum Frame {
-    Operation {
-        id: OperationId,
-        next_operand: usize,
-    },
-    AliasedInput {
-        input: ValueId,
-        target: ValueId,
-    },
+/// Everything that outputs are computed from, each after what it is computed from itself: in the order of a walk in depth
+/// from the first output to the last. What has a tangent already needs nothing else.
+fn ordered_steps<'a, Op: Primitive>(
+    view: &'a ResolvedView<Op>,
+    outputs: &[ValueId],
+    tangents: &TangentIds,
+    aliases: HashMap<ValueId, Alias>,
+) -> ADRuleResult<Vec<ViewStep<'a, Op>>> {
+    let is_known = tangents.iter().map(Option::is_some);
+    let mut search = DepthFirst {
+        view,
+        aliases,
+        state: is_known
+            .map(|known| if known { State::Done } else { State::Unvisited })
+            .collect(),
+        open: Vec::new(),
+        steps: Vec::with_capacity(view.operation_count()),
+    };
+    for &output in outputs {
+        search.visit(output)?;
+    }
+    Ok(search.steps)
 }
 
-impl<Op: Primitive> Linearizer<'_, Op> {
-    /// The tangent of a value, after those of all that it depends on, with a stack of its own.
-    fn visit(&mut self, target: ValueId) -> ADRuleResult<Option<LocalValueId>> {
-        let mut open = Vec::new();
-        open.extend(self.enter(target)?);
-        while let Some(frame) = open.last_mut() {
-            let next = match frame {
-                Frame::Operation { id, next_operand } => {
-                    let operand = *next_operand;
-                    *next_operand += 1;
-                    match self.view.operation(*id).operands().get(operand) {
-                        Some(&value) => {
-                            self.check_defined(*id, operand, value)?;
-                            value
-                        }
-                        None => {
-                            self.apply_rule(*id)?;
-                            open.pop();
-                            continue;
-                        }
+struct DepthFirst<'a, Op: GraphOperation> {
+    view: &'a ResolvedView<Op>,
+    aliases: HashMap<ValueId, Alias>,
+    /// By view value.
+    state: Vec<State>,
+    open: Vec<Frame<'a, Op>>,
+    steps: Vec<ViewStep<'a, Op>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Unvisited,
+    /// An aliased input whose target is being visited.
+    Open,
+    Done,
+}
+
+/// A step that waits for others.
+struct Frame<'a, Op: GraphOperation> {
+    step: ViewStep<'a, Op>,
+    next_operand: usize,
+}
+
+impl<Op: Primitive> DepthFirst<'_, Op> {
+    /// Everything that a value is computed from, with a stack of its own.
+    fn visit(&mut self, target: ValueId) -> ADRuleResult<()> {
+        self.enter(target)?;
+        while let Some(Frame { step, next_operand }) = self.open.last_mut() {
+            let position = *next_operand;
+            *next_operand += 1;
+            let next = match step {
+                ViewStep::Operation(entry) => match entry.operands().get(position) {
+                    Some(&operand) if !self.view.is_defined(operand) => {
+                        return Err(undefined(self.view, entry, position));
                     }
-                }
-                Frame::AliasedInput { input, target } => match self.state[target.index()] {
-                    State::Done(tangent) => {
-                        self.state[input.index()] = State::Done(tangent);
-                        open.pop();
-                        continue;
-                    }
-                    State::Unvisited | State::Open => *target,
+                    next => next.copied(),
                 },
+                ViewStep::Alias { target, .. } => (position == 0).then_some(*target),
             };
-            open.extend(self.enter(next)?);
-        }
-        Ok(self.tangent(target))
-    }
-
-    /// What to wait for before a value's tangent is known, if it is not yet.
-    fn enter(&mut self, id: ValueId) -> ADRuleResult<Option<Frame>> {
-        match (self.state[id.index()], self.view.origin(id)) {
-            (State::Done(_), _) => Ok(None),
-            (State::Open, _) => Err(ADRuleError::AliasCycle {
-                input: self.describe_input(id),
-            }),
-            (State::Unvisited, ValueOrigin::Output { operation, .. }) => {
-                Ok(Some(Frame::Operation {
-                    id: operation,
-                    next_operand: 0,
-                }))
+            if let Some(next) = next {
+                self.enter(next)?;
+            } else if let Some(Frame { step, .. }) = self.open.pop() {
+                self.state[step.results()].fill(State::Done);
+                self.steps.push(step);
             }
-            (State::Unvisited, ValueOrigin::Input) => self.enter_input(id),
         }
-    }
-
-    fn enter_input(&mut self, id: ValueId) -> ADRuleResult<Option<Frame>> {
-        match self.aliases.get(&id) {
-            None => {
-                self.state[id.index()] = State::Done(None);
-                Ok(None)
-            }
-            Some(Alias::Tangent(tangent)) => {
-                self.state[id.index()] = State::Done(Some(*tangent));
-                Ok(None)
-            }
-            Some(Alias::Value(target)) => {
-                self.state[id.index()] = State::Open;
-                Ok(Some(Frame::AliasedInput {
-                    input: id,
-                    target: *target,
-                }))
-            }
-            Some(Alias::Unknown { input, target }) => Err(ADRuleError::UnknownAliasTarget {
-                input: input.clone(),
-                target: target.clone(),
-            }),
-        }
-    }
-
-    /// Emits the tangents of an operation whose operands' tangents are known.
-    fn apply_rule(&mut self, id: OperationId) -> ADRuleResult<()> {
-        let entry = self.view.operation(id);
-        let operation = entry.key().operation();
-        let outputs = operation.output_count();
-        let mut tangents = std::mem::take(&mut self.tangents);
-        tangents.clear();
-        tangents.extend(entry.operands().iter().map(|&id| self.tangent(id)));
-        let tangents_out = if tangents.iter().all(Option::is_none) {
-            vec![None; outputs]
-        } else {
-            let output_keys = &mut self.output_keys;
-            output_keys.clear();
-            output_keys.extend((0..outputs).map(|slot| ValueKey::Derived {
-                operation: Arc::clone(entry.key()),
-                output_slot: slot as u8,
-            }));
-            self.emissions.begin(&self.builder, entry.key());
-            let mut scope =
-                RuleScope::new(&mut self.builder, operation, ADRuleKind::Jvp, &tangents);
-            let inputs = entry.key().inputs();
-            let returned =
-                operation.try_jvp_rule(&mut scope, inputs, output_keys, &tangents, self.ctx);
-            scope.finish(outputs, returned?)?
-        };
-        for (slot, tangent) in tangents_out.into_iter().enumerate() {
-            self.state[entry.output(slot).index()] = State::Done(tangent);
-        }
-        self.tangents = tangents;
         Ok(())
     }
 
-    fn tangent(&self, id: ValueId) -> Option<LocalValueId> {
+    /// Has a value wait for what it is computed from, if it has not been visited.
+    fn enter(&mut self, id: ValueId) -> ADRuleResult<()> {
         match self.state[id.index()] {
-            State::Done(tangent) => tangent,
-            State::Unvisited | State::Open => {
-                unreachable!("a walk in post-order knows the tangents of operands first")
+            State::Done => return Ok(()),
+            State::Open => {
+                let input = describe_input(self.view, id);
+                return Err(ADRuleError::AliasCycle { input });
             }
+            State::Unvisited => {}
         }
+        let step = match (self.view.origin(id), self.aliases.get(&id)) {
+            (ValueOrigin::Output { operation, .. }, _) => {
+                ViewStep::Operation(self.view.operation(operation))
+            }
+            (ValueOrigin::Input, Some(Alias::Value(target))) => {
+                self.state[id.index()] = State::Open;
+                let (input, target) = (id, *target);
+                ViewStep::Alias { input, target }
+            }
+            (ValueOrigin::Input, Some(Alias::Unknown { input, target })) => {
+                return Err(ADRuleError::UnknownAliasTarget {
+                    input: input.clone(),
+                    target: target.clone(),
+                });
+            }
+            (ValueOrigin::Input, Some(Alias::Tangent(_)) | None) => {
+                self.state[id.index()] = State::Done;
+                return Ok(());
+            }
+        };
+        self.open.push(Frame {
+            step,
+            next_operand: 0,
+        });
+        Ok(())
     }
+}
 
-    fn check_defined(&self, user: OperationId, operand: usize, id: ValueId) -> ADRuleResult<()> {
-        if self.view.is_defined(id) {
-            return Ok(());
-        }
-        Err(ADRuleError::Graph {
-            rule: ADRuleKind::Jvp,
-            source: GraphError::UndefinedValue {
-                operation: describe_operation(self.view.operation(user).key().operation()),
-                operand,
-                key: describe_key(&self.view.key(id)),
-            },
-        })
+fn undefined<Op: Primitive>(
+    view: &ResolvedView<Op>,
+    user: &TableOperation<'_, Op>,
+    operand: usize,
+) -> ADRuleError {
+    ADRuleError::Graph {
+        rule: ADRuleKind::Jvp,
+        source: GraphError::UndefinedValue {
+            operation: describe_operation(user.key().operation()),
+            operand,
+            key: describe_key(&view.key(user.operands()[operand])),
+        },
     }
+}
 
-    fn describe_input(&self, id: ValueId) -> String {
-        match self.view.key(id) {
-            ValueKey::Input(key) => describe_operation(&key),
-            derived => describe_key(&derived),
-        }
+fn describe_input<Op: Primitive>(view: &ResolvedView<Op>, id: ValueId) -> String {
+    match view.key(id) {
+        ValueKey::Input(key) => describe_operation(&key),
+        derived => describe_key(&derived),
     }
 }
 
@@ -421,17 +452,24 @@ fn tangent_keys<Key: ADKey>(
     Ok(keys)
 }
 
-fn initial_state<Op: Primitive>(
+/// The tangents of what is differentiated by, and of inputs that are that.
+fn known_tangents<Op: Primitive>(
     view: &ResolvedView<Op>,
     tangent_inputs: &[(Op::InputKey, LocalValueId)],
-) -> Vec<State> {
-    let mut state = vec![State::Unvisited; view.value_count()];
-    for (key, tangent) in tangent_inputs {
-        if let Some(id) = view.find(&ValueKey::Input(key.clone())) {
-            state[id.index()] = State::Done(Some(*tangent));
+    aliases: &HashMap<ValueId, Alias>,
+) -> TangentIds {
+    let mut tangents = vec![None; view.value_count()];
+    for (id, alias) in aliases {
+        if let Alias::Tangent(tangent) = alias {
+            tangents[id.index()] = Some(*tangent);
         }
     }
-    state
+    for (key, tangent) in tangent_inputs {
+        if let Some(id) = view.find(&ValueKey::Input(key.clone())) {
+            tangents[id.index()] = Some(*tangent);
+        }
+    }
+    tangents
 }
 
 /// What the aliased inputs of the view stand for. The order of the map is not observed.

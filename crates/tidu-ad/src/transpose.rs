@@ -17,6 +17,7 @@ use crate::rules::{
     RuleScope, note_same_type,
 };
 use crate::verify::{depends_on_tangent, inactive_tangents, verified};
+use crate::walk::pull_back;
 
 /// Transposes a linear map.
 ///
@@ -155,7 +156,7 @@ pub(crate) fn transpose_into<Op: Primitive, B: PrimitiveBuilder<Op>>(
     kept.collect()
 }
 
-/// The one walk behind all transpositions.
+/// Transposes with seeds that may have masks, and returns cotangents with theirs.
 pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
     linear: &LinearizedGraph<Op>,
     builder: &mut B,
@@ -171,10 +172,11 @@ pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
             found: seeds.len(),
         });
     }
-    let mut pass = Transposer {
+    // A cotangent belongs to an occurrence, not to a structure: two equal operations each have their own.
+    let mut cotangents = Cotangents::new(graph.values().len(), Vec::new());
+    let mut transposer = Transposer {
         graph,
         on_tangent: depends_on_tangent(linear),
-        cotangents: Cotangents::new(graph.values().len(), Vec::new()),
         operands: Vec::new(),
         masks,
         builder,
@@ -184,24 +186,26 @@ pub(crate) fn transpose_masked<Op: Primitive, B: PrimitiveBuilder<Op>>(
         let Some(Cotangent { value, mask }) = seed else {
             continue;
         };
-        pass.note_seed(output, value)
+        transposer
+            .note_seed(output, value)
             .map_err(|error| error.during(ADRuleKind::Transpose))?;
-        pass.accumulate(output, value, mask)?;
+        transposer.accumulate(output, value, mask, &mut cotangents)?;
     }
-    for (id, step) in graph.steps().enumerate().rev() {
-        pass.transpose(id, step, observer)?;
-    }
+    let steps = graph.steps().enumerate().map(|(id, step)| (step, id));
+    pull_back(steps, &mut cotangents, |(step, id), cotangents| {
+        transposer.transpose(id, step, cotangents, observer)
+    })?;
     let inputs = linear.tangent_inputs().iter();
-    Ok(inputs.map(|(_, id)| pass.cotangents.get(*id)).collect())
+    Ok(inputs.map(|(_, id)| cotangents.get(*id)).collect())
 }
+
+/// By local value.
+type CotangentIds = Cotangents<LocalValueId, MaskId>;
 
 struct Transposer<'a, Op: Primitive, B> {
     graph: &'a Graph<Op>,
     /// By local value: whether it depends on a tangent input.
     on_tangent: Vec<bool>,
-    /// By local value. A cotangent belongs to an occurrence, not to a structure: two equal operations each have
-    /// their own.
-    cotangents: Cotangents<LocalValueId, MaskId>,
     /// Those that a rule is given, here to use their memory again.
     operands: Vec<PrimitiveValue<Op>>,
     masks: &'a mut Masks<Op>,
@@ -225,12 +229,13 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         value: LocalValueId,
         new: LocalValueId,
         mask: Option<Mask>,
+        cotangents: &mut CotangentIds,
     ) -> ADRuleResult<()> {
         if !self.on_tangent[value] {
             return Ok(());
         }
         let mut sum = self.masks.sum(self.builder, self.ctx);
-        self.cotangents.add(value, new, mask, &mut sum)
+        cotangents.add(value, new, mask, &mut sum)
     }
 
     /// Hands an operation's cotangents on to its operands.
@@ -238,19 +243,17 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         &mut self,
         id: LocalOperationId,
         step: Step<'_, Op>,
+        all: &mut CotangentIds,
         observer: &mut impl Observer<Op, B>,
     ) -> ADRuleResult<()> {
-        if self.cotangents.are_zero(step.results()) {
-            return Ok(());
-        }
         self.check_linear(step)?;
         observer.enter(step.key, self.builder);
-        let masks = if !self.cotangents.has_masks() && !self.masks.come_from(step.key.operation()) {
+        let masks = if !all.has_masks() && !self.masks.come_from(step.key.operation()) {
             None
         } else {
-            self.pass_masks(step)?
+            self.pass_masks(step, all)?
         };
-        let cotangents = self.cotangents.values(step.results());
+        let cotangents = all.values(step.results());
         let (operation, keys) = (step.key.operation(), step.key.inputs());
         let operands = &mut self.operands;
         operands.clear();
@@ -284,7 +287,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
             match cotangent {
                 Some(cotangent) => {
                     let mask = masks.as_ref().and_then(|masks| masks.of_operands[at]);
-                    self.accumulate(value, cotangent, mask)?;
+                    self.accumulate(value, cotangent, mask, all)?;
                 }
                 None if self.on_tangent[value] => observer.died(id, at),
                 None => {}
@@ -295,9 +298,13 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
 
     /// The masks that go through an operation: none where nothing is selected.
     #[cold]
-    fn pass_masks(&mut self, step: Step<'_, Op>) -> ADRuleResult<Option<Passed<Op>>> {
+    fn pass_masks(
+        &mut self,
+        step: Step<'_, Op>,
+        all: &mut CotangentIds,
+    ) -> ADRuleResult<Option<Passed<Op>>> {
         let results = step.results();
-        let cotangents = results.clone().map(|value| self.cotangents.get(value));
+        let cotangents = results.clone().map(|value| all.get(value));
         let mut cotangents: SmallVec<[_; 2]> = cotangents.collect();
         let mut arriving = cotangents.iter().flatten();
         let arrive = arriving.any(|cotangent| cotangent.mask.is_some());
@@ -311,7 +318,7 @@ impl<Op: Primitive, B: PrimitiveBuilder<Op>> Transposer<'_, Op, B> {
         let passed = masks.pass(step.key, active_mask, &mut cotangents, builder, self.ctx)?;
         for (value, cotangent) in results.zip(cotangents) {
             if let Some(cotangent) = cotangent {
-                self.cotangents.set(value, cotangent);
+                all.set(value, cotangent);
             }
         }
         Ok(Some(passed))

@@ -10,6 +10,7 @@ use tidu_graph::{
 
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADRuleError, ADRuleKind, ADRuleResult, Linearity, Primitive};
+use crate::walk::depends_on;
 
 /// Checks that a linear graph is linear and reports everything that is wrong with it.
 ///
@@ -97,16 +98,8 @@ pub(crate) fn verified<Op: Primitive>(
 /// By local value: whether it depends on a tangent input, in whichever way.
 pub(crate) fn depends_on_tangent<Op: GraphOperation>(linear: &LinearizedGraph<Op>) -> Vec<bool> {
     let graph = linear.as_graph();
-    let mut depends = vec![false; graph.values().len()];
-    for &(_, id) in linear.tangent_inputs() {
-        depends[id] = true;
-    }
-    for step in graph.steps() {
-        if step.operands().any(|operand| is_tangent(operand, &depends)) {
-            depends[step.results()].fill(true);
-        }
-    }
-    depends
+    let tangents = linear.tangent_inputs().iter().map(|&(_, id)| id);
+    depends_on(graph.steps(), graph.values().len(), tangents)
 }
 
 /// The operands that depend on a tangent but are not marked active; the reason for which an

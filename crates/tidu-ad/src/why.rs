@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use thiserror::Error;
 use tidu_graph::text::operation_label;
 use tidu_graph::{
-    GraphBuilder, LocalOperationId, OperationId, OperationKey, ResolvedView, ValueKey, ValueOrigin,
+    GraphBuilder, LocalOperationId, OperationKey, ResolvedView, TableOperation, ValueId, ValueKey,
 };
 
-use crate::linearize::{State, free_pass, linearize_unverified};
+use crate::linearize::{TangentIds, free_pass, linearize_unverified};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADRuleError, ADRuleResult, Primitive};
 use crate::transpose::{Observer, transpose_into};
 use crate::verify::emitter;
+use crate::walk::{WalkStep, depends_on, needed_for};
 
 /// Why the derivative by an input is a symbolic zero, or that it is not.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,9 +74,9 @@ pub fn why_zero<Op: Primitive>(
     let wrt = std::slice::from_ref(input);
     let pass = free_pass(view, wrt, outputs.len())?;
     let no_aliases = HashMap::new();
-    let (linear, state) = linearize_unverified(view, outputs, wrt, pass, ctx, &no_aliases)?;
+    let (linear, tangents) = linearize_unverified(view, outputs, wrt, pass, ctx, &no_aliases)?;
     if linear.tangent_outputs().iter().all(Option::is_none) {
-        return Ok(why_no_tangent(view, outputs, input, &state));
+        return Ok(why_no_tangent(view, outputs, input, &tangents));
     }
     let mut builder = GraphBuilder::new();
     let seeds = linear.as_graph().outputs().iter();
@@ -144,21 +145,21 @@ fn why_no_tangent<Op: Primitive>(
     view: &ResolvedView<Op>,
     outputs: &[ValueKey<Op>],
     input: &Op::InputKey,
-    state: &[State],
+    tangents: &TangentIds,
 ) -> WhyZero {
     let on_path = on_path(view, outputs, input);
-    let has_tangent = |value: usize| matches!(state[value], State::Done(Some(_)));
-    let died = |id: &OperationId| {
-        let entry = view.operation(*id);
-        let slots = 0..entry.key().operation().output_count();
-        let mut results = slots.map(|slot| entry.output(slot).index());
-        entry.operands().iter().any(|id| has_tangent(id.index()))
-            && results.any(|value| on_path[value] && !has_tangent(value))
+    let has_tangent = |value: usize| tangents[value].is_some();
+    let died = |step: &TableOperation<'_, Op>| {
+        WalkStep::operands(step).any(has_tangent)
+            && step
+                .results()
+                .any(|value| on_path[value] && !has_tangent(value))
     };
-    match view.operation_ids().find(died) {
+    let mut steps = view.operation_ids().map(|id| view.operation(id));
+    match steps.find(died) {
         None => WhyZero::NoPath,
-        Some(id) => WhyZero::JvpRule {
-            operation: operation_label(view.operation(id).key().operation()),
+        Some(step) => WhyZero::JvpRule {
+            operation: operation_label(step.key().operation()),
         },
     }
 }
@@ -169,34 +170,15 @@ fn on_path<Op: Primitive>(
     outputs: &[ValueKey<Op>],
     input: &Op::InputKey,
 ) -> Vec<bool> {
-    let mut from_input = vec![false; view.value_count()];
-    if let Some(id) = view.find(&ValueKey::Input(input.clone())) {
-        from_input[id.index()] = true;
-    }
-    let operations: Vec<OperationId> = view.operation_ids().collect();
-    for &id in &operations {
-        let entry = view.operation(id);
-        if entry.operands().iter().any(|id| from_input[id.index()]) {
-            for slot in 0..entry.key().operation().output_count() {
-                from_input[entry.output(slot).index()] = true;
-            }
-        }
-    }
-    let mut needed = vec![false; view.value_count()];
-    for id in view.find_all(outputs).into_iter().flatten() {
-        needed[id.index()] = true;
-    }
-    for value in view.value_ids().rev() {
-        if needed[value.index()]
-            && let ValueOrigin::Output { operation, .. } = view.origin(value)
-        {
-            for operand in view.operation(operation).operands() {
-                needed[operand.index()] = true;
-            }
-        }
-    }
-    let both = from_input.into_iter().zip(needed);
-    both.map(|(from_input, needed)| from_input && needed)
+    let steps = || view.operation_ids().map(|id| view.operation(id));
+    let input = view.find(&ValueKey::Input(input.clone()));
+    let outputs = view.find_all(outputs).into_iter().flatten();
+    let [input, outputs] = [input.into_iter().collect(), outputs.collect::<Vec<_>>()];
+    let indices = |ids: Vec<ValueId>| ids.into_iter().map(ValueId::index);
+    let from_input = depends_on(steps(), view.value_count(), indices(input));
+    let to_output = needed_for(steps(), view.value_count(), indices(outputs));
+    let both = from_input.into_iter().zip(to_output);
+    both.map(|(from_input, to_output)| from_input && to_output)
         .collect()
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    ADRuleError, ADRuleResult, CotangentSum, Cotangents, LinearizedGraph, Primitive, PrimitiveGraph,
+    ADRuleError, ADRuleResult, CotangentSum, Cotangents, LinearizedGraph, Primitive,
+    PrimitiveGraph, Symbolic,
 };
 use tidu_graph::{GraphOperation, ValueKey};
 
@@ -151,7 +152,7 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> CotangentSum for Sum<'_, Op, E> {
 impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
     fn visit(&mut self, first: usize, node: &TraceNode<Op>) -> ADRuleResult<()> {
         let results = first..first + node.output_keys.len();
-        if self.cotangents.are_zero(results.clone()) {
+        if results.clone().all(|value| self.cotangents.is_zero(value)) {
             return Ok(());
         }
         let (slots, seeds): (Slots, Seeds<Op>) = results

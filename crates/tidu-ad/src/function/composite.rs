@@ -18,6 +18,7 @@ use crate::rules::{
     ADRuleError, ADRuleKind, ADRuleResult, Primitive, PrimitiveBuilder, PrimitiveValue, TypeError,
     ValueType,
 };
+use crate::walk::needed_for;
 
 /// Derivative rules for a whole function y = f(x), to stand in place of those that would be derived.
 ///
@@ -154,18 +155,10 @@ impl<Op: Primitive> Definition<Op> {
         let chosen = || (0..inputs).filter(|&at| active[at]);
         // From the cotangents that are wanted to the seeds that they are made of.
         let dense = vjp.function.as_dense();
-        let mut matters = vec![false; dense.value_count()];
-        for at in chosen() {
-            matters[dense.outputs()[at].index()] = true;
-        }
-        for node in dense.nodes().rev() {
-            if node.results.indices().any(|value| matters[value]) {
-                let operands = node.operands.iter();
-                operands.for_each(|id| matters[id.index()] = true);
-            }
-        }
+        let wanted = chosen().map(|at| dense.outputs()[at].index());
+        let needed = needed_for(dense.nodes(), dense.value_count(), wanted);
         let mut live: Vec<bool> = (0..outputs)
-            .map(|output| matters[dense.input(inputs + output).index()])
+            .map(|output| needed[dense.input(inputs + output).index()])
             .collect();
         if let Some(jvp) = &self.jvp {
             let tangents: Vec<usize> = chosen().map(|at| inputs + at).collect();

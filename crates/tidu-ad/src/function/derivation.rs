@@ -23,6 +23,7 @@ use crate::operation_derivative::OperationNames;
 use crate::rules::{
     ADKey, ADRuleResult, Masking, Primitive, checked_add, note_mask_type, note_same_type,
 };
+use crate::walk::{WalkStep, pull_back, push_forward};
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
@@ -88,7 +89,8 @@ impl Basis {
 
 /// What a reverse pass needs to know beforehand.
 pub(super) struct Activity {
-    /// By value of the function: whether it depends on what is differentiated by, as far as rules see.
+    /// By value of the function: whether it depends on what is differentiated by, as far as rules see. Nothing else has
+    /// a cotangent.
     active: Vec<bool>,
     /// By operation: where its derivative is, or `NOT_ACTIVE`.
     derivative: Vec<u32>,
@@ -264,16 +266,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             tangents[input] = Some(seed);
         }
         let mut active = Vec::new();
-        for node in dense.nodes() {
+        push_forward(dense.nodes(), &mut tangents, |node, tangents| {
             active.clear();
-            active.extend(
-                node.operands
-                    .iter()
-                    .map(|id| tangents[id.index()].is_some()),
-            );
-            if !active.contains(&true) {
-                continue;
-            }
+            active.extend(node.operands().map(|at| tangents[at].is_some()));
             let at = self.find(node, &active)?;
             let derived = self.operations.derive_jvp(at, self.ctx, &mut self.graph);
             derived.map_err(|error| self.locate(error))?;
@@ -283,13 +278,14 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             arguments.clear();
             let given = node.operands.iter().copied().chain(node.results.iter());
             arguments.extend(given.map(|id| self.here[id.index()]));
-            arguments.extend(node.operands.iter().filter_map(|id| tangents[id.index()]));
+            arguments.extend(node.operands().filter_map(|at| tangents[at]));
             let function = jvp.function.as_dense();
             self.graph.inline_into(function, types, arguments);
-            for (value, output) in node.results.indices().zip(&jvp.tangents) {
+            for (value, output) in node.results().zip(&jvp.tangents) {
                 tangents[value] = output.map(|at| arguments[function.outputs()[at].index()]);
             }
-        }
+            Ok::<(), FunctionError>(())
+        })?;
         let outputs = dense.outputs().iter();
         Ok(outputs.map(|id| tangents[id.index()]).collect())
     }
@@ -297,27 +293,21 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
     /// What a reverse pass has to go through.
     pub fn activity(&mut self) -> Result<Activity, FunctionError> {
         let dense = self.function.as_dense();
-        let mut activity = Activity {
-            active: vec![false; dense.value_count()],
-            derivative: Vec::with_capacity(dense.operation_count()),
-        };
-        for &input in self.wrt {
-            activity.active[input] = true;
-        }
-        let mut active = Vec::new();
-        for node in dense.nodes() {
-            active.clear();
-            active.extend(node.operands.iter().map(|id| activity.active[id.index()]));
-            if !active.contains(&true) {
-                activity.derivative.push(NOT_ACTIVE);
-                continue;
-            }
-            let at = self.find(node, &active)?;
-            activity.derivative.push(at as u32);
+        let mut derivative = vec![NOT_ACTIVE; dense.operation_count()];
+        let mut active = vec![false; dense.value_count()];
+        self.wrt.iter().for_each(|&input| active[input] = true);
+        let mut of_operands = Vec::new();
+        let nodes = dense.nodes().zip(&mut derivative);
+        push_forward(nodes, &mut active, |(node, place), active| {
+            of_operands.clear();
+            of_operands.extend(node.operands().map(|at| active[at]));
+            let at = self.find(node, &of_operands)?;
+            *place = at as u32;
             let derivatives = &self.operations.derived[at].derivatives;
-            activity.active[node.results.indices()].copy_from_slice(derivatives.live());
-        }
-        Ok(activity)
+            active[node.results()].copy_from_slice(derivatives.live());
+            Ok::<(), FunctionError>(())
+        })?;
+        Ok(Activity { active, derivative })
     }
 
     /// The cotangents of what is differentiated by, for cotangents of some outputs, given by position.
@@ -362,11 +352,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             }
         }
         let mut seeds = Vec::new();
-        for (node, &at) in dense.nodes().zip(&activity.derivative).rev() {
-            let results = node.results.indices();
-            if at == NOT_ACTIVE || cotangents.are_zero(results.clone()) {
-                continue;
-            }
+        let nodes = dense.nodes().zip(&activity.derivative);
+        pull_back(nodes, &mut cotangents, |(node, &at), cotangents| {
+            let results = node.results();
             seeds.clear();
             seeds.extend(cotangents.seeds(results.clone()));
             let at = at as usize;
@@ -403,7 +391,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 });
                 cotangents.add(operand, output(at), mask, &mut sum)?;
             }
-        }
+            Ok::<(), FunctionError>(())
+        })?;
         let mut sum = PushedSum {
             graph: &mut self.graph,
             masking: &masking,

@@ -16,6 +16,7 @@ use super::unit::{Unit, unit_graph};
 use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::derivatives::LinearMap;
 use crate::rules::{ADKey, Primitive, note_same_type};
+use crate::walk;
 
 /// A function at a point, split from its linear map there. See [`Derive::linearize`].
 #[derive(Clone, Debug)]
@@ -499,16 +500,8 @@ pub(super) fn depends_on<Op: GraphOperation>(
     dense: &DenseGraph<Op>,
     inputs: &[usize],
 ) -> Vec<bool> {
-    let mut depends = vec![false; dense.value_count()];
-    for &at in inputs {
-        depends[dense.input(at).index()] = true;
-    }
-    for node in dense.nodes() {
-        if node.operands.iter().any(|id| depends[id.index()]) {
-            depends[node.results.indices()].fill(true);
-        }
-    }
-    depends
+    let inputs = inputs.iter().map(|&at| dense.input(at).index());
+    walk::depends_on(dense.nodes(), dense.value_count(), inputs)
 }
 
 /// Fails for an operation that is not linear in its active operands, in a function that is to be.

@@ -10,6 +10,7 @@ use super::missing::Mode;
 use crate::cotangents::Seed;
 use crate::rules::{ADRuleError, ADRuleResult, MissingRule, MissingRules, Primitive};
 use crate::transpose::Observer;
+use crate::walk::{WalkStep, pull_back, push_forward};
 
 /// Missing rules of a transposition, noted where they are found.
 #[derive(Default)]
@@ -31,27 +32,24 @@ impl<Op: Primitive> Derivation<'_, Op> {
         let mut missing = Noted::default();
         let mut active = vec![false; dense.value_count()];
         self.wrt.iter().for_each(|&input| active[input] = true);
-        let mut derivative = Vec::with_capacity(dense.operation_count());
-        for node in dense.nodes() {
-            let operands: Vec<bool> = node.operands.iter().map(|id| active[id.index()]).collect();
-            if !operands.contains(&true) {
-                derivative.push(None);
-                continue;
-            }
+        let mut derivative = vec![None; dense.operation_count()];
+        let nodes = dense.nodes().zip(&mut derivative);
+        push_forward(nodes, &mut active, |(node, place), active| {
+            let operands: Vec<bool> = node.operands().map(|at| active[at]).collect();
             match self.derive(node, &operands) {
                 Ok(at) => {
                     let live = self.operations.derived[at].derivatives.live();
-                    active[node.results.indices()].copy_from_slice(live);
-                    derivative.push(Some(at));
+                    active[node.results()].copy_from_slice(live);
+                    *place = Some(at);
                 }
                 Err(FunctionError::Rule(error)) => {
                     missing.rules.note(error)?;
-                    active[node.results.indices()].fill(true);
-                    derivative.push(None);
+                    active[node.results()].fill(true);
                 }
                 Err(error) => return Err(error),
             }
-        }
+            Ok(())
+        })?;
         if mode == Mode::Reverse {
             self.note_missing_transposes(&active, &derivative, &mut missing)?;
         }
@@ -70,16 +68,11 @@ impl<Op: Primitive> Derivation<'_, Op> {
             reached[id.index()] = active[id.index()];
         }
         let mut known: HashMap<(usize, Vec<Seed>), Vec<bool>, FixedState> = HashMap::default();
-        for (node, &at) in dense.nodes().zip(derivative).rev() {
-            let results = node.results.indices();
-            let seeds = reached[results].iter().map(|reached| match reached {
-                true => Seed::Full,
-                false => Seed::Zero,
-            });
+        let nodes = dense.nodes().zip(derivative);
+        pull_back(nodes, &mut reached, |(node, &at), reached| {
+            let seeds = reached[node.results()].iter();
+            let seeds = seeds.map(|&reached| if reached { Seed::Full } else { Seed::Zero });
             let seeds: Vec<Seed> = seeds.collect();
-            if !seeds.contains(&Seed::Full) {
-                continue;
-            }
             let operands = match at {
                 // Its rule is missing: what it does not return may be anything.
                 None => vec![true; node.operands.len()],
@@ -94,10 +87,10 @@ impl<Op: Primitive> Derivation<'_, Op> {
                     }
                 },
             };
-            for (id, is_reached) in node.operands.iter().zip(operands) {
-                reached[id.index()] |= is_reached && active[id.index()];
+            for (value, is_reached) in node.operands().zip(operands) {
+                reached[value] |= is_reached && active[value];
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

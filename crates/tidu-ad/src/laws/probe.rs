@@ -4,15 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidu_graph::{
-    EvaluableGraphOperation, Graph, GraphBuilder, LocalValueId, ValueKey, ValueRef, resolve,
-};
+use tidu_graph::{EvaluableGraphOperation, Graph, GraphBuilder, LocalValueId, ValueKey, resolve};
 
 use crate::function::{Function, FunctionProgram};
 use crate::linearize::{free_pass, linearize_unverified};
 use crate::linearized_graph::LinearizedGraph;
 use crate::rules::{ADKey, Primitive};
 use crate::transpose::{try_linear_transpose, try_linear_transpose_with_builder};
+use crate::walk::depends_on;
 
 use super::fault::Fault;
 use super::random::Random;
@@ -207,17 +206,8 @@ impl<'a, Op: Primitive + EvaluableGraphOperation> Probe<'a, Op> {
             0 => 0,
             added => graph.inputs().len() - added,
         };
-        let mut depends = vec![false; graph.values().len()];
-        graph.inputs()[first..]
-            .iter()
-            .for_each(|&id| depends[id] = true);
-        for node in graph.operations() {
-            let on_operand = node.inputs.iter().any(|operand| match operand {
-                ValueRef::Local(id) => depends[*id],
-                ValueRef::External(_) => false,
-            });
-            node.outputs.iter().for_each(|&id| depends[id] = on_operand);
-        }
+        let added = graph.inputs()[first..].iter().copied();
+        let depends = depends_on(graph.steps(), graph.values().len(), added);
         let values = graph.values().iter().zip(depends);
         let computed = values.filter(|(node, depends)| *depends && node.producer.is_some());
         let keys: Vec<ValueKey<Op>> = computed.map(|(node, _)| node.key.clone()).collect();

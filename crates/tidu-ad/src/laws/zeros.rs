@@ -3,6 +3,7 @@
 use tidu_graph::{EvaluableGraphOperation, Graph, LocalValueId, ValueRef};
 
 use crate::rules::Primitive;
+use crate::walk;
 
 use super::fault::{Checked, Fault, Verdict};
 use super::patterns::patterns;
@@ -208,16 +209,7 @@ fn work_for<Op: Primitive>(map: &Graph<Op>, inputs: &[LocalValueId]) -> usize {
 
 /// By value: whether it depends on one of these inputs.
 fn depends_on<Op: Primitive>(map: &Graph<Op>, inputs: &[LocalValueId]) -> Vec<bool> {
-    let mut depends = vec![false; map.values().len()];
-    inputs.iter().for_each(|&id| depends[id] = true);
-    for node in map.operations() {
-        let on_input = node.inputs.iter().any(|operand| match operand {
-            ValueRef::Local(id) => depends[*id],
-            ValueRef::External(_) => false,
-        });
-        node.outputs.iter().for_each(|&id| depends[id] = on_input);
-    }
-    depends
+    walk::depends_on(map.steps(), map.values().len(), inputs.iter().copied())
 }
 
 /// By operation: whether an output needs it, values that are not left being zero.
