@@ -14,6 +14,7 @@ use tidu_graph::{
 use super::error::check_distinct;
 use super::missing::{Mode, explain};
 use super::operations::Operations;
+use super::residuals::with_residuals;
 use super::scope::next_scope;
 use super::unit::{Unit, Units, stack_graph, unit_graph};
 use super::{Function, FunctionError};
@@ -27,7 +28,8 @@ use crate::walk::{WalkStep, pull_back, push_forward};
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
-    pub function: &'a Function<Op>,
+    /// Where operations have residuals, these are among the results.
+    pub function: Function<Op>,
     /// Positions among the function's inputs.
     pub wrt: &'a [usize],
     map: LinearMap,
@@ -38,7 +40,7 @@ pub(super) struct Derivation<'a, Op: Primitive> {
     /// If rules are asked wherever an operation stands: what they are told that tangents and cotangents there are named
     /// after.
     places: Option<Op::InputKey>,
-    pub operations: Operations<'a, Op>,
+    pub operations: Operations<Op>,
     units: Units<Op>,
     input_keys: Vec<Op::InputKey>,
     /// Of the derivative, if the function has types.
@@ -116,7 +118,7 @@ pub(super) struct SeedAt {
 impl<'a, Op: Primitive> Derivation<'a, Op> {
     /// Starts from a function, with some inputs more than it has, of these names.
     pub fn new(
-        function: &'a Function<Op>,
+        function: &Function<Op>,
         choices: Choices<'a, Op>,
         wrt: &'a [usize],
         more: &[(NewInput, Op::InputKey)],
@@ -129,13 +131,17 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             in_place,
             derivatives,
         } = choices;
+        let function = match map {
+            LinearMap::Derivative => with_residuals(function, wrt)?,
+            LinearMap::Itself => function.clone(),
+        };
         let dense = function.as_dense();
         let mut input_keys = function.input_keys();
         input_keys.extend(more.iter().map(|(_, key)| key.clone()));
         if in_place {
             function.note_types(ctx)?;
             for (input, key) in more {
-                input.note_type(key, function, ctx)?;
+                input.note_type(key, &function, ctx)?;
             }
         }
         // A derivative is about three times the function.
@@ -152,15 +158,16 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         let mut here: Vec<DenseId> = graph.inputs().take(dense.input_count()).collect();
         let types = graph.import_types(dense);
         graph.inline_into(dense, &types, &mut here);
+        let root = function.content.input_keys[0].clone();
         Ok(Self {
-            function,
             wrt,
             map,
             mode,
             level,
             ctx,
-            places: in_place.then(|| function.content.input_keys[0].in_scope(next_scope())),
-            operations: Operations::new(derivatives, &function.content.input_keys[0], map, level),
+            places: in_place.then(|| root.in_scope(next_scope())),
+            operations: Operations::new(derivatives, root, map, level),
+            function,
             units: Units::new(),
             input_keys,
             input_types,
@@ -191,8 +198,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// The basis of the space of an output of the function.
     pub fn basis_of_output(&mut self, output: usize) -> Result<Basis, FunctionError> {
-        let name = &self.function.output_names()[output];
-        self.basis(self.function.as_dense().outputs()[output], name)
+        let function = self.function.clone();
+        let name = &function.output_names()[output];
+        self.basis(function.as_dense().outputs()[output], name)
     }
 
     fn basis(&mut self, of: DenseId, name: &str) -> Result<Basis, FunctionError> {
@@ -209,9 +217,9 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// The number one for an output of the function.
     pub fn one(&mut self, output: usize) -> Result<DenseId, FunctionError> {
-        let like = self.function.as_dense().outputs()[output];
-        let name = &self.function.output_names()[output];
-        self.unit(Unit::One, like, name)
+        let function = self.function.clone();
+        let like = function.as_dense().outputs()[output];
+        self.unit(Unit::One, like, &function.output_names()[output])
     }
 
     /// The derivative of an output by an input, put together of its columns, one for each element of the input.
@@ -260,7 +268,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// The tangents of the outputs for tangents of some inputs, given by position.
     pub fn push_forward(&mut self, seeds: &[(usize, DenseId)]) -> Result<Linear, FunctionError> {
-        let dense = self.function.as_dense();
+        let function = self.function.clone();
+        let dense = function.as_dense();
         let mut tangents: Linear = vec![None; dense.value_count()];
         for &(input, seed) in seeds {
             tangents[input] = Some(seed);
@@ -279,10 +288,10 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             let given = node.operands.iter().copied().chain(node.results.iter());
             arguments.extend(given.map(|id| self.here[id.index()]));
             arguments.extend(node.operands().filter_map(|at| tangents[at]));
-            let function = jvp.function.as_dense();
-            self.graph.inline_into(function, types, arguments);
+            let jvp_graph = jvp.function.as_dense();
+            self.graph.inline_into(jvp_graph, types, arguments);
             for (value, output) in node.results().zip(&jvp.tangents) {
-                tangents[value] = output.map(|at| arguments[function.outputs()[at].index()]);
+                tangents[value] = output.map(|at| arguments[jvp_graph.outputs()[at].index()]);
             }
             Ok::<(), FunctionError>(())
         })?;
@@ -292,7 +301,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// What a reverse pass has to go through.
     pub fn activity(&mut self) -> Result<Activity, FunctionError> {
-        let dense = self.function.as_dense();
+        let function = self.function.clone();
+        let dense = function.as_dense();
         let mut derivative = vec![NOT_ACTIVE; dense.operation_count()];
         let mut active = vec![false; dense.value_count()];
         self.wrt.iter().for_each(|&input| active[input] = true);
@@ -334,7 +344,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         activity: &Activity,
         seeds: &[SeedAt],
     ) -> Result<Vec<Option<Masked>>, FunctionError> {
-        let dense = self.function.as_dense();
+        let function = self.function.clone();
+        let dense = function.as_dense();
         let masking = Op::masking();
         let mut cotangents = Cotangents::new(dense.value_count(), Vec::new());
         for seed in seeds {
@@ -367,8 +378,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             arguments.extend(given.map(|id| self.here[id.index()]));
             arguments.extend(cotangents.values(results.clone()).iter().flatten());
             arguments.extend(results.filter_map(|of| cotangents.mask(of).map(|mask| mask.mask)));
-            let function = vjp.function.as_dense();
-            self.graph.inline_into(function, types, arguments);
+            let vjp_graph = vjp.function.as_dense();
+            self.graph.inline_into(vjp_graph, types, arguments);
             let mut sum = PushedSum {
                 graph: &mut self.graph,
                 masking: &masking,
@@ -384,7 +395,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 let Some(at) = vjp.cotangents[place].filter(|_| activity.active[operand]) else {
                     continue;
                 };
-                let output = |at: usize| arguments[function.outputs()[at].index()];
+                let output = |at: usize| arguments[vjp_graph.outputs()[at].index()];
                 let mask = vjp.masks[place].map(|mask| CotangentMask {
                     mask: output(mask.output),
                     is_kept: mask.is_kept,
@@ -530,7 +541,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// What the operation set emits for a value of the function.
     fn unit(&mut self, unit: Unit, of: DenseId, name: &str) -> Result<DenseId, FunctionError> {
-        let (function, like) = (self.function, self.here[of.index()]);
+        let (function, like) = (&self.function, self.here[of.index()]);
         let (graph, ctx) = (&mut self.graph, &mut *self.ctx);
         if self.places.is_some() {
             let key = &function.as_graph().values()[of.index()].key;
@@ -555,7 +566,7 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 in_place: self.places.is_some(),
                 derivatives: self.operations.derivatives.clone(),
             };
-            Derivation::new(self.function, choices, self.wrt, &[], self.map, None)?
+            Derivation::new(&self.function, choices, self.wrt, &[], self.map, None)?
                 .missing_rules(mode)
         })
     }

@@ -292,7 +292,7 @@ impl<Op: Primitive> Partial<Op> {
         let there = there
             .enumerate()
             .map(|(at, value)| (value, format!("out{at}")));
-        let names = list_inputs(derivation.function, linear);
+        let names = list_inputs(&derivation.function, linear);
         match derivation.finish_without(linear, there.collect()) {
             Ok(function) => Ok(Self { function, present }),
             Err(FunctionError::Graph(GraphError::UnlistedInput { .. })) => {

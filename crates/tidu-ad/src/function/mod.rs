@@ -11,6 +11,7 @@ mod masked;
 mod missing;
 mod operations;
 mod program;
+mod residuals;
 mod saving;
 mod scope;
 mod select;

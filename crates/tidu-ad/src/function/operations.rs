@@ -15,10 +15,10 @@ use crate::operation_derivative::{OperationJvp, OperationNames, OperationVjp};
 use crate::rules::Primitive;
 
 /// The derivatives of operations that were met.
-pub(super) struct Operations<'a, Op: Primitive> {
+pub(super) struct Operations<Op: Primitive> {
     pub derivatives: Derivatives<Op>,
     /// What rules are told that operands are named after.
-    root: &'a Op::InputKey,
+    root: Op::InputKey,
     map: LinearMap,
     level: Option<Exactness>,
     pub derived: Vec<Derived<Op>>,
@@ -54,11 +54,11 @@ impl<Op: Primitive> Derived<Op> {
     }
 }
 
-impl<'a, Op: Primitive> Operations<'a, Op> {
+impl<Op: Primitive> Operations<Op> {
     /// None yet: derivatives of a map, as simple as a level permits, which are taken from a cache.
     pub fn new(
         derivatives: Derivatives<Op>,
-        root: &'a Op::InputKey,
+        root: Op::InputKey,
         map: LinearMap,
         level: Option<Exactness>,
     ) -> Self {
@@ -98,7 +98,7 @@ impl<'a, Op: Primitive> Operations<'a, Op> {
         let of_operands = function.types_of(node.operands.iter().copied());
         let of_operands = of_operands.as_deref();
         let key = DerivativeKey::new(operation, active, of_operands, self.map, self.level);
-        let derivatives = self.derivatives.of(key, self.root, ctx)?;
+        let derivatives = self.derivatives.of(key, &self.root, ctx)?;
         let at = self.add(node, active, types, derivatives);
         let derived = &self.derived;
         self.index.insert_unique(hash, at as u32, |&at| {
@@ -150,7 +150,7 @@ impl<'a, Op: Primitive> Operations<'a, Op> {
     ) -> Result<(), FunctionError> {
         let derived = &mut self.derived[at];
         if derived.jvp.is_none() {
-            let jvp = derived.derivatives.jvp(self.root, ctx)?;
+            let jvp = derived.derivatives.jvp(&self.root, ctx)?;
             let types = graph.import_types(jvp.function.as_dense());
             derived.jvp = Some((jvp, types));
         }
@@ -169,7 +169,7 @@ impl<'a, Op: Primitive> Operations<'a, Op> {
         if let Some(found) = derived.find_vjp(seeds) {
             return Ok(found);
         }
-        let made = derived.derivatives.vjp(seeds, self.root, ctx)?;
+        let made = derived.derivatives.vjp(seeds, &self.root, ctx)?;
         let types = graph.import_types(made.function.as_dense());
         let at = derived.vjps.len();
         derived.vjps.push((seeds.to_vec(), made, types));

@@ -28,7 +28,8 @@ impl<Op: Primitive> Derivation<'_, Op> {
     /// The rules that a derivative needs and that are not there, each once, in the order in which it would come to
     /// them. Where a rule is missing, every tangent or cotangent that it might have made is taken to be there.
     pub fn missing_rules(mut self, mode: Mode) -> Result<Vec<MissingRule>, FunctionError> {
-        let dense = self.function.as_dense();
+        let function = self.function.clone();
+        let dense = function.as_dense();
         let mut missing = Noted::default();
         let mut active = vec![false; dense.value_count()];
         self.wrt.iter().for_each(|&input| active[input] = true);
@@ -62,7 +63,8 @@ impl<Op: Primitive> Derivation<'_, Op> {
         derivative: &[Option<usize>],
         missing: &mut Noted,
     ) -> Result<(), FunctionError> {
-        let dense = self.function.as_dense();
+        let function = self.function.clone();
+        let dense = function.as_dense();
         let mut reached = vec![false; dense.value_count()];
         for id in dense.outputs() {
             reached[id.index()] = active[id.index()];

@@ -3,7 +3,7 @@
 use tidu_graph::EvaluableGraphOperation;
 
 use crate::linearized_graph::LinearizedGraph;
-use crate::rules::{Linearity, Primitive};
+use crate::rules::{Linearity, Primitive, checked_with_residuals};
 use crate::verify::verify_linear;
 
 use super::fault::{Checked, Fault, Verdict};
@@ -12,9 +12,10 @@ use super::patterns::patterns;
 use super::probe::{Coordinates, Probe};
 use super::random::Random;
 use super::space::{combine, norm_of_all, show_all};
+use super::subject::single;
 
 /// Checks the types that are inferred, the roles and masks of first and second derivatives, and of a single operation the
-/// masks that it declares to be linear in.
+/// masks that it declares to be linear in, and the operation that returns residuals besides.
 pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
     probe: &Probe<'_, Op>,
     operation: Option<&Op>,
@@ -30,7 +31,8 @@ pub(super) fn check<Op: Primitive + EvaluableGraphOperation>(
             Some(_) => Ok(Verdict::Holds),
         };
     }
-    if operation.is_some() {
+    if let Some(operation) = operation {
+        check_residuals(probe, operation)?;
         masks::check(probe, random)?;
     }
     check_maps("", probe)?;
@@ -76,6 +78,34 @@ fn check_types<Op: Primitive + EvaluableGraphOperation>(
         }
     }
     Ok(())
+}
+
+/// Checks that the operation with residuals begins with the results of the one without.
+fn check_residuals<Op: Primitive + EvaluableGraphOperation>(
+    probe: &Probe<'_, Op>,
+    operation: &Op,
+) -> Result<(), Box<Fault>> {
+    let active: Vec<bool> = (0..probe.values.len())
+        .map(|at| probe.wrt.contains(&at))
+        .collect();
+    let Some(extended) = checked_with_residuals(operation, &active)? else {
+        return Ok(());
+    };
+    let keys = probe.function.input_keys();
+    let function = single(&extended, |at| keys[at].clone())?;
+    let coordinates = |value: &Op::Operand| probe.setting.space.coordinates(value);
+    let results = probe.results()?;
+    let expected: Coordinates = results.iter().map(coordinates).collect();
+    let found = probe.setting.run(&function.compile(), &probe.values)?;
+    let found: Coordinates = found[..results.len()].iter().map(coordinates).collect();
+    if probe
+        .setting
+        .all_near(&expected, &found, norm_of_all(&expected))
+    {
+        return Ok(());
+    }
+    let fault = Fault::new("the operation with residuals has other results");
+    Err(fault.expected(show_all(&expected)).found(show_all(&found)))
 }
 
 fn check_maps<Op: Primitive + EvaluableGraphOperation>(

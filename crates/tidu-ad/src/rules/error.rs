@@ -129,6 +129,21 @@ pub enum ADRuleError {
         /// How many ids came back.
         found: usize,
     },
+    /// An operation with residuals takes other operands than the one that it stands in for, or returns less.
+    #[error(
+        "{op} has {} operands and {} results, and {extended}, which is to return residuals besides, has {} and {}",
+        expected.0, expected.1, found.0, found.1
+    )]
+    WrongResiduals {
+        /// The primitive.
+        op: String,
+        /// What [`Primitive::with_residuals`](super::Primitive::with_residuals) returned.
+        extended: String,
+        /// The numbers of operands and results of the primitive.
+        expected: (usize, usize),
+        /// Those of the other.
+        found: (usize, usize),
+    },
     /// `Primitive::add` is not an addition.
     #[error(
         "`Primitive::add` must be an operation of 2 operands and 1 result, but {op} has {inputs} and {outputs}"
@@ -295,7 +310,8 @@ impl ADRuleError {
             | Self::PassReused { .. }
             | Self::ReservedPass { .. }
             | Self::UnknownAliasTarget { .. }
-            | Self::AliasCycle { .. } => ADRuleKind::Jvp,
+            | Self::AliasCycle { .. }
+            | Self::WrongResiduals { .. } => ADRuleKind::Jvp,
             Self::InvalidAdd { .. } | Self::WrongSeedCount { .. } | Self::NotLinear { .. } => {
                 ADRuleKind::Transpose
             }

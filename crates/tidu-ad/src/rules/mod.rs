@@ -30,7 +30,7 @@ pub use key::{ADKey, DiffPassId};
 pub use linearity::Linearity;
 pub use mask::{MaskFlow, Masking};
 pub use notation::{Arithmetic, Fixed, Tangent, Term, Times, Work};
-pub use primitive::Primitive;
+pub use primitive::{Primitive, checked_with_residuals};
 pub use string_key::StringKey;
 pub use tidu_graph::{RuntimeError, TypeError, ValueType};
 pub use type_table::TypeTable;

@@ -405,6 +405,22 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
         self.try_linear_transpose_rule(builder, cotangent_outputs, inputs, role, ctx)
     }
 
+    /// The operation that does what this one does and returns more: the same results, and after them residuals, which
+    /// derivatives by operands that are `active` use instead of computing them again. A factorization of a matrix, the
+    /// last Jacobian of a solver, the states of a loop. It takes the same operands.
+    ///
+    /// Where a derivative is made of a function, and on a tape, it stands in the place of this operation, and its rules
+    /// are asked: of the keys or operands that a rule is given for results, the last are the residuals. It is an operation
+    /// like others, also for derivatives of the derivative, so its JVP has tangents for residuals, too. Results that
+    /// nobody uses cost nothing but their computation.
+    ///
+    /// The default, `None`, says that operands and results are all that a derivative needs: residuals are then what
+    /// the JVP rule computes from these. Within [`linearize`](crate::linearize), which leaves the graph as it is, nothing
+    /// stands in for anything. (JAX: the residuals of `jax.custom_vjp`, and linearization rules of primitives.)
+    fn with_residuals(&self, _active: &[bool]) -> Option<Self> {
+        None
+    }
+
     /// Whether rules may look into their [context](Self::ADContext), so that what they emit depends on more than the
     /// operation, which operands are active, and the types of these where the operation set
     /// [infers](GraphOperation::infer_types) them. Then they are called wherever an operation stands; otherwise once,
@@ -424,6 +440,31 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     fn is_differentiable(_value_type: &ValueType) -> bool {
         true
     }
+}
+
+/// What [`Primitive::with_residuals`] says, if it takes the same operands and returns no less.
+///
+/// # Errors
+///
+/// [`ADRuleError::WrongResiduals`] otherwise.
+pub fn checked_with_residuals<Op: Primitive>(
+    operation: &Op,
+    active: &[bool],
+) -> ADRuleResult<Option<Op>> {
+    let Some(extended) = operation.with_residuals(active) else {
+        return Ok(None);
+    };
+    let counts = |operation: &Op| (operation.input_count(), operation.output_count());
+    let (expected, found) = (counts(operation), counts(&extended));
+    if expected.0 == found.0 && expected.1 <= found.1 {
+        return Ok(Some(extended));
+    }
+    Err(ADRuleError::WrongResiduals {
+        op: describe_operation(operation),
+        extended: describe_operation(&extended),
+        expected,
+        found,
+    })
 }
 
 /// Tells the context that a value is of the type of another, if it knows that. Rules that ask for a type

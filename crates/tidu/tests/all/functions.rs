@@ -17,6 +17,7 @@ mod messages;
 mod missing_rules;
 mod modes;
 mod orders;
+mod residuals;
 mod selection;
 mod series;
 mod shapes;
