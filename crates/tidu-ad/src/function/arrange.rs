@@ -46,7 +46,7 @@ impl<Op: GraphOperation> Function<Op> {
     /// [`FunctionError::UnknownInput`]; [`FunctionError::Graph`] for an operation that takes operands;
     /// [`FunctionError::MissingInput`] for one that has no result.
     pub fn bind(&self, input: &str, constant: Op) -> Result<Self, FunctionError> {
-        let at = positions_of(&[input], &self.input_names())?[0];
+        let at = positions_of(&[input], self.names())?[0];
         let mut keys = self.input_keys();
         keys.remove(at);
         let mut dense = DenseGraph::new(keys.len());

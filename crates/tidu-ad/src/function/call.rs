@@ -30,7 +30,7 @@ impl<Op: GraphOperation> Function<Op> {
 
     /// Fails for another number of values than there are inputs.
     fn check_input_count(&self, found: usize) -> Result<(), FunctionError> {
-        let names = || name_list(&self.input_names());
+        let names = || name_list(self.names());
         Ok(CallError::check_inputs(
             self.as_dense().input_count(),
             found,

@@ -587,7 +587,7 @@ impl<Op: Primitive> Composite<Op> {
     pub fn infer_types(&self, operands: &[&ValueType]) -> Result<Vec<ValueType>, FunctionError> {
         let value = &self.content.definition.value;
         let known = value.input_types().unwrap_or_default();
-        for ((known, found), name) in known.iter().zip(operands).zip(value.input_names()) {
+        for ((known, found), name) in known.iter().zip(operands).zip(value.names()) {
             if known != *found {
                 return Err(FunctionError::Type(TypeError::Conflict {
                     value: format!("input {name} of {self}"),
@@ -597,7 +597,7 @@ impl<Op: Primitive> Composite<Op> {
             }
         }
         let unknown = || TypeError::Unknown {
-            input: value.input_names().join(", "),
+            input: value.names().join(", "),
         };
         Ok(value.output_types()?.ok_or_else(unknown)?)
     }

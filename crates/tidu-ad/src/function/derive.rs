@@ -243,7 +243,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     pub fn vjp(self, wrt: impl Into<Wrt>) -> Result<Function<Op>, FunctionError> {
         let wrt = wrt.into();
         let function = self.function;
-        let inputs = function.input_names();
+        let inputs = function.names();
         let wrt = wrt.positions(function)?;
         function.check_inputs(&wrt, self.ctx)?;
         let names = names_apart(function.output_names(), |mark| {
@@ -419,7 +419,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         with_value: bool,
     ) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
-        let names = function.input_names();
+        let names = function.names();
         let columns = wrt.positions(function)?;
         function.check_inputs(&columns, self.ctx)?;
         function.check_outputs(self.ctx)?;
@@ -463,7 +463,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     ) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
         function.note_types(self.ctx)?;
-        let inputs = function.input_names();
+        let inputs = function.names();
         let columns = wrt.positions(function)?;
         function.check_inputs(&columns, self.ctx)?;
         let names = function.output_names();
@@ -560,7 +560,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         with_value: bool,
     ) -> Result<Function<Op>, FunctionError> {
         let function = self.function;
-        let (rows, input_names) = (function.output_names(), function.input_names());
+        let (rows, input_names) = (function.output_names(), function.names());
         let mut entries = vec![None; names.len()];
         let again = self.again(function);
         let map = LinearMap::Derivative;

@@ -177,7 +177,7 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
         let wrt = wrt.into().positions(function)?;
         function.check_inputs(&wrt, self.ctx)?;
         let written_out = function.written_out_for(&wrt)?;
-        let names = function.input_names();
+        let names = function.names();
         let names = wrt.iter().map(|&at| format!("ct.{}", names[at])).collect();
         let (mut derivation, cotangents) = self.again(&written_out).transposed(&wrt)?;
         let outputs = derivation.filled_cotangents(cotangents, names)?;
@@ -529,7 +529,7 @@ fn check_permitted<Op: Primitive>(
 }
 
 fn list_inputs<Op: Primitive>(function: &Function<Op>, inputs: &[usize]) -> String {
-    let names = function.input_names();
+    let names = function.names();
     let names: Vec<String> = inputs.iter().map(|&at| names[at].clone()).collect();
     name_list(&names)
 }

@@ -58,7 +58,7 @@ impl<Op: Primitive> Derive<'_, Op> {
         let seeds: Vec<SeedAt> = seeds.collect();
         let activity = derivation.activity()?;
         let found = derivation.pull_back_masked(&activity, &seeds)?;
-        let names = function.input_names();
+        let names = function.names();
         let inputs = wrt.iter().map(|&input| &names[input]);
         let cotangents = found.iter().zip(inputs.clone()).map(|(found, name)| {
             let cotangent = found.map(|(cotangent, _)| cotangent);

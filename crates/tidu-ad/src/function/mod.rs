@@ -90,6 +90,8 @@ struct Content<Op: GraphOperation> {
     dense: Arc<DenseGraph<Op>>,
     /// No two are the same.
     input_keys: Vec<Op::InputKey>,
+    /// As they are printed, made when someone first asks.
+    input_names: OnceLock<Box<[String]>>,
     output_names: Arc<[String]>,
     /// The same computation with keys, made when someone first looks at it.
     graph: OnceLock<Graph<Op>>,
@@ -251,8 +253,14 @@ impl<Op: GraphOperation> Function<Op> {
 
     /// The names of the inputs, in order, as they are printed.
     pub fn input_names(&self) -> Vec<String> {
+        self.names().to_vec()
+    }
+
+    /// The names of the inputs, formatted once.
+    fn names(&self) -> &[String] {
         let keys = self.content.input_keys.iter();
-        keys.map(input_label::<Op>).collect()
+        let names = || keys.map(input_label::<Op>).collect();
+        self.content.input_names.get_or_init(names)
     }
 
     /// The names of the outputs, in order.
@@ -317,6 +325,7 @@ impl<Op: GraphOperation> Function<Op> {
         let content = Content {
             dense: Arc::new(dense),
             input_keys,
+            input_names: OnceLock::new(),
             output_names,
             graph: OnceLock::new(),
             derivatives: OnceLock::new(),
@@ -350,6 +359,7 @@ impl<Op: GraphOperation> Function<Op> {
         let apart = Content {
             dense: Arc::clone(&content.dense),
             input_keys: content.input_keys.clone(),
+            input_names: content.input_names.clone(),
             output_names: Arc::clone(&content.output_names),
             graph: content.graph.clone(),
             derivatives: OnceLock::new(),

@@ -15,6 +15,9 @@ pub(super) fn with_residuals<Op: Primitive>(
     wrt: &[usize],
 ) -> Result<Function<Op>, FunctionError> {
     let from = function.as_dense();
+    if !from.nodes().any(|node| may_have_residuals(node.operation)) {
+        return Ok(function.clone());
+    }
     let depends = depends_on(from, wrt);
     let mut active = Vec::new();
     let mut extended = Vec::new();
@@ -26,9 +29,6 @@ pub(super) fn with_residuals<Op: Primitive>(
         {
             extended.push((at, operation));
         }
-    }
-    if extended.is_empty() {
-        return Ok(function.clone());
     }
     let mut extended = extended.into_iter().peekable();
     let mut dense = from.inputs_alone();
@@ -61,4 +61,16 @@ pub(super) fn with_residuals<Op: Primitive>(
     let names = Arc::clone(&function.content.output_names);
     let extended = Function::settle(dense, function.input_keys(), names, None)?;
     extended.typed_like(function)
+}
+
+/// Whether an operation has residuals if it is differentiated by all operands.
+#[inline]
+fn may_have_residuals<Op: Primitive>(operation: &Op) -> bool {
+    const FEW: usize = 8;
+    let operands = operation.input_count();
+    if operands <= FEW {
+        operation.with_residuals(&[true; FEW][..operands]).is_some()
+    } else {
+        operation.with_residuals(&vec![true; operands]).is_some()
+    }
 }

@@ -75,7 +75,7 @@ impl WrtKeys {
         &self,
         function: &Function<Op>,
     ) -> Result<Vec<usize>, FunctionError> {
-        let names = || function.input_names();
+        let names = || function.names();
         let Some(wanted) = (&*self.0 as &dyn Any).downcast_ref::<Vec<Op::InputKey>>() else {
             let labels = self.0.labels();
             let first = labels.first().map_or("", String::as_str);
@@ -104,7 +104,7 @@ impl Wrt {
         function: &Function<Op>,
     ) -> Result<Vec<usize>, FunctionError> {
         // To print all names takes longer than all else here.
-        let names = || function.input_names();
+        let names = || function.names();
         let inputs = function.as_dense().input_count();
         let positions = match self {
             Wrt::All => (0..inputs).collect(),
@@ -124,7 +124,7 @@ impl Wrt {
         for &position in &positions {
             if std::mem::replace(&mut taken[position], true) {
                 return Err(FunctionError::RepeatedInput {
-                    name: names().swap_remove(position),
+                    name: names()[position].clone(),
                 });
             }
         }

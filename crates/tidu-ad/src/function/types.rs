@@ -72,7 +72,7 @@ impl<Op: Primitive> Function<Op> {
         ctx: &mut Op::ADContext,
     ) -> Result<(), FunctionError> {
         let without = self.inputs_without_derivative(ctx)?;
-        let Some((name, value_type, others)) = first_of(wrt, &without, &self.input_names()) else {
+        let Some((name, value_type, others)) = first_of(wrt, &without, self.names()) else {
             return Ok(());
         };
         Err(FunctionError::InputWithoutDerivative {
@@ -149,7 +149,7 @@ impl<Op: Primitive> Function<Op> {
     /// The type of the input or output of this name, if it is known.
     pub(super) fn type_named(&self, name: &str, ctx: &mut Op::ADContext) -> Option<ValueType> {
         let outputs = self.output_names().iter().cloned();
-        let mut names = outputs.chain(self.input_names());
+        let mut names = outputs.chain(self.names().iter().cloned());
         let at = names.position(|known| known == name)?;
         let dense = self.as_dense();
         if dense.has_types() {
@@ -237,6 +237,7 @@ impl<Op: GraphOperation> Function<Op> {
             Arc::new(Content {
                 dense: Arc::new(dense),
                 input_keys: self.input_keys(),
+                input_names: self.content.input_names.clone(),
                 output_names: Arc::clone(&self.content.output_names),
                 graph: self.content.graph.clone(),
                 derivatives: self.content.derivatives.clone(),

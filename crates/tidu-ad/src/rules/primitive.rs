@@ -414,6 +414,8 @@ pub trait Primitive: GraphOperation<InputKey: ADKey> {
     /// like others, also for derivatives of the derivative, so its JVP has tangents for residuals, too. Results that
     /// nobody uses cost nothing but their computation.
     ///
+    /// An operation that has none if all its operands are active has none at all.
+    ///
     /// The default, `None`, says that operands and results are all that a derivative needs: residuals are then what
     /// the JVP rule computes from these. Within [`linearize`](crate::linearize), which leaves the graph as it is, nothing
     /// stands in for anything. (JAX: the residuals of `jax.custom_vjp`, and linearization rules of primitives.)
