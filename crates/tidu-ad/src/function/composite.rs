@@ -256,8 +256,8 @@ impl<Op: Primitive> Function<Op> {
                 .map_err(|error| of_rule(error, name, "JVP"))?;
         }
         let seeds: Vec<usize> = (inputs..inputs + outputs).collect();
-        let vjp = rules.vjp.map(|vjp| Vjp::new(&vjp, &seeds));
-        let vjp = vjp.transpose()?;
+        let vjp = rules.vjp.map(|vjp| Vjp::new(&vjp, &seeds)).transpose();
+        let vjp = vjp.map_err(|error| of_rule(error, name, "VJP"))?;
         let of_vjp = vjp
             .iter()
             .flat_map(|vjp| [&vjp.function, &vjp.partial.function]);

@@ -56,7 +56,7 @@ pub(super) struct Derivation<'a, Op: Primitive> {
 pub(super) struct Choices<'a, Op: Primitive> {
     pub ctx: &'a mut Op::ADContext,
     pub level: Option<Exactness>,
-    /// Whether rules are asked wherever an operation stands.
+    /// Whether rules are asked wherever an operation stands, even if they need not be.
     pub in_place: bool,
     pub derivatives: Derivatives<Op>,
 }
@@ -135,6 +135,14 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             LinearMap::Derivative => with_residuals(function, wrt)?,
             LinearMap::Itself => function.clone(),
         };
+        // What a context knows of the types of all inputs is as good as types of the function's own.
+        let function = if in_place {
+            function
+        } else {
+            function.typed_in(ctx)?
+        };
+        let must = Op::rules_look_into_context() && !function.as_dense().has_types();
+        let in_place = in_place || must;
         let dense = function.as_dense();
         let mut input_keys = function.input_keys();
         input_keys.extend(more.iter().map(|(_, key)| key.clone()));

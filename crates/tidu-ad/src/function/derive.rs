@@ -670,11 +670,10 @@ impl<'a, Op: Primitive> Derive<'a, Op> {
     }
 
     pub(super) fn choices(self) -> Choices<'a, Op> {
-        let must = Op::rules_look_into_context() && !self.function.as_dense().has_types();
         Choices {
             ctx: self.ctx,
             level: self.level,
-            in_place: self.in_place || must,
+            in_place: self.in_place,
             derivatives: self.derivatives,
         }
     }

@@ -381,6 +381,11 @@ impl<Op: GraphOperation> Function<Op> {
 impl<Op: Primitive> Function<Op> {
     /// The transforms of this function, whose rules are given `ctx`.
     ///
+    /// A context that is to know types is told them by the names of values: take a new one for each function, as two
+    /// functions may call different values the same. If it knows the types of all inputs, and the operation set infers
+    /// those of results, derivatives are made as those of a function that has types
+    /// ([`with_types`](Self::with_types)), operation by operation.
+    ///
     /// ```
     /// # use tidu_ad::Function;
     /// # use tidu_scalar::ScalarOp;

@@ -68,7 +68,9 @@ pub(super) fn with_residuals<Op: Primitive>(
 fn may_have_residuals<Op: Primitive>(operation: &Op) -> bool {
     const FEW: usize = 8;
     let operands = operation.input_count();
-    if operands <= FEW {
+    if operands == 0 {
+        false
+    } else if operands <= FEW {
         operation.with_residuals(&[true; FEW][..operands]).is_some()
     } else {
         operation.with_residuals(&vec![true; operands]).is_some()

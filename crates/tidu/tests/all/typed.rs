@@ -1155,6 +1155,20 @@ fn rules_are_asked_once_for_operands_of_one_type() -> Result<(), FunctionError> 
     // Exp and Sum of one type, and the two terms of Add.
     assert_eq!(calls([3, 3])?, 2 + 2);
     assert_eq!(calls([3, 4])?, 2 * 2 + 2);
+
+    // A context that knows the types of all inputs is as good; one that does not know one is asked everywhere.
+    let mut ctx = TypeTable::default();
+    let [x, w] = [0, 1].map(|at| ValueKey::Input(f.input_keys()[at].clone()));
+    ctx.note(&x, &vector(3))?;
+    JVP_CALLS.set(0);
+    f.within(&mut ctx).missing_rules(.., tidu::Mode::Forward)?;
+    assert!(JVP_CALLS.get() > 100);
+    ctx.note(&w, &vector(4))?;
+    JVP_CALLS.set(0);
+    let gradient = f.within(&mut ctx).grad(..)?;
+    assert_eq!(JVP_CALLS.get(), 2 * 2 + 2);
+    let typed = f.with_types([3, 4].map(vector))?.grad(..)?;
+    assert_eq!(gradient.to_string(), typed.to_string());
     Ok(())
 }
 
