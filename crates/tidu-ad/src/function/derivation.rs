@@ -103,6 +103,9 @@ const NOT_ACTIVE: u32 = u32::MAX;
 /// By value of the function: its tangent or cotangent, if it has one.
 pub(super) type Linear = Vec<Option<DenseId>>;
 
+/// By value of the function, in the graph that is being made.
+pub(super) type PushedCotangents = Cotangents<DenseId, DenseId>;
+
 /// A cotangent that has been kept by its mask, and that mask.
 type Masked = (DenseId, Option<DenseId>);
 
@@ -282,8 +285,22 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         for &(input, seed) in seeds {
             tangents[input] = Some(seed);
         }
+        self.push_forward_along(dense.nodes(), &mut tangents)?;
+        let outputs = dense.outputs().iter();
+        Ok(outputs.map(|id| tangents[id.index()]).collect())
+    }
+
+    /// Goes forward through some operations of the function, with the tangents of its values.
+    pub fn push_forward_along<'n>(
+        &mut self,
+        nodes: impl IntoIterator<Item = DenseNode<'n, Op>>,
+        tangents: &mut Linear,
+    ) -> Result<(), FunctionError>
+    where
+        Op: 'n,
+    {
         let mut active = Vec::new();
-        push_forward(dense.nodes(), &mut tangents, |node, tangents| {
+        push_forward(nodes, tangents, |node, tangents| {
             active.clear();
             active.extend(node.operands().map(|at| tangents[at].is_some()));
             let at = self.find(node, &active)?;
@@ -301,10 +318,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
             for (value, output) in node.results().zip(&jvp.tangents) {
                 tangents[value] = output.map(|at| arguments[jvp_graph.outputs()[at].index()]);
             }
-            Ok::<(), FunctionError>(())
-        })?;
-        let outputs = dense.outputs().iter();
-        Ok(outputs.map(|id| tangents[id.index()]).collect())
+            Ok(())
+        })
     }
 
     /// What a reverse pass has to go through.
@@ -370,9 +385,36 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 cotangents.add(output, seed.cotangent, mask, &mut sum)?;
             }
         }
+        let nodes = dense.nodes().zip(activity.derivative.iter().copied());
+        self.pull_back_along(nodes, activity, &mut cotangents)?;
+        let mut sum = PushedSum {
+            graph: &mut self.graph,
+            masking: &masking,
+        };
+        let found = self.wrt.iter().map(|&input| {
+            let Some(mut found) = cotangents.get(input) else {
+                return Ok(None);
+            };
+            keep(&mut found, &mut sum)?;
+            Ok(Some((found.value, found.mask.map(|mask| mask.mask))))
+        });
+        found.collect()
+    }
+
+    /// Goes back through some operations of the function, of each of which it is said where its derivative is, with the
+    /// cotangents of all values.
+    pub fn pull_back_along<'n>(
+        &mut self,
+        nodes: impl IntoIterator<Item = (DenseNode<'n, Op>, u32), IntoIter: DoubleEndedIterator>,
+        activity: &Activity,
+        cotangents: &mut PushedCotangents,
+    ) -> Result<(), FunctionError>
+    where
+        Op: 'n,
+    {
+        let masking = Op::masking();
         let mut seeds = Vec::new();
-        let nodes = dense.nodes().zip(&activity.derivative);
-        pull_back(nodes, &mut cotangents, |(node, &at), cotangents| {
+        pull_back(nodes, cotangents, |(node, at), cotangents| {
             let results = node.results();
             seeds.clear();
             seeds.extend(cotangents.seeds(results.clone()));
@@ -410,20 +452,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 });
                 cotangents.add(operand, output(at), mask, &mut sum)?;
             }
-            Ok::<(), FunctionError>(())
-        })?;
-        let mut sum = PushedSum {
-            graph: &mut self.graph,
-            masking: &masking,
-        };
-        let found = self.wrt.iter().map(|&input| {
-            let Some(mut found) = cotangents.get(input) else {
-                return Ok(None);
-            };
-            keep(&mut found, &mut sum)?;
-            Ok(Some((found.value, found.mask.map(|mask| mask.mask))))
-        });
-        found.collect()
+            Ok(())
+        })
     }
 
     /// A value, or the zero of the space of an input of the function.
