@@ -96,6 +96,7 @@ mod masks;
 mod operation_derivative;
 mod receipt;
 pub mod rules;
+pub mod sparse;
 mod transpose;
 mod verify;
 mod why;

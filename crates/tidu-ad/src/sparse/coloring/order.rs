@@ -1,0 +1,210 @@
+//! In which order vertices are coloured.
+
+use std::fmt::{self, Display};
+
+use super::work;
+
+/// In which order vertices are coloured: each gets the first colour that is left for it, so the order decides how many colours
+/// there are.
+///
+/// The degree of a vertex is the number of vertices with which it conflicts: for the columns of a Jacobian, those that have a
+/// row in common with it; for a Hessian, and for rows and columns at once, its neighbours. Ties are broken by
+/// position, so an order is the same in every run.
+///
+/// Gebremedhin, Manne, Pothen 2005, section 7.1 ("ordering techniques").
+///
+/// # Complexity
+///
+/// Linear in vertices and conflicts, of which the columns of a Jacobian have the sum over its rows of the square of their
+/// lengths.
+///
+/// # Example
+///
+/// ```
+/// use tidu_ad::sparse::{Coloring, Order, Pattern};
+///
+/// // A path, whose ends come first: in their natural order, they are given one colour, which does not help.
+/// let edges = [(0, 2), (2, 3), (3, 1)];
+/// let mirrored = edges.map(|(i, j)| (j, i));
+/// let diagonal = (0..4).map(|i| (i, i));
+/// let hessian = Pattern::from_entries(4, 4, edges.into_iter().chain(mirrored).chain(diagonal))?;
+/// let tried = Coloring::star(&hessian, Order::BEST)?;
+/// assert_eq!(tried.group_count(), 3);
+/// assert_eq!(tried.order(), Order::Natural);
+/// # Ok::<(), tidu_ad::sparse::SparsityError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Order {
+    /// By position.
+    Natural,
+    /// By degree, the largest first.
+    LargestFirst,
+    /// The last is one of the smallest degree; the last but one is one of the smallest degree without it; and so on.
+    SmallestLast,
+    /// Next is one with the largest number of conflicts with those that were already taken.
+    IncidenceDegree,
+    /// Shuffled, from this seed.
+    Random(u64),
+}
+
+impl Order {
+    /// All of them, to try each and keep the fewest colours; the first where several have as few.
+    pub const BEST: &'static [Order] = &[
+        Order::Natural,
+        Order::LargestFirst,
+        Order::SmallestLast,
+        Order::IncidenceDegree,
+        Order::Random(0),
+    ];
+
+    /// Vertices 0 to `count` in this order. `neighbors` pushes each vertex with which one conflicts, once.
+    pub(super) fn arrange(
+        self,
+        count: usize,
+        mut neighbors: impl FnMut(u32, &mut Vec<u32>),
+    ) -> Vec<u32> {
+        let natural = 0..count as u32;
+        if let Order::Natural = self {
+            return natural.collect();
+        }
+        if let Order::Random(seed) = self {
+            return shuffled(natural.collect(), seed);
+        }
+        let mut found = Vec::new();
+        let degrees = natural.map(|vertex| {
+            found.clear();
+            neighbors(vertex, &mut found);
+            found.len() as u32
+        });
+        let degrees: Vec<u32> = degrees.collect();
+        let largest = degrees.iter().copied().max().unwrap_or(0);
+        match self {
+            Order::LargestFirst => {
+                let below_largest = degrees.iter().map(|degree| largest - degree).collect();
+                Buckets::new(below_largest).peel(|_, _| {})
+            }
+            Order::SmallestLast => {
+                let mut last_to_first = Buckets::new(degrees).peel(neighbors);
+                last_to_first.reverse();
+                last_to_first
+            }
+            // Each conflict with one that was taken counts down from the same number.
+            _ => Buckets::new(vec![largest; count]).peel(neighbors),
+        }
+    }
+}
+
+impl Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Order::Natural => f.write_str("natural order"),
+            Order::LargestFirst => f.write_str("largest first"),
+            Order::SmallestLast => f.write_str("smallest last"),
+            Order::IncidenceDegree => f.write_str("incidence degree"),
+            Order::Random(seed) => write!(f, "random order from seed {seed}"),
+        }
+    }
+}
+
+/// Fisher and Yates, with the random numbers of SplitMix64 (Steele, Lea, Flood 2014).
+fn shuffled(mut vertices: Vec<u32>, seed: u64) -> Vec<u32> {
+    let mut state = seed;
+    for last in (1..vertices.len()).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let bits = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        vertices.swap(last, ((bits ^ (bits >> 31)) % (last as u64 + 1)) as usize);
+    }
+    vertices
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Vertices by key, each bucket a list in which a vertex is found by its number.
+struct Buckets {
+    keys: Vec<u32>,
+    /// By key: the first vertex.
+    first: Vec<u32>,
+    /// By vertex: those beside it in its bucket.
+    next: Vec<u32>,
+    previous: Vec<u32>,
+    taken: Vec<bool>,
+}
+
+impl Buckets {
+    fn new(keys: Vec<u32>) -> Self {
+        let count = keys.len();
+        let largest = keys.iter().copied().max().unwrap_or(0);
+        let mut buckets = Self {
+            first: vec![NONE; largest as usize + 1],
+            next: vec![NONE; count],
+            previous: vec![NONE; count],
+            taken: vec![false; count],
+            keys,
+        };
+        // What is put in last comes out first.
+        (0..count as u32)
+            .rev()
+            .for_each(|vertex| buckets.put(vertex));
+        buckets
+    }
+
+    /// Takes all vertices, each time one of the smallest key, and counts the keys of its neighbours down.
+    fn peel(mut self, mut neighbors: impl FnMut(u32, &mut Vec<u32>)) -> Vec<u32> {
+        let mut peeled = Vec::with_capacity(self.keys.len());
+        let mut found = Vec::new();
+        let mut key = 0;
+        while peeled.len() < self.keys.len() {
+            work::count(1);
+            let vertex = self.first[key];
+            if vertex == NONE {
+                key += 1;
+                continue;
+            }
+            self.remove(vertex);
+            self.taken[vertex as usize] = true;
+            peeled.push(vertex);
+            found.clear();
+            neighbors(vertex, &mut found);
+            for &neighbor in &found {
+                self.count_down(neighbor);
+            }
+            // A neighbour's key was no smaller than this one, and is one less at most.
+            key = key.saturating_sub(1);
+        }
+        peeled
+    }
+
+    fn count_down(&mut self, vertex: u32) {
+        if !self.taken[vertex as usize] {
+            self.remove(vertex);
+            self.keys[vertex as usize] -= 1;
+            self.put(vertex);
+        }
+    }
+
+    fn put(&mut self, vertex: u32) {
+        let at = vertex as usize;
+        let first = &mut self.first[self.keys[at] as usize];
+        self.next[at] = *first;
+        self.previous[at] = NONE;
+        if *first != NONE {
+            self.previous[*first as usize] = vertex;
+        }
+        *first = vertex;
+    }
+
+    fn remove(&mut self, vertex: u32) {
+        let at = vertex as usize;
+        let (next, previous) = (self.next[at], self.previous[at]);
+        if next != NONE {
+            self.previous[next as usize] = previous;
+        }
+        if previous == NONE {
+            self.first[self.keys[at] as usize] = next;
+        } else {
+            self.next[previous as usize] = next;
+        }
+    }
+}
