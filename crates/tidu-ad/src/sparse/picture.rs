@@ -1,7 +1,5 @@
 //! Spy plots.
 
-use std::fmt::Write;
-
 use tidu_graph::text::counted;
 
 use super::coloring::Coloring;
@@ -158,7 +156,7 @@ fn fill(group: usize) -> String {
 }
 
 /// A figure on a light ground, with some room around.
-fn framed(rows: usize, columns: usize, title: &str, marks: &str) -> String {
+fn framed((rows, columns): (usize, usize), title: &str, marks: &str) -> String {
     let (width, height) = (columns + 2, rows + 2);
     let scale = (640 / width.max(height)).clamp(1, 16);
     let (pixels_wide, pixels_high) = (width * scale, height * scale);
