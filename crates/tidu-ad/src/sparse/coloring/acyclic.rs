@@ -1,101 +1,31 @@
 //! Acyclic colouring: any two colours make trees.
 
-use super::graph::{ColoredTrees, Graph, Meeting, NewEdge, Partial};
-use super::order::Order;
+use super::graph::Graph;
+use super::greedy::{NewEdge, Partial, Rule};
+use super::palette::NONE;
 use super::work;
 
-/// Colours a graph so that neighbours differ and no cycle has two colours only. So the edges between two colours are trees,
-/// and their entries follow from each other, from the leaves inwards.
+/// Neighbours differ, and no cycle has two colours only. So the edges between two colours are trees, and their entries
+/// follow from each other, from the leaves inwards.
 ///
-/// Gebremedhin, Tarafdar, Manne, Pothen 2007, section 3, algorithm 3.1 with the routines of section 3.2. As in
-/// [`star`](super::star), one edge to each colour around a vertex is looked at in place of all.
-///
-/// Σ over edges of the number of colours around their ends, times the inverse of Ackermann's function.
-pub(super) fn color(graph: &Graph, order: Order) -> ColoredTrees {
-    let entries = graph.pattern.len();
-    let mut trees = Trees {
-        partial: Partial::new(graph),
-        first_visit: vec![Meeting::NONE; entries],
-        forest: Forest {
-            parents: (0..entries as u32).collect(),
-            sizes: vec![1; entries],
-        },
-    };
-    for vertex in graph.arranged(order) {
-        trees.forbid(vertex);
-        let forest = &mut trees.forest;
-        let join = |edge| forest.join(&edge);
-        trees.partial.give_color(vertex, join);
-    }
-    let mut forest = trees.forest;
-    ColoredTrees {
-        colors: trees.partial.palette.into_colors(),
-        trees: (0..entries as u32).map(|edge| forest.find(edge)).collect(),
-    }
-}
-
-struct Trees<'a> {
-    partial: Partial<'a>,
-    /// By the edge that stands for a tree: where the vertex that is being coloured met it first.
-    first_visit: Vec<Meeting>,
-    forest: Forest,
-}
-
-/// Disjoint sets of edges.
-struct Forest {
+/// Gebremedhin, Tarafdar, Manne, Pothen 2007, section 3, algorithm 3.1 with the routines of section 3.2; what is
+/// done there for each edge around a neighbour is done here for each colour. Σ over edges of the number of
+/// colours around their ends, which is at most Σ degree², times the inverse of Ackermann's function.
+pub(super) struct Trees {
+    /// By edge: one that is nearer to that which stands for its tree, or itself.
     parents: Vec<u32>,
     sizes: Vec<u32>,
+    /// By edge that stands for a tree: the last vertex that met it, and in which neighbour first.
+    first_visit: Vec<(u32, u32)>,
 }
 
-impl Trees<'_> {
-    /// Forbids a vertex whatever colour would make a cycle of two colours.
-    fn forbid(&mut self, vertex: u32) {
-        let graph = self.partial.graph;
-        for (neighbor, entry) in graph.neighbors(vertex) {
-            if let Some(color) = self.partial.palette.color_of(neighbor) {
-                self.partial.palette.forbid(color, vertex);
-                let edge = graph.edge_of(entry);
-                let here = Meeting {
-                    vertex,
-                    neighbor,
-                    edge,
-                };
-                self.partial.meet(color, here);
-            }
-        }
-        for (neighbor, _) in graph.neighbors(vertex) {
-            if self.partial.palette.color_of(neighbor).is_some() {
-                self.forbid_cycles(neighbor, vertex);
-            }
-        }
-    }
-
-    /// Forbids a vertex the colours of trees that it has met through another neighbour.
-    fn forbid_cycles(&mut self, neighbor: u32, vertex: u32) {
-        let mut next = self.partial.first_kept(neighbor);
-        while let Some(kept) = next {
-            if !self.partial.palette.is_forbidden(kept.color, vertex) {
-                let tree = self.forest.find(kept.edge);
-                let first = &mut self.first_visit[tree as usize];
-                if first.vertex != vertex {
-                    *first = Meeting {
-                        vertex,
-                        neighbor,
-                        edge: kept.edge,
-                    };
-                } else if first.neighbor != neighbor {
-                    self.partial.palette.forbid(kept.color, vertex);
-                }
-            }
-            next = self.partial.next_kept(kept);
-        }
-    }
-}
-
-impl Forest {
-    fn join(&mut self, new: &NewEdge) {
-        for other in [new.beside, new.beyond].into_iter().flatten() {
-            self.unite(new.edge, other);
+impl Trees {
+    pub fn new(graph: &Graph) -> Self {
+        let entries = graph.pattern.len();
+        Self {
+            parents: (0..entries as u32).collect(),
+            sizes: vec![1; entries],
+            first_visit: vec![(NONE, NONE); entries],
         }
     }
 
@@ -118,5 +48,30 @@ impl Forest {
         let (root, child) = if is_larger { (one, other) } else { (other, one) };
         self.parents[child as usize] = root;
         self.sizes[root as usize] += self.sizes[child as usize];
+    }
+}
+
+impl Rule for Trees {
+    fn forbid(&mut self, partial: &mut Partial, vertex: u32, neighbor: u32, _: u32) {
+        // With the colour of a tree that it meets in two neighbours, the vertex would close a cycle.
+        partial.forbid_around(neighbor, vertex, |bundle| {
+            let tree = self.find(bundle.edge);
+            let visit = &mut self.first_visit[tree as usize];
+            if visit.0 != vertex {
+                *visit = (vertex, neighbor);
+            }
+            visit.1 != neighbor
+        });
+    }
+
+    fn join(&mut self, _: u32, new: &NewEdge) {
+        for other in [new.beside, new.beyond].into_iter().flatten() {
+            self.unite(new.edge, other);
+        }
+    }
+
+    fn into_trees(mut self) -> Vec<u32> {
+        let edges = 0..self.parents.len() as u32;
+        edges.map(|edge| self.find(edge)).collect()
     }
 }

@@ -8,10 +8,15 @@ use super::work;
 
 /// Colours the vertices of a bipartite graph, so that those on one line differ: the columns of a matrix by its rows, or its rows
 /// by its columns. `lines` are those of each vertex, `vertices` those of each line. A vertex without lines conflicts with none,
-/// has nothing to recover, and is not coloured.
+/// has nothing to recover, and is not coloured. `None` if there are `too_many` colours.
 ///
 /// Gebremedhin, Manne, Pothen 2005, section 6.2, algorithm 6.1 (partial distance-2 coloring). Σ degree² over the lines.
-pub(super) fn color(lines: &Lists, vertices: &Lists, order: Order) -> Vec<u32> {
+pub(super) fn color(
+    lines: &Lists,
+    vertices: &Lists,
+    order: Order,
+    too_many: usize,
+) -> Option<Vec<u32>> {
     let mut last_met = vec![NONE; lines.len()];
     let order = order.arrange(lines.len(), |vertex, found| {
         for &line in lines.get(vertex as usize) {
@@ -42,6 +47,9 @@ pub(super) fn color(lines: &Lists, vertices: &Lists, order: Order) -> Vec<u32> {
         if !lines.is_empty() {
             palette.give(vertex, 0);
         }
+        if palette.len() >= too_many {
+            return None;
+        }
     }
-    palette.into_colors()
+    Some(palette.into_colors())
 }

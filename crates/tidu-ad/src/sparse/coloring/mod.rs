@@ -1,8 +1,10 @@
 //! Which columns and rows of a matrix share a product.
 
 mod acyclic;
+mod cover;
 mod distance_two;
 mod graph;
+mod greedy;
 mod order;
 mod palette;
 mod recovery;
@@ -18,8 +20,11 @@ use super::error::SparsityError;
 use super::lists::Lists;
 use super::pattern::Pattern;
 
-use graph::{ColoredTrees, Graph};
+use acyclic::Trees;
+use graph::Graph;
+use greedy::{Attempt, ColoredTrees, Rule, color};
 use palette::NONE;
+use star::Stars;
 use trees::{Reading, Readings, read};
 
 pub use order::Order;
@@ -98,9 +103,10 @@ impl Coloring {
     pub fn of_columns(pattern: &Pattern, orders: &[Order]) -> Self {
         let columns = pattern.by_column();
         let rows = pattern.by_row();
-        fewest(orders, longest(rows), |order| {
-            let colors = distance_two::color(&columns, rows, order);
-            Self::direct(order, Side::Columns, colors, pattern)
+        let orders = or_natural(orders).iter().copied();
+        fewest(orders, longest(rows), |order, fewest| {
+            let colors = distance_two::color(&columns, rows, order, fewest)?;
+            Some(Self::direct(order, Side::Columns, colors, pattern))
         })
     }
 
@@ -109,9 +115,10 @@ impl Coloring {
     pub fn of_rows(pattern: &Pattern, orders: &[Order]) -> Self {
         let columns = pattern.by_column();
         let rows = pattern.by_row();
-        fewest(orders, longest(&columns), |order| {
-            let colors = distance_two::color(rows, &columns, order);
-            Self::direct(order, Side::Rows, colors, pattern)
+        let orders = or_natural(orders).iter().copied();
+        fewest(orders, longest(&columns), |order, fewest| {
+            let colors = distance_two::color(rows, &columns, order, fewest)?;
+            Some(Self::direct(order, Side::Rows, colors, pattern))
         })
     }
 
@@ -132,7 +139,8 @@ impl Coloring {
     /// For each order, Σ over entries of the number of groups around their ends: at most Σ over rows of
     /// (entries of the row)², and linear if the number of groups is bounded.
     pub fn star(pattern: &Pattern, orders: &[Order]) -> Result<Self, SparsityError> {
-        Self::symmetric(pattern, orders, star::color)
+        let graph = Graph::of_symmetric(pattern)?;
+        Ok(Self::of_graph(pattern, &graph, orders, || Stars::new(&graph)))
     }
 
     /// Columns of a symmetric matrix share H·s, and entries are found by substitution.
@@ -149,7 +157,8 @@ impl Coloring {
     ///
     /// As for [`star`](Self::star), times the inverse of Ackermann's function.
     pub fn acyclic(pattern: &Pattern, orders: &[Order]) -> Result<Self, SparsityError> {
-        Self::symmetric(pattern, orders, acyclic::color)
+        let graph = Graph::of_symmetric(pattern)?;
+        Ok(Self::of_graph(pattern, &graph, orders, || Trees::new(&graph)))
     }
 
     /// Columns share J·s, rows share Jᵀ·s, and each entry is read as it is, from a product for its column or one for its row.
@@ -169,7 +178,8 @@ impl Coloring {
         pattern: &Pattern,
         orders: &[Order],
     ) -> Result<Self, SparsityError> {
-        Self::bidirectional(pattern, orders, star::color)
+        let graph = Graph::of_columns_and_rows(pattern)?;
+        Ok(Self::of_graph(pattern, &graph, orders, || Stars::new(&graph)))
     }
 
     /// Columns share J·s, rows share Jᵀ·s, and entries are found by substitution: [`acyclic`](Self::acyclic) colouring of what
@@ -182,7 +192,8 @@ impl Coloring {
         pattern: &Pattern,
         orders: &[Order],
     ) -> Result<Self, SparsityError> {
-        Self::bidirectional(pattern, orders, acyclic::color)
+        let graph = Graph::of_columns_and_rows(pattern)?;
+        Ok(Self::of_graph(pattern, &graph, orders, || Trees::new(&graph)))
     }
 
     /// The number of groups, and so of products.
@@ -238,26 +249,28 @@ impl Coloring {
         self.order
     }
 
-    fn symmetric(
+    /// Tries each order twice: with neutral vertices outside of a vertex cover, and with a colour for each vertex.
+    fn of_graph<R: Rule>(
         pattern: &Pattern,
+        graph: &Graph,
         orders: &[Order],
-        color: fn(&Graph, Order) -> ColoredTrees,
-    ) -> Result<Self, SparsityError> {
-        let graph = Graph::of_symmetric(pattern)?;
-        Ok(fewest(orders, 0, |order| {
-            Self::of_graph(order, pattern, &graph, &color(&graph, order))
-        }))
-    }
-
-    fn bidirectional(
-        pattern: &Pattern,
-        orders: &[Order],
-        color: fn(&Graph, Order) -> ColoredTrees,
-    ) -> Result<Self, SparsityError> {
-        let graph = Graph::of_columns_and_rows(pattern)?;
-        Ok(fewest(orders, 0, |order| {
-            Self::of_graph(order, pattern, &graph, &color(&graph, order))
-        }))
+        rule: impl Fn() -> R,
+    ) -> Self {
+        let mut neutral = vec![cover::neutral(graph)];
+        if neutral[0].contains(&true) {
+            neutral.push(vec![false; graph.vertices()]);
+        }
+        let orders = or_natural(orders).iter();
+        let ways = orders.flat_map(|&order| neutral.iter().map(move |set| (order, set)));
+        fewest(ways, 0, |(order, is_neutral), fewest| {
+            let attempt = Attempt {
+                order,
+                is_neutral,
+                too_many: fewest.saturating_mul(HOPELESS * graph.kinds() as usize),
+            };
+            let colored = color(graph, &attempt, rule())?;
+            Some(Self::of_trees(order, pattern, graph, &colored))
+        })
     }
 
     /// Each entry is read at the place of its other index.
@@ -290,7 +303,7 @@ impl Coloring {
     }
 
     /// Colours for which nothing is read become neutral; the others are numbered, those of columns first.
-    fn of_graph(order: Order, pattern: &Pattern, graph: &Graph, colored: &ColoredTrees) -> Self {
+    fn of_trees(order: Order, pattern: &Pattern, graph: &Graph, colored: &ColoredTrees) -> Self {
         let Readings { readings, terms } = read(graph, colored);
         let (numbers, column_groups, groups) = numbered(&readings, graph.kinds());
         let number_of = |&color: &u32| numbers.get(color as usize).copied().unwrap_or(0);
@@ -367,24 +380,38 @@ impl Debug for Coloring {
     }
 }
 
-/// The first of the attempts with the fewest groups. None has fewer than `bound`.
-fn fewest(
-    orders: &[Order],
+/// An attempt with this many times as many colours as the fewest so far is given up: some of them will turn out to be neutral,
+/// but hardly so many.
+const HOPELESS: usize = 2;
+
+/// The first of the attempts with the fewest groups. Each is told the fewest so far, to give up in time; none has fewer
+/// than `bound`.
+fn fewest<W>(
+    ways: impl Iterator<Item = W>,
     bound: usize,
-    mut attempt: impl FnMut(Order) -> Coloring,
+    attempt: impl Fn(W, usize) -> Option<Coloring>,
 ) -> Coloring {
-    let (first, rest) = orders.split_first().unwrap_or((&Order::Natural, &[]));
-    let mut best = attempt(*first);
-    for &order in rest {
-        if best.group_count() <= bound {
+    let mut best = None;
+    let mut fewest = usize::MAX;
+    for way in ways {
+        if fewest <= bound {
             break;
         }
-        let found = attempt(order);
-        if found.group_count() < best.group_count() {
-            best = found;
+        if let Some(found) = attempt(way, fewest)
+            && found.group_count() < fewest
+        {
+            fewest = found.group_count();
+            best = Some(found);
         }
     }
-    best
+    best.expect("nothing is too much for the first attempt")
+}
+
+fn or_natural(orders: &[Order]) -> &[Order] {
+    match orders {
+        [] => &[Order::Natural],
+        _ => orders,
+    }
 }
 
 fn longest(lists: &Lists) -> usize {

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use super::palette::NONE;
 use super::work;
 
 /// In which order vertices are coloured: each gets the first colour that is left for it, so the order decides how many colours
@@ -82,15 +83,15 @@ impl Order {
         match self {
             Order::LargestFirst => {
                 let below_largest = degrees.iter().map(|degree| largest - degree).collect();
-                Buckets::new(below_largest).peel(|_, _| {})
+                Buckets::new(below_largest, largest).peel(|_, _| {})
             }
             Order::SmallestLast => {
-                let mut last_to_first = Buckets::new(degrees).peel(neighbors);
+                let mut last_to_first = Buckets::new(degrees, largest).peel(neighbors);
                 last_to_first.reverse();
                 last_to_first
             }
             // Each conflict with one that was taken counts down from the same number.
-            _ => Buckets::new(vec![largest; count]).peel(neighbors),
+            _ => Buckets::new(vec![largest; count], largest).peel(neighbors),
         }
     }
 }
@@ -119,80 +120,86 @@ fn shuffled(mut vertices: Vec<u32>, seed: u64) -> Vec<u32> {
     vertices
 }
 
-const NONE: u32 = u32::MAX;
-
-/// Vertices by key, each bucket a list in which a vertex is found by its number.
-struct Buckets {
+/// Vertices in buckets, by a number that changes by one.
+pub(super) struct Buckets {
     keys: Vec<u32>,
     /// By key: the first vertex.
     first: Vec<u32>,
+    /// No key with a vertex is smaller.
+    lowest: usize,
     /// By vertex: those beside it in its bucket.
     next: Vec<u32>,
     previous: Vec<u32>,
-    taken: Vec<bool>,
+    is_taken: Vec<bool>,
 }
 
 impl Buckets {
-    fn new(keys: Vec<u32>) -> Self {
+    /// Keys are at most `largest`.
+    pub fn new(keys: Vec<u32>, largest: u32) -> Self {
         let count = keys.len();
-        let largest = keys.iter().copied().max().unwrap_or(0);
         let mut buckets = Self {
             first: vec![NONE; largest as usize + 1],
+            lowest: 0,
             next: vec![NONE; count],
             previous: vec![NONE; count],
-            taken: vec![false; count],
+            is_taken: vec![false; count],
             keys,
         };
         // What is put in last comes out first.
-        (0..count as u32)
-            .rev()
-            .for_each(|vertex| buckets.put(vertex));
+        let vertices = (0..count as u32).rev();
+        vertices.for_each(|vertex| buckets.put(vertex));
         buckets
+    }
+
+    /// Takes one of the vertices with the smallest key, and says which that is.
+    pub fn take_lowest(&mut self) -> Option<(u32, u32)> {
+        while self.lowest < self.first.len() {
+            work::count(1);
+            let vertex = self.first[self.lowest];
+            if vertex != NONE {
+                self.remove(vertex);
+                self.is_taken[vertex as usize] = true;
+                return Some((vertex, self.lowest as u32));
+            }
+            self.lowest += 1;
+        }
+        None
+    }
+
+    /// Changes the key of a vertex that is not taken.
+    pub fn change(&mut self, vertex: u32, by: i32) {
+        if !self.is_taken[vertex as usize] {
+            self.remove(vertex);
+            let key = &mut self.keys[vertex as usize];
+            *key = key.wrapping_add_signed(by);
+            self.put(vertex);
+        }
     }
 
     /// Takes all vertices, each time one of the smallest key, and counts the keys of its neighbours down.
     fn peel(mut self, mut neighbors: impl FnMut(u32, &mut Vec<u32>)) -> Vec<u32> {
         let mut peeled = Vec::with_capacity(self.keys.len());
         let mut found = Vec::new();
-        let mut key = 0;
-        while peeled.len() < self.keys.len() {
-            work::count(1);
-            let vertex = self.first[key];
-            if vertex == NONE {
-                key += 1;
-                continue;
-            }
-            self.remove(vertex);
-            self.taken[vertex as usize] = true;
+        while let Some((vertex, _)) = self.take_lowest() {
             peeled.push(vertex);
             found.clear();
             neighbors(vertex, &mut found);
-            for &neighbor in &found {
-                self.count_down(neighbor);
-            }
-            // A neighbour's key was no smaller than this one, and is one less at most.
-            key = key.saturating_sub(1);
+            found.iter().for_each(|&other| self.change(other, -1));
         }
         peeled
     }
 
-    fn count_down(&mut self, vertex: u32) {
-        if !self.taken[vertex as usize] {
-            self.remove(vertex);
-            self.keys[vertex as usize] -= 1;
-            self.put(vertex);
-        }
-    }
-
     fn put(&mut self, vertex: u32) {
         let at = vertex as usize;
-        let first = &mut self.first[self.keys[at] as usize];
+        let key = self.keys[at] as usize;
+        let first = &mut self.first[key];
         self.next[at] = *first;
         self.previous[at] = NONE;
         if *first != NONE {
             self.previous[*first as usize] = vertex;
         }
         *first = vertex;
+        self.lowest = self.lowest.min(key);
     }
 
     fn remove(&mut self, vertex: u32) {

@@ -41,8 +41,8 @@ impl Palette {
         self.forbidden_to[color as usize] == vertex
     }
 
-    /// Gives a vertex of this kind the first colour that is not forbidden to it.
-    pub fn give(&mut self, vertex: u32, kind: u32) {
+    /// Gives a vertex of this kind the first colour that is not forbidden to it, and says which that is.
+    pub fn give(&mut self, vertex: u32, kind: u32) -> u32 {
         let mut color = kind;
         while (color as usize) < self.len() && self.is_forbidden(color, vertex) {
             color += self.kinds;
@@ -52,6 +52,7 @@ impl Palette {
         if color as usize >= self.len() {
             self.forbidden_to.resize(color as usize + 1, NONE);
         }
+        color
     }
 
     pub fn into_colors(self) -> Vec<u32> {

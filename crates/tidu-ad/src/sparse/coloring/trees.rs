@@ -2,7 +2,8 @@
 
 use crate::sparse::lists::Lists;
 
-use super::graph::{ColoredTrees, Graph};
+use super::graph::Graph;
+use super::greedy::ColoredTrees;
 use super::palette::NONE;
 use super::work;
 
@@ -93,7 +94,8 @@ struct Place {
 
 impl<'a> Reader<'a> {
     fn new(graph: &'a Graph<'a>, colors: &'a [u32]) -> Self {
-        let color_count = colors.iter().max().map_or(0, |&last| last as usize + 1);
+        let given = colors.iter().filter(|&&color| color != NONE);
+        let color_count = given.max().map_or(0, |&last| last as usize + 1);
         let place = Place {
             tree: NONE,
             left: 0,
@@ -184,15 +186,16 @@ impl<'a> Reader<'a> {
     fn read_alone(&mut self, edges: &[u32]) {
         let mut unread = vec![0; self.is_used.len()];
         for &edge in edges {
-            let [one, other] = self.graph.ends_of(edge);
-            unread[self.color_of(one)] += 1;
-            unread[self.color_of(other)] += 1;
+            let colors = self.graph.ends_of(edge).map(|end| self.color_of(end));
+            for color in colors.into_iter().flatten() {
+                unread[color] += 1;
+            }
         }
         for &edge in edges {
             let [one, other] = self.graph.ends_of(edge);
-            let worth = |vertex: u32| {
-                let color = self.color_of(vertex);
-                (self.is_used[color], unread[color])
+            let worth = |end: u32| {
+                let color = self.color_of(end);
+                color.map(|color| (self.is_used[color], unread[color]))
             };
             if worth(one) >= worth(other) {
                 self.read_at(edge, other, one);
@@ -214,8 +217,10 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn color_of(&self, vertex: u32) -> usize {
-        self.colors[vertex as usize] as usize
+    /// The colour of a vertex that is not neutral.
+    fn color_of(&self, vertex: u32) -> Option<usize> {
+        let color = self.colors[vertex as usize];
+        (color != NONE).then_some(color as usize)
     }
 
     fn other_end(&self, edge: u32, end: u32) -> u32 {
