@@ -230,8 +230,9 @@ impl Pattern {
     /// The entries on and below the diagonal: row ≥ column.
     pub fn lower_triangle(&self) -> Self {
         let kept = self.entries().filter(|(row, column)| row >= column);
-        let (rows, columns): (Vec<u32>, Vec<u32>) =
-            kept.map(|(row, column)| (row as u32, column as u32)).unzip();
+        let (rows, columns): (Vec<u32>, Vec<u32>) = kept
+            .map(|(row, column)| (row as u32, column as u32))
+            .unzip();
         Self::sorted(self.rows(), self.columns, &rows, &columns)
     }
 
@@ -294,7 +295,10 @@ impl Pattern {
         let count = self.len();
         let size = check_size("rows and columns", self.rows() + self.columns)?;
         check_count(size, size, 2 * count)?;
-        let Lists { mut starts, mut items } = self.by_column();
+        let Lists {
+            mut starts,
+            mut items,
+        } = self.by_column();
         let behind = self.columns as u32;
         items.iter_mut().for_each(|row| *row += behind);
         items.extend_from_slice(self.column_indices());

@@ -45,7 +45,11 @@ impl Trees {
             return;
         }
         let is_larger = self.sizes[one as usize] >= self.sizes[other as usize];
-        let (root, child) = if is_larger { (one, other) } else { (other, one) };
+        let (root, child) = if is_larger {
+            (one, other)
+        } else {
+            (other, one)
+        };
         self.parents[child as usize] = root;
         self.sizes[root as usize] += self.sizes[child as usize];
     }

@@ -101,5 +101,4 @@ impl<'a> Graph<'a> {
             self.head_of(edge),
         ]
     }
-
 }

@@ -140,7 +140,9 @@ impl Coloring {
     /// (entries of the row)², and linear if the number of groups is bounded.
     pub fn star(pattern: &Pattern, orders: &[Order]) -> Result<Self, SparsityError> {
         let graph = Graph::of_symmetric(pattern)?;
-        Ok(Self::of_graph(pattern, &graph, orders, || Stars::new(&graph)))
+        Ok(Self::of_graph(pattern, &graph, orders, || {
+            Stars::new(&graph)
+        }))
     }
 
     /// Columns of a symmetric matrix share H·s, and entries are found by substitution.
@@ -158,7 +160,9 @@ impl Coloring {
     /// As for [`star`](Self::star), times the inverse of Ackermann's function.
     pub fn acyclic(pattern: &Pattern, orders: &[Order]) -> Result<Self, SparsityError> {
         let graph = Graph::of_symmetric(pattern)?;
-        Ok(Self::of_graph(pattern, &graph, orders, || Trees::new(&graph)))
+        Ok(Self::of_graph(pattern, &graph, orders, || {
+            Trees::new(&graph)
+        }))
     }
 
     /// Columns share J·s, rows share Jᵀ·s, and each entry is read as it is, from a product for its column or one for its row.
@@ -174,12 +178,11 @@ impl Coloring {
     /// # Complexity
     ///
     /// As for [`star`](Self::star), for rows and columns.
-    pub fn star_bidirectional(
-        pattern: &Pattern,
-        orders: &[Order],
-    ) -> Result<Self, SparsityError> {
+    pub fn star_bidirectional(pattern: &Pattern, orders: &[Order]) -> Result<Self, SparsityError> {
         let graph = Graph::of_columns_and_rows(pattern)?;
-        Ok(Self::of_graph(pattern, &graph, orders, || Stars::new(&graph)))
+        Ok(Self::of_graph(pattern, &graph, orders, || {
+            Stars::new(&graph)
+        }))
     }
 
     /// Columns share J·s, rows share Jᵀ·s, and entries are found by substitution: [`acyclic`](Self::acyclic) colouring of what
@@ -193,7 +196,9 @@ impl Coloring {
         orders: &[Order],
     ) -> Result<Self, SparsityError> {
         let graph = Graph::of_columns_and_rows(pattern)?;
-        Ok(Self::of_graph(pattern, &graph, orders, || Trees::new(&graph)))
+        Ok(Self::of_graph(pattern, &graph, orders, || {
+            Trees::new(&graph)
+        }))
     }
 
     /// The number of groups, and so of products.
@@ -326,11 +331,21 @@ impl Coloring {
                 _ => Vec::new(),
             },
             groups: readings.iter().map(group_of).collect(),
-            positions: readings.iter().map(|it| graph.index_of(it.vertex)).collect(),
+            positions: readings
+                .iter()
+                .map(|it| graph.index_of(it.vertex))
+                .collect(),
             terms,
         };
         let recovery = recovery.in_order(pattern.len());
-        Self::new(order, column_colors, row_colors, column_groups, groups, recovery)
+        Self::new(
+            order,
+            column_colors,
+            row_colors,
+            column_groups,
+            groups,
+            recovery,
+        )
     }
 
     fn new(
@@ -442,4 +457,65 @@ fn numbered(readings: &[Reading], kinds: u32) -> (Vec<u32>, usize, usize) {
         }
     }
     (numbers, of_columns as usize, given as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::work::counter::steps_of;
+    use super::*;
+
+    fn band(size: usize, half: usize) -> Pattern {
+        let entries = (0..size).flat_map(|row| {
+            let columns = row.saturating_sub(half)..(row + half + 1).min(size);
+            columns.map(move |column| (row, column))
+        });
+        Pattern::from_entries(size, size, entries).unwrap()
+    }
+
+    fn arrowhead(size: usize) -> Pattern {
+        let entries = (0..size).flat_map(|k| [(0, k), (k, 0), (k, k)]);
+        Pattern::from_entries(size, size, entries).unwrap()
+    }
+
+    type Method = fn(&Pattern, &[Order]) -> Coloring;
+
+    const ONE_WAY: [Method; 2] = [Coloring::of_columns, Coloring::of_rows];
+    const BY_GRAPH: [Method; 4] = [
+        |pattern, orders| Coloring::star(pattern, orders).unwrap(),
+        |pattern, orders| Coloring::acyclic(pattern, orders).unwrap(),
+        |pattern, orders| Coloring::star_bidirectional(pattern, orders).unwrap(),
+        |pattern, orders| Coloring::acyclic_bidirectional(pattern, orders).unwrap(),
+    ];
+
+    /// Steps for each column, which are not more for a hundred times as many columns.
+    fn check_linear(methods: &[Method], pattern: fn(usize) -> Pattern, orders: &[Order]) {
+        let (few, many) = (1000, 100_000);
+        let (small, large) = (pattern(few), pattern(many));
+        for (number, method) in methods.iter().enumerate() {
+            let of = |pattern, columns| {
+                let steps = steps_of(|| drop(method(pattern, orders)));
+                assert!(steps > columns, "nothing is counted");
+                steps as f64 / columns as f64
+            };
+            let (of_few, of_many) = (of(&small, few), of(&large, many));
+            assert!(
+                of_many < 1.1 * of_few,
+                "{number}, {orders:?}: {of_few}, {of_many}"
+            );
+        }
+    }
+
+    #[test]
+    fn work_grows_with_the_columns_of_a_band() {
+        for order in Order::BEST {
+            let methods = [&ONE_WAY[..], &BY_GRAPH].concat();
+            check_linear(&methods, |size| band(size, 3), &[*order]);
+        }
+    }
+
+    /// Each of n leaves looks at the hub, around which are n edges, but few colours.
+    #[test]
+    fn work_grows_with_the_columns_of_an_arrowhead() {
+        check_linear(&BY_GRAPH, arrowhead, Order::BEST);
+    }
 }

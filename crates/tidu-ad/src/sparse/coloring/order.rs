@@ -215,3 +215,91 @@ impl Buckets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Neighbours by vertex: edges between vertices whose numbers have a product that leaves little when divided.
+    fn graph(count: u32, salt: u32) -> Vec<Vec<u32>> {
+        let is_edge = |one: u32, other: u32| one != other && (one * other + one + other) % 7 < salt;
+        let of = |one| (0..count).filter(|&other| is_edge(one, other)).collect();
+        (0..count).map(of).collect()
+    }
+
+    fn arrange(order: Order, graph: &[Vec<u32>]) -> Vec<u32> {
+        let arranged = order.arrange(graph.len(), |vertex, found| {
+            found.extend(&graph[vertex as usize]);
+        });
+        let mut sorted = arranged.clone();
+        sorted.sort();
+        assert!(
+            sorted.into_iter().eq(0..graph.len() as u32),
+            "each vertex once"
+        );
+        arranged
+    }
+
+    /// How many neighbours a vertex has among others.
+    fn degree(graph: &[Vec<u32>], vertex: u32, among: &[u32]) -> usize {
+        let neighbors = graph[vertex as usize].iter();
+        neighbors.filter(|other| among.contains(other)).count()
+    }
+
+    fn check(order: Order, is_next: impl Fn(&[Vec<u32>], &[u32], usize) -> bool) {
+        for salt in 0..8 {
+            for count in [0, 1, 2, 13, 30] {
+                let graph = graph(count, salt);
+                let arranged = arrange(order, &graph);
+                for at in 0..arranged.len() {
+                    assert!(is_next(&graph, &arranged, at), "{salt}, {arranged:?}, {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_natural_order_is_by_position() {
+        check(Order::Natural, |_, arranged, at| {
+            arranged[at] as usize == at
+        });
+    }
+
+    #[test]
+    fn the_largest_come_first_and_ties_by_position() {
+        check(Order::LargestFirst, |graph, arranged, at| {
+            let key = |vertex: u32| (usize::MAX - graph[vertex as usize].len(), vertex);
+            at == 0 || key(arranged[at - 1]) < key(arranged[at])
+        });
+    }
+
+    #[test]
+    fn the_last_of_any_beginning_has_the_smallest_degree_in_it() {
+        check(Order::SmallestLast, |graph, arranged, at| {
+            let beginning = &arranged[..=at];
+            let degrees = beginning.iter().map(|&it| degree(graph, it, beginning));
+            degrees.min() == Some(degree(graph, arranged[at], beginning))
+        });
+    }
+
+    #[test]
+    fn the_next_has_most_neighbors_among_those_before_it() {
+        check(Order::IncidenceDegree, |graph, arranged, at| {
+            let (before, after) = arranged.split_at(at);
+            let degrees = after.iter().map(|&it| degree(graph, it, before));
+            degrees.max() == Some(degree(graph, arranged[at], before))
+        });
+    }
+
+    #[test]
+    fn a_seed_gives_one_order_and_any_vertex_may_be_first() {
+        let graph = graph(5, 3);
+        let firsts = (0..100).map(|seed| arrange(Order::Random(seed), &graph)[0]);
+        let mut firsts: Vec<u32> = firsts.collect();
+        firsts.sort();
+        firsts.dedup();
+        assert_eq!(firsts, [0, 1, 2, 3, 4]);
+        let again = || arrange(Order::Random(9), &graph);
+        assert_eq!(again(), again());
+    }
+}

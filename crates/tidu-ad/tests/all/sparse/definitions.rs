@@ -141,10 +141,18 @@ fn columns_and_rows_together_are_stars_or_a_forest() {
         for order in orders() {
             let star = Coloring::star_bidirectional(&pattern, &order).unwrap();
             let colored = Colored::of_columns_and_rows(&pattern, &star);
-            assert!(colored.is_proper() && colored.is_star(), "{pattern}\n{:?}", colored.colors);
+            assert!(
+                colored.is_proper() && colored.is_star(),
+                "{pattern}\n{:?}",
+                colored.colors
+            );
             let acyclic = Coloring::acyclic_bidirectional(&pattern, &order).unwrap();
             let colored = Colored::of_columns_and_rows(&pattern, &acyclic);
-            assert!(colored.is_proper() && colored.is_acyclic(), "{pattern}\n{:?}", colored.colors);
+            assert!(
+                colored.is_proper() && colored.is_acyclic(),
+                "{pattern}\n{:?}",
+                colored.colors
+            );
         }
     }
 }

@@ -97,7 +97,10 @@ fn check(random: &mut Random, pattern: &Pattern) {
             let compressed = poisoned(&coloring, &compressed);
             let recovered = recover(pattern, &coloring, &compressed);
             assert_eq!(recovered, values, "{name}, {order:?}, of\n{pattern}");
-            assert_eq!(coloring.recovery().is_direct(), coloring.recovery().term_count() == 0);
+            assert_eq!(
+                coloring.recovery().is_direct(),
+                coloring.recovery().term_count() == 0
+            );
             assert!(name.contains("acyclic") || coloring.recovery().is_direct());
 
             // One entry is not a number: no other that does without it notices.
@@ -146,7 +149,13 @@ fn random_symmetric_matrices_are_recovered_exactly() {
 #[test]
 fn known_matrices_are_recovered_exactly() {
     let mut random = Random(13);
-    for pattern in [band(40, 1), band(40, 3), arrowhead(30), grid(7), blocks(5, 4)] {
+    for pattern in [
+        band(40, 1),
+        band(40, 3),
+        arrowhead(30),
+        grid(7),
+        blocks(5, 4),
+    ] {
         check(&mut random, &pattern);
     }
 }
