@@ -17,12 +17,14 @@
 //!
 //! | matrix | colouring | products | recovery |
 //! |---|---|---|---|
-//! | Jacobian, some columns dense or more rows than columns | [`Coloring::of_rows`] or [`Coloring::of_columns`] | Jᵀ·s or J·s | direct |
-//! | Jacobian with dense rows and dense columns | [`Coloring::star_bidirectional`], [`Coloring::acyclic_bidirectional`] | both | direct, by substitution |
+//! | Jacobian, its rows short | [`Coloring::of_columns`] | J·s | direct |
+//! | Jacobian, its columns short | [`Coloring::of_rows`] | Jᵀ·s | direct |
+//! | Jacobian, some rows and some columns long | [`Coloring::star_bidirectional`], [`Coloring::acyclic_bidirectional`] | both | direct, by substitution |
 //! | Hessian | [`Coloring::star`], [`Coloring::acyclic`] | H·s | direct, by substitution |
 //!
-//! A dense row makes all columns differ, a dense column all rows. Substitution needs no more products than direct recovery
-//! does, mostly fewer, and some additions; rounding errors add up along it.
+//! A row of k entries makes k columns differ, so there are at least k products, and so it is for columns. Substitution
+//! needs fewer products than direct recovery, if not always with these algorithms, and subtractions; rounding errors add
+//! up along it. Colourings are cheap beside derivatives: to know which is best, count.
 //!
 //! # Literature
 //!

@@ -23,8 +23,8 @@ use super::lists::Lists;
 ///
 /// # Complexity
 ///
-/// Twelve bytes for an entry at most and four for a row. All methods are linear in rows, columns and entries, but for those that
-/// look at one row.
+/// Eight bytes for an entry and four for a row. Methods are linear in rows, columns and entries, but for those that look at one
+/// row or one entry.
 ///
 /// # Example
 ///

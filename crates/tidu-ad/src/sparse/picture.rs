@@ -15,16 +15,12 @@ const SQUARES: usize = 64;
 impl Pattern {
     /// A spy plot as an SVG: a mark per entry, row 0 on top.
     ///
-    /// With a colouring, which must be one of this pattern, the marks have the colour of the group from whose product they are
-    /// read, so that the marks of one colour are had from one product. A pattern with more than 256 rows or columns, or
+    /// With a colouring of this pattern, the marks have the colour of the group from whose product they are read, so that the
+    /// marks of one colour are had from one product. A pattern with more than 256 rows or columns, or
     /// more than 4096 entries, is drawn on a grid of at most 64 by 64 squares, one mark for all entries in a square,
     /// which is darker the more there are, and in the colour of the first; the title of the figure says so.
     ///
     /// The same pattern gives the same text.
-    ///
-    /// # Panics
-    ///
-    /// If the colouring is of a pattern with fewer entries.
     ///
     /// # Example
     ///
@@ -39,17 +35,14 @@ impl Pattern {
     /// ```
     pub fn to_svg(&self, coloring: Option<&Coloring>) -> String {
         let groups = coloring.map(|coloring| groups_of_entries(self, coloring));
-        let fill_of = |position: usize| match &groups {
-            Some(groups) => fill(groups[position]),
-            None => "#334".into(),
-        };
+        let group_of = |position: usize| groups.as_ref().and_then(|groups| groups[position]);
         let grid = Grid::of(self);
         // Of a small pattern, each entry is in a square of its own.
         let squares = grid.squares(self);
         let most = squares.iter().map(|square| square.entries).max();
         let marks = squares.iter().map(|square| {
             let Square { y, x, .. } = square;
-            let fill = fill_of(square.first);
+            let fill = fill(group_of(square.first));
             let opacity = opacity(square.entries, most.unwrap_or(1));
             format!(r#"<rect x="{x}" y="{y}" width="1" height="1" fill="{fill}"{opacity}/>"#) + "\n"
         });
@@ -137,20 +130,24 @@ fn opacity(entries: usize, most: usize) -> String {
     }
 }
 
-/// By entry: the group from whose product it is read.
-fn groups_of_entries(pattern: &Pattern, coloring: &Coloring) -> Vec<usize> {
-    let mut groups = vec![0; pattern.len()];
+/// By entry: the group from whose product it is read. There is none if the colouring is of another pattern.
+fn groups_of_entries(pattern: &Pattern, coloring: &Coloring) -> Vec<Option<usize>> {
+    let mut groups = vec![None; pattern.len()];
     for step in coloring.recovery().steps() {
-        groups[step.entry] = step.group;
-        if let Some(mirror) = step.mirror {
-            groups[mirror] = step.group;
+        for entry in std::iter::once(step.entry).chain(step.mirror) {
+            if let Some(group) = groups.get_mut(entry) {
+                *group = Some(step.group);
+            }
         }
     }
     groups
 }
 
 /// Hues one golden angle apart: neighbours in number differ most.
-fn fill(group: usize) -> String {
+fn fill(group: Option<usize>) -> String {
+    let Some(group) = group else {
+        return "#334".into();
+    };
     let (hue, lightness) = ((group % 360 * 137 + 210) % 360, 45 - group / 8 % 2 * 15);
     format!("hsl({hue},70%,{lightness}%)")
 }

@@ -8,7 +8,7 @@ use super::work;
 /// Neighbours differ, and no cycle has two colours only. So the edges between two colours are trees, and their entries
 /// follow from each other, from the leaves inwards.
 ///
-/// Gebremedhin, Tarafdar, Manne, Pothen 2007, section 3, algorithm 3.1 with the routines of section 3.2; what is
+/// Gebremedhin, Tarafdar, Manne, Pothen 2007, algorithm 3.1; what is
 /// done there for each edge around a neighbour is done here for each colour. Σ over edges of the number of
 /// colours around their ends, which is at most Σ degree², times the inverse of Ackermann's function.
 pub(super) struct Trees {

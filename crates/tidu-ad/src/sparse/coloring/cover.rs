@@ -8,7 +8,7 @@ use super::order::Buckets;
 /// the largest number of edges that are left. So a dense row is in it, and a dense column, and few others
 /// of the columns and rows that they cross.
 ///
-/// Gebremedhin, Manne, Pothen 2005, section 8.4. Linear.
+/// That the coloured vertices of a bicolouring are a vertex cover is from Gebremedhin, Manne, Pothen 2005. Linear.
 pub(super) fn neutral(graph: &Graph) -> Vec<bool> {
     let vertices = 0..graph.vertices() as u32;
     let degree_of = |vertex| graph.neighbors(vertex).count() as u32;

@@ -10,7 +10,7 @@ use super::work;
 /// by its columns. `lines` are those of each vertex, `vertices` those of each line. A vertex without lines conflicts with none,
 /// has nothing to recover, and is not coloured. `None` if there are `too_many` colours.
 ///
-/// Gebremedhin, Manne, Pothen 2005, section 6.2, algorithm 6.1 (partial distance-2 coloring). Σ degree² over the lines.
+/// Gebremedhin, Manne, Pothen 2005, algorithm 3.2. Σ degree² over the lines.
 pub(super) fn color(
     lines: &Lists,
     vertices: &Lists,

@@ -32,6 +32,15 @@ pub use recovery::{Recovery, Step};
 
 /// Which columns and rows of a matrix share a product, and how its entries are read from the products.
 ///
+/// | made by | groups of | entries are read |
+/// |---|---|---|
+/// | [`of_columns`](Self::of_columns) | columns | as they are |
+/// | [`of_rows`](Self::of_rows) | rows | as they are |
+/// | [`star`](Self::star) | columns of a symmetric matrix | as they are |
+/// | [`acyclic`](Self::acyclic) | columns of a symmetric matrix | by substitution |
+/// | [`star_bidirectional`](Self::star_bidirectional) | columns, and rows | as they are |
+/// | [`acyclic_bidirectional`](Self::acyclic_bidirectional) | columns, and rows | by substitution |
+///
 /// Group g stands for one product: J·s, s being 1 for each column of the group, or Jᵀ·s, s being 1 for each row.
 /// A column or row of colour c > 0 is in group c − 1; one of colour 0, the *neutral* colour, is in none, as nothing is
 /// read from a product for it. Groups of columns come first, then groups of rows.
@@ -94,8 +103,9 @@ pub enum Side {
 impl Coloring {
     /// Columns that have no row in common share J·s, and each entry is read from it as it is.
     ///
-    /// Partial distance-2 colouring of the columns (Gebremedhin, Manne, Pothen 2005, section 3.4 and
-    /// algorithm 6.1). No colouring has fewer groups than a row has entries; an order that needs no more ends the search.
+    /// Partial distance-2 colouring of the columns, as vertices of a bipartite graph (Gebremedhin, Manne, Pothen 2005,
+    /// algorithm 3.2). No colouring has fewer groups than a row has entries: an order that needs no more ends the search. A column
+    /// without entries is neutral.
     ///
     /// # Complexity
     ///
@@ -104,7 +114,7 @@ impl Coloring {
         let columns = pattern.by_column();
         let rows = pattern.by_row();
         let orders = or_natural(orders).iter().copied();
-        fewest(orders, longest(rows), |order, fewest| {
+        best_of(orders, longest(rows), |order, fewest| {
             let colors = distance_two::color(&columns, rows, order, fewest)?;
             Some(Self::direct(order, Side::Columns, colors, pattern))
         })
@@ -116,7 +126,7 @@ impl Coloring {
         let columns = pattern.by_column();
         let rows = pattern.by_row();
         let orders = or_natural(orders).iter().copied();
-        fewest(orders, longest(&columns), |order, fewest| {
+        best_of(orders, longest(&columns), |order, fewest| {
             let colors = distance_two::color(rows, &columns, order, fewest)?;
             Some(Self::direct(order, Side::Rows, colors, pattern))
         })
@@ -126,9 +136,13 @@ impl Coloring {
     /// column i, at j.
     ///
     /// Star colouring: neighbours in the graph of H differ, and no path on four vertices has two colours only
-    /// (Gebremedhin, Tarafdar, Manne, Pothen 2007, section 4). A band with ρ diagonals off the main one has 2⌊ρ/2⌋ + 1 groups, and
-    /// an arrowhead 2. A vertex whose entry on the diagonal is zero needs no product of its own, and
-    /// colours from which nothing is read become neutral.
+    /// (Gebremedhin, Tarafdar, Manne, Pothen 2007, algorithm 4.1). A band with ρ diagonals off the main one has 2⌊ρ/2⌋ + 1 groups, and
+    /// an arrowhead 2.
+    ///
+    /// A column whose entry on the diagonal is zero needs no product if its other entries are had from those of its
+    /// neighbours. So each order is tried twice where there are such columns: with as many of them neutral as a vertex cover of
+    /// the graph allows, and with none. Colours from which nothing is read become neutral (Montoison, Dalle,
+    /// Gebremedhin 2025).
     ///
     /// # Errors
     ///
@@ -148,8 +162,9 @@ impl Coloring {
     /// Columns of a symmetric matrix share H·s, and entries are found by substitution.
     ///
     /// Acyclic colouring: neighbours in the graph of H differ, and no cycle has two colours only (Gebremedhin, Tarafdar,
-    /// Manne, Pothen 2007, section 3). The edges between two colours are trees then, and their entries follow from each
-    /// other. A band with ρ diagonals off the main one has ⌊ρ/2⌋ + 1 groups.
+    /// Manne, Pothen 2007, algorithm 3.1). The edges between two colours are trees then, and their entries follow from each
+    /// other. A band with ρ diagonals off the main one has ⌊ρ/2⌋ + 1 groups. Neutral are the same as for
+    /// [`star`](Self::star).
     ///
     /// # Errors
     ///
@@ -168,8 +183,10 @@ impl Coloring {
     /// Columns share J·s, rows share Jᵀ·s, and each entry is read as it is, from a product for its column or one for its row.
     ///
     /// Star colouring of the symmetric pattern \[0 Jᵀ; J 0\] (Montoison, Dalle, Gebremedhin 2025), where columns and rows
-    /// have colours of their own, as a product for both cannot be had, and colours from which nothing is read become neutral.
-    /// Where some columns and some rows are dense, it needs far fewer groups than either way alone.
+    /// have colours of their own, as no product is for both. Nothing is on the diagonal, and so columns and rows are neutral as
+    /// for [`star`](Self::star): what is left is a vertex cover, in which a row or a column comes before another if it has
+    /// more entries that nothing covers yet. Where some columns and some rows are dense, it needs far fewer groups than either
+    /// way alone: 3 for an arrowhead.
     ///
     /// # Errors
     ///
@@ -267,7 +284,7 @@ impl Coloring {
         }
         let orders = or_natural(orders).iter();
         let ways = orders.flat_map(|&order| neutral.iter().map(move |set| (order, set)));
-        fewest(ways, 0, |(order, is_neutral), fewest| {
+        best_of(ways, 0, |(order, is_neutral), fewest| {
             let attempt = Attempt {
                 order,
                 is_neutral,
@@ -401,7 +418,7 @@ const HOPELESS: usize = 2;
 
 /// The first of the attempts with the fewest groups. Each is told the fewest so far, to give up in time; none has fewer
 /// than `bound`.
-fn fewest<W>(
+fn best_of<W>(
     ways: impl Iterator<Item = W>,
     bound: usize,
     attempt: impl Fn(W, usize) -> Option<Coloring>,

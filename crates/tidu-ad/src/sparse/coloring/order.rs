@@ -12,7 +12,8 @@ use super::work;
 /// row in common with it; for a Hessian, and for rows and columns at once, its neighbours. Ties are broken by
 /// position, so an order is the same in every run.
 ///
-/// Gebremedhin, Manne, Pothen 2005, section 7.1 ("ordering techniques").
+/// A. H. Gebremedhin, D. Nguyen, M. M. A. Patwary, A. Pothen: ColPack. Software for graph coloring and related problems in
+/// scientific computing. ACM Transactions on Mathematical Software 40 (2013).
 ///
 /// # Complexity
 ///

@@ -7,7 +7,7 @@ use super::palette::NONE;
 /// Neighbours differ, and no path on four vertices has two colours only. So the edges between two colours are stars,
 /// and each entry of a matrix is read from the product for the colour of the hub of its star.
 ///
-/// Gebremedhin, Tarafdar, Manne, Pothen 2007, section 4, algorithm 4.1 with the routines of section 4.2; what is
+/// Gebremedhin, Tarafdar, Manne, Pothen 2007, algorithm 4.1; what is
 /// done there for each edge around a neighbour is done here for each colour. Σ over edges of the number of
 /// colours around their ends, which is at most Σ degree².
 pub(super) struct Stars {

@@ -29,8 +29,7 @@ pub(super) struct Reading {
 /// edge, and nothing is read for the colour of the leaves. An edge that is a tree by itself can be read for
 /// either colour, so for one that is needed anyway, if there is one.
 ///
-/// Gebremedhin, Tarafdar, Manne, Pothen 2007, sections 5.1 and 5.2; Montoison, Dalle, Gebremedhin 2025, on
-/// trivial stars and neutral colours. Linear.
+/// Gebremedhin, Tarafdar, Manne, Pothen 2007, and for neutral colours Montoison, Dalle, Gebremedhin 2025. Linear.
 pub(super) fn read(graph: &Graph, colored: &ColoredTrees) -> Readings {
     let mut reader = Reader::new(graph, &colored.colors);
     reader.read_diagonal();
@@ -92,21 +91,27 @@ struct Place {
     last_read: u32,
 }
 
+impl Place {
+    /// A vertex of a tree none of whose edges is known.
+    fn before(tree: u32) -> Self {
+        Self {
+            tree,
+            left: 0,
+            edges_left: 0,
+            last_read: NONE,
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
     fn new(graph: &'a Graph<'a>, colors: &'a [u32]) -> Self {
         let given = colors.iter().filter(|&&color| color != NONE);
         let color_count = given.max().map_or(0, |&last| last as usize + 1);
-        let place = Place {
-            tree: NONE,
-            left: 0,
-            edges_left: 0,
-            last_read: NONE,
-        };
         Self {
             graph,
             colors,
             is_used: vec![false; color_count],
-            places: vec![place; graph.vertices()],
+            places: vec![Place::before(NONE); graph.vertices()],
             read_before: vec![NONE; graph.pattern.len()],
             found: Readings {
                 readings: Vec::new(),
@@ -127,27 +132,10 @@ impl<'a> Reader<'a> {
 
     fn read_tree(&mut self, tree: u32, edges: &[u32]) {
         work::count(edges.len());
-        let mut vertices = Vec::with_capacity(edges.len() + 1);
-        for &edge in edges {
-            for vertex in self.graph.ends_of(edge) {
-                let place = &mut self.places[vertex as usize];
-                if place.tree != tree {
-                    *place = Place {
-                        tree,
-                        left: 0,
-                        edges_left: 0,
-                        last_read: NONE,
-                    };
-                    vertices.push(vertex);
-                }
-                place.left += 1;
-                place.edges_left ^= edge;
-            }
-        }
-        // First come first served: the hub of a star becomes a leaf behind all others, and has no edge left then.
-        let mut leaves = vertices;
+        let mut leaves = self.enter(tree, edges);
         leaves.retain(|&vertex| self.places[vertex as usize].left == 1);
         let mut done = 0;
+        // First come first served: the hub of a star becomes a leaf behind all others, and has no edge left then.
         while let Some(&leaf) = leaves.get(done) {
             done += 1;
             let place = self.places[leaf as usize];
@@ -162,6 +150,23 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+
+    /// Notes the edges of a tree at its vertices, and says which these are.
+    fn enter(&mut self, tree: u32, edges: &[u32]) -> Vec<u32> {
+        let mut vertices = Vec::with_capacity(edges.len() + 1);
+        for &edge in edges {
+            for vertex in self.graph.ends_of(edge) {
+                let place = &mut self.places[vertex as usize];
+                if place.tree != tree {
+                    *place = Place::before(tree);
+                    vertices.push(vertex);
+                }
+                place.left += 1;
+                place.edges_left ^= edge;
+            }
+        }
+        vertices
     }
 
     /// The edges that were read at a vertex are terms of its own reading.

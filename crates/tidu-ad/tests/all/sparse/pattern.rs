@@ -263,3 +263,12 @@ fn marks_have_the_color_of_their_group() {
     assert!(marks[1].starts_with(r#"<rect x="1" y="0" width="1" height="1""#));
     assert!(marks[2].starts_with(r#"<rect x="2" y="1" "#));
 }
+
+#[test]
+fn a_coloring_of_another_pattern_is_no_harm() {
+    let (small, large) = (band(3, 1), band(9, 1));
+    for (one, other) in [(&small, &large), (&large, &small)] {
+        let svg = one.to_svg(Some(&Coloring::of_columns(other, &[])));
+        assert_eq!(elements(&svg).unwrap().len(), 4 + one.len());
+    }
+}
