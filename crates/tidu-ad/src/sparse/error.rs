@@ -3,6 +3,18 @@
 use thiserror::Error;
 
 /// What can go wrong with patterns and colourings.
+///
+/// # Example
+///
+/// ```
+/// use tidu_ad::sparse::{Coloring, Order, Pattern, SparsityError};
+///
+/// let triangle = Pattern::from_entries(2, 2, [(0, 0), (1, 0), (1, 1)])?;
+/// let error = Coloring::star(&triangle, Order::BEST).unwrap_err();
+/// assert_eq!(error, SparsityError::NotSymmetric { row: 1, column: 0 });
+/// assert_eq!(error.to_string(), "a symmetric pattern with entry (1, 0) has entry (0, 1) too");
+/// # Ok::<(), SparsityError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SparsityError {

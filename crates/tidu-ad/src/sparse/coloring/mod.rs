@@ -82,6 +82,29 @@ pub struct Coloring {
 }
 
 /// Columns or rows that share a product.
+///
+/// # Example
+///
+/// The vectors s of the products J·s and Jᵀ·s:
+///
+/// ```
+/// use tidu_ad::sparse::{Coloring, Order, Pattern, Side};
+///
+/// // A row that is full, a column that is full.
+/// let pattern = Pattern::from_entries(3, 4, [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (2, 0)])?;
+/// let coloring = Coloring::star_bidirectional(&pattern, Order::BEST)?;
+/// let seeds = coloring.groups().map(|group| {
+///     let size = match group.side {
+///         Side::Columns => pattern.columns(),
+///         Side::Rows => pattern.rows(),
+///     };
+///     let mut seed = vec![0.0; size];
+///     group.members.iter().for_each(|&member| seed[member as usize] = 1.0);
+///     seed
+/// });
+/// assert_eq!(seeds.collect::<Vec<_>>(), [vec![1.0, 0.0, 0.0, 0.0], vec![1.0, 0.0, 0.0]]);
+/// # Ok::<(), tidu_ad::sparse::SparsityError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Group<'a> {
@@ -91,7 +114,7 @@ pub struct Group<'a> {
     pub members: &'a [u32],
 }
 
-/// What shares a product, and so which way it goes.
+/// What shares a product, and so which way it goes: see [`Group`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Columns: the product is J·s, by forward mode.

@@ -48,7 +48,8 @@ pub struct Recovery {
     pub(super) terms: Lists,
 }
 
-/// One step of a [`Recovery`]: entry = product\[group\]\[position\] − Σ terms.
+/// One step of a [`Recovery`]: entry = product\[group\]\[position\] − Σ terms. The example of
+/// [`Recovery`] takes all steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step<'a> {

@@ -6,9 +6,9 @@ use super::pattern;
 
 const LIMIT: usize = u32::MAX as usize;
 
-fn check<T: std::fmt::Debug>(result: Result<T, SparsityError>, error: SparsityError, text: &str) {
+fn check<T: std::fmt::Debug>(result: Result<T, SparsityError>, error: &SparsityError, text: &str) {
     let found = result.unwrap_err();
-    assert_eq!(found, error);
+    assert_eq!(&found, error);
     assert_eq!(found.to_string(), text);
 }
 
@@ -18,7 +18,7 @@ fn entries_are_inside() {
         let (row, column) = entry;
         check(
             Pattern::from_entries(2, 3, [inside, entry]),
-            SparsityError::OutOfRange {
+            &SparsityError::OutOfRange {
                 row,
                 column,
                 rows: 2,
@@ -34,7 +34,7 @@ fn sizes_are_numbered() {
     let none = std::iter::empty();
     check(
         Pattern::from_entries(LIMIT + 1, 1, none.clone()),
-        SparsityError::TooLarge {
+        &SparsityError::TooLarge {
             what: "rows",
             found: LIMIT + 1,
         },
@@ -42,7 +42,7 @@ fn sizes_are_numbered() {
     );
     check(
         Pattern::from_entries(1, usize::MAX, none),
-        SparsityError::TooLarge {
+        &SparsityError::TooLarge {
             what: "columns",
             found: usize::MAX,
         },
@@ -60,17 +60,17 @@ fn entries_are_counted_before_they_take_memory() {
     };
     check(
         Pattern::from_entries(1, 1, std::iter::repeat_n((0, 0), LIMIT + 1)),
-        error(1, 1),
+        &error(1, 1),
         "a pattern of 1 by 1 has more than 4294967295 entries",
     );
     check(
         Pattern::dense(1 << 16, 1 << 16),
-        error(1 << 16, 1 << 16),
+        &error(1 << 16, 1 << 16),
         "a pattern of 65536 by 65536 has more than 4294967295 entries",
     );
     check(
         Pattern::dense(LIMIT, LIMIT),
-        error(LIMIT, LIMIT),
+        &error(LIMIT, LIMIT),
         "a pattern of 4294967295 by 4294967295 has more than 4294967295 entries",
     );
 }
@@ -83,14 +83,14 @@ fn a_symmetric_coloring_is_of_a_symmetric_pattern() {
         columns: 4,
     };
     let text = "a symmetric pattern is square, found 3 by 4";
-    check(Coloring::star(&wide, &[]), not_square.clone(), text);
-    check(Coloring::acyclic(&wide, &[]), not_square, text);
+    check(Coloring::star(&wide, &[]), &not_square, text);
+    check(Coloring::acyclic(&wide, &[]), &not_square, text);
 
     let lopsided = pattern(3, 3, &[(0, 1), (1, 0), (1, 2), (2, 2), (2, 0)]);
     let first = SparsityError::NotSymmetric { row: 1, column: 2 };
     let text = "a symmetric pattern with entry (1, 2) has entry (2, 1) too";
-    check(Coloring::star(&lopsided, &[]), first.clone(), text);
-    check(Coloring::acyclic(&lopsided, &[]), first, text);
+    check(Coloring::star(&lopsided, &[]), &first, text);
+    check(Coloring::acyclic(&lopsided, &[]), &first, text);
 }
 
 /// An iterator whose clone is not what it is: what counts is what it yields.
