@@ -22,6 +22,7 @@
 //! | [`verify_linear`], [`Linearity`] | is it linear, and if not, where not |
 //! | [`Receipt`] | what a derivative costs |
 //! | [`why_zero`], [`why_saved`] | why a derivative is zero, why a value must be saved |
+//! | [`sparse`] | patterns of sparse matrices, and how few products give all their entries |
 //! | `laws`, behind the feature of that name | a kit that checks the rules of an operation set |
 //!
 //! # Example
@@ -96,6 +97,7 @@ mod masks;
 mod operation_derivative;
 mod receipt;
 pub mod rules;
+pub mod sparse;
 mod transpose;
 mod verify;
 mod walk;

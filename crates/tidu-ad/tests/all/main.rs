@@ -5,4 +5,5 @@ mod failing;
 mod function_scale;
 mod notation;
 mod scale;
+mod sparse;
 mod support;
