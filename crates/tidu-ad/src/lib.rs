@@ -106,8 +106,9 @@ mod why;
 pub use cotangents::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Seed};
 pub use derivatives::{DerivativeCounts, Derivatives};
 pub use function::{
-    Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, Linearization,
-    Mode, Nonzero, Pullback, ResidualOrigin, Rules, Saving, Wrt, WrtKeys,
+    Composite, Derive, Function, FunctionError, FunctionProgram, FunctionScope, LinearParts,
+    Linearization, Mode, Nonzero, Pullback, ResidualOrigin, Rules, Saving, SparseDerivative,
+    SparseReceipt, Way, Wrt, WrtKeys,
 };
 pub use linearize::{free_pass, linearize, try_linearize};
 pub use linearized_graph::{LinearizedGraph, PrimitiveGraph};

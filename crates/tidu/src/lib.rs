@@ -61,13 +61,14 @@ pub use tidu_ad::laws;
 pub use tidu_ad::{
     ADKey, ADRuleError, ADRuleKind, ADRuleResult, Composite, CotangentMask, CotangentSum,
     Cotangents, DerivativeCounts, Derivatives, Derive, DiffPassId, Function, FunctionError,
-    FunctionProgram, FunctionScope, Linearity, Linearization, LinearizedGraph, MaskedCotangent,
-    MissingRule, Mode, Nonzero, OperandMask, OperationJvp, OperationVjp, Primitive,
-    PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, Pullback, Receipt, Residual, ResidualOrigin,
-    RuleOperand, Rules, RuntimeError, Saving, Seed, StringKey, Symbolic, TypeError, TypeTable,
-    ValueType, WalkStep, WhySaved, WhyZero, Wrt, WrtKeys, context_of_operands, free_pass,
-    linear_transpose, linearize, pull_back, push_forward, rules, try_linear_transpose,
-    try_linear_transpose_with_builder, try_linearize, verify_linear, why_saved, why_zero,
+    FunctionProgram, FunctionScope, LinearParts, Linearity, Linearization, LinearizedGraph,
+    MaskedCotangent, MissingRule, Mode, Nonzero, OperandMask, OperationJvp, OperationVjp,
+    Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue, Pullback, Receipt, Residual,
+    ResidualOrigin, RuleOperand, Rules, RuntimeError, Saving, Seed, SparseDerivative,
+    SparseReceipt, StringKey, Symbolic, TypeError, TypeTable, ValueType, WalkStep, Way, WhySaved,
+    WhyZero, Wrt, WrtKeys, context_of_operands, free_pass, linear_transpose, linearize, pull_back,
+    push_forward, rules, sparse, try_linear_transpose, try_linear_transpose_with_builder,
+    try_linearize, verify_linear, why_saved, why_zero,
 };
 pub use tidu_eager as eager;
 pub use tidu_graph as graph;

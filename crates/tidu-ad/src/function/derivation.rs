@@ -8,17 +8,19 @@
 //! are called there.
 
 use tidu_graph::{
-    DenseGraph, DenseId, DenseNode, Exactness, GraphError, ValueKey, ValueType, describe_key,
+    DenseGraph, DenseId, DenseNode, Exactness, GraphError, OperationId, ValueKey, ValueType,
+    describe_key,
 };
 
 use super::error::check_distinct;
+use super::linear::depends_on;
 use super::missing::{Mode, explain};
 use super::operations::Operations;
 use super::residuals::with_residuals;
 use super::scope::next_scope;
 use super::unit::{Unit, Units, stack_graph, unit_graph};
 use super::{Function, FunctionError};
-use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, keep};
+use crate::cotangents::{CotangentMask, CotangentSum, Cotangents, Seed, keep};
 use crate::derivatives::{Derivatives, LinearMap};
 use crate::operation_derivative::OperationNames;
 use crate::rules::{
@@ -116,6 +118,24 @@ pub(super) struct SeedAt {
     pub cotangent: DenseId,
     /// By which the cotangent has been kept.
     pub mask: Option<DenseId>,
+}
+
+impl Activity {
+    /// Whether a value depends on what is differentiated by.
+    pub fn is_active(&self, value: DenseId) -> bool {
+        self.active[value.index()]
+    }
+
+    /// By operation: where its derivative is, if it has one.
+    pub fn derivatives(&self) -> impl Iterator<Item = Option<u32>> {
+        let derivatives = self.derivative.iter().copied();
+        derivatives.map(|at| (at != NOT_ACTIVE).then_some(at))
+    }
+
+    /// Where the derivative of an operation is that has one.
+    pub fn derivative_of(&self, operation: OperationId) -> u32 {
+        self.derivative[operation.index()]
+    }
 }
 
 impl<'a, Op: Primitive> Derivation<'a, Op> {
@@ -456,6 +476,54 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         })
     }
 
+    /// The cotangent of a value of the function, kept by its mask.
+    pub fn kept(
+        &mut self,
+        cotangents: &PushedCotangents,
+        value: usize,
+    ) -> Result<Option<DenseId>, FunctionError> {
+        let Some(mut found) = cotangents.get(value) else {
+            return Ok(None);
+        };
+        let mut sum = PushedSum {
+            graph: &mut self.graph,
+            masking: &Op::masking(),
+        };
+        keep(&mut found, &mut sum)?;
+        Ok(Some(found.value))
+    }
+
+    /// How many linear operations it takes to go back through an operation, all of whose results have cotangents.
+    pub fn reverse_weight(&mut self, derivative: usize) -> Result<u32, FunctionError> {
+        let live = self.operations.derived[derivative].derivatives.live();
+        let seeds = live
+            .iter()
+            .map(|&live| if live { Seed::Full } else { Seed::Zero });
+        let seeds: Vec<Seed> = seeds.collect();
+        let vjp = self
+            .operations
+            .vjp(derivative, &seeds, self.ctx, &mut self.graph);
+        let at = vjp.map_err(|error| self.locate(error))?;
+        let (_, vjp, _) = &self.operations.derived[derivative].vjps[at];
+        let seeds = seeds.iter().filter(|seed| seed.is_there()).count();
+        Ok(linear_operations(vjp.function.as_dense(), seeds))
+    }
+
+    /// How many linear operations it takes to go forward through an operation, all of whose active operands have
+    /// tangents.
+    pub fn forward_weight(&mut self, derivative: usize) -> Result<u32, FunctionError> {
+        let derived = self
+            .operations
+            .derive_jvp(derivative, self.ctx, &mut self.graph);
+        derived.map_err(|error| self.locate(error))?;
+        let derived = &self.operations.derived[derivative];
+        let (jvp, _) = derived.jvp.as_ref().expect("it was derived just now");
+        Ok(linear_operations(
+            jvp.function.as_dense(),
+            derived.active_count(),
+        ))
+    }
+
     /// A value, or the zero of the space of an input of the function.
     pub fn or_zero_of_input(
         &mut self,
@@ -552,9 +620,18 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// Where the derivative of an operation is, by the operands that are active; an error lists all rules that are
     /// missing.
-    fn find(&mut self, node: DenseNode<'_, Op>, active: &[bool]) -> Result<usize, FunctionError> {
+    pub fn find(
+        &mut self,
+        node: DenseNode<'_, Op>,
+        active: &[bool],
+    ) -> Result<usize, FunctionError> {
         let found = self.derive(node, active);
         found.map_err(|error| self.locate(error))
+    }
+
+    /// By result of an operation: whether its tangent is anything but a symbolic zero.
+    pub fn live(&self, derivative: usize) -> &[bool] {
+        self.operations.derived[derivative].derivatives.live()
     }
 
     pub fn derive(
@@ -608,6 +685,17 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
                 .missing_rules(mode)
         })
     }
+}
+
+/// The number of operations that depend on some of the last inputs.
+fn linear_operations<Op: Primitive>(derivative: &DenseGraph<Op>, last: usize) -> u32 {
+    let inputs = derivative.input_count();
+    let depends = depends_on(derivative, &(inputs - last..inputs).collect::<Vec<_>>());
+    let linear = derivative.nodes().filter(|node| {
+        let mut results = node.results.indices();
+        results.any(|value| depends[value])
+    });
+    linear.count() as u32
 }
 
 /// How many elements a value has; `None` for one without axes, as far as is known.

@@ -7,6 +7,7 @@ use tidu_graph::text::{counted, input_label};
 use tidu_graph::{GraphError, GraphOperation};
 
 use crate::rules::{ADRuleError, MissingRule, TypeError, ValueType};
+use crate::sparse::SparsityError;
 
 /// What can go wrong with functions.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -21,6 +22,20 @@ pub enum FunctionError {
     /// Types of inputs that do not fit.
     #[error(transparent)]
     Type(#[from] TypeError),
+    /// A pattern that is too large.
+    #[error(transparent)]
+    Sparsity(#[from] SparsityError),
+    /// Entries of a sparse derivative of a value that has axes.
+    #[error(
+        "entries of a sparse derivative are single numbers, but {value} is {value_type}: use `jacobian`, or make each \
+         element an input or output"
+    )]
+    SparseArray {
+        /// The input or output.
+        value: String,
+        /// Its type.
+        value_type: Box<ValueType>,
+    },
     /// An operand that is not of the type of its input.
     #[error("input {name} is {expected}, found {found}")]
     WrongType {

@@ -220,9 +220,7 @@ impl<Op: Primitive> Partial<Op> {
         wrt: &[usize],
         ctx: &mut Op::ADContext,
     ) -> Result<Self, FunctionError> {
-        let depends = depends_on(function.as_dense(), wrt);
-        let outputs = function.as_dense().outputs().iter();
-        let present: Vec<bool> = outputs.map(|id| depends[id.index()]).collect();
+        let present = function.outputs_that_depend_on(wrt);
         check_zeros(function, wrt, &present, ctx)?;
         let there: Vec<usize> = (0..present.len()).filter(|&at| present[at]).collect();
         Ok(Self {
@@ -445,9 +443,7 @@ pub(super) fn check_linear<Op: Primitive>(
             check_permitted(function, node, &active, wrt)?;
         }
     }
-    let outputs = dense.outputs().iter();
-    let present: Vec<bool> = outputs.map(|id| depends[id.index()]).collect();
-    check_zeros(function, wrt, &present, ctx)
+    check_zeros(function, wrt, &function.outputs_that_depend_on(wrt), ctx)
 }
 
 /// Fails for an output that is not `present` and yet not what the operation set calls the zero of its
@@ -532,4 +528,14 @@ fn list_inputs<Op: Primitive>(function: &Function<Op>, inputs: &[usize]) -> Stri
     let names = function.names();
     let names: Vec<String> = inputs.iter().map(|&at| names[at].clone()).collect();
     name_list(&names)
+}
+
+impl<Op: GraphOperation> Function<Op> {
+    /// By output: whether it depends on some of these inputs, given by position.
+    pub(super) fn outputs_that_depend_on(&self, inputs: &[usize]) -> Vec<bool> {
+        let dense = self.as_dense();
+        let depends = depends_on(dense, inputs);
+        let outputs = dense.outputs().iter();
+        outputs.map(|id| depends[id.index()]).collect()
+    }
 }

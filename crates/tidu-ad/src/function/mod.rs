@@ -16,6 +16,7 @@ mod saving;
 mod scope;
 mod select;
 mod simplify;
+mod sparse;
 mod survey;
 mod types;
 mod unit;
@@ -43,6 +44,7 @@ pub use program::FunctionProgram;
 pub use saving::Saving;
 pub use scope::FunctionScope;
 pub use select::{Wrt, WrtKeys};
+pub use sparse::{LinearParts, SparseDerivative, SparseReceipt, Way};
 
 use crate::derivatives::Derivatives;
 use crate::rules::{ADKey, MissingRule, Primitive, ValueType};

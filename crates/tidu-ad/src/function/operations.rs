@@ -45,6 +45,11 @@ type Types = SmallVec<[TypeId; 4]>;
 const FEW: usize = 4;
 
 impl<Op: Primitive> Derived<Op> {
+    /// How many operands are active.
+    pub fn active_count(&self) -> usize {
+        self.active.iter().filter(|active| **active).count()
+    }
+
     fn find_vjp(&self, seeds: &[Seed]) -> Option<usize> {
         if self.vjps.len() <= FEW {
             self.vjps.iter().position(|(known, ..)| known == seeds)

@@ -2,7 +2,7 @@
 
 /// Lists, one after the other in an array, and where each starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Lists {
+pub(crate) struct Lists {
     /// One more than there are lists: the last is where all end.
     pub starts: Vec<u32>,
     pub items: Vec<u32>,

@@ -36,7 +36,7 @@
 
 mod coloring;
 mod error;
-mod lists;
+pub(crate) mod lists;
 mod pattern;
 mod picture;
 
