@@ -7,18 +7,16 @@ use std::sync::Arc;
 
 use tidu_ad::rules::Masking;
 use tidu_ad::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Primitive, Seed};
-use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
-use super::engine::{Engine, Evaluate, Record, is_same};
+use super::engine::{Engine, Evaluate, Record, apply_one, is_same};
 use super::hooks::Hook;
 use super::life::Life;
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Deriver, Flags, Program, Residual, Seeds, Template, Templates};
 
 use super::{Tape, Var};
-use crate::Side;
-use crate::error::{EagerError, wrong_count};
+use crate::error::{EagerError, wrong_results};
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by each of `wrt`, for `outputs` of pairs (yᵢ, seedᵢ); `None` for
@@ -32,8 +30,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`] for an output, or
     /// one of `wrt`, that is no variable of this tape, [`EagerError::WithoutDerivative`] for one of indices;
     /// [`EagerError::Freed`]; [`EagerError::InSegment`];
-    /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results;
-    /// [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
+    /// [`EagerError::Failed`] for an operation that cannot be evaluated, [`EagerError::WrongValueCount`] for one
+    /// that returns the wrong number of results; [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
     /// was.
     ///
     /// # Complexity
@@ -68,6 +66,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ///
     /// As there.
     #[doc(alias = "create_graph")]
+    #[track_caller]
     pub fn backward_recorded(
         &mut self,
         outputs: &[(&Var<Op>, Var<Op>)],
@@ -79,7 +78,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 self.check(seed, || format!("seed {position}"))?;
             }
         }
-        let found = go_back(&mut Record(self), outputs, wrt, true)?;
+        let found = go_back(&mut Record(self, Location::caller()), outputs, wrt, true)?;
         let found = found.into_iter().map(|gradient| match gradient {
             Some(gradient) if !gradient.requires_grad() => Some(self.constant(gradient.value)),
             gradient => gradient,
@@ -322,22 +321,10 @@ struct Sum<'a, Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> {
 }
 
 impl<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> Sum<'_, Op, E> {
-    /// The one result of an operation.
     #[inline(always)]
-    fn apply(
-        &mut self,
-        operation: &Op,
-        operands: [&E::Value; 2],
-        location: Option<&'static Location<'static>>,
-    ) -> Result<E::Value, EagerError> {
+    fn apply(&mut self, operation: &Op, operands: [&E::Value; 2]) -> Result<E::Value, EagerError> {
         let results = &mut self.scratch.results;
-        results.clear();
-        self.engine.apply(operation, &operands, results, location)?;
-        let found = results.len();
-        results.pop().filter(|_| found == 1).ok_or_else(|| {
-            let operation = operation_label(operation);
-            wrong_count(operation, Side::Outputs, 1, found)
-        })
+        apply_one(operation, operands, results, self.from, self.engine)
     }
 
     fn masking(&self) -> Masking<Op> {
@@ -354,24 +341,23 @@ impl<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> CotangentSum for Su
     #[inline(always)]
     fn add(&mut self, terms: [&E::Value; 2]) -> Result<E::Value, EagerError> {
         let add = Op::add();
-        let location = self.from.and_then(|(_, location)| location);
-        let sum = self.apply(&add, terms, location)?;
+        let sum = self.apply(&add, terms)?;
         if self.engine.watch().is_some()
-            && let Some((template, location)) = self.from
+            && let Some(from) = self.from
         {
-            self.engine.check(&sum, &add, template, location)?;
+            self.engine.check(&sum, &add, from)?;
         }
         Ok(sum)
     }
 
     fn keep(&mut self, value: &E::Value, mask: &Mask<E::Value>) -> Result<E::Value, EagerError> {
         let keep_if = self.masking().keep_if;
-        self.apply(&keep_if, [&mask.value, value], None)
+        self.apply(&keep_if, [&mask.value, value])
     }
 
     fn either(&mut self, [one, other]: [&Mask<E::Value>; 2]) -> Result<Mask<E::Value>, EagerError> {
         let either = self.masking().either;
-        let value = self.apply(&either, [&one.value, &other.value], None)?;
+        let value = self.apply(&either, [&one.value, &other.value])?;
         Ok(self.scratch.mask(value).mask)
     }
 }
@@ -409,16 +395,22 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Gathered<Op, Value> 
         gradient: &Value,
         mask: &CotangentMask<Mask<Value>>,
         engine: &mut E,
-    ) -> bool {
+    ) -> Result<bool, EagerError> {
         let Some(masking) = &self.scratch.masking else {
-            return false;
+            return Ok(false);
         };
         let gradient = engine.operand(gradient).clone();
         let mask = engine.operand(&mask.mask.value).clone();
-        let ctx = &mut engine.tape().ctx;
-        let kept = masking.keep_if.eval(ctx, &[&mask, &gradient]);
-        kept.first()
-            .is_some_and(|kept| is_same::<Op>(kept, &gradient))
+        let mut evaluate = Evaluate(engine.tape());
+        let operands = [&mask, &gradient];
+        let kept = apply_one(
+            &masking.keep_if,
+            operands,
+            &mut Vec::new(),
+            None,
+            &mut evaluate,
+        )?;
+        Ok(is_same::<Op>(&kept, &gradient))
     }
 
     /// Hands the masks of some cotangents to a VJP, and says where in its list each is.
@@ -680,8 +672,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 if let Some(replaced) = replaced {
                     gradient = replaced;
                     let value = value as usize;
-                    let mask = self.gathered.cotangents.take_mask(value);
-                    let mask = mask.filter(|mask| self.gathered.is_kept(&gradient, mask, engine));
+                    let mut mask = self.gathered.cotangents.take_mask(value);
+                    if let Some(known) = &mask {
+                        let kept = self.gathered.is_kept(&gradient, known, engine);
+                        if !kept.map_err(|error| error.applied_at(Some(location)))? {
+                            mask = None;
+                        }
+                    }
                     let value_of_hook = MaskedCotangent {
                         value: gradient.clone(),
                         mask,
@@ -861,7 +858,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
 #[inline]
 pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     vjp: &Program<Op>,
-    (template, location): Origin<'_, Op>,
+    from: Origin<'_, Op>,
     values: &mut Vec<E::Value>,
     results: &mut Vec<E::Value>,
     engine: &mut E,
@@ -871,22 +868,20 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
         let get = |at: u32| &values[at as usize];
         // The usual numbers of operands need no list.
         match instruction.operands[..] {
-            [x] => engine.apply(operation, &[get(x)], results, location)?,
-            [x, y] => engine.apply(operation, &[get(x), get(y)], results, location)?,
+            [x] => engine.apply(operation, &[get(x)], results, Some(from))?,
+            [x, y] => engine.apply(operation, &[get(x), get(y)], results, Some(from))?,
             ref more => {
                 let more: Vec<&E::Value> = more.iter().map(|&at| get(at)).collect();
-                engine.apply(operation, &more, results, location)?;
+                engine.apply(operation, &more, results, Some(from))?;
             }
         }
         let (expected, found) = (instruction.results as usize, results.len());
         if expected != found {
-            results.clear();
-            let operation = operation_label(operation);
-            return Err(wrong_count(operation, Side::Outputs, expected, found));
+            return Err(wrong_results(operation, expected, found));
         }
         if engine.watch().is_some() && vjp.masks.is_empty() {
             for result in results.iter() {
-                engine.check(result, operation, template, location)?;
+                engine.check(result, operation, from)?;
             }
         }
         match results.pop() {
@@ -898,7 +893,7 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
         }
     }
     if engine.watch().is_some() && !vjp.masks.is_empty() {
-        check_kept(vjp, (template, location), values, engine)?;
+        check_kept(vjp, from, values, engine)?;
     }
     Ok(())
 }
@@ -908,7 +903,7 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 #[cold]
 fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     vjp: &Program<Op>,
-    (template, location): Origin<'_, Op>,
+    from: Origin<'_, Op>,
     values: &[E::Value],
     engine: &mut E,
 ) -> Result<(), EagerError> {
@@ -916,7 +911,7 @@ fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let given = values.len() as u32 - made;
     for &at in vjp.outputs.iter().flatten() {
         if let Some(operation) = vjp.maker_of(at, given) {
-            engine.check(&values[at as usize], operation, template, location)?;
+            engine.check(&values[at as usize], operation, from)?;
         }
     }
     Ok(())

@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
-use tidu_graph::text::operation_label;
 
-use super::backward::{freed, run};
-use super::engine::Evaluate;
+use super::backward::{Origin, freed, run};
+use super::engine::{Evaluate, apply_one};
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Deriver, Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
-use crate::Side;
-use crate::error::{EagerError, wrong_count};
+use crate::error::EagerError;
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The tangents of `outputs` when variables move, for `inputs` of pairs (xᵢ, ẋᵢ): Σᵢ ∂y/∂xᵢ·ẋᵢ each;
@@ -67,7 +65,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         // A panic of an operation or a body must not cost the tape what was set aside.
         let found = catch_unwind(AssertUnwindSafe(|| {
             for (input, tangent) in inputs {
-                moving.add(input.index(), tangent.clone(), self)?;
+                moving.add(input.index(), tangent.clone(), None, self)?;
             }
             moving.walk(&past, self)
         }));
@@ -206,7 +204,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         run(jvp, origin, values, results, &mut Evaluate(tape))?;
         for (value, place) in (at.values..).zip(&jvp.outputs) {
             if let Some(place) = *place {
-                self.add(value, self.values[place as usize].clone(), tape)?;
+                let tangent = self.values[place as usize].clone();
+                self.add(value, tangent, Some(origin), tape)?;
             }
         }
         Ok(())
@@ -255,7 +254,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
                     && result.requires_grad()
                     && let Some(tangent) = self.by_value[result.index() as usize].clone()
                 {
-                    self.add(value, tangent, tape)?;
+                    self.add(value, tangent, None, tape)?;
                 }
             }
             Ok(())
@@ -308,23 +307,24 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         &mut self,
         value: u32,
         tangent: Op::Operand,
+        from: Option<Origin<'_, Op>>,
         tape: &mut Tape<Op>,
     ) -> Result<(), EagerError> {
         let place = &mut self.by_value[value as usize];
-        let Some(so_far) = place else {
-            *place = Some(tangent);
-            return Ok(());
-        };
-        let (add, mut sum) = (Op::add(), Vec::with_capacity(1));
-        add.eval_into(&mut tape.ctx, &[&*so_far, &tangent], &mut sum);
-        let found = sum.len();
-        match sum.pop().filter(|_| found == 1) {
-            Some(sum) => *so_far = sum,
-            None => {
-                let add = operation_label(&add);
-                return Err(wrong_count(add, Side::Outputs, 1, found));
+        let sum = match place {
+            None => tangent,
+            Some(so_far) => {
+                let terms = [&*so_far, &tangent];
+                apply_one(
+                    &Op::add(),
+                    terms,
+                    &mut self.results,
+                    from,
+                    &mut Evaluate(tape),
+                )?
             }
-        }
+        };
+        *place = Some(sum);
         Ok(())
     }
 }
