@@ -639,9 +639,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operands: &[&Var<Op>],
         recomputes: bool,
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let graph = function.as_graph();
+        let graph = function.as_dense();
         let describe = || describe_function(function);
-        let (expected, found) = (graph.inputs().len(), operands.len());
+        let (expected, found) = (graph.input_count(), operands.len());
         if expected != found {
             return Err(wrong_count(describe(), Side::Inputs, expected, found));
         }
@@ -853,7 +853,7 @@ fn describe_function<Op: Primitive>(function: &Function<Op>) -> String {
 
 /// What functions are looked up by: clones share what they compute.
 fn address_of<Op: Primitive>(function: &Function<Op>) -> usize {
-    function.as_graph().values().as_ptr().addr()
+    std::ptr::from_ref(function.as_dense()).addr()
 }
 
 impl<Op: GraphOperation> Clone for Var<Op> {
