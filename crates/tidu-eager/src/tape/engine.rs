@@ -3,8 +3,8 @@
 use std::panic::Location;
 
 use tidu_ad::Primitive;
-use tidu_graph::EvaluableGraphOperation;
 use tidu_graph::text::operation_label;
+use tidu_graph::{EvalError, EvaluableGraphOperation};
 
 use super::backward::Origin;
 use super::hooks::HookOfVariables;
@@ -134,7 +134,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         from: Option<Origin<'_, Op>>,
     ) -> Result<(), EagerError> {
         let found = operation.try_eval_into(&mut self.0.ctx, operands, results);
-        found.map_err(|source| of_derivative(failed(operation, None, source), from))
+        found.map_err(|source| failed_in(operation, from, source))
     }
 
     #[inline]
@@ -250,6 +250,17 @@ pub(super) fn apply_one<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let found = results.len();
     let result = results.pop().filter(|_| found == 1);
     result.ok_or_else(|| wrong_results(operation, 1, found))
+}
+
+/// An operation of a derivative that could not be evaluated.
+#[cold]
+#[inline(never)]
+fn failed_in<Op: Primitive + EvaluableGraphOperation>(
+    operation: &Op,
+    from: Option<Origin<'_, Op>>,
+    source: EvalError,
+) -> EagerError {
+    of_derivative(failed(operation, None, source), from)
 }
 
 /// With what call an operation is a part of the derivative of.
