@@ -296,19 +296,23 @@ impl std::fmt::Display for Forgotten {
     }
 }
 
-/// A call, or an operation, with the wrong number of operands or results.
-pub(crate) fn wrong_count(
-    primitive: String,
+/// Fails for a call, or an operation, with the wrong number of operands or results.
+#[inline]
+pub(crate) fn check_count(
+    describe: impl FnOnce() -> String,
     side: Side,
     expected: usize,
     found: usize,
-) -> EagerError {
-    EagerError::WrongValueCount {
-        primitive,
+) -> Result<(), EagerError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(EagerError::WrongValueCount {
+        primitive: describe(),
         side,
         expected,
         found,
-    }
+    })
 }
 
 /// An operation with the wrong number of results.
@@ -318,8 +322,25 @@ pub(crate) fn wrong_results<Op: GraphOperation>(
     expected: usize,
     found: usize,
 ) -> EagerError {
-    let operation = operation_label(operation);
-    wrong_count(operation, Side::Outputs, expected, found)
+    EagerError::WrongValueCount {
+        primitive: operation_label(operation),
+        side: Side::Outputs,
+        expected,
+        found,
+    }
+}
+
+/// An operation whose derivative cannot be derived.
+pub(crate) fn cannot_derive(
+    operation: String,
+    location: Option<&'static Location<'static>>,
+    source: FunctionError,
+) -> EagerError {
+    EagerError::Derive {
+        operation,
+        location,
+        source: Box::new(source),
+    }
 }
 
 /// An operation that could not be evaluated.

@@ -93,9 +93,11 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
         check_distinct(&input_keys)?;
         let (inputs, outputs) = (op.input_count(), op.output_count());
         // A graph that can be made will be when it is asked for; one that cannot is, to learn why.
-        let built = match inputs == input_keys.len() && outputs <= usize::from(u8::MAX) {
-            true => OnceLock::new(),
-            false => OnceLock::from(Built::of(&op, &input_keys)?),
+        let can_wait = inputs == input_keys.len() && outputs <= usize::from(u8::MAX);
+        let built = if can_wait {
+            OnceLock::new()
+        } else {
+            OnceLock::from(Built::of(&op, &input_keys)?)
         };
         Ok(Self {
             primitive: Some(op),

@@ -12,6 +12,7 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 use super::engine::{Engine, Evaluate, Record, apply_one, is_same};
 use super::hooks::Hook;
 use super::life::Life;
+use super::segment::{RunAgain, SEGMENT};
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Deriver, Flags, Program, Residual, Seeds, Template, Templates};
 
@@ -49,7 +50,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`backward`](Self::backward), but for [`EagerError::Freed`] by an earlier pass of this kind.
     #[doc(alias = "retain_graph")]
     pub fn backward_keeping(
         &mut self,
@@ -64,7 +65,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`backward`](Self::backward), also for a seed that is no variable of this tape.
     #[doc(alias = "create_graph")]
     #[track_caller]
     pub fn backward_recorded(
@@ -186,8 +187,7 @@ impl<Op: GraphOperation> Debug for Gradients<Op> {
     }
 }
 
-/// One pass backward over a whole tape. What it has recorded is set aside meanwhile, so that whatever
-/// is recorded on the way comes after it.
+/// One pass backward over a whole tape.
 fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     engine: &mut E,
     outputs: &[(&Var<Op>, E::Value)],
@@ -240,34 +240,35 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
             seeds.push((output.index(), seed));
         }
     }
-    let paused = std::mem::replace(&mut engine.tape().paused, false);
-    let mut past = engine.tape().storage.set_aside();
-    let mut pass = Sweep::new(engine, &past, wrt, keep, all);
-    // A panic of an operation, a hook or a body must not cost the tape what was set aside.
-    let swept = catch_unwind(AssertUnwindSafe(|| {
+    over_past(engine, |past, engine| {
+        let mut pass = BackwardPass::new(engine, past, wrt, keep, all);
         for (output, seed) in seeds {
             pass.gathered
                 .add(output, seed.clone(), None, None, engine)?;
         }
-        pass.sweep(&mut past, engine)
-    }));
+        pass.walk(past, engine)?;
+        Ok([pass.gradients, pass.gathered.cotangents.into_values()])
+    })
+}
+
+/// Runs a pass over what was recorded, which is set aside meanwhile, so that whatever is recorded on the way comes
+/// after it. Of a pass that fails nothing remains.
+pub(super) fn over_past<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>, T>(
+    engine: &mut E,
+    pass: impl FnOnce(&mut Storage<Op>, &mut E) -> Result<T, EagerError>,
+) -> Result<T, EagerError> {
+    let paused = std::mem::replace(&mut engine.tape().paused, false);
+    let mut past = engine.tape().storage.set_aside();
+    // A panic of an operation, a hook or a body must not cost the tape what was set aside.
+    let found = catch_unwind(AssertUnwindSafe(|| pass(&mut past, engine)));
     let tape = engine.tape();
     tape.paused = paused;
     tape.set_quiet(false);
-    match swept {
-        Ok(Ok(())) => {
-            tape.storage.join(past);
-            Ok([pass.gradients, pass.gathered.cotangents.into_values()])
-        }
-        Ok(Err(error)) => {
-            tape.restore(past);
-            Err(error)
-        }
-        Err(panic) => {
-            tape.restore(past);
-            resume_unwind(panic)
-        }
+    match found {
+        Ok(Ok(_)) => tape.storage.join(past),
+        _ => tape.restore(past),
     }
+    found.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The call that a cotangent comes from, and where it was recorded.
@@ -463,7 +464,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Gathered<Op, Value> 
 }
 
 /// One pass backward.
-struct Sweep<Op: Primitive, Value> {
+struct BackwardPass<Op: Primitive, Value> {
     keep: bool,
     /// Whether cotangents stay when they have been used.
     all: bool,
@@ -483,7 +484,7 @@ struct Sweep<Op: Primitive, Value> {
     results: Vec<Value>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> BackwardPass<Op, Value> {
     fn new<E: Engine<Op, Value = Value>>(
         engine: &mut E,
         past: &Storage<Op>,
@@ -495,17 +496,15 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let spare = engine.take_spare();
         let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
         ahead.sort_unstable();
-        let wanted = match all || past.leaves_are_among(&ahead) {
-            true => Vec::new(),
-            false => {
-                let mut wanted = vec![false; past.values as usize];
-                ahead
-                    .iter()
-                    .for_each(|(value, _)| wanted[*value as usize] = true);
-                past.mark_dependents(&mut wanted, &templates);
-                wanted
-            }
-        };
+        let mut wanted = Vec::new();
+        if !all && !past.leaves_are_among(&ahead) {
+            wanted.resize(past.values as usize, false);
+            let mut chosen = ahead.iter();
+            chosen
+                .by_ref()
+                .for_each(|(value, _)| wanted[*value as usize] = true);
+            past.mark_dependents(&mut wanted, &templates);
+        }
         Self {
             keep,
             all,
@@ -528,7 +527,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     }
 
     /// The one walk behind every way to go backward: through all calls, from the last to the first.
-    fn sweep<E: Engine<Op, Value = Value>>(
+    fn walk<E: Engine<Op, Value = Value>>(
         &mut self,
         storage: &mut Storage<Op>,
         engine: &mut E,
@@ -791,11 +790,12 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         if seeds.iter().all(Option::is_none) {
             return Ok(());
         }
-        let body = match self.keep {
-            true => segment.body.clone(),
-            false => segment.body.take(),
+        let body = if self.keep {
+            segment.body.clone()
+        } else {
+            segment.body.take()
         };
-        let body = body.ok_or_else(|| freed(super::segment::SEGMENT.into()))?;
+        let body = body.ok_or_else(|| freed(SEGMENT.into()))?;
         let count = segment.operands as usize;
         let kept = storage.residuals[at.residuals..][..count].iter_mut();
         let operands = kept.zip(&storage.operands[at.operands..]);
@@ -805,14 +805,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         });
         let operands: Vec<Var<Op>> = operands.collect();
 
-        let before = engine.tape().storage.set_aside();
-        let first = before.values;
-        let results = engine.tape().run_again(&*body, &operands);
-        let mut again = engine.tape().storage.set_aside();
-        let outcome = results.and_then(|results| {
-            engine.tape().check_segment(segment, &results)?;
-            self.inside(&mut again, &results, seeds, engine)
-        });
+        let RunAgain {
+            before,
+            mut again,
+            results,
+        } = engine.tape().run_again(segment, &*body, &operands);
+        let first = before.values as usize;
+        let outcome = results.and_then(|results| self.inside(&mut again, &results, seeds, engine));
         let tape = engine.tape();
         if E::RECORDS {
             tape.storage.join(again);
@@ -820,8 +819,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         } else {
             // Nothing of it remains, and its indices are given out again.
             tape.restore(before);
-            self.gathered.cotangents.resize(first as usize);
-            self.wanted.truncate(first as usize);
+            self.gathered.cotangents.resize(first);
+            self.wanted.truncate(first);
         }
         outcome
     }
@@ -850,7 +849,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                     .add(result.index(), value, mask, None, engine)?;
             }
         }
-        self.sweep(again, engine)
+        self.walk(again, engine)
     }
 }
 
@@ -920,10 +919,7 @@ fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 /// What was kept of a call that is not freed.
 #[inline]
 fn take_or_copy<T: Clone>(kept: &mut Option<T>, keep: bool) -> T {
-    let value = match keep {
-        true => kept.clone(),
-        false => kept.take(),
-    };
+    let value = if keep { kept.clone() } else { kept.take() };
     value.expect("a call that is not freed has all that was kept of it")
 }
 

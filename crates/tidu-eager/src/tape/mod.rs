@@ -37,7 +37,7 @@ use self::template::{Callee, Deriver, Flags, Residual, Template, Templates};
 use self::types::{Types, are_of_types, types_of};
 use self::watch::Watch;
 use crate::Side;
-use crate::error::{EagerError, failed, wrong_count, wrong_results};
+use crate::error::{EagerError, check_count, failed, wrong_results};
 use crate::recorder::KeySource;
 
 /// Runs operations as it records them, and goes backward through what it recorded.
@@ -292,9 +292,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// [`EagerError::WrongValueCount`] for the wrong number of operands, or of results from `eval`;
-    /// [`EagerError::Failed`] for an operation that cannot be evaluated; [`EagerError::ForeignVar`] and [`EagerError::StaleVar`] for an operand of another tape, or one
-    /// whose place is gone; [`EagerError::Derive`] for an operation whose rules fail;
-    /// [`EagerError::Anomaly`]. Nothing is then recorded, and the tape goes on.
+    /// [`EagerError::Failed`] for an operation that cannot be evaluated; [`EagerError::ForeignVar`] and
+    /// [`EagerError::StaleVar`] for an operand of another tape, or one whose place is gone;
+    /// [`EagerError::Derive`] for an operation whose rules fail; [`EagerError::Anomaly`]. Nothing is then
+    /// recorded, and the tape goes on.
     #[track_caller]
     #[allow(
         clippy::needless_pass_by_value,
@@ -604,13 +605,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     fn check_arity(&self, operation: &Op, operands: &[&Var<Op>]) -> Result<(), EagerError> {
         let (expected, found) = (operation.input_count(), operands.len());
-        match expected == found {
-            true => Ok(()),
-            false => {
-                let operation = operation_label(operation);
-                Err(wrong_count(operation, Side::Inputs, expected, found))
-            }
-        }
+        check_count(|| operation_label(operation), Side::Inputs, expected, found)
     }
 
     /// Why an operation cannot be applied to these operands.
@@ -641,10 +636,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<Vec<Var<Op>>, EagerError> {
         let graph = function.as_dense();
         let describe = || describe_function(function);
-        let (expected, found) = (graph.input_count(), operands.len());
-        if expected != found {
-            return Err(wrong_count(describe(), Side::Inputs, expected, found));
-        }
+        check_count(describe, Side::Inputs, graph.input_count(), operands.len())?;
         self.check_places(describe, operands)?;
         let any_active = operands.iter().any(|operand| operand.requires_grad());
         let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
@@ -708,10 +700,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         expected: usize,
         location: &'static Location<'static>,
     ) -> Result<(), EagerError> {
-        let found = self.results.len();
-        if found != expected {
-            return Err(wrong_count(describe(), Side::Outputs, expected, found));
-        }
+        check_count(&describe, Side::Outputs, expected, self.results.len())?;
         if let Some(watch) = &self.watch
             && !watch.quiet
         {

@@ -1,14 +1,14 @@
 //! Forward mode over a recorded tape.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
-use super::backward::{Origin, freed, run};
+use super::backward::{Origin, freed, over_past, run};
 use super::engine::{Evaluate, apply_one};
+use super::segment::{RunAgain, SEGMENT};
 use super::storage::{Cursor, Kind, Node, Storage};
 use super::template::{Deriver, Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
@@ -53,39 +53,25 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         for (position, output) in outputs.iter().enumerate() {
             self.depends(output, || format!("output {position}"))?;
         }
-        let paused = std::mem::replace(&mut self.paused, false);
-        let past = self.storage.set_aside();
-        let mut moving = Moving {
-            by_value: vec![None; past.values as usize],
-            used: self.used_values(&past, outputs),
-            lost: Vec::new(),
-            values: Vec::new(),
-            results: Vec::new(),
-        };
-        // A panic of an operation or a body must not cost the tape what was set aside.
-        let found = catch_unwind(AssertUnwindSafe(|| {
+        let pass = over_past(&mut Evaluate(self), |past, Evaluate(tape)| {
+            let mut pass = ForwardPass {
+                by_value: vec![None; past.values as usize],
+                used: tape.used_values(past, outputs),
+                lost: Vec::new(),
+                values: Vec::new(),
+                results: Vec::new(),
+            };
             for (input, tangent) in inputs {
-                moving.add(input.index(), tangent.clone(), None, self)?;
+                pass.add(input.index(), tangent.clone(), None, tape)?;
             }
-            moving.walk(&past, self)
-        }));
-        self.paused = paused;
-        match found {
-            Ok(Ok(())) => self.storage.join(past),
-            Ok(Err(error)) => {
-                self.restore(past);
-                return Err(error);
-            }
-            Err(panic) => {
-                self.restore(past);
-                resume_unwind(panic)
-            }
-        }
+            pass.walk(past, tape)?;
+            Ok(pass)
+        })?;
         let outputs = outputs.iter().map(|output| {
-            if let Some(replaced) = moving.lost_by(output.index()) {
+            if let Some(replaced) = pass.lost_by(output.index()) {
                 return Err(self.replaced_gradient(replaced));
             }
-            let tangent = moving.by_value.get(output.index() as usize);
+            let tangent = pass.by_value.get(output.index() as usize);
             Ok(tangent.cloned().flatten())
         });
         outputs.collect()
@@ -110,7 +96,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 }
 
 /// One pass forward.
-struct Moving<Op: Primitive> {
+struct ForwardPass<Op: Primitive> {
     /// The tangents of all values.
     by_value: Vec<Option<Op::Operand>>,
     /// By value: whether its tangent may be asked for. Empty if any may.
@@ -123,12 +109,9 @@ struct Moving<Op: Primitive> {
     results: Vec<Op::Operand>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
+impl<Op: Primitive + EvaluableGraphOperation> ForwardPass<Op> {
     fn walk(&mut self, storage: &Storage<Op>, tape: &mut Tape<Op>) -> Result<(), EagerError> {
-        let mut cursor = Cursor {
-            values: storage.first_value,
-            ..Cursor::default()
-        };
+        let mut cursor = storage.start();
         for node in &storage.nodes {
             match node.kind() {
                 Kind::Leaf => {}
@@ -231,7 +214,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
     ) -> Result<(), EagerError> {
         let segment = &storage.segments[at.segments];
         let body = segment.body.clone();
-        let body = body.ok_or_else(|| freed("a segment".into()))?;
+        let body = body.ok_or_else(|| freed(SEGMENT.into()))?;
         let count = segment.operands as usize;
         let kept = storage.residuals[at.residuals..][..count].iter().flatten();
         let operands = kept.zip(&storage.operands[at.operands..]);
@@ -241,12 +224,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         });
         let operands: Vec<Var<Op>> = operands.collect();
 
-        let before = tape.storage.set_aside();
-        let first = before.values;
-        let results = tape.run_again(&*body, &operands);
-        let again = tape.storage.set_aside();
+        let RunAgain {
+            before,
+            again,
+            results,
+        } = tape.run_again(segment, &*body, &operands);
+        let first = before.values as usize;
         let outcome = results.and_then(|results| {
-            tape.check_segment(segment, &results)?;
             self.by_value.resize(again.values as usize, None);
             self.walk(&again, tape)?;
             for (value, result) in (at.values..).zip(&results) {
@@ -261,8 +245,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         });
         // Nothing of it remains, and its indices are given out again.
         tape.restore(before);
-        self.by_value.truncate(first as usize);
-        self.lost.truncate(first as usize);
+        self.by_value.truncate(first);
+        self.lost.truncate(first);
         outcome
     }
 

@@ -14,7 +14,7 @@ use tidu_graph::{DenseGraph, DenseId, EvaluableGraphOperation, Graph};
 
 use super::types::Types;
 use super::{CONSTANT, describe_function};
-use crate::error::EagerError;
+use crate::error::{EagerError, cannot_derive};
 
 /// All templates of a tape.
 pub(super) type Templates<Op> = Arc<Vec<Arc<Template<Op>>>>;
@@ -197,7 +197,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         location: &'static Location<'static>,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
-        let cannot_derive = |source| cannot_derive("the function".into(), location, source);
+        let cannot_derive = |source| cannot_derive("the function".into(), Some(location), source);
         let typed = types.as_ref();
         let typed = typed.map(|types| function.with_types(types.iter().cloned()));
         let typed = typed.transpose().map_err(cannot_derive)?;
@@ -231,11 +231,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                     ResidualOrigin::Computed => hidden.next(),
                 });
                 let origins: Vec<Residual> = origins.flatten().collect();
-                let results = origins.iter().filter(|origin| match origin {
-                    Residual::Operand(_) => false,
-                    Residual::Output(_) => true,
-                });
-                residuals.extend(results);
+                let is_result = |origin: &&Residual| matches!(origin, Residual::Output(_));
+                residuals.extend(origins.iter().filter(is_result));
                 (extended, Some((split.pullback, origins)))
             }
             None => (function.clone(), None),
@@ -560,7 +557,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
-        cannot_derive(self.describe(), self.location, source)
+        cannot_derive(self.describe(), Some(self.location), source)
     }
 }
 
@@ -650,18 +647,6 @@ impl<Op: Clone> Program<Op> {
             results: 1,
         });
         self.outputs[output] = Some(next);
-    }
-}
-
-fn cannot_derive(
-    operation: String,
-    location: &'static Location<'static>,
-    source: FunctionError,
-) -> EagerError {
-    EagerError::Derive {
-        operation,
-        location: Some(location),
-        source: Box::new(source),
     }
 }
 
