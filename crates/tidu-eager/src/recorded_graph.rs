@@ -242,24 +242,21 @@ fn check_keys<Op: GraphOperation>(
 }
 
 fn check_distinct<Key: std::hash::Hash + Eq + Debug>(keys: &[Key]) -> Result<(), EagerError> {
-    let repeated = |first, second| {
-        Err(EagerError::RepeatedInputKey {
-            first,
-            second,
-            key: describe_operation(&keys[second]),
-        })
-    };
-    match keys {
-        [] | [_] => Ok(()),
-        [a, b] if a != b => Ok(()),
-        _ => {
-            let mut seen = HashMap::with_capacity(keys.len());
-            for (second, key) in keys.iter().enumerate() {
-                if let Some(first) = seen.insert(key, second) {
-                    return repeated(first, second);
-                }
-            }
-            Ok(())
+    // Most calls have one operand or two.
+    if let [] | [_] = keys {
+        return Ok(());
+    }
+    if let [a, b] = keys
+        && a != b
+    {
+        return Ok(());
+    }
+    let mut seen = HashMap::with_capacity(keys.len());
+    for (second, key) in keys.iter().enumerate() {
+        if let Some(first) = seen.insert(key, second) {
+            let key = describe_operation(key);
+            return Err(EagerError::RepeatedInputKey { first, second, key });
         }
     }
+    Ok(())
 }

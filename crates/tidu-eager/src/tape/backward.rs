@@ -11,10 +11,10 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
 use super::engine::{Engine, Evaluate, Record, apply_one, is_same};
 use super::hooks::Hook;
-use super::life::Life;
+use super::places::Places;
 use super::segment::{RunAgain, SEGMENT};
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Deriver, Flags, Program, Residual, Seeds, Template, Templates};
+use super::template::{Flags, Program, Residual, Seeds, Template, Templates};
 
 use super::{Tape, Var};
 use crate::error::{EagerError, wrong_results};
@@ -115,7 +115,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let [_, by_value] = pass(&mut Evaluate(self), outputs, &[], true, true)?;
         Ok(Gradients {
             by_value,
-            life: self.life.clone(),
+            places: self.places.clone(),
         })
     }
 
@@ -128,7 +128,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if !var.requires_grad() {
             return Err(EagerError::ConstantVar { place: place() });
         }
-        let checked = self.life.check(var.place);
+        let checked = self.places.check(var.place);
         checked.map_err(|fault| fault.of(place()))
     }
 
@@ -138,7 +138,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         var: &Var<Op>,
         place: impl Fn() -> String,
     ) -> Result<bool, EagerError> {
-        if self.life.is_own_constant(var.place) {
+        if self.places.is_own_constant(var.place) {
             return Ok(false);
         }
         self.check(var, place)?;
@@ -150,7 +150,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 pub struct Gradients<Op: GraphOperation> {
     by_value: List<Op::Operand>,
     /// Which places were good when the gradients were found.
-    life: Life,
+    places: Places,
 }
 
 impl<Op: GraphOperation> Gradients<Op> {
@@ -166,10 +166,10 @@ impl<Op: GraphOperation> Gradients<Op> {
         if !var.requires_grad() {
             return Err(EagerError::ConstantVar { place: place() });
         }
-        if self.life.is_after(var.place) {
+        if self.places.is_after(var.place) {
             return Ok(None);
         }
-        self.life
+        self.places
             .check(var.place)
             .map_err(|fault| fault.of(place()))?;
         let gradient = self.by_value.get(var.index() as usize);
@@ -499,10 +499,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> BackwardPass<Op, Val
         let mut wanted = Vec::new();
         if !all && !past.leaves_are_among(&ahead) {
             wanted.resize(past.values as usize, false);
-            let mut chosen = ahead.iter();
-            chosen
-                .by_ref()
-                .for_each(|(value, _)| wanted[*value as usize] = true);
+            let chosen = ahead.iter();
+            chosen.for_each(|(value, _)| wanted[*value as usize] = true);
             past.mark_dependents(&mut wanted, &templates);
         }
         Self {
@@ -757,17 +755,12 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> BackwardPass<Op, Val
         wanted: &[bool],
         engine: &mut E,
     ) -> Result<usize, EagerError> {
-        let tape = engine.tape();
         // Not shared for a moment, so that nothing is copied.
         self.templates = Templates::default();
-        let templates = Arc::make_mut(&mut tape.templates);
-        let template = Arc::make_mut(&mut templates[id]);
-        let deriver = Deriver {
-            derivatives: &tape.derivatives,
-            name: &tape.name,
-            ctx: &mut tape.ad_ctx,
-        };
-        let derived = template.derive_for(seeds, wanted, deriver);
+        let tape = engine.tape();
+        let derived = tape.derive_more(id, |template, deriver| {
+            template.derive_for(seeds, wanted, deriver)
+        });
         self.templates = Arc::clone(&tape.templates);
         derived
     }

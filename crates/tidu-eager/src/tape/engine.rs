@@ -62,12 +62,12 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
     ) -> Result<(), EagerError> {
         match self.watch() {
             None => Ok(()),
-            Some(watch) => watch.check_cotangent(
-                self.operand(computed),
-                || operation_label(instruction),
-                || template.describe(),
-                location,
-            ),
+            Some(watch) => {
+                let made = || operation_label(instruction);
+                let what = || format!("what {} computes in the derivative", made());
+                let operation = || template.describe();
+                watch.check(self.operand(computed), what, operation, location)
+            }
         }
     }
 
@@ -184,7 +184,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
         tape.replaced.push((index, location));
         Var {
             value: by,
-            place: tape.life.place(index),
+            place: tape.places.place(index),
         }
     }
 

@@ -4,7 +4,7 @@ mod backward;
 mod engine;
 mod forward;
 mod hooks;
-mod life;
+mod places;
 mod segment;
 mod storage;
 mod structure;
@@ -26,11 +26,11 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation, RuntimeError};
 pub use backward::Gradients;
 pub use forward::Dual;
 pub use hooks::{HeldByTape, HookId};
-pub use life::Mark;
+pub use places::Mark;
 pub use segment::RunsAgain;
 
 use self::hooks::Hooks;
-use self::life::Life;
+use self::places::Places;
 use self::segment::Inside;
 use self::storage::{Argument, Storage};
 use self::template::{Callee, Deriver, Flags, Residual, Template, Templates};
@@ -67,7 +67,7 @@ use crate::recorder::KeySource;
 /// # Ok::<(), tidu_eager::EagerError>(())
 /// ```
 pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
-    life: Life,
+    places: Places,
     storage: Storage<Op>,
     /// A pass backward shares the list, and templates are added to it on the way: the list is copied
     /// then, which deriving a template costs more than.
@@ -153,7 +153,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         ad_ctx: Op::ADContext,
     ) -> Self {
         Self {
-            life: Life::new(),
+            places: Places::new(),
             storage: Storage::new(0),
             templates: Templates::default(),
             known: Vec::new(),
@@ -255,7 +255,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         Var {
             value,
-            place: self.life.place(index),
+            place: self.places.place(index),
         }
     }
 
@@ -283,7 +283,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn constant(&self, value: Op::Operand) -> Var<Op> {
         Var {
             value,
-            place: self.life.constant(),
+            place: self.places.constant(),
         }
     }
 
@@ -332,7 +332,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .expect("the number of results was checked");
         let place = match index {
             CONSTANT => self.constant_place(operands),
-            index => self.life.place(index),
+            index => self.places.place(index),
         };
         Ok(Var { value, place })
     }
@@ -488,7 +488,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let mut any_active = false;
         for operand in operands {
             let active = operand.requires_grad();
-            if active && self.life.check(operand.place).is_err() {
+            if active && self.places.check(operand.place).is_err() {
                 return None;
             }
             any_active |= active;
@@ -683,7 +683,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<(), EagerError> {
         for (position, operand) in operands.iter().enumerate() {
             if operand.requires_grad()
-                && let Err(fault) = self.life.check(operand.place)
+                && let Err(fault) = self.places.check(operand.place)
             {
                 return Err(fault.of(format!(
                     "operand {position} (counted from 0) of {}",
@@ -704,7 +704,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if let Some(watch) = &self.watch
             && !watch.quiet
         {
-            watch.check_results(&self.results, describe, location)?;
+            for (slot, result) in self.results.iter().enumerate() {
+                let what = || format!("result {slot}");
+                watch.check(result, what, &describe, Some(location))?;
+            }
         }
         Ok(())
     }
@@ -714,13 +717,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             CONSTANT => self.constant_place(operands),
             _ => Place::NONE,
         };
-        let life = &self.life;
+        let places = &self.places;
         let results = self.results.drain(..).take(count).enumerate();
         let results = results.map(|(at, value)| Var {
             value,
             place: match first {
                 CONSTANT => constant,
-                first => life.place(first + at as u32),
+                first => places.place(first + at as u32),
             },
         });
         results.collect()
@@ -729,9 +732,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The place of a constant that is computed of `operands`: one of the tape's own, if one of them is.
     fn constant_place(&self, operands: &[&Var<Op>]) -> Place {
         let mut operands = operands.iter();
-        let is_own = !self.paused && operands.any(|var| self.life.is_own_constant(var.place));
+        let is_own = !self.paused && operands.any(|var| self.places.is_own_constant(var.place));
         if is_own {
-            self.life.constant()
+            self.places.constant()
         } else {
             Place::NONE
         }
@@ -778,6 +781,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             self.by_operation.clear();
             self.last = 0;
         }
+    }
+
+    /// Adds to what is derived of an operation.
+    fn derive_more(
+        &mut self,
+        template: usize,
+        derive: impl FnOnce(&mut Template<Op>, Deriver<'_, Op>) -> Result<usize, EagerError>,
+    ) -> Result<usize, EagerError> {
+        let templates = Arc::make_mut(&mut self.templates);
+        let deriver = Deriver {
+            derivatives: &self.derivatives,
+            name: &self.name,
+            ctx: &mut self.ad_ctx,
+        };
+        derive(Arc::make_mut(&mut templates[template]), deriver)
     }
 
     fn add_template(&mut self, template: Template<Op>) -> u32 {

@@ -205,7 +205,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 .map(|result| Op::constant_of(result.value()))
                 .collect(),
         });
-        let places = (first..).map(|index| self.life.place(index));
+        let places = (first..).map(|index| self.places.place(index));
         let results = results.into_iter().zip(places);
         Ok(results
             .map(|(result, place)| Var {
@@ -287,7 +287,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub(super) fn place_at(&self, index: u32) -> Place {
         match index {
             CONSTANT => Place::NONE,
-            index => self.life.place_at(index),
+            index => self.places.place_at(index),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::backward::{Origin, freed, over_past, run};
 use super::engine::{Evaluate, apply_one};
 use super::segment::{RunAgain, SEGMENT};
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Deriver, Flags, Reach, Template};
+use super::template::{Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
 use crate::error::EagerError;
 
@@ -117,10 +117,7 @@ impl<Op: Primitive + EvaluableGraphOperation> ForwardPass<Op> {
                 Kind::Leaf => {}
                 Kind::Replaced => self.replaced(storage.operands[cursor.operands], cursor.values),
                 Kind::Segment => self.segment(storage, cursor, tape)?,
-                Kind::Call(template) => {
-                    let template = Arc::clone(&tape.templates[template]);
-                    self.call(&template, *node, storage, cursor, tape)?;
-                }
+                Kind::Call(template) => self.call(template, *node, storage, cursor, tape)?,
             }
             storage.step_on(&mut cursor, &tape.templates);
         }
@@ -129,12 +126,13 @@ impl<Op: Primitive + EvaluableGraphOperation> ForwardPass<Op> {
 
     fn call(
         &mut self,
-        template: &Template<Op>,
+        id: usize,
         node: Node,
         storage: &Storage<Op>,
         at: Cursor,
         tape: &mut Tape<Op>,
     ) -> Result<(), EagerError> {
+        let template = &tape.templates[id];
         let operands = &storage.operands[at.operands..][..template.active_count as usize];
         if self.lose(operands, at.values..at.values + template.outputs) {
             return Ok(());
@@ -161,28 +159,19 @@ impl<Op: Primitive + EvaluableGraphOperation> ForwardPass<Op> {
             .extend(all.filter_map(|operand| tangent_of(operand).cloned()));
 
         let location = storage.locations.get(at.nodes).copied().flatten();
-        let Kind::Call(id) = node.kind() else {
-            unreachable!("a call");
-        };
         let reach = self.reach(template, at.values);
         let derived = match template.find_jvp(&moving, reach) {
-            Some(_) => None,
+            Some(known) => known,
             None => {
-                let template = Arc::make_mut(&mut Arc::make_mut(&mut tape.templates)[id]);
-                let deriver = Deriver {
-                    derivatives: &tape.derivatives,
-                    name: &tape.name,
-                    ctx: &mut tape.ad_ctx,
-                };
-                let derived = template.derive_jvp(&moving, reach, deriver);
-                derived.map_err(|error| error.applied_at(location))?;
-                Some(Arc::clone(&tape.templates[id]))
+                let derived = tape.derive_more(id, |template, deriver| {
+                    template.derive_jvp(&moving, reach, deriver)
+                });
+                derived.map_err(|error| error.applied_at(location))?
             }
         };
-        let template = derived.as_deref().unwrap_or(template);
-        let jvp = template.find_jvp(&moving, reach);
-        let jvp = template.jvp(jvp.expect("it was found or derived"));
-        let origin = (template, location);
+        let template = Arc::clone(&tape.templates[id]);
+        let jvp = template.jvp(derived);
+        let origin = (&*template, location);
         let (values, results) = (&mut self.values, &mut self.results);
         run(jvp, origin, values, results, &mut Evaluate(tape))?;
         for (value, place) in (at.values..).zip(&jvp.outputs) {

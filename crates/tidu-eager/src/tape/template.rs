@@ -36,8 +36,8 @@ pub(super) struct Template<Op: Primitive> {
     pub types: Types,
     /// Where it was applied first.
     pub location: &'static Location<'static>,
-    vjps: Vec<Variant<Op>>,
-    jvps: Vec<Motion<Op>>,
+    vjps: Vec<VjpVariant<Op>>,
+    jvps: Vec<JvpVariant<Op>>,
 }
 
 #[derive(Clone)]
@@ -112,7 +112,7 @@ impl<Op: Primitive> Deriver<'_, Op> {
 
 /// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
 #[derive(Clone)]
-struct Variant<Op> {
+struct VjpVariant<Op> {
     seeds: Seeds,
     wanted: Flags,
     vjp: Program<Op>,
@@ -120,7 +120,7 @@ struct Variant<Op> {
 
 /// A JVP for some operands that move.
 #[derive(Clone)]
-struct Motion<Op> {
+struct JvpVariant<Op> {
     /// By operand.
     moving: Flags,
     reach: Reach,
@@ -294,7 +294,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 self.lower_operation(&vjp, seeds)?
             }
         };
-        self.vjps.push(Variant {
+        self.vjps.push(VjpVariant {
             seeds: seeds.into(),
             wanted: wanted.into(),
             vjp,
@@ -335,7 +335,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             }
             Callee::Function(call) => self.jvp_of_function(call, moving, reach, deriver.ctx)?,
         };
-        self.jvps.push(Motion {
+        self.jvps.push(JvpVariant {
             moving: moving.into(),
             reach,
             jvp,
@@ -391,7 +391,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 
     fn remember(&mut self, seeds: Seeds, vjp: Program<Op>) {
-        self.vjps.push(Variant {
+        self.vjps.push(VjpVariant {
             seeds,
             wanted: Flags::from_elem(true, self.active_count as usize),
             vjp,
