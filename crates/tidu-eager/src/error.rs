@@ -369,14 +369,6 @@ impl EagerError {
         }
         self
     }
-
-    /// With what the operation is a part of the derivative of.
-    pub(crate) fn in_derivative_of(mut self, of: impl FnOnce() -> String) -> Self {
-        if let Self::Failed { derivative_of, .. } = &mut self {
-            *derivative_of = Some(of());
-        }
-        self
-    }
 }
 
 fn within(derivative_of: &Option<String>) -> String {
@@ -419,7 +411,7 @@ impl From<EagerError> for ADRuleError {
 
 /// The short form of every fallible call: the same text, at the caller's place.
 #[track_caller]
-pub(crate) fn unwrap_or_panic<T>(result: Result<T, EagerError>) -> T {
+pub(crate) fn unwrap_or_panic<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("{error}"),

@@ -14,6 +14,7 @@ use tidu_graph::{
 };
 
 use crate::backward::BackwardExecutor;
+use crate::error::unwrap_or_panic;
 
 /// Computes what going backward needs with the operations' own
 /// [`try_eval`](EvaluableGraphOperation::try_eval), so that a runtime without wishes of its own need not write a
@@ -121,11 +122,6 @@ where
         let sum = evaluate(&Op::add(), 0, &mut self.context, &[&**a, &**b]);
         Arc::new(unwrap_or_panic(sum).remove(0))
     }
-}
-
-/// Where the signature of an executor leaves no room for an error.
-fn unwrap_or_panic<T>(result: Result<T, GraphError>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The results of an operation, as many as it has.

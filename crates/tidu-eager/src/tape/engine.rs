@@ -272,10 +272,11 @@ fn of_derivative<Op: Primitive + EvaluableGraphOperation>(
     let Some((template, location)) = from else {
         return error;
     };
-    let location = location.unwrap_or(template.location);
+    let mut error = error.applied_at(location.or(Some(template.location)));
+    if let EagerError::Failed { derivative_of, .. } = &mut error {
+        *derivative_of = Some(template.describe());
+    }
     error
-        .applied_at(Some(location))
-        .in_derivative_of(|| template.describe())
 }
 
 /// Whether two operands are the same to the last bit, as far as can be seen.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Derivatives, Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive,
-    ResidualOrigin, Seed, Wrt,
+    Derivatives, Function, FunctionError, FunctionProgram, OperationVjp, Primitive, ResidualOrigin,
+    Seed, Wrt,
 };
 use tidu_graph::text::operation_label;
 use tidu_graph::{DenseGraph, DenseId, EvaluableGraphOperation, Graph};
@@ -83,31 +83,6 @@ pub(super) struct Deriver<'a, Op: Primitive> {
     /// What inputs of derived functions are named after.
     pub name: &'a Op::InputKey,
     pub ctx: &'a mut Op::ADContext,
-}
-
-impl<Op: Primitive> Deriver<'_, Op> {
-    fn jvp(
-        self,
-        operation: &Op,
-        moving: &[bool],
-        types: &Types,
-    ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
-        let (types, ctx) = (types.as_deref(), self.ctx);
-        self.derivatives
-            .jvp(operation, moving, types, self.name, ctx)
-    }
-
-    fn vjp(
-        self,
-        operation: &Op,
-        active: &[bool],
-        seeds: &[Seed],
-        types: &Types,
-    ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
-        let (types, ctx) = (types.as_deref(), self.ctx);
-        self.derivatives
-            .vjp(operation, active, seeds, types, self.name, ctx)
-    }
 }
 
 /// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
@@ -208,7 +183,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let operands = (0..active.len() as u32).map(Residual::Operand);
         let mut residuals: Vec<Residual> = operands.collect();
         let all: Vec<usize> = (0..visible).collect();
-        let chosen = positions(&active);
+        let chosen = positions(&active, |active| *active);
         let (wrt, _) = connected(function.as_dense(), &chosen, &all);
         let split = if recomputes || wrt.is_empty() {
             None
@@ -238,20 +213,20 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             None => (function.clone(), None),
         };
         let outputs = extended.output_names().len();
-        let call = Call {
+        let call = Arc::new(Call {
             function: function.clone(),
             recomputes,
             program: extended.compile(),
             extended,
-        };
-        let callee = Callee::Function(Arc::new(call));
+        });
+        let callee = Callee::Function(Arc::clone(&call));
         let mut template = Self::new(callee, active, outputs, visible, types, location);
         template.residuals = residuals;
         let mut whole = Seeds::from_elem(Seed::Full, visible);
         whole.resize(outputs, Seed::Zero);
         let wanted = Flags::from_elem(true, template.active_count as usize);
         let vjp = match pullback {
-            None => template.vjp_of_function(&whole, &wanted, ctx)?,
+            None => template.vjp_of_function(&call, &whole, &wanted, ctx)?,
             Some((pullback, origins)) => {
                 let seeds = (0..visible).map(Source::Seed);
                 let sources = origins.into_iter().map(Source::Residual).chain(seeds);
@@ -284,7 +259,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         deriver: Deriver<'_, Op>,
     ) -> Result<usize, EagerError> {
         let vjp = match &self.callee {
-            Callee::Function(_) => self.vjp_of_function(seeds, wanted, deriver.ctx)?,
+            Callee::Function(call) => self.vjp_of_function(call, seeds, wanted, deriver.ctx)?,
             Callee::Operation(operation) => {
                 let mut wanted = wanted.iter();
                 let active = self.active.iter();
@@ -318,20 +293,16 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     ) -> Result<usize, EagerError> {
         let jvp = match &self.callee {
             Callee::Operation(operation) => {
-                let jvp = deriver.jvp(operation, moving, &self.types);
+                let (types, of) = (self.types.as_deref(), deriver);
+                let jvp = of
+                    .derivatives
+                    .jvp(operation, moving, types, of.name, of.ctx);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
-                let operands = (0..moving.len() as u32).map(Residual::Operand);
-                let outputs = (0..self.outputs).map(Residual::Output);
-                let sources = operands.chain(outputs).map(Source::Residual);
                 let tangents = moving.iter().filter(|moving| **moving).count();
-                let tangent_sources = (0..tangents).map(Source::Seed);
+                let sources = self.operands().chain(self.results());
+                let sources = sources.chain((0..tangents).map(Source::Seed));
                 let found = jvp.tangents.iter().copied();
-                self.lower(
-                    &jvp.function,
-                    sources.chain(tangent_sources),
-                    tangents,
-                    found,
-                )?
+                self.lower(&jvp.function, sources, tangents, found)?
             }
             Callee::Function(call) => self.jvp_of_function(call, moving, reach, deriver.ctx)?,
         };
@@ -358,6 +329,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
 
     pub fn vjp(&self, at: usize) -> &Program<Op> {
         &self.vjps[at].vjp
+    }
+
+    /// All operands, as inputs of a derivative.
+    fn operands(&self) -> impl Iterator<Item = Source> + use<Op> {
+        let operands = 0..self.active.len() as u32;
+        operands.map(|at| Source::Residual(Residual::Operand(at)))
+    }
+
+    /// All results, as inputs of a derivative.
+    fn results(&self) -> impl Iterator<Item = Source> + use<Op> {
+        let results = 0..self.outputs;
+        results.map(|at| Source::Residual(Residual::Output(at)))
     }
 
     /// As errors name it.
@@ -405,7 +388,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         seeds: &[Seed],
         deriver: Deriver<'_, Op>,
     ) -> Result<Arc<OperationVjp<Op>>, EagerError> {
-        let vjp = deriver.vjp(operation, active, seeds, &self.types);
+        let (types, of) = (self.types.as_deref(), deriver);
+        let known = of.derivatives;
+        let vjp = known.vjp(operation, active, seeds, types, of.name, of.ctx);
         vjp.map_err(|source| self.cannot_derive(source))
     }
 
@@ -423,7 +408,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             Reach::All => self.outputs,
         };
         let results: Vec<usize> = (0..results as usize).collect();
-        let moving = positions(moving);
+        let moving = positions(moving, |moving| *moving);
         let (wrt, outputs) = connected(call.extended.as_dense(), &moving, &results);
         if wrt.is_empty() {
             return Ok(Program::of_zeros(results.len()));
@@ -433,10 +418,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let function = call.extended.select_at(&outputs);
         let jvp = function.and_then(|f| f.within(ctx).nonzero_jvp(Wrt::At(wrt.clone())));
         let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
-        let operands = (0..self.active.len() as u32).map(Residual::Operand);
         let tangents = wrt.iter().filter_map(|&at| rank(&moving, at));
-        let sources = operands.map(Source::Residual);
-        let sources = sources.chain(tangents.map(Source::Seed));
+        let sources = self.operands().chain(tangents.map(Source::Seed));
         let found = results.iter().map(|&at| jvp.places[rank(&outputs, at)?]);
         self.lower(&jvp.function, sources, moving.len(), found)
     }
@@ -444,18 +427,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     /// The VJP of a function from its operands alone.
     fn vjp_of_function(
         &self,
+        call: &Call<Op>,
         seeds: &[Seed],
         wanted: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Program<Op>, EagerError> {
-        let Callee::Function(call) = &self.callee else {
-            unreachable!("asked of functions only");
-        };
-        let results_that = |is: fn(Seed) -> bool| -> Vec<usize> {
-            (0..seeds.len()).filter(|&at| is(seeds[at])).collect()
-        };
-        let (seeded, masked) = (results_that(Seed::is_there), results_that(Seed::is_masked));
-        let active = positions(&self.active);
+        let seeded = positions(seeds, |seed| seed.is_there());
+        let masked = positions(seeds, |seed| seed.is_masked());
+        let active = positions(&self.active, |active| *active);
         let wrt = active.iter().zip(wanted).filter(|(_, wanted)| **wanted);
         let wrt: Vec<usize> = wrt.map(|(&at, _)| at).collect();
         // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
@@ -471,8 +450,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             function.within(ctx).nonzero_vjp(&wrt, &masked)
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
-        let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let sources = operands.map(Source::Residual);
         // In the list, the masks come after all cotangents.
         let of_masks = connected.iter().filter_map(|&at| rank(&masked, at));
         let of_masks = of_masks.map(|rank| seeded.len() + rank);
@@ -480,7 +457,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         let places = places.chain(of_masks).map(Source::Seed);
         let outputs = outputs_by(&active, &wrt, &derived.places);
         let given = seeded.len() + masked.len();
-        let program = self.lower(&derived.function, sources.chain(places), given, outputs)?;
+        let sources = self.operands().chain(places);
+        let program = self.lower(&derived.function, sources, given, outputs)?;
         Ok(program.with_masks(active.len()))
     }
 
@@ -489,16 +467,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         vjp: &OperationVjp<Op>,
         seeds: &[Seed],
     ) -> Result<Program<Op>, EagerError> {
-        let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let outputs = (0..self.outputs).map(Residual::Output);
         let given = seeds.iter().map(|seed| match seed {
             Seed::Zero => 0,
             Seed::Full => 1,
             Seed::Masked { .. } => 2,
         });
         let given = given.sum();
-        let sources = operands.chain(outputs).map(Source::Residual);
-        let active = positions(&self.active);
+        let sources = self.operands().chain(self.results());
+        let active = positions(&self.active, |active| *active);
         let cotangents = active.iter().map(|&at| vjp.cotangents[at]);
         let masks = active
             .iter()
@@ -655,9 +631,9 @@ fn own_context<Op: Primitive>(types: &Types) -> Option<Op::ADContext> {
     types.as_ref().map(|_| Op::ADContext::default())
 }
 
-/// Where flags are set.
-fn positions(flags: &[bool]) -> Vec<usize> {
-    (0..flags.len()).filter(|&at| flags[at]).collect()
+/// Where in a list something holds.
+fn positions<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Vec<usize> {
+    (0..list.len()).filter(|&at| holds(&list[at])).collect()
 }
 
 /// Where in an ascending list a position stands.
