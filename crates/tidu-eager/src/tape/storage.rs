@@ -206,6 +206,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     pub fn step_back(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) -> Node {
         cursor.nodes -= 1;
         let node = self.nodes[cursor.nodes];
+        // Apart from `extent`, since this is a twentieth of what going backward takes.
+        if let Kind::Call(template) = node.kind() {
+            let template = &templates[template];
+            cursor.operands -= template.active_count as usize;
+            cursor.residuals -= template.residuals.len();
+            cursor.values -= template.outputs;
+            return node;
+        }
         let extent = self.extent(node, cursor.segments.wrapping_sub(1), templates);
         cursor.operands -= extent.operands;
         cursor.residuals -= extent.residuals;
@@ -225,7 +233,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     }
 
     /// How much of each list a node has, which is this segment if it is one.
-    #[inline(always)]
     pub fn extent(&self, node: Node, segment: usize, templates: &[Arc<Template<Op>>]) -> Extent {
         let (operands, residuals, segments, values) = match node.kind() {
             Kind::Leaf => (0, 0, 0, 1),
