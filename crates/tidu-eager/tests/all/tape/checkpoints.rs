@@ -300,9 +300,9 @@ fn a_body_that_returns_what_is_not_of_this_tape() {
                 .unwrap_err(),
         };
         if is_foreign {
-            assert!(matches!(error, EagerError::ForeignVar { .. }), "{error}")
+            assert!(matches!(error, EagerError::ForeignVar { .. }), "{error}");
         } else {
-            assert!(matches!(error, EagerError::StaleVar { .. }), "{error}")
+            assert!(matches!(error, EagerError::StaleVar { .. }), "{error}");
         }
     }
     assert_eq!(

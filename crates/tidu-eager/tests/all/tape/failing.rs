@@ -174,6 +174,7 @@ fn tape() -> OpTape {
 }
 
 /// What a failure is to say.
+#[derive(Clone, Copy)]
 struct Expected {
     operation: &'static str,
     derivative_of: Option<&'static str>,
@@ -286,7 +287,7 @@ fn functions() {
         line: Some(line),
         value: -1.0,
     };
-    for operand in [x.clone(), x.detach()] {
+    for operand in [x, x.detach()] {
         let line = line!() + 2;
         fails(&mut tape, applied(line), |tape| {
             tape.apply_function(&function, &[&operand])
