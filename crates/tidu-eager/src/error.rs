@@ -4,8 +4,8 @@ use std::panic::Location;
 
 use thiserror::Error;
 use tidu_ad::{ADRuleError, ADRuleKind, FunctionError};
-use tidu_graph::GraphError;
-use tidu_graph::text::counted;
+use tidu_graph::text::{counted, operation_label};
+use tidu_graph::{EvalError, GraphError, GraphOperation, RuntimeError};
 
 /// What can go wrong while recording or going backward, and where.
 ///
@@ -210,6 +210,24 @@ pub enum EagerError {
         /// What is missing.
         what: String,
     },
+    /// An operation, or a function, that could not be evaluated.
+    #[error(
+        "{operation}{}{} failed: {source}",
+        within(derivative_of),
+        at(location)
+    )]
+    Failed {
+        /// The operation.
+        operation: String,
+        /// What it is a part of the derivative of; `None` for one that was applied itself, and for the sum of what
+        /// cotangents, or tangents, were given for one variable.
+        derivative_of: Option<String>,
+        /// Where that was applied, as for [`Derive`](Self::Derive), or the hook was added on whose account the operation
+        /// was evaluated.
+        location: Option<&'static Location<'static>>,
+        /// What the operation set says ([`try_eval`](tidu_graph::EvaluableGraphOperation::try_eval)).
+        source: RuntimeError,
+    },
     /// The derivative of an operation cannot be derived.
     #[error("{operation}{} cannot be differentiated: {source}", at(location))]
     Derive {
@@ -278,28 +296,85 @@ impl std::fmt::Display for Forgotten {
     }
 }
 
-/// A call, or an operation, with the wrong number of operands or results.
-pub(crate) fn wrong_count(
-    primitive: String,
+/// Fails for a call, or an operation, with the wrong number of operands or results.
+#[inline]
+pub(crate) fn check_count(
+    describe: impl FnOnce() -> String,
     side: Side,
+    expected: usize,
+    found: usize,
+) -> Result<(), EagerError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(EagerError::WrongValueCount {
+        primitive: describe(),
+        side,
+        expected,
+        found,
+    })
+}
+
+/// An operation with the wrong number of results.
+#[cold]
+pub(crate) fn wrong_results<Op: GraphOperation>(
+    operation: &Op,
     expected: usize,
     found: usize,
 ) -> EagerError {
     EagerError::WrongValueCount {
-        primitive,
-        side,
+        primitive: operation_label(operation),
+        side: Side::Outputs,
         expected,
         found,
+    }
+}
+
+/// An operation whose derivative cannot be derived.
+pub(crate) fn cannot_derive(
+    operation: String,
+    location: Option<&'static Location<'static>>,
+    source: FunctionError,
+) -> EagerError {
+    EagerError::Derive {
+        operation,
+        location,
+        source: Box::new(source),
+    }
+}
+
+/// An operation that could not be evaluated.
+#[cold]
+pub(crate) fn failed<Op: GraphOperation>(
+    operation: &Op,
+    location: Option<&'static Location<'static>>,
+    source: EvalError,
+) -> EagerError {
+    EagerError::Failed {
+        operation: operation_label(operation),
+        derivative_of: None,
+        location,
+        source: RuntimeError::new(source),
     }
 }
 
 impl EagerError {
     /// With where the operation was applied, if that is known better.
     pub(crate) fn applied_at(mut self, known: Option<&'static Location<'static>>) -> Self {
-        if let Self::Derive { location, .. } | Self::ResidualNotKept { location, .. } = &mut self {
+        if let Self::Derive { location, .. }
+        | Self::ResidualNotKept { location, .. }
+        | Self::Failed { location, .. } = &mut self
+        {
             *location = known.or(*location);
         }
         self
+    }
+}
+
+fn within(derivative_of: &Option<String>) -> String {
+    match derivative_of {
+        Some(operation) => format!(" in the derivative of {operation}"),
+        None => String::new(),
     }
 }
 
@@ -336,7 +411,7 @@ impl From<EagerError> for ADRuleError {
 
 /// The short form of every fallible call: the same text, at the caller's place.
 #[track_caller]
-pub(crate) fn unwrap_or_panic<T>(result: Result<T, EagerError>) -> T {
+pub(crate) fn unwrap_or_panic<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("{error}"),

@@ -7,21 +7,23 @@ use tidu_ad::{
     ADRuleResult, LinearizedGraph, Primitive, PrimitiveBuilder, PrimitiveGraph, PrimitiveValue,
     try_linear_transpose_with_builder,
 };
+use tidu_graph::text::operation_label;
 use tidu_graph::{
-    EvaluableGraphOperation, GraphError, GraphOperation, LocalValueId, OperationRole, ValueKey,
-    ValueRef, describe_key, describe_operation,
+    CallError, EvaluableGraphOperation, GraphError, GraphOperation, LocalValueId, OperationRole,
+    RuntimeError, ValueKey, ValueRef, describe_key, describe_operation,
 };
 
 use crate::backward::BackwardExecutor;
-use crate::error::{Side, wrong_count};
+use crate::error::unwrap_or_panic;
 
 /// Computes what going backward needs with the operations' own
-/// [`eval`](EvaluableGraphOperation::eval), so that a runtime without wishes of its own need not write a
+/// [`try_eval`](EvaluableGraphOperation::try_eval), so that a runtime without wishes of its own need not write a
 /// [`BackwardExecutor`].
 ///
 /// # Panics
 ///
-/// If an operation's `eval` returns the wrong number of results.
+/// If a value that coefficients of linear maps are made of, or a sum of cotangents, cannot be evaluated: an executor
+/// can return an error only where it transposes. The text says which operation failed, and why.
 ///
 /// # Example
 ///
@@ -73,7 +75,7 @@ where
     ) -> Values<Op> {
         let graph = graph.as_graph();
         let mut values = initial_data.clone();
-        for node in graph.operations() {
+        for (instruction, node) in graph.operations().iter().enumerate() {
             let operands: Option<Vec<&Op::Operand>> = node
                 .inputs
                 .iter()
@@ -84,9 +86,8 @@ where
                 .map(|value| value.map(|value| &**value))
                 .collect();
             let Some(operands) = operands else { continue };
-            let results = node.operation.eval(&mut self.context, &operands);
-            check_results(&node.operation, node.outputs.len(), results.len());
-            for (&id, result) in node.outputs.iter().zip(results) {
+            let results = evaluate(&node.operation, instruction, &mut self.context, &operands);
+            for (&id, result) in node.outputs.iter().zip(unwrap_or_panic(results)) {
                 values.insert(graph.values()[id].key.clone(), Arc::new(result));
             }
         }
@@ -103,6 +104,7 @@ where
         let mut runtime = Runtime {
             context: &mut self.context,
             values: Vec::new(),
+            instructions: 0,
             external_data,
         };
         let seeds = cotangent_out.iter();
@@ -117,24 +119,42 @@ where
     }
 
     fn add_operands(&mut self, a: &Arc<Op::Operand>, b: &Arc<Op::Operand>) -> Arc<Op::Operand> {
-        let mut sum = Op::add().eval(&mut self.context, &[&**a, &**b]);
-        check_results(&Op::add(), 1, sum.len());
-        Arc::new(sum.remove(0))
+        let sum = evaluate(&Op::add(), 0, &mut self.context, &[&**a, &**b]);
+        Arc::new(unwrap_or_panic(sum).remove(0))
     }
 }
 
-/// Panics where the signature of an executor leaves no room for an error.
-fn check_results<Op: GraphOperation>(operation: &Op, expected: usize, found: usize) {
+/// The results of an operation, as many as it has.
+fn evaluate<Op: EvaluableGraphOperation>(
+    operation: &Op,
+    instruction: usize,
+    context: &mut Op::Context,
+    operands: &[&Op::Operand],
+) -> Result<Vec<Op::Operand>, GraphError> {
+    let results = operation.try_eval(context, operands);
+    let results = results.map_err(|source| CallError::Failed {
+        operation: operation_label(operation),
+        instruction,
+        source: RuntimeError::new(source),
+    })?;
+    let (expected, found) = (operation.output_count(), results.len());
     if expected != found {
-        let operation = describe_operation(operation);
-        panic!("{}", wrong_count(operation, Side::Outputs, expected, found));
+        return Err(GraphError::WrongResultCount {
+            operation: operation_label(operation),
+            instruction,
+            expected,
+            found,
+        });
     }
+    Ok(results)
 }
 
 /// Computes whatever a rule emits.
 struct Runtime<'a, Op: EvaluableGraphOperation> {
     context: &'a mut Op::Context,
     values: Vec<Arc<Op::Operand>>,
+    /// How many operations were evaluated.
+    instructions: usize,
     external_data: &'a Values<Op>,
 }
 
@@ -179,10 +199,7 @@ impl<Op: EvaluableGraphOperation> PrimitiveBuilder<Op> for Runtime<'_, Op> {
         inputs: Vec<PrimitiveValue<Op>>,
         role: OperationRole,
     ) -> Vec<LocalValueId> {
-        match self.try_add_primitive(op, inputs, role) {
-            Ok(ids) => ids,
-            Err(error) => panic!("{error}"),
-        }
+        unwrap_or_panic(self.try_add_primitive(op, inputs, role))
     }
 
     fn try_add_primitive(
@@ -195,7 +212,8 @@ impl<Op: EvaluableGraphOperation> PrimitiveBuilder<Op> for Runtime<'_, Op> {
         let operands = operands.map(|(operand, value)| self.find(&op, operand, value));
         let operands = operands.collect::<Result<Vec<_>, _>>()?;
         let operands: Vec<&Op::Operand> = operands.iter().map(|operand| &**operand).collect();
-        let results = op.eval(self.context, &operands);
+        let results = evaluate(&op, self.instructions, self.context, &operands)?;
+        self.instructions += 1;
         Ok(results
             .into_iter()
             .map(|result| self.push(Arc::new(result)))

@@ -93,9 +93,11 @@ impl<Op: GraphOperation> RecordedGraph<Op> {
         check_distinct(&input_keys)?;
         let (inputs, outputs) = (op.input_count(), op.output_count());
         // A graph that can be made will be when it is asked for; one that cannot is, to learn why.
-        let built = match inputs == input_keys.len() && outputs <= usize::from(u8::MAX) {
-            true => OnceLock::new(),
-            false => OnceLock::from(Built::of(&op, &input_keys)?),
+        let can_wait = inputs == input_keys.len() && outputs <= usize::from(u8::MAX);
+        let built = if can_wait {
+            OnceLock::new()
+        } else {
+            OnceLock::from(Built::of(&op, &input_keys)?)
         };
         Ok(Self {
             primitive: Some(op),
@@ -240,24 +242,21 @@ fn check_keys<Op: GraphOperation>(
 }
 
 fn check_distinct<Key: std::hash::Hash + Eq + Debug>(keys: &[Key]) -> Result<(), EagerError> {
-    let repeated = |first, second| {
-        Err(EagerError::RepeatedInputKey {
-            first,
-            second,
-            key: describe_operation(&keys[second]),
-        })
-    };
-    match keys {
-        [] | [_] => Ok(()),
-        [a, b] if a != b => Ok(()),
-        _ => {
-            let mut seen = HashMap::with_capacity(keys.len());
-            for (second, key) in keys.iter().enumerate() {
-                if let Some(first) = seen.insert(key, second) {
-                    return repeated(first, second);
-                }
-            }
-            Ok(())
+    // Most calls have one operand or two.
+    if let [] | [_] = keys {
+        return Ok(());
+    }
+    if let [a, b] = keys
+        && a != b
+    {
+        return Ok(());
+    }
+    let mut seen = HashMap::with_capacity(keys.len());
+    for (second, key) in keys.iter().enumerate() {
+        if let Some(first) = seen.insert(key, second) {
+            let key = describe_operation(key);
+            return Err(EagerError::RepeatedInputKey { first, second, key });
         }
     }
+    Ok(())
 }

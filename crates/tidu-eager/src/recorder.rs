@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use tidu_ad::Primitive;
 use tidu_graph::{GraphOperation, ValueKey, describe_key};
 
-use crate::error::{EagerError, Side, unwrap_or_panic};
+use crate::error::{EagerError, Side, check_count, unwrap_or_panic};
 use crate::recorded_graph::RecordedGraph;
 use crate::trace::{Edge, Memo, OutputKeys, Trace, TraceNode};
 
@@ -70,7 +70,7 @@ impl<K> Recorder<K> {
         self.key_source
     }
 
-    /// As many fresh keys, for the inputs of a graph that is to be recorded.
+    /// This many fresh keys, for the inputs of a graph that is to be recorded.
     pub fn fresh_input_keys<Op>(&mut self, count: usize) -> Vec<Op::InputKey>
     where
         Op: GraphOperation,
@@ -126,8 +126,10 @@ impl<K> Recorder<K> {
         Op: Primitive,
         K: KeySource<Op>,
     {
-        check_count(&graph, Side::Inputs, graph.input_keys().len(), inputs.len())?;
-        check_count(&graph, Side::Outputs, graph.output_count(), outputs.len())?;
+        let describe = || graph.describe();
+        let expected = [graph.input_keys().len(), graph.output_count()];
+        check_count(describe, Side::Inputs, expected[0], inputs.len())?;
+        check_count(describe, Side::Outputs, expected[1], outputs.len())?;
         let requires_grad = inputs.iter().any(|input| input.requires_grad);
         let edges = inputs
             .iter()
@@ -203,23 +205,6 @@ impl<Op: GraphOperation> Debug for EagerOutput<Op> {
             .field("output_slot", &self.output_slot)
             .finish()
     }
-}
-
-fn check_count<Op: GraphOperation>(
-    graph: &RecordedGraph<Op>,
-    side: Side,
-    expected: usize,
-    found: usize,
-) -> Result<(), EagerError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(EagerError::WrongValueCount {
-        primitive: graph.describe(),
-        side,
-        expected,
-        found,
-    })
 }
 
 /// Finds the producer of an input now, so that going backward needs no keys.

@@ -312,6 +312,7 @@ impl GraphOperation for ScalarOp {
 }
 
 impl EvaluableGraphOperation for ScalarOp {
+    /// No results where a function fails.
     fn eval(&self, ctx: &mut (), inputs: &[&f64]) -> Vec<f64> {
         let mut results = Vec::with_capacity(self.output_count());
         self.eval_into(ctx, inputs, &mut results);
@@ -353,15 +354,6 @@ impl EvaluableGraphOperation for ScalarOp {
         inputs: &[&f64],
         out: &mut Vec<f64>,
     ) -> Result<(), EvalError> {
-        match self {
-            Self::Composite(function) => out.extend(function.try_eval(ctx, inputs)?),
-            _ => self.eval_into(ctx, inputs, out),
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn eval_into(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
         // Most of a derivative; each takes less time than its definition takes to find.
         match (self, inputs) {
             (Self::Add, [x, y]) => out.push(**x + **y),
@@ -369,18 +361,27 @@ impl EvaluableGraphOperation for ScalarOp {
             (Self::Sub, [x, y]) => out.push(**x - **y),
             (Self::Div, [x, y]) => out.push(**x / **y),
             (Self::Neg, [x]) => out.push(-**x),
-            _ => self.eval_as_defined(ctx, inputs, out),
+            _ => return self.eval_as_defined(ctx, inputs, out),
         }
+        Ok(())
     }
 }
 
 impl ScalarOp {
     /// Not inlined where the operations above are.
     #[inline(never)]
-    fn eval_as_defined(&self, ctx: &mut (), inputs: &[&f64], out: &mut Vec<f64>) {
+    fn eval_as_defined(
+        &self,
+        ctx: &mut (),
+        inputs: &[&f64],
+        out: &mut Vec<f64>,
+    ) -> Result<(), EvalError> {
         let is_known = match self.meaning() {
             Meaning::Defined(definition) => definition.eval.call(self, inputs, out),
-            Meaning::Composite(function) => return out.extend(function.eval(ctx, inputs)),
+            Meaning::Composite(function) => {
+                out.extend(function.try_eval(ctx, inputs)?);
+                return Ok(());
+            }
         };
         assert!(
             is_known,
@@ -388,5 +389,6 @@ impl ScalarOp {
             self.input_count(),
             inputs.len()
         );
+        Ok(())
     }
 }

@@ -7,18 +7,17 @@ use std::sync::Arc;
 
 use tidu_ad::rules::Masking;
 use tidu_ad::{CotangentMask, CotangentSum, Cotangents, MaskedCotangent, Primitive, Seed};
-use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
-use super::engine::{Engine, Evaluate, Record, is_same};
+use super::engine::{Engine, Evaluate, Record, apply_one, is_same};
 use super::hooks::Hook;
-use super::life::Life;
+use super::places::Places;
+use super::segment::{RunAgain, SEGMENT};
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Deriver, Flags, Program, Residual, Seeds, Template, Templates};
+use super::template::{Flags, Program, Residual, Seeds, Template, Templates};
 
 use super::{Tape, Var};
-use crate::Side;
-use crate::error::{EagerError, wrong_count};
+use crate::error::{EagerError, wrong_results};
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The gradients of Σᵢ ⟨seedᵢ, yᵢ⟩ by each of `wrt`, for `outputs` of pairs (yᵢ, seedᵢ); `None` for
@@ -32,8 +31,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// [`EagerError::ConstantVar`], [`EagerError::ForeignVar`], [`EagerError::StaleVar`] for an output, or
     /// one of `wrt`, that is no variable of this tape, [`EagerError::WithoutDerivative`] for one of indices;
     /// [`EagerError::Freed`]; [`EagerError::InSegment`];
-    /// [`EagerError::WrongValueCount`] for an operation whose `eval` returns the wrong number of results;
-    /// [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
+    /// [`EagerError::Failed`] for an operation that cannot be evaluated, [`EagerError::WrongValueCount`] for one
+    /// that returns the wrong number of results; [`EagerError::Anomaly`]. What was gone through by then is freed; the rest of the tape is as it
     /// was.
     ///
     /// # Complexity
@@ -51,7 +50,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`backward`](Self::backward), but for [`EagerError::Freed`] by an earlier pass of this kind.
     #[doc(alias = "retain_graph")]
     pub fn backward_keeping(
         &mut self,
@@ -66,8 +65,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`backward`](Self::backward), also for a seed that is no variable of this tape.
     #[doc(alias = "create_graph")]
+    #[track_caller]
     pub fn backward_recorded(
         &mut self,
         outputs: &[(&Var<Op>, Var<Op>)],
@@ -79,7 +79,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 self.check(seed, || format!("seed {position}"))?;
             }
         }
-        let found = go_back(&mut Record(self), outputs, wrt, true)?;
+        let found = go_back(&mut Record(self, Location::caller()), outputs, wrt, true)?;
         let found = found.into_iter().map(|gradient| match gradient {
             Some(gradient) if !gradient.requires_grad() => Some(self.constant(gradient.value)),
             gradient => gradient,
@@ -115,7 +115,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let [_, by_value] = pass(&mut Evaluate(self), outputs, &[], true, true)?;
         Ok(Gradients {
             by_value,
-            life: self.life.clone(),
+            places: self.places.clone(),
         })
     }
 
@@ -128,7 +128,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if !var.requires_grad() {
             return Err(EagerError::ConstantVar { place: place() });
         }
-        let checked = self.life.check(var.place);
+        let checked = self.places.check(var.place);
         checked.map_err(|fault| fault.of(place()))
     }
 
@@ -138,7 +138,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         var: &Var<Op>,
         place: impl Fn() -> String,
     ) -> Result<bool, EagerError> {
-        if self.life.is_own_constant(var.place) {
+        if self.places.is_own_constant(var.place) {
             return Ok(false);
         }
         self.check(var, place)?;
@@ -150,7 +150,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 pub struct Gradients<Op: GraphOperation> {
     by_value: List<Op::Operand>,
     /// Which places were good when the gradients were found.
-    life: Life,
+    places: Places,
 }
 
 impl<Op: GraphOperation> Gradients<Op> {
@@ -166,10 +166,10 @@ impl<Op: GraphOperation> Gradients<Op> {
         if !var.requires_grad() {
             return Err(EagerError::ConstantVar { place: place() });
         }
-        if self.life.is_after(var.place) {
+        if self.places.is_after(var.place) {
             return Ok(None);
         }
-        self.life
+        self.places
             .check(var.place)
             .map_err(|fault| fault.of(place()))?;
         let gradient = self.by_value.get(var.index() as usize);
@@ -187,8 +187,7 @@ impl<Op: GraphOperation> Debug for Gradients<Op> {
     }
 }
 
-/// One pass backward over a whole tape. What it has recorded is set aside meanwhile, so that whatever
-/// is recorded on the way comes after it.
+/// One pass backward over a whole tape.
 fn go_back<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     engine: &mut E,
     outputs: &[(&Var<Op>, E::Value)],
@@ -241,34 +240,35 @@ fn pass<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
             seeds.push((output.index(), seed));
         }
     }
-    let paused = std::mem::replace(&mut engine.tape().paused, false);
-    let mut past = engine.tape().storage.set_aside();
-    let mut pass = Sweep::new(engine, &past, wrt, keep, all);
-    // A panic of an operation, a hook or a body must not cost the tape what was set aside.
-    let swept = catch_unwind(AssertUnwindSafe(|| {
+    over_past(engine, |past, engine| {
+        let mut pass = BackwardPass::new(engine, past, wrt, keep, all);
         for (output, seed) in seeds {
             pass.gathered
                 .add(output, seed.clone(), None, None, engine)?;
         }
-        pass.sweep(&mut past, engine)
-    }));
+        pass.walk(past, engine)?;
+        Ok([pass.gradients, pass.gathered.cotangents.into_values()])
+    })
+}
+
+/// Runs a pass over what was recorded, which is set aside meanwhile, so that whatever is recorded on the way comes
+/// after it. Of a pass that fails nothing remains.
+pub(super) fn over_past<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>, T>(
+    engine: &mut E,
+    pass: impl FnOnce(&mut Storage<Op>, &mut E) -> Result<T, EagerError>,
+) -> Result<T, EagerError> {
+    let paused = std::mem::replace(&mut engine.tape().paused, false);
+    let mut past = engine.tape().storage.set_aside();
+    // A panic of an operation, a hook or a body must not cost the tape what was set aside.
+    let found = catch_unwind(AssertUnwindSafe(|| pass(&mut past, engine)));
     let tape = engine.tape();
     tape.paused = paused;
     tape.set_quiet(false);
-    match swept {
-        Ok(Ok(())) => {
-            tape.storage.join(past);
-            Ok([pass.gradients, pass.gathered.cotangents.into_values()])
-        }
-        Ok(Err(error)) => {
-            tape.restore(past);
-            Err(error)
-        }
-        Err(panic) => {
-            tape.restore(past);
-            resume_unwind(panic)
-        }
+    match found {
+        Ok(Ok(_)) => tape.storage.join(past),
+        _ => tape.restore(past),
     }
+    found.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The call that a cotangent comes from, and where it was recorded.
@@ -322,22 +322,10 @@ struct Sum<'a, Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> {
 }
 
 impl<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> Sum<'_, Op, E> {
-    /// The one result of an operation.
     #[inline(always)]
-    fn apply(
-        &mut self,
-        operation: &Op,
-        operands: [&E::Value; 2],
-        location: Option<&'static Location<'static>>,
-    ) -> Result<E::Value, EagerError> {
+    fn apply(&mut self, operation: &Op, operands: [&E::Value; 2]) -> Result<E::Value, EagerError> {
         let results = &mut self.scratch.results;
-        results.clear();
-        self.engine.apply(operation, &operands, results, location)?;
-        let found = results.len();
-        results.pop().filter(|_| found == 1).ok_or_else(|| {
-            let operation = operation_label(operation);
-            wrong_count(operation, Side::Outputs, 1, found)
-        })
+        apply_one(operation, operands, results, self.from, self.engine)
     }
 
     fn masking(&self) -> Masking<Op> {
@@ -354,24 +342,23 @@ impl<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>> CotangentSum for Su
     #[inline(always)]
     fn add(&mut self, terms: [&E::Value; 2]) -> Result<E::Value, EagerError> {
         let add = Op::add();
-        let location = self.from.and_then(|(_, location)| location);
-        let sum = self.apply(&add, terms, location)?;
+        let sum = self.apply(&add, terms)?;
         if self.engine.watch().is_some()
-            && let Some((template, location)) = self.from
+            && let Some(from) = self.from
         {
-            self.engine.check(&sum, &add, template, location)?;
+            self.engine.check(&sum, &add, from)?;
         }
         Ok(sum)
     }
 
     fn keep(&mut self, value: &E::Value, mask: &Mask<E::Value>) -> Result<E::Value, EagerError> {
         let keep_if = self.masking().keep_if;
-        self.apply(&keep_if, [&mask.value, value], None)
+        self.apply(&keep_if, [&mask.value, value])
     }
 
     fn either(&mut self, [one, other]: [&Mask<E::Value>; 2]) -> Result<Mask<E::Value>, EagerError> {
         let either = self.masking().either;
-        let value = self.apply(&either, [&one.value, &other.value], None)?;
+        let value = self.apply(&either, [&one.value, &other.value])?;
         Ok(self.scratch.mask(value).mask)
     }
 }
@@ -409,16 +396,22 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Gathered<Op, Value> 
         gradient: &Value,
         mask: &CotangentMask<Mask<Value>>,
         engine: &mut E,
-    ) -> bool {
+    ) -> Result<bool, EagerError> {
         let Some(masking) = &self.scratch.masking else {
-            return false;
+            return Ok(false);
         };
         let gradient = engine.operand(gradient).clone();
         let mask = engine.operand(&mask.mask.value).clone();
-        let ctx = &mut engine.tape().ctx;
-        let kept = masking.keep_if.eval(ctx, &[&mask, &gradient]);
-        kept.first()
-            .is_some_and(|kept| is_same::<Op>(kept, &gradient))
+        let mut evaluate = Evaluate(engine.tape());
+        let operands = [&mask, &gradient];
+        let kept = apply_one(
+            &masking.keep_if,
+            operands,
+            &mut Vec::new(),
+            None,
+            &mut evaluate,
+        )?;
+        Ok(is_same::<Op>(&kept, &gradient))
     }
 
     /// Hands the masks of some cotangents to a VJP, and says where in its list each is.
@@ -471,7 +464,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Gathered<Op, Value> 
 }
 
 /// One pass backward.
-struct Sweep<Op: Primitive, Value> {
+struct BackwardPass<Op: Primitive, Value> {
     keep: bool,
     /// Whether cotangents stay when they have been used.
     all: bool,
@@ -491,7 +484,7 @@ struct Sweep<Op: Primitive, Value> {
     results: Vec<Value>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
+impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> BackwardPass<Op, Value> {
     fn new<E: Engine<Op, Value = Value>>(
         engine: &mut E,
         past: &Storage<Op>,
@@ -503,17 +496,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         let spare = engine.take_spare();
         let mut ahead: Vec<(u32, usize)> = wrt.iter().map(|var| var.index()).zip(0..).collect();
         ahead.sort_unstable();
-        let wanted = match all || past.leaves_are_among(&ahead) {
-            true => Vec::new(),
-            false => {
-                let mut wanted = vec![false; past.values as usize];
-                ahead
-                    .iter()
-                    .for_each(|(value, _)| wanted[*value as usize] = true);
-                past.mark_dependents(&mut wanted, &templates);
-                wanted
-            }
-        };
+        let mut wanted = Vec::new();
+        if !all && !past.leaves_are_among(&ahead) {
+            wanted.resize(past.values as usize, false);
+            let chosen = ahead.iter();
+            chosen.for_each(|(value, _)| wanted[*value as usize] = true);
+            past.mark_dependents(&mut wanted, &templates);
+        }
         Self {
             keep,
             all,
@@ -536,7 +525,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
     }
 
     /// The one walk behind every way to go backward: through all calls, from the last to the first.
-    fn sweep<E: Engine<Op, Value = Value>>(
+    fn walk<E: Engine<Op, Value = Value>>(
         &mut self,
         storage: &mut Storage<Op>,
         engine: &mut E,
@@ -680,8 +669,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                 if let Some(replaced) = replaced {
                     gradient = replaced;
                     let value = value as usize;
-                    let mask = self.gathered.cotangents.take_mask(value);
-                    let mask = mask.filter(|mask| self.gathered.is_kept(&gradient, mask, engine));
+                    let mut mask = self.gathered.cotangents.take_mask(value);
+                    if let Some(known) = &mask {
+                        let kept = self.gathered.is_kept(&gradient, known, engine);
+                        if !kept.map_err(|error| error.applied_at(Some(location)))? {
+                            mask = None;
+                        }
+                    }
                     let value_of_hook = MaskedCotangent {
                         value: gradient.clone(),
                         mask,
@@ -761,17 +755,12 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         wanted: &[bool],
         engine: &mut E,
     ) -> Result<usize, EagerError> {
-        let tape = engine.tape();
         // Not shared for a moment, so that nothing is copied.
         self.templates = Templates::default();
-        let templates = Arc::make_mut(&mut tape.templates);
-        let template = Arc::make_mut(&mut templates[id]);
-        let deriver = Deriver {
-            derivatives: &tape.derivatives,
-            name: &tape.name,
-            ctx: &mut tape.ad_ctx,
-        };
-        let derived = template.derive_for(seeds, wanted, deriver);
+        let tape = engine.tape();
+        let derived = tape.derive_more(id, |template, deriver| {
+            template.derive_for(seeds, wanted, deriver)
+        });
         self.templates = Arc::clone(&tape.templates);
         derived
     }
@@ -794,11 +783,12 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         if seeds.iter().all(Option::is_none) {
             return Ok(());
         }
-        let body = match self.keep {
-            true => segment.body.clone(),
-            false => segment.body.take(),
+        let body = if self.keep {
+            segment.body.clone()
+        } else {
+            segment.body.take()
         };
-        let body = body.ok_or_else(|| freed(super::segment::SEGMENT.into()))?;
+        let body = body.ok_or_else(|| freed(SEGMENT.into()))?;
         let count = segment.operands as usize;
         let kept = storage.residuals[at.residuals..][..count].iter_mut();
         let operands = kept.zip(&storage.operands[at.operands..]);
@@ -808,14 +798,13 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         });
         let operands: Vec<Var<Op>> = operands.collect();
 
-        let before = engine.tape().storage.set_aside();
-        let first = before.values;
-        let results = engine.tape().run_again(&*body, &operands);
-        let mut again = engine.tape().storage.set_aside();
-        let outcome = results.and_then(|results| {
-            engine.tape().check_segment(segment, &results)?;
-            self.inside(&mut again, &results, seeds, engine)
-        });
+        let RunAgain {
+            before,
+            mut again,
+            results,
+        } = engine.tape().run_again(segment, &*body, &operands);
+        let first = before.values as usize;
+        let outcome = results.and_then(|results| self.inside(&mut again, &results, seeds, engine));
         let tape = engine.tape();
         if E::RECORDS {
             tape.storage.join(again);
@@ -823,8 +812,8 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
         } else {
             // Nothing of it remains, and its indices are given out again.
             tape.restore(before);
-            self.gathered.cotangents.resize(first as usize);
-            self.wanted.truncate(first as usize);
+            self.gathered.cotangents.resize(first);
+            self.wanted.truncate(first);
         }
         outcome
     }
@@ -853,7 +842,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
                     .add(result.index(), value, mask, None, engine)?;
             }
         }
-        self.sweep(again, engine)
+        self.walk(again, engine)
     }
 }
 
@@ -861,7 +850,7 @@ impl<Op: Primitive + EvaluableGraphOperation, Value: Clone> Sweep<Op, Value> {
 #[inline]
 pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     vjp: &Program<Op>,
-    (template, location): Origin<'_, Op>,
+    from: Origin<'_, Op>,
     values: &mut Vec<E::Value>,
     results: &mut Vec<E::Value>,
     engine: &mut E,
@@ -871,22 +860,20 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
         let get = |at: u32| &values[at as usize];
         // The usual numbers of operands need no list.
         match instruction.operands[..] {
-            [x] => engine.apply(operation, &[get(x)], results, location)?,
-            [x, y] => engine.apply(operation, &[get(x), get(y)], results, location)?,
+            [x] => engine.apply(operation, &[get(x)], results, Some(from))?,
+            [x, y] => engine.apply(operation, &[get(x), get(y)], results, Some(from))?,
             ref more => {
                 let more: Vec<&E::Value> = more.iter().map(|&at| get(at)).collect();
-                engine.apply(operation, &more, results, location)?;
+                engine.apply(operation, &more, results, Some(from))?;
             }
         }
         let (expected, found) = (instruction.results as usize, results.len());
         if expected != found {
-            results.clear();
-            let operation = operation_label(operation);
-            return Err(wrong_count(operation, Side::Outputs, expected, found));
+            return Err(wrong_results(operation, expected, found));
         }
         if engine.watch().is_some() && vjp.masks.is_empty() {
             for result in results.iter() {
-                engine.check(result, operation, template, location)?;
+                engine.check(result, operation, from)?;
             }
         }
         match results.pop() {
@@ -898,7 +885,7 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
         }
     }
     if engine.watch().is_some() && !vjp.masks.is_empty() {
-        check_kept(vjp, (template, location), values, engine)?;
+        check_kept(vjp, from, values, engine)?;
     }
     Ok(())
 }
@@ -908,7 +895,7 @@ pub(super) fn run<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 #[cold]
 fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     vjp: &Program<Op>,
-    (template, location): Origin<'_, Op>,
+    from: Origin<'_, Op>,
     values: &[E::Value],
     engine: &mut E,
 ) -> Result<(), EagerError> {
@@ -916,7 +903,7 @@ fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
     let given = values.len() as u32 - made;
     for &at in vjp.outputs.iter().flatten() {
         if let Some(operation) = vjp.maker_of(at, given) {
-            engine.check(&values[at as usize], operation, template, location)?;
+            engine.check(&values[at as usize], operation, from)?;
         }
     }
     Ok(())
@@ -925,10 +912,7 @@ fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
 /// What was kept of a call that is not freed.
 #[inline]
 fn take_or_copy<T: Clone>(kept: &mut Option<T>, keep: bool) -> T {
-    let value = match keep {
-        true => kept.clone(),
-        false => kept.take(),
-    };
+    let value = if keep { kept.clone() } else { kept.take() };
     value.expect("a call that is not freed has all that was kept of it")
 }
 

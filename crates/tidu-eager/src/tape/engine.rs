@@ -3,15 +3,15 @@
 use std::panic::Location;
 
 use tidu_ad::Primitive;
-use tidu_graph::EvaluableGraphOperation;
 use tidu_graph::text::operation_label;
+use tidu_graph::{EvalError, EvaluableGraphOperation};
 
+use super::backward::Origin;
 use super::hooks::HookOfVariables;
 use super::segment::Inside;
-use super::template::Template;
 use super::watch::Watch;
 use super::{Tape, Var};
-use crate::error::EagerError;
+use crate::error::{EagerError, failed, wrong_results};
 
 /// What going backward computes with.
 pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
@@ -40,13 +40,13 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
 
     fn operand<'a>(&self, value: &'a Self::Value) -> &'a Op::Operand;
 
-    /// Appends the results of an operation. If they are recorded, then as of `location`.
+    /// Appends the results of an operation, which is a part of the derivative of a call.
     fn apply(
         &mut self,
         operation: &Op,
         operands: &[&Self::Value],
         results: &mut Vec<Self::Value>,
-        location: Option<&'static Location<'static>>,
+        from: Option<Origin<'_, Op>>,
     ) -> Result<(), EagerError>;
 
     /// What the tape is to stop at.
@@ -58,17 +58,16 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
         &self,
         computed: &Self::Value,
         instruction: &Op,
-        template: &Template<Op>,
-        location: Option<&'static Location<'static>>,
+        (template, location): Origin<'_, Op>,
     ) -> Result<(), EagerError> {
         match self.watch() {
             None => Ok(()),
-            Some(watch) => watch.check_cotangent(
-                self.operand(computed),
-                || operation_label(instruction),
-                || template.describe(),
-                location,
-            ),
+            Some(watch) => {
+                let made = || operation_label(instruction);
+                let what = || format!("what {} computes in the derivative", made());
+                let operation = || template.describe();
+                watch.check(self.operand(computed), what, operation, location)
+            }
         }
     }
 
@@ -86,8 +85,11 @@ pub(super) trait Engine<Op: Primitive + EvaluableGraphOperation> {
 /// Computes.
 pub(super) struct Evaluate<'a, Op: Primitive + EvaluableGraphOperation>(pub &'a mut Tape<Op>);
 
-/// Computes and records.
-pub(super) struct Record<'a, Op: Primitive + EvaluableGraphOperation>(pub &'a mut Tape<Op>);
+/// Computes and records, as of this place in the user's program where no call is known for which.
+pub(super) struct Record<'a, Op: Primitive + EvaluableGraphOperation>(
+    pub &'a mut Tape<Op>,
+    pub &'static Location<'static>,
+);
 
 impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
     type Value = Op::Operand;
@@ -129,10 +131,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Evaluate<'_, Op> {
         operation: &Op,
         operands: &[&Op::Operand],
         results: &mut Vec<Op::Operand>,
-        _location: Option<&'static Location<'static>>,
+        from: Option<Origin<'_, Op>>,
     ) -> Result<(), EagerError> {
-        operation.eval_into(&mut self.0.ctx, operands, results);
-        Ok(())
+        let found = operation.try_eval_into(&mut self.0.ctx, operands, results);
+        found.map_err(|source| failed_in(operation, from, source))
     }
 
     #[inline]
@@ -182,7 +184,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
         tape.replaced.push((index, location));
         Var {
             value: by,
-            place: tape.life.place(index),
+            place: tape.places.place(index),
         }
     }
 
@@ -208,14 +210,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
         operation: &Op,
         operands: &[&Var<Op>],
         results: &mut Vec<Var<Op>>,
-        location: Option<&'static Location<'static>>,
+        from: Option<Origin<'_, Op>>,
     ) -> Result<(), EagerError> {
         let calls = self.0.storage.nodes.len();
+        let location = from.map_or(self.1, |(template, known)| {
+            known.unwrap_or(template.location)
+        });
         self.0.set_quiet(true);
-        let found = self.0.apply(operation.clone(), operands);
+        let found = self.0.apply_at(operation, operands, location);
         self.0.set_quiet(false);
-        results.extend(found?);
-        if let Some(location) = location
+        results.extend(found.map_err(|error| of_derivative(error, from))?);
+        if let Some((_, Some(location))) = from
             && self.0.storage.nodes.len() > calls
         {
             self.0.storage.locate(location);
@@ -230,6 +235,48 @@ impl<Op: Primitive + EvaluableGraphOperation> Engine<Op> for Record<'_, Op> {
     fn tape(&mut self) -> &mut Tape<Op> {
         self.0
     }
+}
+
+/// The one result of an operation, by way of an empty list.
+#[inline(always)]
+pub(super) fn apply_one<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
+    operation: &Op,
+    operands: [&E::Value; 2],
+    results: &mut Vec<E::Value>,
+    from: Option<Origin<'_, Op>>,
+    engine: &mut E,
+) -> Result<E::Value, EagerError> {
+    engine.apply(operation, &operands, results, from)?;
+    let found = results.len();
+    let result = results.pop().filter(|_| found == 1);
+    result.ok_or_else(|| wrong_results(operation, 1, found))
+}
+
+/// An operation of a derivative that could not be evaluated.
+#[cold]
+#[inline(never)]
+fn failed_in<Op: Primitive + EvaluableGraphOperation>(
+    operation: &Op,
+    from: Option<Origin<'_, Op>>,
+    source: EvalError,
+) -> EagerError {
+    of_derivative(failed(operation, None, source), from)
+}
+
+/// With what call an operation is a part of the derivative of.
+#[cold]
+fn of_derivative<Op: Primitive + EvaluableGraphOperation>(
+    error: EagerError,
+    from: Option<Origin<'_, Op>>,
+) -> EagerError {
+    let Some((template, location)) = from else {
+        return error;
+    };
+    let mut error = error.applied_at(location.or(Some(template.location)));
+    if let EagerError::Failed { derivative_of, .. } = &mut error {
+        *derivative_of = Some(template.describe());
+    }
+    error
 }
 
 /// Whether two operands are the same to the last bit, as far as can be seen.

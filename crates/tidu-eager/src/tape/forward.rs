@@ -10,7 +10,7 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 use super::template::Flags;
 use super::types::types_of;
 use super::{Tape, Var};
-use crate::error::EagerError;
+use crate::error::{EagerError, cannot_derive};
 
 /// A value with a tangent; without one, the tangent is a symbolic zero. See [`Tape::apply_forward`].
 pub struct Dual<Op: GraphOperation> {
@@ -75,11 +75,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let (name, ctx) = (&self.name, &mut self.ad_ctx);
         let jvp = self.derivatives.jvp(&operation, &active, types, name, ctx);
         let location = Location::caller();
-        let jvp = jvp.map_err(|source| EagerError::Derive {
-            operation: operation_label(&operation),
-            location: Some(location),
-            source: Box::new(source),
-        })?;
+        let jvp = jvp
+            .map_err(|source| cannot_derive(operation_label(&operation), Some(location), source))?;
         let given = primals.into_iter().chain(&results);
         let tangents = operands.iter().filter_map(|dual| dual.tangent.as_ref());
         let mut values: Vec<Var<Op>> = given.chain(tangents).cloned().collect();

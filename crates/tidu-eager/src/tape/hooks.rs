@@ -154,7 +154,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Ok::<(), tidu_eager::EagerError>(())
     /// ```
     pub fn remove_hook(&mut self, hook: HookId) -> bool {
-        self.life.is_own_constant(hook.tape) && self.hooks.remove(hook.key)
+        self.places.is_own_constant(hook.tape) && self.hooks.remove(hook.key)
     }
 
     /// Whether a variable of the tape has a hook.
@@ -166,7 +166,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     fn add_hook(&mut self, var: &Var<Op>, hook: Hook<Op>) -> Result<HookId, EagerError> {
         let id = |key| HookId {
             key,
-            tape: self.life.constant(),
+            tape: self.places.constant(),
         };
         // A segment that runs for the first time records nothing: its variables are constants until it runs
         // again.

@@ -4,7 +4,7 @@ mod backward;
 mod engine;
 mod forward;
 mod hooks;
-mod life;
+mod places;
 mod segment;
 mod storage;
 mod structure;
@@ -21,23 +21,23 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tidu_ad::{Derivatives, Function, Primitive};
 use tidu_graph::text::{name_list, operation_label};
-use tidu_graph::{EvaluableGraphOperation, GraphOperation};
+use tidu_graph::{EvaluableGraphOperation, GraphOperation, RuntimeError};
 
 pub use backward::Gradients;
 pub use forward::Dual;
 pub use hooks::{HeldByTape, HookId};
-pub use life::Mark;
+pub use places::Mark;
 pub use segment::RunsAgain;
 
 use self::hooks::Hooks;
-use self::life::Life;
+use self::places::Places;
 use self::segment::Inside;
 use self::storage::{Argument, Storage};
 use self::template::{Callee, Deriver, Flags, Residual, Template, Templates};
 use self::types::{Types, are_of_types, types_of};
 use self::watch::Watch;
 use crate::Side;
-use crate::error::{EagerError, wrong_count};
+use crate::error::{EagerError, check_count, failed, wrong_results};
 use crate::recorder::KeySource;
 
 /// Runs operations as it records them, and goes backward through what it recorded.
@@ -67,7 +67,7 @@ use crate::recorder::KeySource;
 /// # Ok::<(), tidu_eager::EagerError>(())
 /// ```
 pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
-    life: Life,
+    places: Places,
     storage: Storage<Op>,
     /// A pass backward shares the list, and templates are added to it on the way: the list is copied
     /// then, which deriving a template costs more than.
@@ -153,7 +153,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         ad_ctx: Op::ADContext,
     ) -> Self {
         Self {
-            life: Life::new(),
+            places: Places::new(),
             storage: Storage::new(0),
             templates: Templates::default(),
             known: Vec::new(),
@@ -255,7 +255,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         Var {
             value,
-            place: self.life.place(index),
+            place: self.places.place(index),
         }
     }
 
@@ -283,7 +283,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub fn constant(&self, value: Op::Operand) -> Var<Op> {
         Var {
             value,
-            place: self.life.constant(),
+            place: self.places.constant(),
         }
     }
 
@@ -292,9 +292,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// # Errors
     ///
     /// [`EagerError::WrongValueCount`] for the wrong number of operands, or of results from `eval`;
-    /// [`EagerError::ForeignVar`] and [`EagerError::StaleVar`] for an operand of another tape, or one
-    /// whose place is gone; [`EagerError::Derive`] for an operation whose rules fail;
-    /// [`EagerError::Anomaly`]. Nothing is then recorded, and the tape goes on.
+    /// [`EagerError::Failed`] for an operation that cannot be evaluated; [`EagerError::ForeignVar`] and
+    /// [`EagerError::StaleVar`] for an operand of another tape, or one whose place is gone;
+    /// [`EagerError::Derive`] for an operation whose rules fail; [`EagerError::Anomaly`]. Nothing is then
+    /// recorded, and the tape goes on.
     #[track_caller]
     #[allow(
         clippy::needless_pass_by_value,
@@ -305,8 +306,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operation: Op,
         operands: &[&Var<Op>],
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let first = self.run(&operation, operands, false)?;
-        Ok(self.take_results(first, usize::MAX, operands))
+        self.apply_at(&operation, operands, Location::caller())
     }
 
     /// The result of an operation that has one.
@@ -325,14 +325,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operation: Op,
         operands: &[&Var<Op>],
     ) -> Result<Var<Op>, EagerError> {
-        let index = self.run(&operation, operands, true)?;
+        let index = self.run(&operation, operands, true, Location::caller())?;
         let value = self
             .results
             .pop()
             .expect("the number of results was checked");
         let place = match index {
             CONSTANT => self.constant_place(operands),
-            index => self.life.place(index),
+            index => self.places.place(index),
         };
         Ok(Var { value, place })
     }
@@ -384,38 +384,49 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         !std::mem::replace(&mut self.paused, !on)
     }
 
+    /// [`apply`](Self::apply), as of a place in the user's program.
+    fn apply_at(
+        &mut self,
+        operation: &Op,
+        operands: &[&Var<Op>],
+        location: &'static Location<'static>,
+    ) -> Result<Vec<Var<Op>>, EagerError> {
+        let first = self.run(operation, operands, false, location)?;
+        Ok(self.take_results(first, usize::MAX, operands))
+    }
+
     /// Computes the results of an operation into `results` and returns the index of the first, or
     /// [`CONSTANT`]. With `single`, one result is expected.
     #[inline]
-    #[track_caller]
     fn run(
         &mut self,
         operation: &Op,
         operands: &[&Var<Op>],
         single: bool,
+        location: &'static Location<'static>,
     ) -> Result<u32, EagerError> {
         let Some((signature, any_active)) = self.signature(operands) else {
             return Err(self.operand_fault(operation, operands));
         };
         if !any_active || self.paused {
-            return self.run_constant(operation, operands, single);
+            return self.run_constant(operation, operands, single, location);
         }
         let known = match self.guess(operation, signature, operands) {
             Some(known) => known,
-            None => match self.look_up(operation, signature, operands)? {
+            None => match self.look_up(operation, signature, operands, location)? {
                 Some(known) => known,
-                None => return self.run_constant(operation, operands, single),
+                None => return self.run_constant(operation, operands, single, location),
             },
         };
         self.last = known;
-        self.evaluate(operation, operands);
+        self.evaluate(operation, operands, location)?;
         let known = &self.known[known];
         let found = self.results.len();
         if found != known.outputs as usize || (single && found != 1) {
             return Err(self.result_fault(operation, single));
         }
         if self.watch.is_some() {
-            self.check_results(|| operation_label(operation), found)?;
+            self.check_results(|| operation_label(operation), found, location)?;
         }
         let results = &self.results;
         let storage = &mut self.storage;
@@ -426,17 +437,17 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             operands,
             results,
         );
-        self.annotate(operands);
+        self.annotate(operands, location);
         Ok(first)
     }
 
     /// [`run`](Self::run) without recording.
-    #[track_caller]
     fn run_constant(
         &mut self,
         operation: &Op,
         operands: &[&Var<Op>],
         single: bool,
+        location: &'static Location<'static>,
     ) -> Result<u32, EagerError> {
         self.touched |= operands.iter().any(|operand| operand.requires_grad());
         self.check_arity(operation, operands)?;
@@ -444,25 +455,30 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if single && outputs != 1 {
             return Err(not_one_result(operation, outputs));
         }
-        self.evaluate(operation, operands);
-        self.check_results(|| operation_label(operation), outputs)?;
+        self.evaluate(operation, operands, location)?;
+        self.check_results(|| operation_label(operation), outputs, location)?;
         Ok(CONSTANT)
     }
 
     #[inline(always)]
-    fn evaluate(&mut self, operation: &Op, operands: &[&Var<Op>]) {
+    fn evaluate(
+        &mut self,
+        operation: &Op,
+        operands: &[&Var<Op>],
+        location: &'static Location<'static>,
+    ) -> Result<(), EagerError> {
         self.results.clear();
+        let (ctx, results) = (&mut self.ctx, &mut self.results);
         // The usual numbers of operands need no list.
-        match *operands {
-            [x] => operation.eval_into(&mut self.ctx, &[&x.value], &mut self.results),
-            [x, y] => {
-                operation.eval_into(&mut self.ctx, &[&x.value, &y.value], &mut self.results);
-            }
+        let evaluated = match *operands {
+            [x] => operation.try_eval_into(ctx, &[&x.value], results),
+            [x, y] => operation.try_eval_into(ctx, &[&x.value, &y.value], results),
             _ => {
-                let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
-                operation.eval_into(&mut self.ctx, &values, &mut self.results);
+                let values: Vec<&Op::Operand> = values_of(operands).collect();
+                operation.try_eval_into(ctx, &values, results)
             }
-        }
+        };
+        evaluated.map_err(|source| failed(operation, Some(location), source))
     }
 
     /// Which operands are active, and whether any is; `None` if one is no variable of this tape.
@@ -472,7 +488,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let mut any_active = false;
         for operand in operands {
             let active = operand.requires_grad();
-            if active && self.life.check(operand.place).is_err() {
+            if active && self.places.check(operand.place).is_err() {
                 return None;
             }
             any_active |= active;
@@ -515,12 +531,12 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Where in `known` an operation is, derived if it is not there; `None` for one that has no results.
     /// Such a call is not recorded: nothing flows back through it, and marks before and after it could
     /// not be told apart.
-    #[track_caller]
     fn look_up(
         &mut self,
         operation: &Op,
         signature: Signature,
         operands: &[&Var<Op>],
+        location: &'static Location<'static>,
     ) -> Result<Option<usize>, EagerError> {
         let is_this = |at: &usize| self.is_known(*at, operation, signature, operands);
         // Hashing an operation takes longer than comparing it with a few.
@@ -536,7 +552,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 if operation.output_count() == 0 {
                     return Ok(None);
                 }
-                self.learn(operation, signature, operands)?
+                self.learn(operation, signature, operands, location)?
             }
         };
         if let Some(last) = self.known.get_mut(self.last) {
@@ -546,15 +562,14 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     }
 
     /// Derives an operation with some operands active.
-    #[track_caller]
     fn learn(
         &mut self,
         operation: &Op,
         signature: Signature,
         operands: &[&Var<Op>],
+        location: &'static Location<'static>,
     ) -> Result<usize, EagerError> {
         let active = operands.iter().map(|operand| operand.requires_grad());
-        let location = Location::caller();
         let (active, types) = (active.collect(), types_of::<Op>(values_of(operands)));
         let key = (operation.clone(), types.clone());
         let deriver = Deriver {
@@ -579,25 +594,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// Adds to a call that was just recorded what a tape may be asked to remember besides.
     #[inline]
-    #[track_caller]
-    fn annotate(&mut self, operands: &[&Var<Op>]) {
+    fn annotate(&mut self, operands: &[&Var<Op>], location: &'static Location<'static>) {
         if self.storage.keeps_structure {
             self.storage.push_arguments(operands);
         }
         if self.watch.as_ref().is_some_and(|watch| !watch.quiet) {
-            self.storage.locate(Location::caller());
+            self.storage.locate(location);
         }
     }
 
     fn check_arity(&self, operation: &Op, operands: &[&Var<Op>]) -> Result<(), EagerError> {
         let (expected, found) = (operation.input_count(), operands.len());
-        match expected == found {
-            true => Ok(()),
-            false => {
-                let operation = operation_label(operation);
-                Err(wrong_count(operation, Side::Inputs, expected, found))
-            }
-        }
+        check_count(|| operation_label(operation), Side::Inputs, expected, found)
     }
 
     /// Why an operation cannot be applied to these operands.
@@ -616,8 +624,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if single && expected != 1 {
             return not_one_result(operation, expected);
         }
-        let operation = operation_label(operation);
-        wrong_count(operation, Side::Outputs, expected, self.results.len())
+        wrong_results(operation, expected, self.results.len())
     }
 
     #[track_caller]
@@ -627,29 +634,27 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operands: &[&Var<Op>],
         recomputes: bool,
     ) -> Result<Vec<Var<Op>>, EagerError> {
-        let graph = function.as_graph();
+        let graph = function.as_dense();
         let describe = || describe_function(function);
-        let (expected, found) = (graph.inputs().len(), operands.len());
-        if expected != found {
-            return Err(wrong_count(describe(), Side::Inputs, expected, found));
-        }
+        check_count(describe, Side::Inputs, graph.input_count(), operands.len())?;
         self.check_places(describe, operands)?;
         let any_active = operands.iter().any(|operand| operand.requires_grad());
         let values: Vec<&Op::Operand> = operands.iter().map(|var| &var.value).collect();
         let location = Location::caller();
-        let cannot_run = |source| EagerError::Derive {
+        let cannot_run = |source| EagerError::Failed {
             operation: describe(),
+            derivative_of: None,
             location: Some(location),
-            source: Box::new(source),
+            source: RuntimeError::new(source),
         };
         if !any_active || self.paused || graph.outputs().is_empty() {
             self.touched |= any_active;
             let results = function.compile().call_in(&mut self.ctx, &values);
             self.results = results.map_err(cannot_run)?;
-            self.check_results(describe, graph.outputs().len())?;
+            self.check_results(describe, graph.outputs().len(), location)?;
             return Ok(self.take_results(CONSTANT, usize::MAX, operands));
         }
-        let template = self.function_template(function, operands, recomputes)?;
+        let template = self.function_template(function, operands, recomputes, location)?;
         let known = &self.templates[template as usize];
         let (outputs, visible) = (known.outputs as usize, known.visible as usize);
         let Callee::Function(call) = &known.callee else {
@@ -657,7 +662,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         };
         let results = call.program.call_in(&mut self.ctx, &values);
         self.results = results.map_err(cannot_run)?;
-        self.check_results(describe, outputs)?;
+        self.check_results(describe, outputs, location)?;
         let known = &self.templates[template as usize];
         let first = self.storage.push_call(
             template,
@@ -666,7 +671,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             operands,
             &self.results,
         );
-        self.annotate(operands);
+        self.annotate(operands, location);
         Ok(self.take_results(first, visible, operands))
     }
 
@@ -678,7 +683,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     ) -> Result<(), EagerError> {
         for (position, operand) in operands.iter().enumerate() {
             if operand.requires_grad()
-                && let Err(fault) = self.life.check(operand.place)
+                && let Err(fault) = self.places.check(operand.place)
             {
                 return Err(fault.of(format!(
                     "operand {position} (counted from 0) of {}",
@@ -689,20 +694,20 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(())
     }
 
-    #[track_caller]
     fn check_results(
         &self,
         describe: impl Fn() -> String,
         expected: usize,
+        location: &'static Location<'static>,
     ) -> Result<(), EagerError> {
-        let found = self.results.len();
-        if found != expected {
-            return Err(wrong_count(describe(), Side::Outputs, expected, found));
-        }
+        check_count(&describe, Side::Outputs, expected, self.results.len())?;
         if let Some(watch) = &self.watch
             && !watch.quiet
         {
-            watch.check_results(&self.results, describe, Location::caller())?;
+            for (slot, result) in self.results.iter().enumerate() {
+                let what = || format!("result {slot}");
+                watch.check(result, what, &describe, Some(location))?;
+            }
         }
         Ok(())
     }
@@ -712,13 +717,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             CONSTANT => self.constant_place(operands),
             _ => Place::NONE,
         };
-        let life = &self.life;
+        let places = &self.places;
         let results = self.results.drain(..).take(count).enumerate();
         let results = results.map(|(at, value)| Var {
             value,
             place: match first {
                 CONSTANT => constant,
-                first => life.place(first + at as u32),
+                first => places.place(first + at as u32),
             },
         });
         results.collect()
@@ -727,20 +732,20 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The place of a constant that is computed of `operands`: one of the tape's own, if one of them is.
     fn constant_place(&self, operands: &[&Var<Op>]) -> Place {
         let mut operands = operands.iter();
-        let is_own = !self.paused && operands.any(|var| self.life.is_own_constant(var.place));
+        let is_own = !self.paused && operands.any(|var| self.places.is_own_constant(var.place));
         if is_own {
-            self.life.constant()
+            self.places.constant()
         } else {
             Place::NONE
         }
     }
 
-    #[track_caller]
     fn function_template(
         &mut self,
         function: &Function<Op>,
         operands: &[&Var<Op>],
         recomputes: bool,
+        location: &'static Location<'static>,
     ) -> Result<u32, EagerError> {
         let active: Flags = operands
             .iter()
@@ -758,7 +763,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if let Some(known) = known.into_iter().find(is_this) {
             return Ok(*known);
         }
-        let (location, ctx) = (Location::caller(), &mut self.ad_ctx);
+        let ctx = &mut self.ad_ctx;
         let types = types_of::<Op>(values_of(operands));
         let template = Template::of_function(function, active, types, recomputes, location, ctx)?;
         let at = self.add_template(template);
@@ -776,6 +781,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             self.by_operation.clear();
             self.last = 0;
         }
+    }
+
+    /// Adds to what is derived of an operation.
+    fn derive_more(
+        &mut self,
+        template: usize,
+        derive: impl FnOnce(&mut Template<Op>, Deriver<'_, Op>) -> Result<usize, EagerError>,
+    ) -> Result<usize, EagerError> {
+        let templates = Arc::make_mut(&mut self.templates);
+        let deriver = Deriver {
+            derivatives: &self.derivatives,
+            name: &self.name,
+            ctx: &mut self.ad_ctx,
+        };
+        derive(Arc::make_mut(&mut templates[template]), deriver)
     }
 
     fn add_template(&mut self, template: Template<Op>) -> u32 {
@@ -840,7 +860,7 @@ fn describe_function<Op: Primitive>(function: &Function<Op>) -> String {
 
 /// What functions are looked up by: clones share what they compute.
 fn address_of<Op: Primitive>(function: &Function<Op>) -> usize {
-    function.as_graph().values().as_ptr().addr()
+    std::ptr::from_ref(function.as_dense()).addr()
 }
 
 impl<Op: GraphOperation> Clone for Var<Op> {

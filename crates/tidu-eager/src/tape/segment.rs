@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
+use super::storage::Storage;
 use super::{CONSTANT, Place, Tape, Var};
-use crate::error::EagerError;
-use crate::{Side, error::wrong_count};
+use crate::Side;
+use crate::error::{EagerError, check_count};
 
 /// A part of a computation that going backward runs again.
 pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
@@ -18,6 +19,16 @@ pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
     pub outputs: u32,
     /// What it computed, as far as values can be compared.
     results: Box<[Option<Op>]>,
+}
+
+/// A segment that was run again.
+pub(super) struct RunAgain<Op: Primitive + EvaluableGraphOperation> {
+    /// What was on the tape, set aside.
+    pub before: Storage<Op>,
+    /// What was recorded.
+    pub again: Storage<Op>,
+    /// Those of the first time.
+    pub results: Result<Vec<Var<Op>>, EagerError>,
 }
 
 /// What a tape is in the middle of, so that it can neither be gone through nor cut back.
@@ -194,7 +205,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                 .map(|result| Op::constant_of(result.value()))
                 .collect(),
         });
-        let places = (first..).map(|index| self.life.place(index));
+        let places = (first..).map(|index| self.places.place(index));
         let results = results.into_iter().zip(places);
         Ok(results
             .map(|(result, place)| Var {
@@ -206,16 +217,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// Fails for what a body returns, when it runs again, that is not what it returned the first time, or
     /// not of this tape.
-    pub(super) fn check_segment(
-        &self,
-        segment: &Segment<Op>,
-        results: &[Var<Op>],
-    ) -> Result<(), EagerError> {
+    fn check_segment(&self, segment: &Segment<Op>, results: &[Var<Op>]) -> Result<(), EagerError> {
         let (expected, found) = (segment.outputs as usize, results.len());
-        if expected != found {
-            let segment = SEGMENT.to_owned();
-            return Err(wrong_count(segment, Side::Outputs, expected, found));
-        }
+        check_count(|| SEGMENT.into(), Side::Outputs, expected, found)?;
         for (position, (known, result)) in segment.results.iter().zip(results).enumerate() {
             if known.is_some() && *known != Op::constant_of(result.value()) {
                 return Err(EagerError::SegmentChanged { position });
@@ -235,17 +239,29 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         Ok(())
     }
 
-    /// Runs the body of a segment again.
+    /// Runs the body of a segment again, recording.
     pub(super) fn run_again(
         &mut self,
+        segment: &Segment<Op>,
         body: &Body<Op>,
         operands: &[Var<Op>],
-    ) -> Result<Vec<Var<Op>>, EagerError> {
+    ) -> RunAgain<Op> {
         let inside = Inside::Segment {
             first: false,
             again: true,
         };
-        self.run_inside(inside, |tape| body(tape, operands))
+        let before = self.storage.set_aside();
+        let results = self.run_inside(inside, |tape| body(tape, operands));
+        let again = self.storage.set_aside();
+        let results = results.and_then(|results| {
+            self.check_segment(segment, &results)?;
+            Ok(results)
+        });
+        RunAgain {
+            before,
+            again,
+            results,
+        }
     }
 
     /// Runs what is not to go through the tape, nor to cut it back.
@@ -271,7 +287,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     pub(super) fn place_at(&self, index: u32) -> Place {
         match index {
             CONSTANT => Place::NONE,
-            index => self.life.place_at(index),
+            index => self.places.place_at(index),
         }
     }
 }

@@ -73,6 +73,14 @@ pub(super) struct Cursor {
     pub values: u32,
 }
 
+/// How much of each list a node has.
+pub(super) struct Extent {
+    operands: usize,
+    residuals: usize,
+    segments: usize,
+    pub values: u32,
+}
+
 impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     /// Holds nothing; values are numbered from `first_value`.
     pub fn new(first_value: u32) -> Self {
@@ -134,12 +142,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
 
     /// Notes what the last call was applied to.
     pub fn push_arguments(&mut self, operands: &[&Var<Op>]) {
-        let arguments = operands
-            .iter()
-            .map(|operand| match operand.requires_grad() {
-                true => Argument::Value(operand.index()),
-                false => Argument::Constant(operand.value().clone()),
-            });
+        let arguments = operands.iter().map(|operand| {
+            if operand.requires_grad() {
+                Argument::Value(operand.index())
+            } else {
+                Argument::Constant(operand.value().clone())
+            }
+        });
         self.arguments.extend(arguments);
     }
 
@@ -174,6 +183,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
         self.locations.push(Some(location));
     }
 
+    pub fn start(&self) -> Cursor {
+        Cursor {
+            values: self.first_value,
+            ..Cursor::default()
+        }
+    }
+
     pub fn end(&self) -> Cursor {
         Cursor {
             nodes: self.nodes.len(),
@@ -190,6 +206,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     pub fn step_back(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) -> Node {
         cursor.nodes -= 1;
         let node = self.nodes[cursor.nodes];
+        // Not by `extent`, which takes longer; every call of a pass comes by here.
         match node.kind() {
             Kind::Leaf => cursor.values -= 1,
             Kind::Replaced => {
@@ -215,58 +232,51 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
 
     /// Moves past the node at a position.
     pub fn step_on(&self, cursor: &mut Cursor, templates: &[Arc<Template<Op>>]) {
-        match self.nodes[cursor.nodes].kind() {
-            Kind::Leaf => cursor.values += 1,
-            Kind::Replaced => {
-                cursor.operands += 1;
-                cursor.values += 1;
-            }
+        let extent = self.extent(self.nodes[cursor.nodes], cursor.segments, templates);
+        cursor.nodes += 1;
+        cursor.operands += extent.operands;
+        cursor.residuals += extent.residuals;
+        cursor.segments += extent.segments;
+        cursor.values += extent.values;
+    }
+
+    /// How much of each list a node has, which is this segment if it is one.
+    pub fn extent(&self, node: Node, segment: usize, templates: &[Arc<Template<Op>>]) -> Extent {
+        let (operands, residuals, segments, values) = match node.kind() {
+            Kind::Leaf => (0, 0, 0, 1),
+            Kind::Replaced => (1, 0, 0, 1),
             Kind::Call(template) => {
                 let template = &templates[template];
-                cursor.operands += template.active_count as usize;
-                cursor.residuals += template.residuals.len();
-                cursor.values += template.outputs;
+                let operands = template.active_count as usize;
+                (operands, template.residuals.len(), 0, template.outputs)
             }
             Kind::Segment => {
-                let segment = &self.segments[cursor.segments];
-                cursor.segments += 1;
-                cursor.operands += segment.operands as usize;
-                cursor.residuals += segment.operands as usize;
-                cursor.values += segment.outputs;
+                let segment = &self.segments[segment];
+                let operands = segment.operands as usize;
+                (operands, operands, 1, segment.outputs)
             }
+        };
+        Extent {
+            operands,
+            residuals,
+            segments,
+            values,
         }
-        cursor.nodes += 1;
     }
 
     /// Marks, by index of a value, the values of this storage that depend on marked ones. Whatever a
     /// segment computes may depend on anything before it.
     pub fn mark_dependents(&self, marked: &mut [bool], templates: &[Arc<Template<Op>>]) {
-        let (mut operand, mut segment) = (0, 0);
-        let mut value = self.first_value as usize;
+        let mut at = self.start();
         for node in &self.nodes {
-            let (operands, outputs, depends) = match node.kind() {
-                Kind::Leaf => (0, 1, false),
-                Kind::Replaced => (1, 1, marked[self.operands[operand] as usize]),
-                Kind::Segment => {
-                    let segment: &Segment<Op> = {
-                        segment += 1;
-                        &self.segments[segment - 1]
-                    };
-                    (segment.operands as usize, segment.outputs as usize, true)
-                }
-                Kind::Call(template) => {
-                    let template = &templates[template];
-                    let count = template.active_count as usize;
-                    let mut operands = self.operands[operand..][..count].iter();
-                    let depends = operands.any(|&operand| marked[operand as usize]);
-                    (count, template.outputs as usize, depends)
-                }
-            };
-            if depends {
-                marked[value..value + outputs].fill(true);
+            let before = at;
+            self.step_on(&mut at, templates);
+            let mut operands = self.operands[before.operands..at.operands].iter();
+            if matches!(node.kind(), Kind::Segment)
+                || operands.any(|&operand| marked[operand as usize])
+            {
+                marked[before.values as usize..at.values as usize].fill(true);
             }
-            operand += operands;
-            value += outputs;
         }
     }
 

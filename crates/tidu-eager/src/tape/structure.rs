@@ -4,10 +4,10 @@ use tidu_ad::{Function, Primitive};
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphBuilder, OperationRole, ValueKey, ValueRef};
 
-use super::storage::{Argument, Kind, Node};
+use super::storage::{Argument, Kind};
 use super::template::Callee;
 use super::{Tape, Var};
-use crate::error::EagerError;
+use crate::error::{EagerError, cannot_derive};
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// Remembers of each call from now on what it was applied to, constants included, so that
@@ -114,7 +114,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             let operands = operands.collect::<Result<Vec<_>, _>>()?;
             let operands: Option<Vec<_>> = operands.into_iter().collect();
             let Some(operands) = operands else {
-                value += self.results_of(*node);
+                value += storage.extent(*node, 0, &self.templates).values as usize;
                 continue;
             };
             let results = match node.kind() {
@@ -127,7 +127,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
                             .map(|ids| ids.into_iter().map(ValueRef::Local).collect()),
                         Callee::Function(call) => builder.try_inline(call.extended(), &operands),
                     };
-                    added.map_err(|source| EagerError::Graph { source })?
+                    added?
                 }
             };
             for result in results {
@@ -145,19 +145,8 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         });
         let named: Vec<(ValueKey<Op>, String)> = named.collect::<Result<_, _>>()?;
         let keys: Vec<Op::InputKey> = inputs.iter().map(|(key, _)| key.clone()).collect();
-        Function::from_keys(&keys, named).map_err(|source| EagerError::Derive {
-            operation: "what was recorded".into(),
-            location: None,
-            source: Box::new(source),
-        })
-    }
-
-    /// How many values a node has that is no segment.
-    fn results_of(&self, node: Node) -> usize {
-        match node.kind() {
-            Kind::Call(template) => self.templates[template].outputs as usize,
-            Kind::Leaf | Kind::Segment | Kind::Replaced => 1,
-        }
+        let made = Function::from_keys(&keys, named);
+        made.map_err(|source| cannot_derive("what was recorded".into(), None, source))
     }
 }
 
@@ -172,8 +161,7 @@ fn constant_in<Op: Primitive + EvaluableGraphOperation>(
         ),
     })?;
     let described = operation_label(&operation);
-    let added = builder.try_add_operation(operation, Vec::new(), OperationRole::Primary);
-    let ids = added.map_err(|source| EagerError::Graph { source })?;
+    let ids = builder.try_add_operation(operation, Vec::new(), OperationRole::Primary)?;
     let id = ids
         .first()
         .ok_or(EagerError::StructureNotKept { what: described })?;

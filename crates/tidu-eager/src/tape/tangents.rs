@@ -1,20 +1,18 @@
 //! Forward mode over a recorded tape.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
-use tidu_graph::text::operation_label;
 
-use super::backward::{freed, run};
-use super::engine::Evaluate;
+use super::backward::{Origin, freed, over_past, run};
+use super::engine::{Evaluate, apply_one};
+use super::segment::{RunAgain, SEGMENT};
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Deriver, Flags, Reach, Template};
+use super::template::{Flags, Reach, Template};
 use super::{CONSTANT, Tape, Var};
-use crate::Side;
-use crate::error::{EagerError, wrong_count};
+use crate::error::EagerError;
 
 impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
     /// The tangents of `outputs` when variables move, for `inputs` of pairs (xᵢ, ẋᵢ): Σᵢ ∂y/∂xᵢ·ẋᵢ each;
@@ -55,39 +53,25 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         for (position, output) in outputs.iter().enumerate() {
             self.depends(output, || format!("output {position}"))?;
         }
-        let paused = std::mem::replace(&mut self.paused, false);
-        let past = self.storage.set_aside();
-        let mut moving = Moving {
-            by_value: vec![None; past.values as usize],
-            used: self.used_values(&past, outputs),
-            lost: Vec::new(),
-            values: Vec::new(),
-            results: Vec::new(),
-        };
-        // A panic of an operation or a body must not cost the tape what was set aside.
-        let found = catch_unwind(AssertUnwindSafe(|| {
+        let pass = over_past(&mut Evaluate(self), |past, Evaluate(tape)| {
+            let mut pass = ForwardPass {
+                by_value: vec![None; past.values as usize],
+                used: tape.used_values(past, outputs),
+                lost: Vec::new(),
+                values: Vec::new(),
+                results: Vec::new(),
+            };
             for (input, tangent) in inputs {
-                moving.add(input.index(), tangent.clone(), self)?;
+                pass.add(input.index(), tangent.clone(), None, tape)?;
             }
-            moving.walk(&past, self)
-        }));
-        self.paused = paused;
-        match found {
-            Ok(Ok(())) => self.storage.join(past),
-            Ok(Err(error)) => {
-                self.restore(past);
-                return Err(error);
-            }
-            Err(panic) => {
-                self.restore(past);
-                resume_unwind(panic)
-            }
-        }
+            pass.walk(past, tape)?;
+            Ok(pass)
+        })?;
         let outputs = outputs.iter().map(|output| {
-            if let Some(replaced) = moving.lost_by(output.index()) {
+            if let Some(replaced) = pass.lost_by(output.index()) {
                 return Err(self.replaced_gradient(replaced));
             }
-            let tangent = moving.by_value.get(output.index() as usize);
+            let tangent = pass.by_value.get(output.index() as usize);
             Ok(tangent.cloned().flatten())
         });
         outputs.collect()
@@ -112,7 +96,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 }
 
 /// One pass forward.
-struct Moving<Op: Primitive> {
+struct ForwardPass<Op: Primitive> {
     /// The tangents of all values.
     by_value: Vec<Option<Op::Operand>>,
     /// By value: whether its tangent may be asked for. Empty if any may.
@@ -125,21 +109,15 @@ struct Moving<Op: Primitive> {
     results: Vec<Op::Operand>,
 }
 
-impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
+impl<Op: Primitive + EvaluableGraphOperation> ForwardPass<Op> {
     fn walk(&mut self, storage: &Storage<Op>, tape: &mut Tape<Op>) -> Result<(), EagerError> {
-        let mut cursor = Cursor {
-            values: storage.first_value,
-            ..Cursor::default()
-        };
+        let mut cursor = storage.start();
         for node in &storage.nodes {
             match node.kind() {
                 Kind::Leaf => {}
                 Kind::Replaced => self.replaced(storage.operands[cursor.operands], cursor.values),
                 Kind::Segment => self.segment(storage, cursor, tape)?,
-                Kind::Call(template) => {
-                    let template = Arc::clone(&tape.templates[template]);
-                    self.call(&template, *node, storage, cursor, tape)?;
-                }
+                Kind::Call(template) => self.call(template, *node, storage, cursor, tape)?,
             }
             storage.step_on(&mut cursor, &tape.templates);
         }
@@ -148,12 +126,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
 
     fn call(
         &mut self,
-        template: &Template<Op>,
+        id: usize,
         node: Node,
         storage: &Storage<Op>,
         at: Cursor,
         tape: &mut Tape<Op>,
     ) -> Result<(), EagerError> {
+        let template = &tape.templates[id];
         let operands = &storage.operands[at.operands..][..template.active_count as usize];
         if self.lose(operands, at.values..at.values + template.outputs) {
             return Ok(());
@@ -180,33 +159,25 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
             .extend(all.filter_map(|operand| tangent_of(operand).cloned()));
 
         let location = storage.locations.get(at.nodes).copied().flatten();
-        let Kind::Call(id) = node.kind() else {
-            unreachable!("a call");
-        };
         let reach = self.reach(template, at.values);
         let derived = match template.find_jvp(&moving, reach) {
-            Some(_) => None,
+            Some(known) => known,
             None => {
-                let template = Arc::make_mut(&mut Arc::make_mut(&mut tape.templates)[id]);
-                let deriver = Deriver {
-                    derivatives: &tape.derivatives,
-                    name: &tape.name,
-                    ctx: &mut tape.ad_ctx,
-                };
-                let derived = template.derive_jvp(&moving, reach, deriver);
-                derived.map_err(|error| error.applied_at(location))?;
-                Some(Arc::clone(&tape.templates[id]))
+                let derived = tape.derive_more(id, |template, deriver| {
+                    template.derive_jvp(&moving, reach, deriver)
+                });
+                derived.map_err(|error| error.applied_at(location))?
             }
         };
-        let template = derived.as_deref().unwrap_or(template);
-        let jvp = template.find_jvp(&moving, reach);
-        let jvp = template.jvp(jvp.expect("it was found or derived"));
-        let origin = (template, location);
+        let template = Arc::clone(&tape.templates[id]);
+        let jvp = template.jvp(derived);
+        let origin = (&*template, location);
         let (values, results) = (&mut self.values, &mut self.results);
         run(jvp, origin, values, results, &mut Evaluate(tape))?;
         for (value, place) in (at.values..).zip(&jvp.outputs) {
             if let Some(place) = *place {
-                self.add(value, self.values[place as usize].clone(), tape)?;
+                let tangent = self.values[place as usize].clone();
+                self.add(value, tangent, Some(origin), tape)?;
             }
         }
         Ok(())
@@ -232,7 +203,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
     ) -> Result<(), EagerError> {
         let segment = &storage.segments[at.segments];
         let body = segment.body.clone();
-        let body = body.ok_or_else(|| freed("a segment".into()))?;
+        let body = body.ok_or_else(|| freed(SEGMENT.into()))?;
         let count = segment.operands as usize;
         let kept = storage.residuals[at.residuals..][..count].iter().flatten();
         let operands = kept.zip(&storage.operands[at.operands..]);
@@ -242,12 +213,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         });
         let operands: Vec<Var<Op>> = operands.collect();
 
-        let before = tape.storage.set_aside();
-        let first = before.values;
-        let results = tape.run_again(&*body, &operands);
-        let again = tape.storage.set_aside();
+        let RunAgain {
+            before,
+            again,
+            results,
+        } = tape.run_again(segment, &*body, &operands);
+        let first = before.values as usize;
         let outcome = results.and_then(|results| {
-            tape.check_segment(segment, &results)?;
             self.by_value.resize(again.values as usize, None);
             self.walk(&again, tape)?;
             for (value, result) in (at.values..).zip(&results) {
@@ -255,15 +227,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
                     && result.requires_grad()
                     && let Some(tangent) = self.by_value[result.index() as usize].clone()
                 {
-                    self.add(value, tangent, tape)?;
+                    self.add(value, tangent, None, tape)?;
                 }
             }
             Ok(())
         });
         // Nothing of it remains, and its indices are given out again.
         tape.restore(before);
-        self.by_value.truncate(first as usize);
-        self.lost.truncate(first as usize);
+        self.by_value.truncate(first);
+        self.lost.truncate(first);
         outcome
     }
 
@@ -308,23 +280,24 @@ impl<Op: Primitive + EvaluableGraphOperation> Moving<Op> {
         &mut self,
         value: u32,
         tangent: Op::Operand,
+        from: Option<Origin<'_, Op>>,
         tape: &mut Tape<Op>,
     ) -> Result<(), EagerError> {
         let place = &mut self.by_value[value as usize];
-        let Some(so_far) = place else {
-            *place = Some(tangent);
-            return Ok(());
-        };
-        let (add, mut sum) = (Op::add(), Vec::with_capacity(1));
-        add.eval_into(&mut tape.ctx, &[&*so_far, &tangent], &mut sum);
-        let found = sum.len();
-        match sum.pop().filter(|_| found == 1) {
-            Some(sum) => *so_far = sum,
-            None => {
-                let add = operation_label(&add);
-                return Err(wrong_count(add, Side::Outputs, 1, found));
+        let sum = match place {
+            None => tangent,
+            Some(so_far) => {
+                let terms = [&*so_far, &tangent];
+                apply_one(
+                    &Op::add(),
+                    terms,
+                    &mut self.results,
+                    from,
+                    &mut Evaluate(tape),
+                )?
             }
-        }
+        };
+        *place = Some(sum);
         Ok(())
     }
 }

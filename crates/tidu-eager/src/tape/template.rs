@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
-    Derivatives, Function, FunctionError, FunctionProgram, OperationJvp, OperationVjp, Primitive,
-    ResidualOrigin, Seed, Wrt,
+    Derivatives, Function, FunctionError, FunctionProgram, OperationVjp, Primitive, ResidualOrigin,
+    Seed, Wrt,
 };
 use tidu_graph::text::operation_label;
-use tidu_graph::{EvaluableGraphOperation, Graph, ValueRef};
+use tidu_graph::{DenseGraph, DenseId, EvaluableGraphOperation, Graph};
 
 use super::types::Types;
 use super::{CONSTANT, describe_function};
-use crate::error::EagerError;
+use crate::error::{EagerError, cannot_derive};
 
 /// All templates of a tape.
 pub(super) type Templates<Op> = Arc<Vec<Arc<Template<Op>>>>;
@@ -36,8 +36,8 @@ pub(super) struct Template<Op: Primitive> {
     pub types: Types,
     /// Where it was applied first.
     pub location: &'static Location<'static>,
-    vjps: Vec<Variant<Op>>,
-    jvps: Vec<Motion<Op>>,
+    vjps: Vec<VjpVariant<Op>>,
+    jvps: Vec<JvpVariant<Op>>,
 }
 
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl<Op: Primitive> Call<Op> {
     }
 }
 
-/// One flag an operand or result.
+/// A flag per operand or result.
 pub(super) type Flags = SmallVec<[bool; 4]>;
 
 /// By result, what is known of its cotangent.
@@ -85,34 +85,9 @@ pub(super) struct Deriver<'a, Op: Primitive> {
     pub ctx: &'a mut Op::ADContext,
 }
 
-impl<Op: Primitive> Deriver<'_, Op> {
-    fn jvp(
-        self,
-        operation: &Op,
-        moving: &[bool],
-        types: &Types,
-    ) -> Result<Arc<OperationJvp<Op>>, FunctionError> {
-        let (types, ctx) = (types.as_deref(), self.ctx);
-        self.derivatives
-            .jvp(operation, moving, types, self.name, ctx)
-    }
-
-    fn vjp(
-        self,
-        operation: &Op,
-        active: &[bool],
-        seeds: &[Seed],
-        types: &Types,
-    ) -> Result<Arc<OperationVjp<Op>>, FunctionError> {
-        let (types, ctx) = (types.as_deref(), self.ctx);
-        self.derivatives
-            .vjp(operation, active, seeds, types, self.name, ctx)
-    }
-}
-
 /// A VJP for some results that are seeded, and some active operands whose cotangents are wanted.
 #[derive(Clone)]
-struct Variant<Op> {
+struct VjpVariant<Op> {
     seeds: Seeds,
     wanted: Flags,
     vjp: Program<Op>,
@@ -120,7 +95,7 @@ struct Variant<Op> {
 
 /// A JVP for some operands that move.
 #[derive(Clone)]
-struct Motion<Op> {
+struct JvpVariant<Op> {
     /// By operand.
     moving: Flags,
     reach: Reach,
@@ -142,7 +117,7 @@ pub(super) enum Reach {
 #[derive(Clone)]
 pub(super) struct Program<Op> {
     pub instructions: Vec<Instruction<Op>>,
-    /// Where in the list the results are found; `None` for a symbolic zero. Of a VJP: one an active
+    /// Where in the list the results are found; `None` for a symbolic zero. Of a VJP: one per active
     /// operand.
     pub outputs: Vec<Option<u32>>,
     /// Where the masks are that these have been kept by; empty if none has one.
@@ -161,7 +136,7 @@ pub(super) struct Instruction<Op> {
 #[derive(Clone, Copy)]
 enum Source {
     Residual(Residual),
-    /// Of the seeded results, the how many-th.
+    /// A cotangent or a tangent, or the mask of one, by its position among those that are given.
     Seed(usize),
 }
 
@@ -197,19 +172,19 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         location: &'static Location<'static>,
         ctx: &mut Op::ADContext,
     ) -> Result<Self, EagerError> {
-        let cannot_derive = |source| cannot_derive("the function".into(), location, source);
+        let cannot_derive = |source| cannot_derive("the function".into(), Some(location), source);
         let typed = types.as_ref();
         let typed = typed.map(|types| function.with_types(types.iter().cloned()));
         let typed = typed.transpose().map_err(cannot_derive)?;
         let function = typed.as_ref().unwrap_or(function);
-        let mut own = typed.as_ref().map(|_| Op::ADContext::default());
+        let mut own = own_context::<Op>(&types);
         let ctx = own.as_mut().unwrap_or(ctx);
         let visible = function.output_names().len();
         let operands = (0..active.len() as u32).map(Residual::Operand);
         let mut residuals: Vec<Residual> = operands.collect();
         let all: Vec<usize> = (0..visible).collect();
-        let chosen: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
-        let (wrt, _) = connected(function.as_graph(), &chosen, &all);
+        let chosen = positions(&active, |active| *active);
+        let (wrt, _) = connected(function.as_dense(), &chosen, &all);
         let split = if recomputes || wrt.is_empty() {
             None
         } else {
@@ -231,38 +206,31 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                     ResidualOrigin::Computed => hidden.next(),
                 });
                 let origins: Vec<Residual> = origins.flatten().collect();
-                let results = origins.iter().filter(|origin| match origin {
-                    Residual::Operand(_) => false,
-                    Residual::Output(_) => true,
-                });
-                residuals.extend(results);
+                let is_result = |origin: &&Residual| matches!(origin, Residual::Output(_));
+                residuals.extend(origins.iter().filter(is_result));
                 (extended, Some((split.pullback, origins)))
             }
             None => (function.clone(), None),
         };
         let outputs = extended.output_names().len();
-        let call = Call {
+        let call = Arc::new(Call {
             function: function.clone(),
             recomputes,
             program: extended.compile(),
             extended,
-        };
-        let callee = Callee::Function(Arc::new(call));
+        });
+        let callee = Callee::Function(Arc::clone(&call));
         let mut template = Self::new(callee, active, outputs, visible, types, location);
         template.residuals = residuals;
         let mut whole = Seeds::from_elem(Seed::Full, visible);
         whole.resize(outputs, Seed::Zero);
         let wanted = Flags::from_elem(true, template.active_count as usize);
         let vjp = match pullback {
-            None => template.vjp_of_function(&whole, &wanted, ctx)?,
+            None => template.vjp_of_function(&call, &whole, &wanted, ctx)?,
             Some((pullback, origins)) => {
                 let seeds = (0..visible).map(Source::Seed);
                 let sources = origins.into_iter().map(Source::Residual).chain(seeds);
-                let found = ranks(&wrt, template.active.len());
-                let (cotangents, masks) = pullback.places.split_at(wrt.len());
-                let cotangents = chosen.iter().map(|&at| cotangents[found[at]?]);
-                let masks = chosen.iter().map(|&at| masks[found[at]?]);
-                let outputs = cotangents.chain(masks);
+                let outputs = outputs_by(&chosen, &wrt, &pullback.places);
                 let program = template.lower(&pullback.function, sources, visible, outputs)?;
                 program.with_masks(chosen.len())
             }
@@ -291,7 +259,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         deriver: Deriver<'_, Op>,
     ) -> Result<usize, EagerError> {
         let vjp = match &self.callee {
-            Callee::Function(_) => self.vjp_of_function(seeds, wanted, deriver.ctx)?,
+            Callee::Function(call) => self.vjp_of_function(call, seeds, wanted, deriver.ctx)?,
             Callee::Operation(operation) => {
                 let mut wanted = wanted.iter();
                 let active = self.active.iter();
@@ -301,7 +269,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 self.lower_operation(&vjp, seeds)?
             }
         };
-        self.vjps.push(Variant {
+        self.vjps.push(VjpVariant {
             seeds: seeds.into(),
             wanted: wanted.into(),
             vjp,
@@ -325,24 +293,20 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     ) -> Result<usize, EagerError> {
         let jvp = match &self.callee {
             Callee::Operation(operation) => {
-                let jvp = deriver.jvp(operation, moving, &self.types);
+                let (types, of) = (self.types.as_deref(), deriver);
+                let jvp = of
+                    .derivatives
+                    .jvp(operation, moving, types, of.name, of.ctx);
                 let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
-                let operands = (0..moving.len() as u32).map(Residual::Operand);
-                let outputs = (0..self.outputs).map(Residual::Output);
-                let sources = operands.chain(outputs).map(Source::Residual);
                 let tangents = moving.iter().filter(|moving| **moving).count();
-                let tangent_sources = (0..tangents).map(Source::Seed);
+                let sources = self.operands().chain(self.results());
+                let sources = sources.chain((0..tangents).map(Source::Seed));
                 let found = jvp.tangents.iter().copied();
-                self.lower(
-                    &jvp.function,
-                    sources.chain(tangent_sources),
-                    tangents,
-                    found,
-                )?
+                self.lower(&jvp.function, sources, tangents, found)?
             }
             Callee::Function(call) => self.jvp_of_function(call, moving, reach, deriver.ctx)?,
         };
-        self.jvps.push(Motion {
+        self.jvps.push(JvpVariant {
             moving: moving.into(),
             reach,
             jvp,
@@ -365,6 +329,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
 
     pub fn vjp(&self, at: usize) -> &Program<Op> {
         &self.vjps[at].vjp
+    }
+
+    /// All operands, as inputs of a derivative.
+    fn operands(&self) -> impl Iterator<Item = Source> + use<Op> {
+        let operands = 0..self.active.len() as u32;
+        operands.map(|at| Source::Residual(Residual::Operand(at)))
+    }
+
+    /// All results, as inputs of a derivative.
+    fn results(&self) -> impl Iterator<Item = Source> + use<Op> {
+        let results = 0..self.outputs;
+        results.map(|at| Source::Residual(Residual::Output(at)))
     }
 
     /// As errors name it.
@@ -398,7 +374,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 
     fn remember(&mut self, seeds: Seeds, vjp: Program<Op>) {
-        self.vjps.push(Variant {
+        self.vjps.push(VjpVariant {
             seeds,
             wanted: Flags::from_elem(true, self.active_count as usize),
             vjp,
@@ -412,7 +388,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         seeds: &[Seed],
         deriver: Deriver<'_, Op>,
     ) -> Result<Arc<OperationVjp<Op>>, EagerError> {
-        let vjp = deriver.vjp(operation, active, seeds, &self.types);
+        let (types, of) = (self.types.as_deref(), deriver);
+        let known = of.derivatives;
+        let vjp = known.vjp(operation, active, seeds, types, of.name, of.ctx);
         vjp.map_err(|source| self.cannot_derive(source))
     }
 
@@ -430,50 +408,41 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             Reach::All => self.outputs,
         };
         let results: Vec<usize> = (0..results as usize).collect();
-        let moving: Vec<usize> = (0..moving.len()).filter(|&at| moving[at]).collect();
-        let (wrt, outputs) = connected(call.extended(), &moving, &results);
+        let moving = positions(moving, |moving| *moving);
+        let (wrt, outputs) = connected(call.extended.as_dense(), &moving, &results);
         if wrt.is_empty() {
             return Ok(Program::of_zeros(results.len()));
         }
-        let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
+        let mut own = own_context::<Op>(&self.types);
         let ctx = own.as_mut().unwrap_or(ctx);
         let function = call.extended.select_at(&outputs);
         let jvp = function.and_then(|f| f.within(ctx).nonzero_jvp(Wrt::At(wrt.clone())));
         let jvp = jvp.map_err(|source| self.cannot_derive(source))?;
-        let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let ranks = ranks(&moving, self.active.len());
-        let tangents = wrt.iter().filter_map(|&at| ranks[at]).map(Source::Seed);
-        let sources = operands.map(Source::Residual).chain(tangents);
-        let found = self::ranks(&outputs, results.len()).into_iter();
-        let found = found.map(|rank| jvp.places[rank?]);
+        let tangents = wrt.iter().filter_map(|&at| rank(&moving, at));
+        let sources = self.operands().chain(tangents.map(Source::Seed));
+        let found = results.iter().map(|&at| jvp.places[rank(&outputs, at)?]);
         self.lower(&jvp.function, sources, moving.len(), found)
     }
 
     /// The VJP of a function from its operands alone.
     fn vjp_of_function(
         &self,
+        call: &Call<Op>,
         seeds: &[Seed],
         wanted: &[bool],
         ctx: &mut Op::ADContext,
     ) -> Result<Program<Op>, EagerError> {
-        let Callee::Function(call) = &self.callee else {
-            unreachable!("asked of functions only");
-        };
-        let results_that = |is: fn(Seed) -> bool| -> Vec<usize> {
-            (0..seeds.len()).filter(|&at| is(seeds[at])).collect()
-        };
-        let (seeded, masked) = (results_that(Seed::is_there), results_that(Seed::is_masked));
-        let active: Vec<usize> = (0..self.active.len())
-            .filter(|&at| self.active[at])
-            .collect();
+        let seeded = positions(seeds, |seed| seed.is_there());
+        let masked = positions(seeds, |seed| seed.is_masked());
+        let active = positions(&self.active, |active| *active);
         let wrt = active.iter().zip(wanted).filter(|(_, wanted)| **wanted);
         let wrt: Vec<usize> = wrt.map(|(&at, _)| at).collect();
         // What does not depend on anything has no cotangent, and whatever nothing depends on neither.
-        let (wrt, connected) = connected(call.extended(), &wrt, &seeded);
+        let (wrt, connected) = connected(call.extended.as_dense(), &wrt, &seeded);
         if wrt.is_empty() {
             return Ok(Program::of_zeros(active.len()));
         }
-        let mut own = self.types.as_ref().map(|_| Op::ADContext::default());
+        let mut own = own_context::<Op>(&self.types);
         let ctx = own.as_mut().unwrap_or(ctx);
         let derived = call.extended.select_at(&connected).and_then(|function| {
             let masked = connected.iter().map(|&at| seeds[at].is_masked());
@@ -481,22 +450,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
             function.within(ctx).nonzero_vjp(&wrt, &masked)
         });
         let derived = derived.map_err(|source| self.cannot_derive(source))?;
-        let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let sources = operands.map(Source::Residual);
         // In the list, the masks come after all cotangents.
-        let of_masks = ranks(&masked, seeds.len());
-        let of_masks = connected.iter().filter_map(|&at| of_masks[at]);
-        let of_masks = of_masks.map(|rank| Source::Seed(seeded.len() + rank));
-        let given = ranks(&seeded, seeds.len());
-        let places = connected.iter().filter_map(|&at| given[at]);
-        let places = places.map(Source::Seed).chain(of_masks);
-        let found = ranks(&wrt, self.active.len());
-        let (cotangents, masks) = derived.places.split_at(wrt.len());
-        let cotangents = active.iter().map(|&at| cotangents[found[at]?]);
-        let masks = active.iter().map(|&at| masks[found[at]?]);
-        let outputs = cotangents.chain(masks);
+        let of_masks = connected.iter().filter_map(|&at| rank(&masked, at));
+        let of_masks = of_masks.map(|rank| seeded.len() + rank);
+        let places = connected.iter().filter_map(|&at| rank(&seeded, at));
+        let places = places.chain(of_masks).map(Source::Seed);
+        let outputs = outputs_by(&active, &wrt, &derived.places);
         let given = seeded.len() + masked.len();
-        let program = self.lower(&derived.function, sources.chain(places), given, outputs)?;
+        let sources = self.operands().chain(places);
+        let program = self.lower(&derived.function, sources, given, outputs)?;
         Ok(program.with_masks(active.len()))
     }
 
@@ -505,18 +467,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         vjp: &OperationVjp<Op>,
         seeds: &[Seed],
     ) -> Result<Program<Op>, EagerError> {
-        let operands = (0..self.active.len() as u32).map(Residual::Operand);
-        let outputs = (0..self.outputs).map(Residual::Output);
         let given = seeds.iter().map(|seed| match seed {
             Seed::Zero => 0,
             Seed::Full => 1,
             Seed::Masked { .. } => 2,
         });
         let given = given.sum();
-        let sources = operands.chain(outputs).map(Source::Residual);
-        let active = || (0..self.active.len()).filter(|&at| self.active[at]);
-        let cotangents = active().map(|at| vjp.cotangents[at]);
-        let masks = active().map(|at| vjp.masks[at].map(|mask| mask.output));
+        let sources = self.operands().chain(self.results());
+        let active = positions(&self.active, |active| *active);
+        let cotangents = active.iter().map(|&at| vjp.cotangents[at]);
+        let masks = active
+            .iter()
+            .map(|&at| vjp.masks[at].map(|mask| mask.output));
         let program = self.lower(
             &vjp.function,
             sources.chain((0..given).map(Source::Seed)),
@@ -525,7 +487,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         )?;
         let mut program = program.with_masks(self.active_count as usize);
         let keep_if = Op::masking().map(|masking| masking.keep_if);
-        for (rank, at) in active().enumerate() {
+        for (rank, at) in active.into_iter().enumerate() {
             let is_kept = vjp.masks[at].is_none_or(|mask| mask.is_kept);
             if let Some(keep_if) = keep_if.as_ref().filter(|_| !is_kept) {
                 program.keep(rank, keep_if, self.residuals.len() + given);
@@ -534,31 +496,36 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         Ok(program)
     }
 
-    /// Turns a function of `sources`, among them so many seeds, into instructions. `cotangents` says, by
-    /// active operand, which of its outputs is the cotangent.
+    /// Turns a function of `sources`, for which this many seeds are given, into instructions. `outputs` says which
+    /// of its outputs are meant.
     fn lower(
         &self,
         function: &Function<Op>,
         sources: impl Iterator<Item = Source>,
         seeds: usize,
-        cotangents: impl Iterator<Item = Option<usize>>,
+        outputs: impl Iterator<Item = Option<usize>>,
     ) -> Result<Program<Op>, EagerError> {
         let kept = self.residuals.len();
         let mut operands = vec![None; self.active.len()];
-        let mut outputs = vec![None; self.outputs as usize];
+        let mut results = vec![None; self.outputs as usize];
         for (place, residual) in (0..).zip(&self.residuals) {
             match *residual {
                 Residual::Operand(at) => operands[at as usize] = Some(place),
-                Residual::Output(at) => outputs[at as usize] = Some(place),
+                Residual::Output(at) => results[at as usize] = Some(place),
             }
         }
         let places = sources.map(|source| match source {
             Source::Seed(at) => Some((kept + at) as u32),
             Source::Residual(Residual::Operand(at)) => operands[at as usize],
-            Source::Residual(Residual::Output(at)) => outputs[at as usize],
+            Source::Residual(Residual::Output(at)) => results[at as usize],
         });
         // An input without a place is one that is not kept, because nothing was to use it.
-        let program = lower(function, places, kept + seeds, cotangents);
+        let program = lower(
+            function.as_dense(),
+            &places.collect::<Vec<_>>(),
+            kept + seeds,
+            outputs,
+        );
         program.ok_or_else(|| EagerError::ResidualNotKept {
             operation: self.describe(),
             location: Some(self.location),
@@ -566,54 +533,45 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     }
 
     fn cannot_derive(&self, source: FunctionError) -> EagerError {
-        cannot_derive(self.describe(), self.location, source)
+        cannot_derive(self.describe(), Some(self.location), source)
     }
 }
 
-/// Turns a function whose inputs are in these places of a list that starts with `given` values into
+/// Turns a graph whose inputs are in these places of a list that starts with `given` values into
 /// instructions; `outputs` says which of its outputs are meant. `None` if it uses an input that is in no
 /// place.
 fn lower<Op: Primitive>(
-    function: &Function<Op>,
-    inputs: impl Iterator<Item = Option<u32>>,
+    graph: &DenseGraph<Op>,
+    inputs: &[Option<u32>],
     given: usize,
     outputs: impl Iterator<Item = Option<usize>>,
 ) -> Option<Program<Op>> {
-    let graph = function.as_graph();
-    let mut places: Vec<Option<u32>> = vec![None; graph.values().len()];
-    for (&id, place) in graph.inputs().iter().zip(inputs) {
-        places[id] = place;
-    }
-    let mut next = given as u32;
-    let mut instructions = Vec::with_capacity(graph.operations().len());
-    for node in graph.operations() {
-        let operands = node.inputs.iter().map(|operand| match operand {
-            ValueRef::Local(id) => places[*id],
-            ValueRef::External(_) => None,
-        });
-        instructions.push(Instruction {
+    // A graph numbers its inputs, then results as they are computed: so does the list.
+    let place = |id: DenseId| match inputs.get(id.index()) {
+        Some(input) => *input,
+        None => Some((given + id.index() - inputs.len()) as u32),
+    };
+    let instructions = graph.nodes().map(|node| {
+        let operands = node.operands.iter().map(|&id| place(id));
+        Some(Instruction {
             operation: node.operation.clone(),
             operands: operands.collect::<Option<_>>()?,
-            results: node.outputs.len() as u32,
-        });
-        for &id in &node.outputs {
-            places[id] = Some(next);
-            next += 1;
-        }
-    }
+            results: node.results.len() as u32,
+        })
+    });
     let outputs = outputs.map(|output| match output {
         None => Some(None),
-        Some(output) => places[graph.outputs()[output]].map(Some),
+        Some(output) => place(graph.outputs()[output]).map(Some),
     });
     Some(Program {
-        instructions,
+        instructions: instructions.collect::<Option<_>>()?,
         outputs: outputs.collect::<Option<_>>()?,
         masks: Vec::new(),
     })
 }
 
 impl<Op: Clone> Program<Op> {
-    /// Of as many symbolic zeros.
+    /// Of this many symbolic zeros.
     fn of_zeros(count: usize) -> Self {
         Self {
             instructions: Vec::new(),
@@ -622,8 +580,8 @@ impl<Op: Clone> Program<Op> {
         }
     }
 
-    /// The operation that makes a value of the list, which starts with so many; what was kept by a mask was
-    /// made before that.
+    /// The operation that makes a value of the list, which starts with `given` values; what was kept by a mask
+    /// was made before that.
     pub fn maker_of(&self, at: u32, given: u32) -> Option<&Op> {
         let maker = |place: u32| {
             let mut next = given;
@@ -643,7 +601,7 @@ impl<Op: Clone> Program<Op> {
         Some(&before.unwrap_or(made).operation)
     }
 
-    /// Takes what comes after so many outputs for masks of them.
+    /// Takes what comes after the first `outputs` outputs for masks of them.
     fn with_masks(mut self, outputs: usize) -> Self {
         let masks = self.outputs.split_off(outputs);
         if masks.iter().any(Option::is_some) {
@@ -652,7 +610,7 @@ impl<Op: Clone> Program<Op> {
         self
     }
 
-    /// Has an output be zero where its mask says so, of a list that starts with so many values.
+    /// Has an output be zero where its mask says so, of a list that starts with `given` values.
     fn keep(&mut self, output: usize, keep_if: &Op, given: usize) {
         let (Some(cotangent), Some(mask)) = (self.outputs[output], self.masks[output]) else {
             return;
@@ -668,59 +626,61 @@ impl<Op: Clone> Program<Op> {
     }
 }
 
-fn cannot_derive(
-    operation: String,
-    location: &'static Location<'static>,
-    source: FunctionError,
-) -> EagerError {
-    EagerError::Derive {
-        operation,
-        location: Some(location),
-        source: Box::new(source),
-    }
+/// What rules are given where the types of operands are known: a context that knows nothing else.
+fn own_context<Op: Primitive>(types: &Types) -> Option<Op::ADContext> {
+    types.as_ref().map(|_| Op::ADContext::default())
 }
 
-/// By position, of so many: the how many-th of some positions it is.
-fn ranks(positions: &[usize], count: usize) -> Vec<Option<usize>> {
-    let mut ranks = vec![None; count];
-    for (rank, &at) in positions.iter().enumerate() {
-        ranks[at] = Some(rank);
-    }
-    ranks
+/// Where in a list something holds.
+fn positions<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Vec<usize> {
+    (0..list.len()).filter(|&at| holds(&list[at])).collect()
+}
+
+/// Where in an ascending list a position stands.
+fn rank(positions: &[usize], at: usize) -> Option<usize> {
+    positions.binary_search(&at).ok()
+}
+
+/// Of a derivative by `wrt`, which lists `places` of cotangents, then of their masks: the same by `active` operands.
+fn outputs_by(
+    active: &[usize],
+    wrt: &[usize],
+    places: &[Option<usize>],
+) -> impl Iterator<Item = Option<usize>> {
+    let (cotangents, masks) = places.split_at(wrt.len());
+    let by_active = [cotangents, masks].map(|places| {
+        let found = active.iter().map(|&at| places[rank(wrt, at)?]);
+        found.collect::<Vec<_>>()
+    });
+    by_active.into_iter().flatten()
 }
 
 /// Those of some inputs that some of the outputs depend on, and those of these outputs that depend on one
 /// of the inputs; by position.
 fn connected<Op: Primitive>(
-    graph: &Graph<Op>,
+    graph: &DenseGraph<Op>,
     inputs: &[usize],
     outputs: &[usize],
 ) -> (Vec<usize>, Vec<usize>) {
-    let mut depends = vec![false; graph.values().len()];
+    let mut depends = vec![false; graph.value_count()];
     let mut matters = depends.clone();
-    let (input, output) = (
-        |at: usize| graph.inputs()[at],
-        |at: usize| graph.outputs()[at],
-    );
-    inputs.iter().for_each(|&at| depends[input(at)] = true);
-    outputs.iter().for_each(|&at| matters[output(at)] = true);
-    let local = |operand: &ValueRef<Op>| match operand {
-        ValueRef::Local(id) => Some(*id),
-        ValueRef::External(_) => None,
-    };
-    for node in graph.operations() {
-        if node.inputs.iter().filter_map(local).any(|id| depends[id]) {
-            node.outputs.iter().for_each(|&id| depends[id] = true);
+    let input = |at: &usize| graph.input(*at).index();
+    let output = |at: &usize| graph.outputs()[*at].index();
+    inputs.iter().for_each(|at| depends[input(at)] = true);
+    outputs.iter().for_each(|at| matters[output(at)] = true);
+    for node in graph.nodes() {
+        if node.operands.iter().any(|id| depends[id.index()]) {
+            depends[node.results.indices()].fill(true);
         }
     }
-    for node in graph.operations().iter().rev() {
-        if node.outputs.iter().any(|&id| matters[id]) {
-            let operands = node.inputs.iter().filter_map(local);
-            operands.for_each(|id| matters[id] = true);
+    for node in graph.nodes().rev() {
+        if matters[node.results.indices()].contains(&true) {
+            let operands = node.operands.iter();
+            operands.for_each(|id| matters[id.index()] = true);
         }
     }
-    let inputs = inputs.iter().copied().filter(|&at| matters[input(at)]);
-    let outputs = outputs.iter().copied().filter(|&at| depends[output(at)]);
+    let inputs = inputs.iter().copied().filter(|at| matters[input(at)]);
+    let outputs = outputs.iter().copied().filter(|at| depends[output(at)]);
     (inputs.collect(), outputs.collect())
 }
 
@@ -730,17 +690,13 @@ fn residuals_of<Op: Primitive>(
     operands: usize,
     outputs: usize,
 ) -> Vec<Residual> {
-    let graph = vjp.function.as_graph();
-    let mut used = vec![false; graph.values().len()];
-    for operand in graph.operations().iter().flat_map(|node| &node.inputs) {
-        if let ValueRef::Local(id) = operand {
-            used[*id] = true;
-        }
-    }
-    graph.outputs().iter().for_each(|&id| used[id] = true);
-    let inputs = graph.inputs()[..operands + outputs].iter().enumerate();
-    let used = inputs.filter(|(_, id)| used[**id]);
-    let residuals = used.map(|(at, _)| match at.checked_sub(operands) {
+    let graph = vjp.function.as_dense();
+    let mut used = vec![false; graph.value_count()];
+    let operated = graph.nodes().flat_map(|node| node.operands);
+    let all = operated.chain(graph.outputs());
+    all.for_each(|id| used[id.index()] = true);
+    let given = (0..operands + outputs).filter(|&at| used[graph.input(at).index()]);
+    let residuals = given.map(|at| match at.checked_sub(operands) {
         None => Residual::Operand(at as u32),
         Some(output) => Residual::Output(output as u32),
     });

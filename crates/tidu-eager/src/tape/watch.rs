@@ -14,7 +14,7 @@ type Judge<Op> = Box<dyn Fn(&<Op as GraphOperation>::Operand) -> Option<String> 
 /// What a tape stops at.
 pub(super) struct Watch<Op: Primitive> {
     judge: Judge<Op>,
-    /// While going backward records, it is `check_cotangent` that looks: it knows what for.
+    /// While going backward records, it is the pass that looks: it knows what for.
     pub quiet: bool,
 }
 
@@ -64,38 +64,18 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 }
 
 impl<Op: Primitive> Watch<Op> {
-    /// Fails for a result that something is wrong with.
-    pub fn check_results(
+    /// Fails for a value that something is wrong with: `what` of `operation`.
+    pub fn check(
         &self,
-        results: &[Op::Operand],
-        operation: impl Fn() -> String,
-        location: &'static Location<'static>,
-    ) -> Result<(), EagerError> {
-        for (slot, result) in results.iter().enumerate() {
-            if let Some(value) = (self.judge)(result) {
-                return Err(EagerError::Anomaly {
-                    what: format!("result {slot}"),
-                    operation: operation(),
-                    location: Some(location),
-                    value,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Fails for what `instruction` has computed on the way backward through `operation`.
-    pub fn check_cotangent(
-        &self,
-        computed: &Op::Operand,
-        instruction: impl Fn() -> String,
-        operation: impl Fn() -> String,
+        value: &Op::Operand,
+        what: impl FnOnce() -> String,
+        operation: impl FnOnce() -> String,
         location: Option<&'static Location<'static>>,
     ) -> Result<(), EagerError> {
-        match (self.judge)(computed) {
+        match (self.judge)(value) {
             None => Ok(()),
             Some(value) => Err(EagerError::Anomaly {
-                what: format!("what {} computes in the derivative", instruction()),
+                what: what(),
                 operation: operation(),
                 location,
                 value,

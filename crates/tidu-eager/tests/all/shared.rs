@@ -119,10 +119,10 @@ fn what_one_call_retained_is_not_there_for_another() {
         let keys = recorder.fresh_input_keys::<ScalarOp>(1);
         let graph = RecordedGraph::from_primitive(ScalarOp::Exp, keys);
         let y = Arc::new(x.data.exp());
-        let retained = match retains {
-            true => HashMap::from([(graph.output_keys()[0].clone(), Arc::clone(&y))]),
-            false => HashMap::new(),
-        };
+        let mut retained = HashMap::new();
+        if retains {
+            retained.insert(graph.output_keys()[0].clone(), Arc::clone(&y));
+        }
         let outputs =
             recorder.record_graph(graph, std::slice::from_ref(x), &[Arc::clone(&y)], retained);
         as_input(outputs.into_iter().next().expect("one result"), y)

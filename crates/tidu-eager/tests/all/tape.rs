@@ -4,6 +4,7 @@
 mod checkpoints;
 mod errors;
 mod everything;
+mod failing;
 mod forward;
 mod functions;
 mod gradients;

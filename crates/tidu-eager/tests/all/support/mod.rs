@@ -249,7 +249,7 @@ pub fn as_input(output: EagerOutput<ScalarOp>, data: Arc<f64>) -> EagerInput<Sca
     }
 }
 
-/// A graph to be recorded as one node: what `build` makes of as many inputs, named from `prefix`.
+/// A graph to be recorded as one node: what `build` makes of this many inputs, named from `prefix`.
 pub fn composite(
     prefix: &str,
     inputs: usize,

@@ -18,7 +18,7 @@ fn step(tape: &mut Scalars, x: &Scalar, p: &Scalar) -> Result<Scalar, EagerError
     tape.apply_one(ScalarOp::Add, &[&product, &half])
 }
 
-/// The end of so many steps from x, and its derivatives by x and p.
+/// The end of this many steps from x, and its derivatives by x and p.
 fn steps_in_duals(steps: usize, x: f64, p: f64) -> [f64; 3] {
     (0..steps).fold([x, 1.0, 0.0], |[x, by_x, by_p], _| {
         let slope = p * x.cos() + 0.5;
@@ -51,9 +51,10 @@ fn random_programs_to_the_last_bit() {
             };
             let given: Vec<Scalar> = leaves[1..].iter().chain(&constants).cloned().collect();
             let operands: Vec<&Scalar> = given.iter().collect();
-            let ends = match segment {
-                true => tape.checkpoint(&operands, body),
-                false => body(&mut tape, &given),
+            let ends = if segment {
+                tape.checkpoint(&operands, body)
+            } else {
+                body(&mut tape, &given)
             };
             let ends = ends.expect("fine");
             let values = [&ends[0], &ends[1]].map(|end| end.value().to_bits());
@@ -254,9 +255,10 @@ fn a_body_that_fails_the_second_time() {
             .expect("fine the first time");
         let after = one(&mut tape, ScalarOp::Neg, &[&y[0]]);
         let error = tape.backward_keeping(&[(&after, 1.0)], &[&x]).unwrap_err();
-        let (primitive, side, expected, found) = match another_count {
-            true => ("a `checkpoint` or `iterate`", Side::Outputs, 1, 2),
-            false => ("add", Side::Inputs, 2, 1),
+        let (primitive, side, expected, found) = if another_count {
+            ("a `checkpoint` or `iterate`", Side::Outputs, 1, 2)
+        } else {
+            ("add", Side::Inputs, 2, 1)
         };
         let primitive = primitive.to_owned();
         assert_eq!(
@@ -297,9 +299,10 @@ fn a_body_that_returns_what_is_not_of_this_tape() {
                 .backward_keeping(&[(&results[0], 1.0)], &[&x])
                 .unwrap_err(),
         };
-        match is_foreign {
-            true => assert!(matches!(error, EagerError::ForeignVar { .. }), "{error}"),
-            false => assert!(matches!(error, EagerError::StaleVar { .. }), "{error}"),
+        if is_foreign {
+            assert!(matches!(error, EagerError::ForeignVar { .. }), "{error}");
+        } else {
+            assert!(matches!(error, EagerError::StaleVar { .. }), "{error}");
         }
     }
     assert_eq!(
@@ -390,9 +393,10 @@ fn a_body_that_computes_something_else_the_second_time() {
                 Ok(vec![sin, y])
             });
             let results = results.expect("fine");
-            let found = match forward {
-                false => tape.backward(&[(&results[0], 1.0)], &[&x]),
-                true => tape.tangents(&[(&x, 1.0)], &[&results[0]]),
+            let found = if forward {
+                tape.tangents(&[(&x, 1.0)], &[&results[0]])
+            } else {
+                tape.backward(&[(&results[0], 1.0)], &[&x])
             };
             match at {
                 0 => assert!(found.expect("the same")[0].expect("a path").is_nan()),

@@ -198,9 +198,10 @@ fn an_active_operand_that_nothing_uses() {
         let (mut tape, census, _) = own_tape();
         let leaf = |value| Counted::new(value, &census);
         let (a, b) = (tape.leaf(leaf(3.0)), tape.leaf(leaf(5.0)));
-        let results = match recomputes {
-            false => tape.apply_function(&f, &[&a, &b]),
-            true => tape.checkpoint_function(&f, &[&a, &b]),
+        let results = if recomputes {
+            tape.checkpoint_function(&f, &[&a, &b])
+        } else {
+            tape.apply_function(&f, &[&a, &b])
         };
         let results = results.expect("an operand that nothing uses has no gradient");
         let pairs: Vec<(&OwnVar, Counted)> = results.iter().zip([leaf(10.0), leaf(1.0)]).collect();

@@ -205,9 +205,10 @@ fn residuals_that_do_not_move_in_a_set_without_zeros() {
         let (mut tape, census, _) = own_tape();
         let leaf = |value| Counted::new(value, &census);
         let (a, b) = (tape.leaf(leaf(3.0)), tape.leaf(leaf(5.0)));
-        let results = match recomputes {
-            false => tape.apply_function(&f, &[&a, &b]),
-            true => tape.checkpoint_function(&f, &[&a, &b]),
+        let results = if recomputes {
+            tape.checkpoint_function(&f, &[&a, &b])
+        } else {
+            tape.apply_function(&f, &[&a, &b])
         };
         let results = results.expect("fine");
         let seed = OwnVar::constant(leaf(1.0));

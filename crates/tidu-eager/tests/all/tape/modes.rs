@@ -30,9 +30,10 @@ fn clip(forward_too: bool) -> F {
     let identity = function(["x"], |[x]| [x]).expect("a function");
     let vjp = function(["x", "ct"], |[_, ct]| [ct.max(-1.0).min(1.0)]).expect("a function");
     let jvp = function(["x", "t"], |[_, t]| [t]).expect("a function");
-    let rules = match forward_too {
-        true => Rules::both(jvp, vjp),
-        false => Rules::vjp(vjp),
+    let rules = if forward_too {
+        Rules::both(jvp, vjp)
+    } else {
+        Rules::vjp(vjp)
     };
     identity.with_rules("clip", rules).expect("rules")
 }
@@ -129,12 +130,11 @@ fn a_vjp_that_is_not_linear() {
             let z = call(&mut tape, &f, operands).expect("fine").remove(0);
             let end = one(&mut tape, ScalarOp::Mul, &[&z, &z]);
             let forward = tape.tangents(&[(&x, 1.0)], &[&end]);
-            match forward_too {
-                true => assert_near(forward.expect("fine")[0].expect("a path"), 100.0),
-                false => {
-                    let error = forward.unwrap_err().to_string();
-                    assert!(error.contains("forward mode has to transpose"), "{error}");
-                }
+            if forward_too {
+                assert_near(forward.expect("fine")[0].expect("a path"), 100.0);
+            } else {
+                let error = forward.unwrap_err().to_string();
+                assert!(error.contains("forward mode has to transpose"), "{error}");
             }
             for found in gradients(&mut tape, &end, &x) {
                 assert_near(found, 1.0);

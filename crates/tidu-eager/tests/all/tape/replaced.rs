@@ -235,9 +235,10 @@ fn recorded_hooks_beside_others_and_in_segments() {
             })?;
             tape.apply(ScalarOp::Mul, &[&y, &y])
         };
-        let z = match deep {
-            false => body(&mut tape, &[x]),
-            true => tape.checkpoint(&[&x], body),
+        let z = if deep {
+            tape.checkpoint(&[&x], body)
+        } else {
+            body(&mut tape, &[x])
         };
         let z = z.expect("fine").remove(0);
         let first = slope(&mut tape, &z, &x);

@@ -21,7 +21,7 @@ pub struct Mark {
 /// Cutting a tape back begins a new epoch; a place is good if the epoch in which it was made is still the
 /// one to which its index belongs.
 #[derive(Clone)]
-pub(super) struct Life {
+pub(super) struct Places {
     tape: u32,
     /// The epochs that have indices, ascending.
     epochs: Vec<Epoch>,
@@ -49,7 +49,7 @@ pub(super) enum Fault {
 /// Tapes are told apart by number. Nothing else depends on it.
 static TAPES: AtomicU32 = AtomicU32::new(1);
 
-impl Life {
+impl Places {
     pub fn new() -> Self {
         Self {
             tape: TAPES.fetch_add(1, Ordering::Relaxed),
@@ -154,7 +154,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         let last = cursor.values.saturating_sub(1);
         Mark {
             cursor,
-            place: self.life.place_at(last),
+            place: self.places.place_at(last),
         }
     }
 
@@ -181,9 +181,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     fn rewind_for(&mut self, mark: Mark, cause: Forgotten) -> Result<(), EagerError> {
         self.check_outside("rewind the tape")?;
-        let is_start = mark.cursor.values == 0 && mark.place.tape == self.life.tape;
+        let is_start = mark.cursor.values == 0 && mark.place.tape == self.places.tape;
         if !is_start {
-            let checked = self.life.check(mark.place);
+            let checked = self.places.check(mark.place);
             checked.map_err(|fault| fault.of("the mark to go back to".into()))?;
         }
         self.cut(mark.cursor, cause);
@@ -223,6 +223,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             .replaced
             .partition_point(|(value, _)| *value < to.values);
         self.replaced.truncate(replaced);
-        self.life.cut(to.values, cause);
+        self.places.cut(to.values, cause);
     }
 }
