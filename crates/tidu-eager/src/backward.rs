@@ -5,12 +5,13 @@ use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tidu_ad::{
     ADRuleError, ADRuleResult, CotangentSum, Cotangents, LinearizedGraph, Primitive,
-    PrimitiveGraph, Symbolic,
+    PrimitiveGraph, WalkStep, pull_back,
 };
 use tidu_graph::{GraphOperation, ValueKey};
 
@@ -93,31 +94,58 @@ pub fn try_backward<Op: Primitive>(
     let slot = trace
         .node
         .slot_of(output_key, || "the value to differentiate".into())?;
-    let (mut order, first) = topological_order(&trace.node);
+    let (order, positions) = topological_order(&trace.node);
     let values = order.iter().map(|(node, _)| node.output_keys.len()).sum();
+    let mut cotangents = Cotangents::new(values, Vec::new());
     let mut pass = Backward {
-        first,
-        cotangents: Cotangents::new(values, Vec::new()),
+        positions: &positions,
         leaves: HashMap::new(),
         shared: SharedMaps::new(),
         executor,
         ctx,
     };
-    pass.accumulate(pass.first_of(&trace.node) + slot, seed);
-    while let Some((node, first)) = order.pop() {
-        pass.visit(first, node)?;
-    }
-    let cotangents = &mut pass.cotangents;
+    let last = first_of(&positions, &trace.node);
+    pass.accumulate(last + slot, seed, &mut cotangents);
+    let calls = order.into_iter().map(|(node, first)| Call {
+        node,
+        first,
+        positions: &positions,
+    });
+    pull_back(calls, &mut cotangents, |call, cotangents| {
+        pass.visit(&call, cotangents)
+    })?;
     let leaves = pass.leaves.into_iter();
     Ok(leaves
         .filter_map(|(key, at)| Some((key, cotangents.take(at)?)))
         .collect())
 }
 
+/// By result of a call, then by leaf.
+type Gathered<Op> = Cotangents<Arc<<Op as GraphOperation>::Operand>, Infallible>;
+
+/// A call as the walk sees it.
+struct Call<'a, Op: GraphOperation> {
+    node: &'a TraceNode<Op>,
+    /// The position of its first result.
+    first: usize,
+    positions: &'a Positions,
+}
+
+impl<Op: GraphOperation> WalkStep for Call<'_, Op> {
+    fn operands(&self) -> impl Iterator<Item = usize> {
+        self.node.edges.iter().filter_map(|edge| match edge {
+            Edge::Output { node, slot } => Some(first_of(self.positions, node) + slot),
+            Edge::Leaf(_) | Edge::Inactive => None,
+        })
+    }
+
+    fn results(&self) -> Range<usize> {
+        self.first..self.first + self.node.output_keys.len()
+    }
+}
+
 struct Backward<'a, Op: Primitive, E> {
-    first: Positions,
-    /// By result of a call, then by leaf.
-    cotangents: Cotangents<Arc<Op::Operand>, Infallible>,
+    positions: &'a Positions,
     /// Where in the list each is.
     leaves: HashMap<ValueKey<Op>, usize>,
     shared: SharedMaps<Op>,
@@ -150,15 +178,11 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> CotangentSum for Sum<'_, Op, E> {
 }
 
 impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
-    fn visit(&mut self, first: usize, node: &TraceNode<Op>) -> ADRuleResult<()> {
-        let results = first..first + node.output_keys.len();
-        if results.clone().all(|value| self.cotangents.is_zero(value)) {
-            return Ok(());
-        }
-        let (slots, seeds): (Slots, Seeds<Op>) = results
-            .enumerate()
-            .filter_map(|(slot, at)| Some((slot, Some(self.cotangents.take(at)?))))
-            .unzip();
+    fn visit(&mut self, call: &Call<'_, Op>, all: &mut Gathered<Op>) -> ADRuleResult<()> {
+        let node = call.node;
+        let seeded = call.results().enumerate();
+        let seeded = seeded.filter_map(|(slot, at)| Some((slot, Some(all.take(at)?))));
+        let (slots, seeds): (Slots, Seeds<Op>) = seeded.unzip();
         let own;
         let (linear, saved) = match self.shared.find(node, &slots, self.ctx)? {
             Some(shared) => (&*shared.linear, &shared.values),
@@ -188,24 +212,24 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
         }
         for (edge, cotangent) in node.active_edges().zip(cotangents) {
             if let Some(cotangent) = cotangent
-                && let Some(to) = self.position_of(edge)
+                && let Some(to) = self.position_of(edge, all)
             {
-                self.accumulate(to, cotangent);
+                self.accumulate(to, cotangent, all);
             }
         }
         Ok(())
     }
 
     /// Where the cotangent of an input is added up.
-    fn position_of(&mut self, edge: &Edge<Op>) -> Option<usize> {
+    fn position_of(&mut self, edge: &Edge<Op>, all: &mut Gathered<Op>) -> Option<usize> {
         match edge {
             Edge::Inactive => None,
-            Edge::Output { node, slot } => Some(self.first_of(node) + slot),
+            Edge::Output { node, slot } => Some(first_of(self.positions, node) + slot),
             Edge::Leaf(key) => Some(match self.leaves.get(key) {
                 Some(known) => *known,
                 None => {
-                    let at = self.cotangents.len();
-                    self.cotangents.resize(at + 1);
+                    let at = all.len();
+                    all.resize(at + 1);
                     self.leaves.insert(key.clone(), at);
                     at
                 }
@@ -213,16 +237,12 @@ impl<Op: Primitive, E: BackwardExecutor<Op>> Backward<'_, Op, E> {
         }
     }
 
-    fn first_of(&self, node: &TraceNode<Op>) -> usize {
-        self.first[&std::ptr::from_ref(node).addr()]
-    }
-
-    fn accumulate(&mut self, to: usize, cotangent: Arc<Op::Operand>) {
+    fn accumulate(&mut self, to: usize, cotangent: Arc<Op::Operand>, all: &mut Gathered<Op>) {
         let mut sum = Sum {
             executor: &mut *self.executor,
             of: PhantomData::<Op>,
         };
-        let Ok(()) = self.cotangents.add(to, cotangent, None, &mut sum);
+        let Ok(()) = all.add(to, cotangent, None, &mut sum);
     }
 }
 
@@ -238,6 +258,10 @@ impl<Op: GraphOperation> TraceNode<Op> {
 
 /// By address of a node: the position of its first result among all. Only looked up, never iterated.
 type Positions = HashMap<usize, usize, BuildHasherDefault<AddressHasher>>;
+
+fn first_of<Op: GraphOperation>(positions: &Positions, node: &TraceNode<Op>) -> usize {
+    positions[&std::ptr::from_ref(node).addr()]
+}
 
 /// The calls that a node depends on through active inputs, and itself, inputs first, each with the position of its
 /// first result.

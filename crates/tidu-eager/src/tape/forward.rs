@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 use std::panic::Location;
 
 use tidu_ad::Primitive;
+use tidu_ad::rules::checked_with_residuals;
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 
@@ -65,16 +66,23 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         operands: &[&Dual<Op>],
     ) -> Result<Vec<Dual<Op>>, EagerError> {
         let primals: Vec<&Var<Op>> = operands.iter().map(|dual| &dual.primal).collect();
-        let results = self.apply(operation.clone(), &primals)?;
         let active: Flags = operands.iter().map(|dual| dual.tangent.is_some()).collect();
         if !active.contains(&true) {
+            let results = self.apply(operation, &primals)?;
             return Ok(results.into_iter().map(Dual::constant).collect());
         }
+        let location = Location::caller();
+        let visible = operation.output_count();
+        let extended = checked_with_residuals(&operation, &active);
+        let extended = extended.map_err(|source| {
+            cannot_derive(operation_label(&operation), Some(location), source.into())
+        })?;
+        let operation = extended.unwrap_or(operation);
+        let results = self.apply(operation.clone(), &primals)?;
         let types = types_of::<Op>(primals.iter().map(|var| &var.value));
         let types = types.as_deref();
         let (name, ctx) = (&self.name, &mut self.ad_ctx);
         let jvp = self.derivatives.jvp(&operation, &active, types, name, ctx);
-        let location = Location::caller();
         let jvp = jvp
             .map_err(|source| cannot_derive(operation_label(&operation), Some(location), source))?;
         let given = primals.into_iter().chain(&results);
@@ -89,7 +97,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         }
         let tangents = jvp.tangents.iter();
         let tangents = tangents.map(|at| Some(values[dense.outputs()[(*at)?].index()].clone()));
-        let duals = results.into_iter().zip(tangents);
+        let duals = results.into_iter().zip(tangents).take(visible);
         Ok(duals
             .map(|(primal, tangent)| Dual { primal, tangent })
             .collect())

@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tidu_ad::rules::checked_with_residuals;
 use tidu_ad::{Derivatives, Function, Primitive};
 use tidu_graph::text::{name_list, operation_label};
 use tidu_graph::{EvaluableGraphOperation, GraphOperation, RuntimeError};
@@ -37,7 +38,7 @@ use self::template::{Callee, Deriver, Flags, Residual, Template, Templates};
 use self::types::{Types, are_of_types, types_of};
 use self::watch::Watch;
 use crate::Side;
-use crate::error::{EagerError, check_count, failed, wrong_results};
+use crate::error::{EagerError, cannot_derive, check_count, failed, wrong_results};
 use crate::recorder::KeySource;
 
 /// Runs operations as it records them, and goes backward through what it recorded.
@@ -105,6 +106,8 @@ pub struct Tape<Op: Primitive + EvaluableGraphOperation> {
 #[derive(Clone)]
 struct Known<Op: GraphOperation> {
     operation: Op,
+    /// What is applied in its place, if that returns residuals.
+    extended: Option<Op>,
     /// Which operands are active.
     signature: Signature,
     template: u32,
@@ -419,6 +422,9 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             },
         };
         self.last = known;
+        if self.known[known].extended.is_some() {
+            return self.run_extended(known, operands, single, location);
+        }
         self.evaluate(operation, operands, location)?;
         let known = &self.known[known];
         let found = self.results.len();
@@ -438,6 +444,42 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             results,
         );
         self.annotate(operands, location);
+        Ok(first)
+    }
+
+    /// [`run`](Self::run) of an operation for which another one stands in that returns residuals besides.
+    #[cold]
+    fn run_extended(
+        &mut self,
+        known: usize,
+        operands: &[&Var<Op>],
+        single: bool,
+        location: &'static Location<'static>,
+    ) -> Result<u32, EagerError> {
+        let Known {
+            operation,
+            extended: Some(extended),
+            template,
+            ..
+        } = &self.known[known]
+        else {
+            unreachable!("asked where there is one");
+        };
+        let (visible, template) = (operation.output_count(), *template);
+        if single && visible != 1 {
+            return Err(not_one_result(operation, visible));
+        }
+        let extended = extended.clone();
+        self.evaluate(&extended, operands, location)?;
+        let label = || operation_label(&extended);
+        self.check_results(label, extended.output_count(), location)?;
+        let known = &self.known[known];
+        let (outputs, residuals) = (known.outputs, &known.residuals);
+        let first = self
+            .storage
+            .push_call(template, outputs, residuals, operands, &self.results);
+        self.annotate(operands, location);
+        self.results.truncate(visible);
         Ok(first)
     }
 
@@ -570,18 +612,26 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         location: &'static Location<'static>,
     ) -> Result<usize, EagerError> {
         let active = operands.iter().map(|operand| operand.requires_grad());
-        let (active, types) = (active.collect(), types_of::<Op>(values_of(operands)));
+        let active: Flags = active.collect();
+        let types = types_of::<Op>(values_of(operands));
         let key = (operation.clone(), types.clone());
         let deriver = Deriver {
             derivatives: &self.derivatives,
             name: &self.name,
             ctx: &mut self.ad_ctx,
         };
-        let template = Template::of_operation(operation, active, types, location, deriver)?;
+        let extended = checked_with_residuals(operation, &active);
+        let extended = extended.map_err(|source| {
+            cannot_derive(operation_label(operation), Some(location), source.into())
+        })?;
+        let visible = operation.output_count();
+        let applied = extended.as_ref().unwrap_or(operation);
+        let template = Template::of_operation(applied, visible, active, types, location, deriver)?;
         let at = self.known.len();
         self.by_operation.entry(key).or_default().push(at as u32);
         self.known.push(Known {
             operation: operation.clone(),
+            extended,
             signature,
             template: self.templates.len() as u32,
             outputs: template.outputs,

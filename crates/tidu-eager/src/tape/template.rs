@@ -144,20 +144,31 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
     /// The VJP for all visible results seeded, no others, and all cotangents wanted.
     pub const WHOLE: usize = 0;
 
-    /// Derives an operation.
+    /// Derives an operation, of whose results the first ones are visible.
     pub fn of_operation(
         operation: &Op,
+        visible: usize,
         active: Flags,
         types: Types,
         location: &'static Location<'static>,
-        deriver: Deriver<'_, Op>,
+        mut deriver: Deriver<'_, Op>,
     ) -> Result<Self, EagerError> {
         let outputs = operation.output_count();
         let callee = Callee::Operation(operation.clone());
-        let mut template = Self::new(callee, active, outputs, outputs, types, location);
-        let seeds = Seeds::from_elem(Seed::Full, outputs);
-        let vjp = template.vjp_of_operation(operation, &template.active, &seeds, deriver)?;
+        let mut template = Self::new(callee, active, outputs, visible, types, location);
+        let mut seeds = Seeds::from_elem(Seed::Full, visible);
+        seeds.resize(outputs, Seed::Zero);
+        let vjp = template.vjp_of_operation(operation, &template.active, &seeds, &mut deriver)?;
         template.residuals = residuals_of(&vjp, operation.input_count(), outputs);
+        if template.hides() {
+            // Once gradients are recorded, there are cotangents of what is hidden, too.
+            let all = Seeds::from_elem(Seed::Full, outputs);
+            let vjp = template.vjp_of_operation(operation, &template.active, &all, &mut deriver)?;
+            let more = residuals_of(&vjp, operation.input_count(), outputs).into_iter();
+            let more = more.filter(|residual| !template.residuals.contains(residual));
+            let more: Vec<Residual> = more.collect();
+            template.residuals.extend(more);
+        }
         let lowered = template.lower_operation(&vjp, &seeds)?;
         template.remember(seeds, lowered);
         Ok(template)
@@ -256,7 +267,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         &mut self,
         seeds: &[Seed],
         wanted: &[bool],
-        deriver: Deriver<'_, Op>,
+        mut deriver: Deriver<'_, Op>,
     ) -> Result<usize, EagerError> {
         let vjp = match &self.callee {
             Callee::Function(call) => self.vjp_of_function(call, seeds, wanted, deriver.ctx)?,
@@ -265,7 +276,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
                 let active = self.active.iter();
                 let active = active.map(|active| *active && wanted.next() == Some(&true));
                 let active: Flags = active.collect();
-                let vjp = self.vjp_of_operation(operation, &active, seeds, deriver)?;
+                let vjp = self.vjp_of_operation(operation, &active, seeds, &mut deriver)?;
                 self.lower_operation(&vjp, seeds)?
             }
         };
@@ -386,7 +397,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Template<Op> {
         operation: &Op,
         active: &[bool],
         seeds: &[Seed],
-        deriver: Deriver<'_, Op>,
+        deriver: &mut Deriver<'_, Op>,
     ) -> Result<Arc<OperationVjp<Op>>, EagerError> {
         let (types, of) = (self.types.as_deref(), deriver);
         let known = of.derivatives;
