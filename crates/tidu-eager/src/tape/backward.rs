@@ -12,9 +12,9 @@ use tidu_graph::{EvaluableGraphOperation, GraphOperation};
 use super::engine::{Engine, Evaluate, Record, apply_one, is_same};
 use super::hooks::Hook;
 use super::places::Places;
-use super::segment::{RunAgain, SEGMENT};
+use super::segment::{Body, Inside, SEGMENT, Segment};
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Program, Residual, Seeds, Template, Templates};
+use super::template::{Flags, Origin, Program, Residual, Seeds, Template, Templates};
 
 use super::{Tape, Var};
 use crate::error::{EagerError, wrong_results};
@@ -270,9 +270,6 @@ pub(super) fn over_past<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>, 
     }
     found.unwrap_or_else(|panic| resume_unwind(panic))
 }
-
-/// The call that a cotangent comes from, and where it was recorded.
-pub(super) type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
 
 /// A mask of a pass.
 #[derive(Clone)]
@@ -907,6 +904,43 @@ fn check_kept<Op: Primitive + EvaluableGraphOperation, E: Engine<Op>>(
         }
     }
     Ok(())
+}
+
+/// A segment that was run again.
+pub(super) struct RunAgain<Op: Primitive + EvaluableGraphOperation> {
+    /// What was on the tape, set aside.
+    pub before: Storage<Op>,
+    /// What was recorded.
+    pub again: Storage<Op>,
+    /// Those of the first time.
+    pub results: Result<Vec<Var<Op>>, EagerError>,
+}
+
+impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
+    /// Runs the body of a segment again, recording.
+    pub(super) fn run_again(
+        &mut self,
+        segment: &Segment<Op>,
+        body: &Body<Op>,
+        operands: &[Var<Op>],
+    ) -> RunAgain<Op> {
+        let inside = Inside::Segment {
+            first: false,
+            again: true,
+        };
+        let before = self.storage.set_aside();
+        let results = self.run_inside(inside, |tape| body(tape, operands));
+        let again = self.storage.set_aside();
+        let results = results.and_then(|results| {
+            self.check_segment(segment, &results)?;
+            Ok(results)
+        });
+        RunAgain {
+            before,
+            again,
+            results,
+        }
+    }
 }
 
 /// What was kept of a call that is not freed.

@@ -6,9 +6,9 @@ use tidu_ad::Primitive;
 use tidu_graph::text::operation_label;
 use tidu_graph::{EvalError, EvaluableGraphOperation};
 
-use super::backward::Origin;
 use super::hooks::HookOfVariables;
 use super::segment::Inside;
+use super::template::Origin;
 use super::watch::Watch;
 use super::{Tape, Var};
 use crate::error::{EagerError, failed, wrong_results};

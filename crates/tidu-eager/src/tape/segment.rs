@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
-use super::storage::Storage;
 use super::{CONSTANT, Place, Tape, Var};
 use crate::Side;
 use crate::error::{EagerError, check_count};
@@ -19,16 +18,6 @@ pub(super) struct Segment<Op: Primitive + EvaluableGraphOperation> {
     pub outputs: u32,
     /// What it computed, as far as values can be compared.
     results: Box<[Option<Op>]>,
-}
-
-/// A segment that was run again.
-pub(super) struct RunAgain<Op: Primitive + EvaluableGraphOperation> {
-    /// What was on the tape, set aside.
-    pub before: Storage<Op>,
-    /// What was recorded.
-    pub again: Storage<Op>,
-    /// Those of the first time.
-    pub results: Result<Vec<Var<Op>>, EagerError>,
 }
 
 /// What a tape is in the middle of, so that it can neither be gone through nor cut back.
@@ -217,7 +206,11 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// Fails for what a body returns, when it runs again, that is not what it returned the first time, or
     /// not of this tape.
-    fn check_segment(&self, segment: &Segment<Op>, results: &[Var<Op>]) -> Result<(), EagerError> {
+    pub(super) fn check_segment(
+        &self,
+        segment: &Segment<Op>,
+        results: &[Var<Op>],
+    ) -> Result<(), EagerError> {
         let (expected, found) = (segment.outputs as usize, results.len());
         check_count(|| SEGMENT.into(), Side::Outputs, expected, found)?;
         for (position, (known, result)) in segment.results.iter().zip(results).enumerate() {
@@ -237,31 +230,6 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             })?;
         }
         Ok(())
-    }
-
-    /// Runs the body of a segment again, recording.
-    pub(super) fn run_again(
-        &mut self,
-        segment: &Segment<Op>,
-        body: &Body<Op>,
-        operands: &[Var<Op>],
-    ) -> RunAgain<Op> {
-        let inside = Inside::Segment {
-            first: false,
-            again: true,
-        };
-        let before = self.storage.set_aside();
-        let results = self.run_inside(inside, |tape| body(tape, operands));
-        let again = self.storage.set_aside();
-        let results = results.and_then(|results| {
-            self.check_segment(segment, &results)?;
-            Ok(results)
-        });
-        RunAgain {
-            before,
-            again,
-            results,
-        }
     }
 
     /// Runs what is not to go through the tape, nor to cut it back.

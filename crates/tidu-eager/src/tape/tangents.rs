@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tidu_ad::Primitive;
 use tidu_graph::EvaluableGraphOperation;
 
-use super::backward::{Origin, freed, over_past, run};
+use super::backward::{RunAgain, freed, over_past, run};
 use super::engine::{Evaluate, apply_one};
-use super::segment::{RunAgain, SEGMENT};
+use super::segment::SEGMENT;
 use super::storage::{Cursor, Kind, Node, Storage};
-use super::template::{Flags, Reach, Template};
+use super::template::{Flags, Origin, Reach, Template};
 use super::{CONSTANT, Tape, Var};
 use crate::error::EagerError;
 

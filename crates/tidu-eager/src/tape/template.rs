@@ -46,6 +46,9 @@ pub(super) enum Callee<Op: Primitive> {
     Function(Arc<Call<Op>>),
 }
 
+/// The call that something is computed in the derivative of, and where it was recorded, if that is known.
+pub(super) type Origin<'a, Op> = (&'a Template<Op>, Option<&'static Location<'static>>);
+
 /// A function that is called as one.
 pub(super) struct Call<Op: Primitive> {
     /// As it was given.
