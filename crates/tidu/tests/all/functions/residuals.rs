@@ -5,6 +5,7 @@ use std::fmt;
 use tidu::graph::{
     EvaluableGraphOperation, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
 };
+use tidu::eager::{Dual, Tape};
 use tidu::rules::{Arithmetic, Work};
 use tidu::{
     ADRuleError, Function, FunctionError, Mode, Primitive, PrimitiveBuilder, PrimitiveValue,
@@ -427,4 +428,82 @@ fn an_operation_that_takes_or_returns_something_else_is_refused() {
         matches!(&too_few, FunctionError::Rule(ADRuleError::WrongResiduals { expected: (1, 2), found: f, .. }) if *f == found),
         "{too_few}"
     );
+}
+
+fn tape() -> Tape<Op> {
+    Tape::new(|| StringKey::from("seed"))
+}
+
+#[test]
+fn a_tape_keeps_residuals_and_shows_results_only() {
+    let mut tape = tape();
+    let x = tape.leaf(2.0);
+    let results = tape.apply(Op::Root(Residuals::Slope), &[&x]).unwrap();
+    assert_eq!(results.len(), 1);
+    let y = tape.apply_one(Op::Root(Residuals::Slope), &[&x]).unwrap();
+    assert_eq!(y.value(), results[0].value());
+    let product = tape.apply_one(Op::Mul, &[&y, &x]).unwrap();
+    let gradient = tape.backward_keeping(&[(&product, 1.0)], &[&x]).unwrap();
+    assert_near(gradient[0].unwrap(), expected(2.0)[1]);
+    assert_eq!(tape.context().slopes, 0);
+    let tangent = tape.tangents(&[(&x, 1.0)], &[&product]).unwrap();
+    assert_near(tangent[0].unwrap(), expected(2.0)[1]);
+    assert_eq!(tape.context().slopes, 0);
+
+    let error = tape.apply_one(Op::Root(Residuals::OtherOperands), &[&x]);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("and Mul, which is to return residuals besides, has 2 and 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn derivatives_of_higher_order_on_a_tape() {
+    for residuals in [Residuals::None, Residuals::Slope] {
+        let mut tape = tape();
+        let x = tape.leaf(0.7);
+        let y = tape.apply_one(Op::Root(residuals), &[&x]).unwrap();
+        let mut last = tape.apply_one(Op::Mul, &[&y, &x]).unwrap();
+        for expected in &expected(0.7)[1..] {
+            let one = tape.constant(1.0);
+            let gradient = tape.backward_recorded(&[(&last, one)], &[&x]).unwrap();
+            last = gradient.into_iter().next().flatten().unwrap();
+            assert_near(*last.value(), *expected);
+        }
+        let tangent = tape.tangents(&[(&x, 1.0)], &[&y]).unwrap();
+        assert_near(tangent[0].unwrap(), slope(root(0.7)));
+    }
+}
+
+#[test]
+fn tangents_that_ride_along_use_residuals() {
+    let mut tape = tape();
+    let x = tape.leaf(0.7);
+    let moving = Dual {
+        primal: x.clone(),
+        tangent: Some(tape.constant(1.0)),
+    };
+    let root_of = Op::Root(Residuals::Slope);
+    let found = tape.apply_forward(root_of, &[&moving]).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(tape.context().slopes, 0);
+    let slope_of = found[0].tangent.clone().unwrap();
+    assert_near(*slope_of.value(), slope(root(0.7)));
+    // And backward from it: y'' = -6y / (3y² + 1)³
+    let gradient = tape.backward(&[(&slope_of, 1.0)], &[&x]).unwrap();
+    let (y, u) = (root(0.7), 3.0 * root(0.7) * root(0.7) + 1.0);
+    assert_near(gradient[0].unwrap(), -6.0 * y / (u * u * u));
+}
+
+#[test]
+fn what_a_tape_recorded_becomes_a_function_with_residuals() {
+    let mut tape = tape();
+    tape.keep_structure().unwrap();
+    let x = tape.leaf(2.0);
+    let y = tape.apply_one(Op::Root(Residuals::Slope), &[&x]).unwrap();
+    let f = tape.to_function(&[("x".into(), &x)], &[&y]).unwrap();
+    assert_near(call(&f, &[5.0]).0[0], root(5.0));
+    let gradient = f.grad(0).unwrap();
+    assert_near(call(&gradient, &[5.0]).0[0], slope(root(5.0)));
 }
