@@ -199,21 +199,6 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         Ok(self)
     }
 
-    /// One more input of a graph that has no operations yet.
-    pub(crate) fn add_input(&mut self) {
-        debug_assert!(self.nodes.is_empty(), "inputs come first");
-        self.push_results(1);
-        self.inputs = self.values;
-    }
-
-    /// The same graph with these types, one per value.
-    pub(crate) fn of_values(self, types: Option<ValueTypes>) -> Self {
-        Self {
-            types: types.map(Box::new),
-            ..self
-        }
-    }
-
     /// A graph of the same inputs and nothing else, to add to.
     pub fn inputs_alone(&self) -> Self {
         self.of_inputs_like(self.inputs(), Self::with_capacity(0, 0, 0))

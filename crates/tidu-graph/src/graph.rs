@@ -28,6 +28,16 @@ pub enum ValueRef<Op: GraphOperation> {
     External(ValueKey<Op>),
 }
 
+impl<Op: GraphOperation> ValueRef<Op> {
+    /// Its place, unless another graph owns it.
+    pub(crate) fn local(&self) -> Option<LocalValueId> {
+        match self {
+            ValueRef::Local(id) => Some(*id),
+            ValueRef::External(_) => None,
+        }
+    }
+}
+
 impl<Op: GraphOperation> From<ValueKey<Op>> for ValueRef<Op> {
     fn from(key: ValueKey<Op>) -> Self {
         ValueRef::External(key)

@@ -303,10 +303,7 @@ fn check_node<Op: GraphOperation>(
 ) {
     let first = node.outputs.first().copied();
     let first = first.unwrap_or(graph.values().len());
-    let operands = node.inputs.iter().map(|operand| match operand {
-        ValueRef::Local(value) => Some(*value),
-        ValueRef::External(_) => None,
-    });
+    let operands = node.inputs.iter().map(ValueRef::local);
     let results = first..first + node.outputs.len();
     check_operation((id, &node.operation), operands, results, report);
     if let OperationRole::Linearized { active_mask } = &node.role
@@ -398,9 +395,10 @@ fn check_types<Op: GraphOperation>(
 fn check_externals<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     // A graph may name its own values by key. One that is out of order cannot be resolved.
     let mut findings = report.findings.iter();
-    let view = resolve(match findings.any(|found| found.check == OUT_OF_ORDER) {
-        true => graph.parents().to_vec(),
-        false => vec![Arc::new(graph.clone())],
+    let view = resolve(if findings.any(|found| found.check == OUT_OF_ORDER) {
+        graph.parents().to_vec()
+    } else {
+        vec![Arc::new(graph.clone())]
     });
     let mut places = Vec::new();
     let mut keys = Vec::new();

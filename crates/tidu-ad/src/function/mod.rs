@@ -25,7 +25,7 @@ use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use tidu_graph::text::{
-    Listing, ListingOutput, ParseError, ParseNames, input_label, input_name, parse,
+    Listing, ListingOutput, ParseError, ParseNames, input_label, input_name, parse_function,
 };
 use tidu_graph::{
     DenseGraph, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph,
@@ -542,26 +542,10 @@ impl<Op: ParseNames> FromStr for Function<Op> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let listing = parse::<Op>(text, &["function", "graph"])?;
-        let graph = listing.graph;
-        let outputs = listing.outputs.iter().enumerate();
-        let outputs = outputs.map(|(position, output)| {
-            let zero = || output.expected("a local value", "`zero`");
-            let id = output.value.ok_or_else(zero)?;
-            let label = output.label.clone();
-            let name = label.unwrap_or_else(|| format!("out{position}"));
-            Ok((graph.values()[id].key.clone(), name))
-        });
-        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-        let inputs = graph.inputs().iter();
-        let inputs: Vec<_> = inputs.map(|&id| graph.input_key(id).clone()).collect();
-        let closed =
-            Self::close(vec![Arc::new(graph)], &inputs, outputs, None).and_then(|function| {
-                match listing.input_types {
-                    Some(types) => Ok(function.of_types(types)?),
-                    None => Ok(function),
-                }
-            });
-        closed.map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
+        let read = parse_function::<Op>(text)?;
+        let labels = read.output_labels.into_iter().enumerate();
+        let names = labels.map(|(at, label)| label.unwrap_or_else(|| format!("out{at}")));
+        Self::from_dense(read.graph, read.input_keys, names.collect())
+            .map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
     }
 }

@@ -188,12 +188,9 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
             Body::Keyed(graph) => &graph.operations()[operation],
             Body::Dense(graph) => return graph.input_count(),
         };
-        let operands = node.inputs.iter().map(|operand| match operand {
-            ValueRef::Local(id) => id + 1,
-            ValueRef::External(_) => 0,
-        });
+        let operands = node.inputs.iter().filter_map(ValueRef::local);
         let first_result = node.outputs.first().copied();
-        first_result.unwrap_or_else(|| operands.max().unwrap_or(0))
+        first_result.unwrap_or_else(|| operands.max().map_or(0, |last| last + 1))
     }
 
     /// An operand as it is printed, without its activity.
