@@ -342,24 +342,8 @@ mod tests {
     //! Graphs that have one number, as after four billion of them.
 
     use super::*;
+    use crate::operation::toy::Toy;
     use crate::{materialize_merge, resolve};
-
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Unary(&'static str);
-
-    impl GraphOperation for Unary {
-        type Operand = f64;
-        type Context = ();
-        type InputKey = &'static str;
-
-        fn input_count(&self) -> usize {
-            1
-        }
-
-        fn output_count(&self) -> usize {
-            1
-        }
-    }
 
     #[test]
     fn a_number_that_two_graphs_have_misleads_nobody() {
@@ -368,13 +352,13 @@ mod tests {
         cos.content.number = sin.content.number;
         let keys = [(&mut sin, "sin"), (&mut cos, "cos")].map(|(builder, name)| {
             let x = ValueRef::Local(builder.add_input("x"));
-            let y = builder.add_operation(Unary(name), vec![x], OperationRole::Primary);
+            let y = builder.add_operation(Toy::Unary(name), vec![x], OperationRole::Primary);
             builder.global_key(y[0]).clone()
         });
         let mut last = GraphBuilder::new();
         let results = keys.clone().map(|key| {
             let operand = vec![ValueRef::External(key)];
-            let y = last.add_operation(Unary("neg"), operand, OperationRole::Primary);
+            let y = last.add_operation(Toy::Unary("neg"), operand, OperationRole::Primary);
             last.global_key(y[0]).clone()
         });
         let graphs = [sin.build(), cos.build(), last.build()];

@@ -69,10 +69,7 @@ impl<Op: GraphOperation> ValueNode<Op> {
         count: usize,
     ) -> impl Iterator<Item = Self> {
         (0..count).map(move |slot| Self {
-            key: ValueKey::Derived {
-                operation: Arc::clone(key),
-                output_slot: slot as u8,
-            },
+            key: ValueKey::result(key, slot),
             producer: Some((operation, slot)),
         })
     }
@@ -135,6 +132,7 @@ impl<Op: GraphOperation> Debug for OperationNode<Op> {
 /// Values and operations are in topological order: an operation comes after everything that it
 /// uses. A graph may refer to values of other graphs by key; its *parents* are graphs that are to
 /// be looked at together with it. The content is shared: cloning a graph is O(1).
+#[derive(Clone)]
 pub struct Graph<Op: GraphOperation> {
     content: Arc<Content<Op>>,
 }
@@ -201,6 +199,7 @@ impl Place {
 }
 
 /// An operation of a graph, as passes read it.
+#[derive(Clone)]
 pub struct Step<'a, Op: GraphOperation> {
     /// What is computed of which values, in which role.
     pub key: &'a Arc<OperationKey<Op>>,
@@ -210,7 +209,7 @@ pub struct Step<'a, Op: GraphOperation> {
 }
 
 /// An operand of a [`Step`]: like a [`ValueRef`], borrowed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StepOperand<'a, Op: GraphOperation> {
     /// A value of the same graph.
     Local(LocalValueId),
@@ -264,19 +263,7 @@ impl<Op: GraphOperation> Debug for Step<'_, Op> {
 
 impl<Op: GraphOperation> Copy for Step<'_, Op> {}
 
-impl<Op: GraphOperation> Clone for Step<'_, Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
 impl<Op: GraphOperation> Copy for StepOperand<'_, Op> {}
-
-impl<Op: GraphOperation> Clone for StepOperand<'_, Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
 
 impl<Op: GraphOperation> Steps<Op> {
     pub fn with_capacity(operations: usize, operands: usize) -> Self {
@@ -317,17 +304,11 @@ impl<Op: GraphOperation> Steps<Op> {
     }
 
     fn place_of(&mut self, key: &ValueKey<Op>) -> Place {
-        let ValueKey::Derived { operation, .. } = key else {
+        let Some(born) = key.maker().and_then(|(made, _)| made.birthplace()) else {
             return Place::UNKNOWN;
         };
-        let Some(born) = operation.birthplace() else {
-            return Place::UNKNOWN;
-        };
-        let known = self
-            .neighbours
-            .iter()
-            .position(|known| *known == born.graph);
-        match known {
+        let mut neighbours = self.neighbours.iter();
+        match neighbours.position(|known| *known == born.graph) {
             Some(neighbour) => Place::born(neighbour, born.operation),
             None if self.neighbours.len() == Place::NEIGHBOURS => Place::UNKNOWN,
             None => {
@@ -416,7 +397,7 @@ impl<Op: GraphOperation> Graph<Op> {
     ///
     /// # Panics
     ///
-    /// Where there are not so many.
+    /// For an id that the graph does not have.
     #[inline]
     pub fn step(&self, id: LocalOperationId) -> Step<'_, Op> {
         self.content.steps.get(id)
@@ -470,14 +451,6 @@ impl<Op: GraphOperation> Graph<Op> {
     /// What tells shared content apart. Only compared, never shown.
     fn address(&self) -> usize {
         Arc::as_ptr(&self.content).addr()
-    }
-}
-
-impl<Op: GraphOperation> Clone for Graph<Op> {
-    fn clone(&self) -> Self {
-        Self {
-            content: Arc::clone(&self.content),
-        }
     }
 }
 

@@ -368,3 +368,47 @@ pub(crate) fn count_outputs<Op: GraphOperation>(operation: &Op) -> Result<usize,
         found => Ok(found),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod toy {
+    //! What unit tests build graphs of.
+
+    use super::*;
+
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    pub enum Toy {
+        Unary(&'static str),
+        /// Calls a function, and takes two operands.
+        Call(SubFunction<Toy>),
+    }
+
+    impl Debug for Toy {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Toy::Unary(name) => f.write_str(name),
+                Toy::Call(function) => write!(f, "Call({function:?})"),
+            }
+        }
+    }
+
+    impl GraphOperation for Toy {
+        type Operand = f64;
+        type Context = ();
+        type InputKey = &'static str;
+
+        fn input_count(&self) -> usize {
+            1 + self.functions().len()
+        }
+
+        fn output_count(&self) -> usize {
+            1
+        }
+
+        fn functions(&self) -> &[SubFunction<Self>] {
+            match self {
+                Toy::Unary(_) => &[],
+                Toy::Call(function) => std::slice::from_ref(function),
+            }
+        }
+    }
+}

@@ -43,10 +43,6 @@ impl OperationIndex {
         }
     }
 
-    pub fn reserve(&mut self, operations: usize) {
-        self.before.reserve(operations);
-    }
-
     /// The operation for which `is_same` holds, or where to put it.
     ///
     /// `last` is the one that was last hung from the youngest operand, if there is an operand.

@@ -38,6 +38,7 @@ use crate::key::FixedState;
 /// assert_eq!((square.name(), square.depth()), ("square", 1));
 /// # Ok::<(), tidu_graph::GraphError>(())
 /// ```
+#[derive(Clone)]
 pub struct SubFunction<Op: GraphOperation> {
     content: Arc<Content<Op>>,
 }
@@ -302,14 +303,6 @@ impl<Op: GraphOperation> Eq for ByIdentity<Op> {}
 impl<Op: GraphOperation> Hash for ByIdentity<Op> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.0.content).hash(state);
-    }
-}
-
-impl<Op: GraphOperation> Clone for SubFunction<Op> {
-    fn clone(&self) -> Self {
-        Self {
-            content: Arc::clone(&self.content),
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::dense::{DenseGraph, DenseNode};
+use crate::error::counted;
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::inference::known_result_types;
 use crate::key::{FixedState, describe_key, hash_one};
@@ -183,14 +184,9 @@ impl Report {
         help: &'static str,
     ) {
         self.findings.push(Finding {
-            check,
-            message,
-            function: None,
             operation: Some(operation),
             operands: operands.to_vec(),
-            line: Line::default(),
-            note: None,
-            help,
+            ..Finding::about(check, message, Line::default(), help)
         });
     }
 
@@ -202,19 +198,10 @@ impl Report {
         text: String,
         help: &'static str,
     ) {
-        self.findings.push(Finding {
-            check,
-            message,
-            function: None,
-            operation: None,
-            operands: Vec::new(),
-            line: Line {
-                text,
-                operands: Vec::new(),
-            },
-            note: None,
-            help,
-        });
+        let operands = Vec::new();
+        let line = Line { text, operands };
+        self.findings
+            .push(Finding::about(check, message, line, help));
     }
 
     /// Prints the lines of operations that findings are about. The listing is only made if there
@@ -237,6 +224,21 @@ impl Report {
     }
 }
 
+impl Finding {
+    fn about(check: &'static str, message: String, line: Line, help: &'static str) -> Self {
+        Self {
+            check,
+            message,
+            function: None,
+            operation: None,
+            operands: Vec::new(),
+            line,
+            note: None,
+            help,
+        }
+    }
+}
+
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
@@ -244,8 +246,7 @@ impl Display for Report {
         }
         match self.findings.len() {
             0 => write!(f, "no findings"),
-            1 => write!(f, "1 finding"),
-            many => write!(f, "{many} findings"),
+            some => f.write_str(&counted(some, "finding")),
         }
     }
 }
@@ -278,10 +279,10 @@ fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     for &id in graph.inputs() {
         let key = &graph.values()[id].key;
         let alike = seen.entry(hash_one(key)).or_default();
-        if let Some(first) = alike
+        let known = alike
             .iter()
-            .find(|&&first| graph.values()[first].key == *key)
-        {
+            .find(|&&first| graph.values()[first].key == *key);
+        if let Some(first) = known {
             let name = input_name::<Op>(graph.input_key(id));
             report.push_line(
                 "duplicate-input",
@@ -433,29 +434,16 @@ mod tests {
     use crate::builder::GraphBuilder;
     use crate::graph::{Content, Steps};
     use crate::key::{OperationKey, ValueKey};
+    use crate::operation::toy::Toy;
+    use crate::sub_function::SubFunction;
 
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Neg;
+    const NEG: Toy = Toy::Unary("Neg");
 
-    impl GraphOperation for Neg {
-        type Operand = f64;
-        type Context = ();
-        type InputKey = &'static str;
-
-        fn input_count(&self) -> usize {
-            1
-        }
-
-        fn output_count(&self) -> usize {
-            1
-        }
-    }
-
-    fn broken(inputs: Vec<ValueRef<Neg>>, outputs: Vec<usize>) -> Graph<Neg> {
+    fn broken(inputs: Vec<ValueRef<Toy>>, outputs: Vec<usize>) -> Graph<Toy> {
         let mut builder = GraphBuilder::new();
         let x = builder.add_input("x");
-        builder.add_operation(Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
-        let key = OperationKey::new(Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
+        builder.add_operation(NEG, vec![ValueRef::Local(x)], OperationRole::Primary);
+        let key = OperationKey::new(NEG, vec![ValueKey::Input("x")], OperationRole::Primary);
         let operation = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
         let graph = builder.build();
         let mut content = Content::with_capacity(0, 0, 0);
@@ -480,9 +468,9 @@ mod tests {
     fn what_push_would_refuse_is_found_in_a_dense_graph() {
         let mut graph = DenseGraph::new(1);
         let x = graph.input(0);
-        graph.push_unchecked(Neg, [x, DenseId::new(2)], 1);
-        graph.push_unchecked(Neg, [DenseId::new(2)], 2);
-        graph.push_unchecked(Neg, [x], 0);
+        graph.push_unchecked(NEG, [x, DenseId::new(2)], 1);
+        graph.push_unchecked(NEG, [DenseId::new(2)], 2);
+        graph.push_unchecked(NEG, [x], 0);
         assert_eq!(
             graph.verify().to_string(),
             "\
@@ -524,41 +512,20 @@ error[arity]: this operation has 1 operands and 0 results, its type says 1 and 1
         assert_eq!(report.findings.len(), 1);
         assert_eq!(report.findings[0].check, "arity");
     }
-    /// Calls a function, and takes two operands.
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Call(crate::SubFunction<Call>);
-
-    impl GraphOperation for Call {
-        type Operand = f64;
-        type Context = ();
-        type InputKey = &'static str;
-
-        fn input_count(&self) -> usize {
-            2
-        }
-
-        fn output_count(&self) -> usize {
-            1
-        }
-
-        fn functions(&self) -> &[crate::SubFunction<Self>] {
-            std::slice::from_ref(&self.0)
-        }
-    }
 
     #[test]
     fn what_is_wrong_in_a_function_is_found_once_and_says_in_which() {
         let identity = |inputs: usize| {
             let mut graph = DenseGraph::new(inputs);
             graph.set_outputs(vec![graph.input(0)]);
-            crate::SubFunction::new("f", graph)
+            SubFunction::new("f", graph)
         };
         let mut inner = DenseGraph::new(2);
         let [x, y] = [inner.input(0), inner.input(1)];
-        inner.push(Call(identity(2)), &[x, y]).unwrap();
-        inner.push_unchecked(Call(identity(1)), [x, DenseId::new(9)], 1);
+        inner.push(Toy::Call(identity(2)), &[x, y]).unwrap();
+        inner.push_unchecked(Toy::Call(identity(1)), [x, DenseId::new(9)], 1);
         inner.set_outputs(vec![x]);
-        let inner = Call(crate::SubFunction::new("f", inner));
+        let inner = Toy::Call(SubFunction::new("f", inner));
         let mut outer = DenseGraph::new(2);
         let first = outer.push(inner.clone(), &[x, y]).unwrap().start();
         outer.push(inner, &[first, y]).unwrap();

@@ -582,10 +582,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
             .map_err(|error| application.name_at.wrong(&error))?;
         let key = Arc::new(key);
         for (slot, _) in slots.iter().enumerate().filter(|(_, name)| name.is_some()) {
-            self.externals.push(ValueKey::Derived {
-                operation: Arc::clone(&key),
-                output_slot: slot as u8,
-            });
+            self.externals.push(ValueKey::result(&key, slot));
         }
         Ok(())
     }
