@@ -350,15 +350,15 @@ mod tests {
         let mut sin = GraphBuilder::new();
         let mut cos = GraphBuilder::new();
         cos.content.number = sin.content.number;
-        let keys = [(&mut sin, "sin"), (&mut cos, "cos")].map(|(builder, name)| {
+        let keys = [(&mut sin, Toy::Sin), (&mut cos, Toy::Cos)].map(|(builder, operation)| {
             let x = ValueRef::Local(builder.add_input("x"));
-            let y = builder.add_operation(Toy::Unary(name), vec![x], OperationRole::Primary);
+            let y = builder.add_operation(operation, vec![x], OperationRole::Primary);
             builder.global_key(y[0]).clone()
         });
         let mut last = GraphBuilder::new();
         let results = keys.clone().map(|key| {
             let operand = vec![ValueRef::External(key)];
-            let y = last.add_operation(Toy::Unary("neg"), operand, OperationRole::Primary);
+            let y = last.add_operation(Toy::Neg, operand, OperationRole::Primary);
             last.global_key(y[0]).clone()
         });
         let graphs = [sin.build(), cos.build(), last.build()];

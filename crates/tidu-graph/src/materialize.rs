@@ -127,15 +127,11 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         let mut closed =
             DenseGraph::with_capacity(inputs, dense.operation_count(), dense.operand_count());
         let arguments = self.inputs.iter().map(|key| {
-            let listed = match key {
-                ValueKey::Input(input) => position(input),
-                ValueKey::Derived { .. } => None,
-            };
-            let listed = listed.filter(|position| *position < inputs);
-            let position = listed.ok_or_else(|| GraphError::UnlistedInput {
+            let listed = position(key.input()).filter(|position| *position < inputs);
+            let listed = listed.ok_or_else(|| GraphError::UnlistedInput {
                 key: describe_key(key),
-            })?;
-            Ok(closed.input(position))
+            });
+            listed.map(|position| closed.input(position))
         });
         let arguments = arguments.collect::<Result<Vec<_>, GraphError>>()?;
         let outputs = closed.inline(dense, &arguments);

@@ -313,14 +313,15 @@ pub(crate) fn check_arity<Op: GraphOperation>(
     operands: usize,
 ) -> Result<(), GraphError> {
     check_functions(operation)?;
-    match operation.input_count() {
-        expected if expected != operands => Err(GraphError::WrongArity {
-            operation: describe_operation(operation),
-            expected,
-            found: operands,
-        }),
-        _ => Ok(()),
+    let expected = operation.input_count();
+    if expected == operands {
+        return Ok(());
     }
+    Err(GraphError::WrongArity {
+        operation: describe_operation(operation),
+        expected,
+        found: operands,
+    })
 }
 
 /// Fails for a function of other numbers of inputs and outputs than its operation says.
@@ -375,20 +376,13 @@ pub(crate) mod toy {
 
     use super::*;
 
-    #[derive(Clone, PartialEq, Eq, Hash)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub enum Toy {
-        Unary(&'static str),
+        Neg,
+        Sin,
+        Cos,
         /// Calls a function, and takes two operands.
         Call(SubFunction<Toy>),
-    }
-
-    impl Debug for Toy {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self {
-                Toy::Unary(name) => f.write_str(name),
-                Toy::Call(function) => write!(f, "Call({function:?})"),
-            }
-        }
     }
 
     impl GraphOperation for Toy {
@@ -406,8 +400,8 @@ pub(crate) mod toy {
 
         fn functions(&self) -> &[SubFunction<Self>] {
             match self {
-                Toy::Unary(_) => &[],
                 Toy::Call(function) => std::slice::from_ref(function),
+                _ => &[],
             }
         }
     }

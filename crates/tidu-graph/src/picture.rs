@@ -1,8 +1,7 @@
 //! Graphs as pictures: Graphviz DOT and Mermaid.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 
 use hashbrown::HashMap;
 
@@ -143,7 +142,7 @@ impl Picture {
     ) -> Self {
         let definitions = Definitions::of(graph.nodes().map(|node| node.operation));
         let mut drawing = Drawing::new(&definitions);
-        let cluster = drawing.picture.add_cluster(title, GraphKind::Primal);
+        let cluster = drawing.add_cluster(title, GraphKind::Primal);
         drawing.add_dense(graph, input_names, cluster, |_| (cluster, &[]));
         drawing.finish()
     }
@@ -164,8 +163,8 @@ impl Picture {
         let dense = graph.as_dense();
         let definitions = Definitions::of(dense.nodes().map(|node| node.operation));
         let mut drawing = Drawing::new(&definitions);
-        let primal = drawing.picture.add_cluster("primal", GraphKind::Primal);
-        let linear = drawing.picture.add_cluster("linearized", GraphKind::Linear);
+        let primal = drawing.add_cluster("primal", GraphKind::Primal);
+        let linear = drawing.add_cluster("linearized", GraphKind::Linear);
         let roles: Vec<&OperationRole> = graph.roles().collect();
         let names = graph.inputs.iter().map(key_label);
         let place = |operation: OperationId| match roles[operation.index()] {
@@ -181,12 +180,10 @@ impl Picture {
         let operations = program.instructions.iter().map(|at| &at.operation);
         let definitions = Definitions::of(operations);
         let mut drawing = Drawing::new(&definitions);
-        let cluster = drawing.picture.add_cluster("program", GraphKind::Primal);
+        let cluster = drawing.add_cluster("program", GraphKind::Primal);
         let mut held_by = vec![(0, 0); program.n_slots];
         for &slot in &program.input_slots {
-            let id = drawing
-                .picture
-                .add_node(cluster, NodeKind::Input, format!("s{slot}"));
+            let id = drawing.add_node(cluster, NodeKind::Input, format!("s{slot}"));
             held_by[slot] = (id, 0);
         }
         for instruction in &program.instructions {
@@ -194,9 +191,7 @@ impl Picture {
             let names = results.iter().flatten().map(|slot| format!("s{slot}"));
             let id = drawing.add_operation(cluster, &instruction.operation, names);
             for slot in program.operand_slots(instruction) {
-                drawing
-                    .picture
-                    .add_edge(held_by[slot], id, EdgeStyle::Plain);
+                drawing.add_edge(held_by[slot], id, EdgeStyle::Plain);
             }
             for (result, slot) in results.into_iter().enumerate() {
                 if let Some(slot) = slot {
@@ -205,9 +200,7 @@ impl Picture {
             }
         }
         for &slot in &program.output_slots {
-            drawing
-                .picture
-                .add_output(cluster, format!("s{slot}"), held_by[slot]);
+            drawing.add_output(cluster, format!("s{slot}"), held_by[slot]);
         }
         drawing.finish()
     }
@@ -256,16 +249,16 @@ impl Picture {
         writeln!(text, "    node [fontname=\"monospace\", style=filled];")?;
         writeln!(text, "    edge [fontname=\"monospace\"];")?;
         if let Some(note) = self.hidden_note() {
-            writeln!(text, "    label={};", DotString(&note))?;
+            writeln!(text, "    label={};", dot_string(&note))?;
         }
         for (index, cluster) in self.clusters.iter().enumerate() {
             writeln!(text, "    subgraph cluster_{index} {{")?;
-            writeln!(text, "        label={};", DotString(&cluster.title))?;
+            writeln!(text, "        label={};", dot_string(&cluster.title))?;
             for (id, node) in self.nodes_of(index) {
                 writeln!(
                     text,
                     "        n{id} [label={}, shape={}, fillcolor=\"{}\"];",
-                    DotString(&self.label_of(node)),
+                    dot_string(&self.label_of(node)),
                     dot_shape(node.kind),
                     fill(node.kind, cluster.kind)
                 )?;
@@ -283,7 +276,7 @@ impl Picture {
             let (from, to) = (edge.from, edge.to);
             write!(text, "    n{from} -> n{to} [{style}")?;
             if !edge.label.is_empty() {
-                write!(text, ", label={}", DotString(&edge.label))?;
+                write!(text, ", label={}", dot_string(&edge.label))?;
             }
             writeln!(text, "];")?;
         }
@@ -318,14 +311,14 @@ impl Picture {
             writeln!(
                 text,
                 "    subgraph c{index}[{}]",
-                MermaidString(&cluster.title)
+                mermaid_string(&cluster.title)
             )?;
             for (id, node) in self.nodes_of(index) {
                 let (open, close) = mermaid_shape(node.kind);
                 writeln!(
                     text,
                     "        n{id}{open}{}{close}",
-                    MermaidString(&self.label_of(node))
+                    mermaid_string(&self.label_of(node))
                 )?;
                 // The fills are light, so the words are dark on a dark page too.
                 let fill = fill(node.kind, cluster.kind);
@@ -341,12 +334,12 @@ impl Picture {
             };
             let label = match edge.label.as_str() {
                 "" => String::new(),
-                label => format!("|{}|", MermaidString(label)),
+                label => format!("|{}|", mermaid_string(label)),
             };
             writeln!(text, "    n{} {arrow}{label} n{}", edge.from, edge.to)?;
         }
         match self.hidden_note() {
-            Some(note) => writeln!(text, "    hidden[{}]", MermaidString(&note)),
+            Some(note) => writeln!(text, "    hidden[{}]", mermaid_string(&note)),
             None => Ok(()),
         }
     }
@@ -360,11 +353,11 @@ impl Picture {
         Some(format!("cut to a neighbourhood: {what} not shown"))
     }
 
-    fn label_of<'a>(&self, node: &'a Node) -> Cow<'a, str> {
+    fn label_of(&self, node: &Node) -> String {
         if self.shows_types && !node.types.is_empty() {
-            Cow::Owned(format!("{}\n{}", node.label, node.types))
+            format!("{}\n{}", node.label, node.types)
         } else {
-            Cow::Borrowed(&node.label)
+            node.label.clone()
         }
     }
 
@@ -443,42 +436,6 @@ impl Picture {
             shows_types: self.shows_types,
         }
     }
-
-    fn add_cluster(&mut self, title: &str, kind: GraphKind) -> usize {
-        // Neither language has a way to write control characters; names come with them escaped.
-        let title = title.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
-        self.clusters.push(Cluster { title, kind });
-        self.clusters.len() - 1
-    }
-
-    fn add_node(&mut self, cluster: usize, kind: NodeKind, label: String) -> usize {
-        self.nodes.push(Node {
-            cluster,
-            kind,
-            label,
-            types: String::new(),
-        });
-        self.nodes.len() - 1
-    }
-
-    /// An edge from a result to its use; the slot is named if it is not the first.
-    fn add_edge(&mut self, (from, slot): (usize, usize), to: usize, style: EdgeStyle) {
-        let label = match slot {
-            0 => String::new(),
-            slot => format!(".{slot}"),
-        };
-        self.edges.push(Edge {
-            from,
-            to,
-            label,
-            style,
-        });
-    }
-
-    fn add_output(&mut self, cluster: usize, label: String, from: (usize, usize)) {
-        let id = self.add_node(cluster, NodeKind::Output, label);
-        self.add_edge(from, id, EdgeStyle::Plain);
-    }
 }
 
 impl EdgeStyle {
@@ -508,6 +465,42 @@ impl<'a, Op: GraphOperation> Drawing<'a, Op> {
         }
     }
 
+    fn add_cluster(&mut self, title: &str, kind: GraphKind) -> usize {
+        // Neither language has a way to write control characters; names come with them escaped.
+        let title = title.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+        self.picture.clusters.push(Cluster { title, kind });
+        self.picture.clusters.len() - 1
+    }
+
+    fn add_node(&mut self, cluster: usize, kind: NodeKind, label: String) -> usize {
+        self.picture.nodes.push(Node {
+            cluster,
+            kind,
+            label,
+            types: String::new(),
+        });
+        self.picture.nodes.len() - 1
+    }
+
+    /// An edge from a result to its use; the slot is named if it is not the first.
+    fn add_edge(&mut self, (from, slot): (usize, usize), to: usize, style: EdgeStyle) {
+        let label = match slot {
+            0 => String::new(),
+            slot => format!(".{slot}"),
+        };
+        self.picture.edges.push(Edge {
+            from,
+            to,
+            label,
+            style,
+        });
+    }
+
+    fn add_output(&mut self, cluster: usize, label: String, from: (usize, usize)) {
+        let id = self.add_node(cluster, NodeKind::Output, label);
+        self.add_edge(from, id, EdgeStyle::Plain);
+    }
+
     fn add_operation(
         &mut self,
         cluster: usize,
@@ -516,7 +509,7 @@ impl<'a, Op: GraphOperation> Drawing<'a, Op> {
     ) -> usize {
         let results = results.collect::<Vec<_>>().join(", ");
         let label = format!("{}\n{results}", self.definitions.operation_name(operation));
-        let id = self.picture.add_node(cluster, NodeKind::Operation, label);
+        let id = self.add_node(cluster, NodeKind::Operation, label);
         let functions = operation.functions().iter();
         let positions = functions.filter_map(|function| self.definitions.position(function));
         self.uses.extend(positions.map(|function| (id, function)));
@@ -538,7 +531,7 @@ impl<'a, Op: GraphOperation> Drawing<'a, Op> {
         };
         let mut made_by = Vec::with_capacity(graph.value_count());
         for (value, name) in graph.inputs().zip(input_names) {
-            let id = self.picture.add_node(own_cluster, NodeKind::Input, name);
+            let id = self.add_node(own_cluster, NodeKind::Input, name);
             self.picture.nodes[id].types = type_names(DenseRange::of(value));
             made_by.push((id, 0));
         }
@@ -551,14 +544,13 @@ impl<'a, Op: GraphOperation> Drawing<'a, Op> {
             self.picture.nodes[id].types = type_names(node.results);
             for (at, value) in node.operands.iter().enumerate() {
                 let style = EdgeStyle::into_operand(mask, at);
-                self.picture.add_edge(made_by[value.index()], id, style);
+                self.add_edge(made_by[value.index()], id, style);
             }
             made_by.extend((0..node.results.len()).map(|slot| (id, slot)));
         }
         for value in graph.outputs() {
             let from = made_by[value.index()];
-            self.picture
-                .add_output(own_cluster, format!("{value:?}"), from);
+            self.add_output(own_cluster, format!("{value:?}"), from);
         }
     }
 
@@ -569,16 +561,16 @@ impl<'a, Op: GraphOperation> Drawing<'a, Op> {
         for (function, name) in definitions.iter() {
             let start = self.picture.nodes.len();
             let title = format!("function {name}");
-            let cluster = self.picture.add_cluster(&title, GraphKind::Primal);
+            let cluster = self.add_cluster(&title, GraphKind::Primal);
             let graph = function.graph();
             let names = graph.inputs().map(|id| format!("{id:?}"));
             self.add_dense(graph, names, cluster, |_| (cluster, &[]));
             let (end, outputs) = (self.picture.nodes.len(), graph.outputs().len());
             ends.push((end > start).then(|| (end - outputs).min(end - 1)));
         }
-        for (from, function) in self.uses {
+        for (from, function) in std::mem::take(&mut self.uses) {
             if let Some(to) = ends[function] {
-                self.picture.add_edge((from, 0), to, EdgeStyle::Function);
+                self.add_edge((from, 0), to, EdgeStyle::Function);
             }
         }
         self.picture
@@ -609,15 +601,15 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
     }
 
     fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>) {
-        let cluster = self.drawing.picture.add_cluster(title, kind);
+        let cluster = self.drawing.add_cluster(title, kind);
         let listing = Listing::new("graph", graph);
         self.stand_in.clear();
         let mut node_of = vec![(0, 0); graph.values().len()];
         for &id in graph.inputs() {
             let key = &graph.values()[id].key;
-            let picture = &mut self.drawing.picture;
             node_of[id] = (
-                picture.add_node(cluster, NodeKind::Input, key_label(key)),
+                self.drawing
+                    .add_node(cluster, NodeKind::Input, key_label(key)),
                 0,
             );
             self.define(key, node_of[id]);
@@ -640,7 +632,7 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
                     }
                 };
                 let style = EdgeStyle::into_operand(mask, operand);
-                self.drawing.picture.add_edge(from, node, style);
+                self.drawing.add_edge(from, node, style);
             }
             for (slot, &id) in operation.outputs.iter().enumerate() {
                 node_of[id] = (node, slot);
@@ -649,7 +641,6 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
         }
         for &id in graph.outputs() {
             self.drawing
-                .picture
                 .add_output(cluster, format!("%{id}"), node_of[id]);
         }
     }
@@ -672,10 +663,7 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
         if let Some(&node) = self.stand_in.get(&id) {
             return node;
         }
-        let node = self
-            .drawing
-            .picture
-            .add_node(cluster, NodeKind::Residual, label);
+        let node = self.drawing.add_node(cluster, NodeKind::Residual, label);
         self.stand_in.insert(id, node);
         self.residuals.push((id, node));
         node
@@ -684,9 +672,7 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
     fn join_residuals(&mut self) {
         for &(id, node) in &self.residuals {
             if let Some(from) = self.made_by[id.index()] {
-                self.drawing
-                    .picture
-                    .add_edge(from, node, EdgeStyle::Residual);
+                self.drawing.add_edge(from, node, EdgeStyle::Residual);
             }
         }
     }
@@ -737,43 +723,26 @@ fn fill(node: NodeKind, graph: GraphKind) -> &'static str {
     }
 }
 
-/// A string as Graphviz quotes it.
-struct DotString<'a>(&'a str);
-
-impl Display for DotString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                // Graphviz reads character entities wherever there is text.
-                '&' => f.write_str("&amp;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
-    }
+/// A string as Graphviz quotes it, which reads character entities wherever there is text.
+fn dot_string(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    let text = text.replace('\n', "\\n").replace('&', "&amp;");
+    format!("\"{text}\"")
 }
 
 /// A string as Mermaid quotes it: anything that could be markup becomes a character code.
-struct MermaidString<'a>(&'a str);
-
-impl Display for MermaidString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        let mut last = '"';
-        for c in self.0.chars() {
-            match c {
-                '\n' => f.write_str("<br>")?,
-                // Two of them may start a directive, even between quotes.
-                '%' if last == '%' => f.write_str("#37;")?,
-                '"' | '#' | '<' | '>' | '&' | ';' | '\\' | '`' => write!(f, "#{};", u32::from(c))?,
-                c => f.write_char(c)?,
+fn mermaid_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '\n' => quoted.push_str("<br>"),
+            // Two of them may start a directive, even between quotes.
+            '%' if quoted.ends_with('%') => quoted.push_str("#37;"),
+            '"' | '#' | '<' | '>' | '&' | ';' | '\\' | '`' => {
+                quoted.push_str(&format!("#{};", u32::from(c)));
             }
-            last = c;
+            c => quoted.push(c),
         }
-        f.write_char('"')
     }
+    quoted + "\""
 }

@@ -401,18 +401,20 @@ fn check_externals<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     } else {
         vec![Arc::new(graph.clone())]
     });
-    let mut places = Vec::new();
-    let mut keys = Vec::new();
-    for (id, node) in graph.operations().iter().enumerate() {
-        for (operand, input) in node.inputs.iter().enumerate() {
-            if let ValueRef::External(key) = input {
-                places.push((id, operand));
-                keys.push(key.clone());
-            }
-        }
-    }
-    let found = view.find_all(&keys);
-    for (((id, operand), key), found) in places.into_iter().zip(&keys).zip(found) {
+    let operands = graph
+        .operations()
+        .iter()
+        .enumerate()
+        .flat_map(|(id, node)| {
+            let operands = node.inputs.iter().enumerate();
+            operands.map(move |(at, operand)| (id, at, operand))
+        });
+    let externals = operands.filter_map(|(id, at, operand)| match operand {
+        ValueRef::External(key) => Some(((id, at), key.clone())),
+        ValueRef::Local(_) => None,
+    });
+    let (places, keys): (Vec<_>, Vec<_>) = externals.unzip();
+    for (((id, operand), key), found) in places.into_iter().zip(&keys).zip(view.find_all(&keys)) {
         if found.is_none() {
             let key = describe_key(key);
             report.push(
@@ -437,13 +439,11 @@ mod tests {
     use crate::operation::toy::Toy;
     use crate::sub_function::SubFunction;
 
-    const NEG: Toy = Toy::Unary("Neg");
-
     fn broken(inputs: Vec<ValueRef<Toy>>, outputs: Vec<usize>) -> Graph<Toy> {
         let mut builder = GraphBuilder::new();
         let x = builder.add_input("x");
-        builder.add_operation(NEG, vec![ValueRef::Local(x)], OperationRole::Primary);
-        let key = OperationKey::new(NEG, vec![ValueKey::Input("x")], OperationRole::Primary);
+        builder.add_operation(Toy::Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
+        let key = OperationKey::new(Toy::Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
         let operation = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
         let graph = builder.build();
         let mut content = Content::with_capacity(0, 0, 0);
@@ -468,9 +468,9 @@ mod tests {
     fn what_push_would_refuse_is_found_in_a_dense_graph() {
         let mut graph = DenseGraph::new(1);
         let x = graph.input(0);
-        graph.push_unchecked(NEG, [x, DenseId::new(2)], 1);
-        graph.push_unchecked(NEG, [DenseId::new(2)], 2);
-        graph.push_unchecked(NEG, [x], 0);
+        graph.push_unchecked(Toy::Neg, [x, DenseId::new(2)], 1);
+        graph.push_unchecked(Toy::Neg, [DenseId::new(2)], 2);
+        graph.push_unchecked(Toy::Neg, [x], 0);
         assert_eq!(
             graph.verify().to_string(),
             "\

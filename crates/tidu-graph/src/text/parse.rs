@@ -234,7 +234,8 @@ fn parse_header<'t>(mut line: Cursor<'t>, headers: &[&str]) -> Result<&'t str, P
         error.found.push_str(other_reader(word, headers));
         return Err(error);
     }
-    line.expect_brace()?;
+    line.expect("{")?;
+    line.expect_end()?;
     Ok(word)
 }
 
@@ -265,7 +266,8 @@ fn definition_name(mut line: Cursor<'_>) -> Result<Option<(String, Cursor<'_>)>,
         return Ok(None);
     }
     let name = line.function_name()?;
-    line.expect_brace()?;
+    line.expect("{")?;
+    line.expect_end()?;
     Ok(Some((name, at)))
 }
 
@@ -500,7 +502,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
             return Err(start.expected("an operation, as inputs come first"));
         }
         let key = self.has_keys.then(|| {
-            line.expect_equals()?;
+            line.expect("=")?;
             parse_key::<Op>(&mut line)
         });
         let key = key.transpose()?;
@@ -564,7 +566,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
                 return Err(at.expected(&format!("`@{next}`")));
             }
         }
-        line.expect_equals()?;
+        line.expect("=")?;
         let application = self.parse_application(&mut line)?;
         line.expect_end()?;
         let operation = application.operation;
@@ -600,7 +602,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
                 self.parse_type(line)
             })?
         };
-        line.expect_equals()?;
+        line.expect("=")?;
         let application = self.parse_application(&mut line)?;
         line.expect_end()?;
         let count = application.operation.output_count();
@@ -780,9 +782,8 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
 
     fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
         let start = *line;
-        let known = self.values;
-        let id = if line.eat("%") { line.number() } else { None };
-        id.filter(|id| *id < known)
+        let id = line.eat("%").then(|| line.number()).flatten();
+        id.filter(|id| *id < self.values)
             .ok_or_else(|| start.expected("a local value that was defined before"))
     }
 
@@ -873,7 +874,7 @@ fn parse_slot<'t>(line: &mut Cursor<'t>) -> Result<Option<(usize, Cursor<'t>)>, 
     if line.eat("_") {
         return Ok(None);
     }
-    let number = if line.eat("@") { line.number() } else { None };
+    let number = line.eat("@").then(|| line.number()).flatten();
     let number = number.ok_or_else(|| at.expected("`@` and a number or name, or `_`"))?;
     Ok(Some((number, at)))
 }
@@ -955,20 +956,20 @@ impl<'t> Cursor<'t> {
 
     /// The word at this place, which may be empty.
     fn word(&mut self) -> &'t str {
-        let rest = self.rest();
-        let end = rest.find(|c| !is_word_char(c)).unwrap_or(rest.len());
-        self.at += end;
-        &rest[..end]
+        self.run_of(is_word_char)
     }
 
     fn number(&mut self) -> Option<usize> {
+        let start = *self;
+        let number = self.run_of(|c| c.is_ascii_digit()).parse();
+        number.inspect_err(|_| *self = start).ok()
+    }
+
+    fn run_of(&mut self, is_part: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let number = rest[..end].parse().ok()?;
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         self.at += end;
-        Some(number)
+        &rest[..end]
     }
 
     /// Items with commas between them, one at least.
@@ -1026,7 +1027,7 @@ impl<'t> Cursor<'t> {
             return self.string();
         }
         let start = *self;
-        let mut name = self.word().to_owned();
+        let mut words = Vec::new();
         loop {
             let before = *self;
             self.skip_blanks();
@@ -1035,13 +1036,12 @@ impl<'t> Cursor<'t> {
                 *self = before;
                 break;
             }
-            name.push(' ');
-            name.push_str(word);
+            words.push(word);
         }
-        if name.is_empty() {
+        if words.is_empty() {
             return Err(start.expected("an operation"));
         }
-        Ok(name)
+        Ok(words.join(" "))
     }
 
     fn string(&mut self) -> Result<String, ParseError> {
@@ -1084,19 +1084,10 @@ impl<'t> Cursor<'t> {
         Some(c)
     }
 
-    /// A brace that opens, and nothing behind it.
-    fn expect_brace(&mut self) -> Result<(), ParseError> {
+    fn expect(&mut self, token: &str) -> Result<(), ParseError> {
         self.skip_blanks();
-        if !self.eat("{") {
-            return Err(self.expected("`{`"));
-        }
-        self.expect_end()
-    }
-
-    fn expect_equals(&mut self) -> Result<(), ParseError> {
-        self.skip_blanks();
-        if !self.eat("=") {
-            return Err(self.expected("`=`"));
+        if !self.eat(token) {
+            return Err(self.expected(&format!("`{token}`")));
         }
         self.skip_blanks();
         Ok(())
