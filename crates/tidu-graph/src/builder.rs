@@ -151,27 +151,24 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
                 self.try_global_key(*id)?;
             }
         }
-        let mut here: Vec<Option<ValueRef<Op>>> = vec![None; graph.values().len()];
+        // Overwritten before it is read, since a graph is in topological order.
+        let mut here = vec![ValueRef::Local(0); graph.values().len()];
         for (&input, argument) in graph.inputs().iter().zip(arguments) {
-            here[input] = Some(argument.clone());
+            here[input] = argument.clone();
         }
-        let known = |here: &[Option<ValueRef<Op>>], id: LocalValueId| {
-            let value = here[id].clone();
-            value.expect("a graph is in topological order")
-        };
         for step in graph.steps() {
             let operands = step.operands().map(|operand| match operand {
-                StepOperand::Local(id) => known(&here, id),
+                StepOperand::Local(id) => here[id].clone(),
                 StepOperand::External(key) => ValueRef::External(key.clone()),
             });
             let operands = operands.collect();
             let (operation, role) = (step.key.operation(), step.key.role());
             let results = self.try_add_operation(operation.clone(), operands, role.clone())?;
             for (id, result) in step.results().zip(results) {
-                here[id] = Some(ValueRef::Local(result));
+                here[id] = ValueRef::Local(result);
             }
         }
-        Ok(graph.outputs().iter().map(|&id| known(&here, id)).collect())
+        Ok(graph.outputs().iter().map(|&id| here[id].clone()).collect())
     }
 
     /// Says which values the graph is for, replacing what was said before. An id may stand twice.

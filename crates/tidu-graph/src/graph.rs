@@ -81,18 +81,18 @@ impl<Op: GraphOperation> ValueNode<Op> {
 /// live in the shared key, so that a graph stores them once. A graph makes these when someone asks for
 /// them; [`Step`] says the same without.
 #[derive(Clone)]
-pub struct OperationNode<Op: GraphOperation> {
+pub struct OperationNode<Op: GraphOperation, Operand = ValueRef<Op>> {
     /// What it is applied to.
-    pub inputs: InlineSlice<ValueRef<Op>>,
+    pub inputs: InlineSlice<Operand>,
     /// The local values that it makes, by output slot.
     pub outputs: InlineSlice<LocalValueId>,
     key: Arc<OperationKey<Op>>,
 }
 
-impl<Op: GraphOperation> OperationNode<Op> {
+impl<Op: GraphOperation, Operand> OperationNode<Op, Operand> {
     pub(crate) fn new(
         key: Arc<OperationKey<Op>>,
-        inputs: InlineSlice<ValueRef<Op>>,
+        inputs: InlineSlice<Operand>,
         outputs: InlineSlice<LocalValueId>,
     ) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl<Op: GraphOperation> OperationNode<Op> {
     }
 }
 
-impl<Op: GraphOperation> Deref for OperationNode<Op> {
+impl<Op: GraphOperation, Operand> Deref for OperationNode<Op, Operand> {
     type Target = OperationSpec<Op>;
 
     fn deref(&self) -> &OperationSpec<Op> {
@@ -116,14 +116,20 @@ impl<Op: GraphOperation> Deref for OperationNode<Op> {
     }
 }
 
-impl<Op: GraphOperation> Debug for OperationNode<Op> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OperationNode")
+impl<Op: GraphOperation, Operand: Debug> OperationNode<Op, Operand> {
+    pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
             .field("operation", &self.operation)
             .field("role", &self.role)
             .field("inputs", &self.inputs)
             .field("outputs", &self.outputs)
             .finish()
+    }
+}
+
+impl<Op: GraphOperation> Debug for OperationNode<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("OperationNode", f)
     }
 }
 

@@ -305,6 +305,16 @@ pub enum OperationRole {
     },
 }
 
+impl OperationRole {
+    /// The flags, of which a primary operation has none.
+    pub(crate) fn active_mask(&self) -> &[bool] {
+        match self {
+            OperationRole::Primary => &[],
+            OperationRole::Linearized { active_mask } => active_mask,
+        }
+    }
+}
+
 /// Fails for an operation that is not applied to as many operands as it takes, or that holds a function of other numbers
 /// of inputs and outputs than it says.
 #[inline]

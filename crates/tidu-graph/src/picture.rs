@@ -169,7 +169,7 @@ impl Picture {
         let names = graph.inputs.iter().map(key_label);
         let place = |operation: OperationId| match roles[operation.index()] {
             OperationRole::Primary => (primal, &[][..]),
-            OperationRole::Linearized { active_mask } => (linear, &active_mask[..]),
+            role => (linear, role.active_mask()),
         };
         drawing.add_dense(dense, names, primal, place);
         drawing.finish()
@@ -615,10 +615,6 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
             self.define(key, node_of[id]);
         }
         for operation in graph.operations() {
-            let mask: &[bool] = match &operation.role {
-                OperationRole::Primary => &[],
-                OperationRole::Linearized { active_mask } => active_mask,
-            };
             let names = operation.outputs.iter().map(|id| format!("%{id}"));
             let node = self
                 .drawing
@@ -631,7 +627,7 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
                         (self.residual(cluster, key, label), 0)
                     }
                 };
-                let style = EdgeStyle::into_operand(mask, operand);
+                let style = EdgeStyle::into_operand(operation.role.active_mask(), operand);
                 self.drawing.add_edge(from, node, style);
             }
             for (slot, &id) in operation.outputs.iter().enumerate() {

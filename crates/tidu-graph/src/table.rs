@@ -82,7 +82,7 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
 struct Value {
     /// An operation, or an index into the inputs that is marked with `INPUT`.
     origin: u32,
-    /// The operation that was last hung from it.
+    /// The last operation in its list.
     last: Packed<OperationId>,
 }
 
@@ -377,7 +377,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
         id
     }
 
-    /// The operand that an operation hangs from: the youngest; or, if that is an input, which may be an
+    /// The operand in whose list an operation is: the youngest; or, if that is an input, which may be an
     /// operand of many, the youngest result.
     fn youngest(&self, operands: &[ValueId]) -> Option<ValueId> {
         let is_result = |id: &ValueId| self.values[id.index()].origin & INPUT == 0;

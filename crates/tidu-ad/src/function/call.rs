@@ -58,7 +58,7 @@ pub(super) fn emit_call<Op: Primitive>(
         assert_eq!(
             results.len(),
             node.results.len(),
-            "a builder returns one id a result"
+            "a builder returns one id per result"
         );
         here.extend(results.into_iter().map(PrimitiveValue::Local));
     }

@@ -143,7 +143,7 @@ struct Value {
     producer: Packed<OperationId>,
     /// How many operands and outputs it is of what was made, and of what is still to come.
     uses: u32,
-    /// The operation that was last hung from it. See [`OperationIndex`].
+    /// The last operation in its list. See [`OperationIndex`].
     last: Packed<OperationId>,
     is_constant: bool,
 }

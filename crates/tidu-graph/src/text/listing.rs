@@ -362,21 +362,18 @@ pub(crate) fn application(
     }
     text.push_str(" = ");
     let count = operands.len();
-    let mask: &[bool] = match role {
-        OperationRole::Primary => &[],
-        OperationRole::Linearized { active_mask } => {
-            if active_mask.len() != count {
-                let bits = active_mask.iter().map(|&bit| if bit { '1' } else { '0' });
-                let bits: String = bits.collect();
-                let bits = if bits.is_empty() { "-" } else { &bits };
-                text.push_str(&format!("masked {bits} "));
-            } else if !active_mask.contains(&true) {
-                text.push_str("fixed ");
-            }
-            active_mask
-        }
-    };
+    let mask = role.active_mask();
     let spelled_out = mask.len() != count;
+    if *role != OperationRole::Primary {
+        if spelled_out {
+            let bits = mask.iter().map(|&bit| if bit { '1' } else { '0' });
+            let bits: String = bits.collect();
+            let bits = if bits.is_empty() { "-" } else { &bits };
+            text.push_str(&format!("masked {bits} "));
+        } else if !mask.contains(&true) {
+            text.push_str("fixed ");
+        }
+    }
     text.push_str(name);
     let mut spans = Vec::with_capacity(count);
     for (position, operand) in operands.enumerate() {
