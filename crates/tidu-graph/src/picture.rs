@@ -384,11 +384,9 @@ impl Picture {
     fn neighbourhood(&self, start: VecDeque<usize>, radius: usize, limit: usize) -> Self {
         let neighbours = self.neighbours();
         let mut distance = vec![None; self.nodes.len()];
-        for &id in start.iter().take(limit) {
-            distance[id] = Some(0);
-        }
-        let mut kept = start.len().min(limit);
         let mut queue: VecDeque<usize> = start.into_iter().take(limit).collect();
+        queue.iter().for_each(|&id| distance[id] = Some(0));
+        let mut kept = queue.len();
         while let Some(id) = queue.pop_front() {
             let further = distance[id].map(|distance| distance + 1);
             if further > Some(radius) {

@@ -10,7 +10,7 @@ use crate::dense::{DenseGraph, DenseNode};
 use crate::error::counted;
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::inference::known_result_types;
-use crate::key::{FixedState, describe_key, hash_one};
+use crate::key::{FixedState, describe_key};
 use crate::operation::check_functions;
 use crate::text::{Definitions, Line, Listing, input_name};
 use crate::view::resolve;
@@ -275,23 +275,17 @@ const OUT_OF_ORDER: &str = "topological-order";
 const TYPES: &str = "types";
 
 fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
-    let mut seen: HashMap<u64, Vec<usize>, FixedState> = HashMap::default();
+    let mut first_of: HashMap<&Op::InputKey, LocalValueId, FixedState> = HashMap::default();
     for &id in graph.inputs() {
-        let key = &graph.values()[id].key;
-        let alike = seen.entry(hash_one(key)).or_default();
-        let known = alike
-            .iter()
-            .find(|&&first| graph.values()[first].key == *key);
-        if let Some(first) = known {
-            let name = input_name::<Op>(graph.input_key(id));
+        let key = graph.input_key(id);
+        let first = *first_of.entry(key).or_insert(id);
+        if first != id {
             report.push_line(
                 "duplicate-input",
                 format!("input %{id} has the name of input %{first}"),
-                format!("input %{id} = {name}"),
+                format!("input %{id} = {}", input_name::<Op>(key)),
                 "use one input, or give each a name of its own",
             );
-        } else {
-            alike.push(id);
         }
     }
 }

@@ -354,8 +354,8 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// # Complexity
     ///
-    /// Linear in the operations of all calls that are written out, however deep they stand in one another, where a
-    /// function is called once on the same operands.
+    /// Linear in the operations of the calls that are written out, however deep they stand in one another; calls of one
+    /// function on the same operands are one.
     fn written_out(
         &self,
         inputs: &[usize],
@@ -374,6 +374,7 @@ impl<Op: Primitive> Function<Op> {
         let mut calls = vec![Call::new(self.clone(), whole.inputs().collect(), None)];
         while let Some(call) = calls.last_mut() {
             let dense = call.function.as_dense();
+            // A call that is done says what its operation results in: whoever made it looks there.
             let Some(&next) = call.to_come.last() else {
                 let outputs = dense.outputs().iter().map(|id| call.here[id.index()]);
                 let outputs: Vec<DenseId> = outputs.collect();
@@ -386,6 +387,7 @@ impl<Op: Primitive> Function<Op> {
                 };
                 continue;
             };
+            // What has been met on the same operands is there.
             let node = dense.node(next);
             let operands = node.operands.iter().map(|id| call.here[id.index()]);
             let application = (node.operation.clone(), operands.collect::<Vec<_>>());
@@ -394,6 +396,7 @@ impl<Op: Primitive> Function<Op> {
                 call.to_come.pop();
                 continue;
             }
+            // All else is made: by the operation, or by what it is written out to.
             let (operation, operands) = &application;
             let is_given_some = operands.iter().any(|id| depends[id.index()]);
             let composite = operation.as_composite();

@@ -258,7 +258,9 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         let entry = externals.table.operation(id);
         let slots = entry.key().operation().output_count();
         let named = (0..slots).map(|slot| entry.output(slot));
-        let named: Vec<ValueId> = named.filter(|id| externals.is_named(*id)).collect();
+        let named: Vec<ValueId> = named
+            .filter(|id| externals.number[id.index()].is_some())
+            .collect();
         let is_direct = |id: &&ValueId| externals.is_direct[id.index()];
         let all_direct = named.iter().all(|id| is_direct(&id));
         let word = if all_direct {
@@ -471,10 +473,6 @@ impl<Op: GraphOperation> Externals<Op> {
                 }
             }
         }
-    }
-
-    fn is_named(&self, id: ValueId) -> bool {
-        self.number[id.index()].is_some()
     }
 
     fn slot_name(&self, id: ValueId) -> String {
