@@ -151,27 +151,24 @@ impl<Op: GraphOperation> GraphBuilder<Op> {
                 self.try_global_key(*id)?;
             }
         }
-        let mut here: Vec<Option<ValueRef<Op>>> = vec![None; graph.values().len()];
+        // Overwritten before it is read, since a graph is in topological order.
+        let mut here = vec![ValueRef::Local(0); graph.values().len()];
         for (&input, argument) in graph.inputs().iter().zip(arguments) {
-            here[input] = Some(argument.clone());
+            here[input] = argument.clone();
         }
-        let known = |here: &[Option<ValueRef<Op>>], id: LocalValueId| {
-            let value = here[id].clone();
-            value.expect("a graph is in topological order")
-        };
         for step in graph.steps() {
             let operands = step.operands().map(|operand| match operand {
-                StepOperand::Local(id) => known(&here, id),
+                StepOperand::Local(id) => here[id].clone(),
                 StepOperand::External(key) => ValueRef::External(key.clone()),
             });
             let operands = operands.collect();
             let (operation, role) = (step.key.operation(), step.key.role());
             let results = self.try_add_operation(operation.clone(), operands, role.clone())?;
             for (id, result) in step.results().zip(results) {
-                here[id] = Some(ValueRef::Local(result));
+                here[id] = ValueRef::Local(result);
             }
         }
-        Ok(graph.outputs().iter().map(|&id| known(&here, id)).collect())
+        Ok(graph.outputs().iter().map(|&id| here[id].clone()).collect())
     }
 
     /// Says which values the graph is for, replacing what was said before. An id may stand twice.
@@ -342,39 +339,23 @@ mod tests {
     //! Graphs that have one number, as after four billion of them.
 
     use super::*;
+    use crate::operation::toy::Toy;
     use crate::{materialize_merge, resolve};
-
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Unary(&'static str);
-
-    impl GraphOperation for Unary {
-        type Operand = f64;
-        type Context = ();
-        type InputKey = &'static str;
-
-        fn input_count(&self) -> usize {
-            1
-        }
-
-        fn output_count(&self) -> usize {
-            1
-        }
-    }
 
     #[test]
     fn a_number_that_two_graphs_have_misleads_nobody() {
         let mut sin = GraphBuilder::new();
         let mut cos = GraphBuilder::new();
         cos.content.number = sin.content.number;
-        let keys = [(&mut sin, "sin"), (&mut cos, "cos")].map(|(builder, name)| {
+        let keys = [(&mut sin, Toy::Sin), (&mut cos, Toy::Cos)].map(|(builder, operation)| {
             let x = ValueRef::Local(builder.add_input("x"));
-            let y = builder.add_operation(Unary(name), vec![x], OperationRole::Primary);
+            let y = builder.add_operation(operation, vec![x], OperationRole::Primary);
             builder.global_key(y[0]).clone()
         });
         let mut last = GraphBuilder::new();
         let results = keys.clone().map(|key| {
             let operand = vec![ValueRef::External(key)];
-            let y = last.add_operation(Unary("neg"), operand, OperationRole::Primary);
+            let y = last.add_operation(Toy::Neg, operand, OperationRole::Primary);
             last.global_key(y[0]).clone()
         });
         let graphs = [sin.build(), cos.build(), last.build()];

@@ -70,7 +70,7 @@ pub struct DenseRange {
 }
 
 /// An operation of a [`DenseGraph`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DenseNode<'a, Op: GraphOperation> {
     /// What is computed.
     pub operation: &'a Op,
@@ -81,12 +81,6 @@ pub struct DenseNode<'a, Op: GraphOperation> {
 }
 
 impl<Op: GraphOperation> Copy for DenseNode<'_, Op> {}
-
-impl<Op: GraphOperation> Clone for DenseNode<'_, Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
 
 impl DenseRange {
     pub(crate) const EMPTY: Self = Self { first: 0, end: 0 };
@@ -136,12 +130,12 @@ impl DenseRange {
 }
 
 impl<Op: GraphOperation> DenseGraph<Op> {
-    /// A graph of so many inputs, to add to.
+    /// A graph of this many inputs, to add to.
     pub fn new(inputs: usize) -> Self {
         Self::with_capacity(inputs, 0, 0)
     }
 
-    /// [`new`](Self::new), with room for so many operations and operands.
+    /// [`new`](Self::new), with room for this many operations and operands.
     pub fn with_capacity(inputs: usize, operations: usize, operands: usize) -> Self {
         Self {
             inputs: to_u32(inputs),
@@ -199,27 +193,12 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         Ok(self)
     }
 
-    /// One more input of a graph that has no operations yet.
-    pub(crate) fn add_input(&mut self) {
-        debug_assert!(self.nodes.is_empty(), "inputs come first");
-        self.push_results(1);
-        self.inputs = self.values;
-    }
-
-    /// The same graph with these types, one per value.
-    pub(crate) fn of_values(self, types: Option<ValueTypes>) -> Self {
-        Self {
-            types: types.map(Box::new),
-            ..self
-        }
-    }
-
     /// A graph of the same inputs and nothing else, to add to.
     pub fn inputs_alone(&self) -> Self {
         self.of_inputs_like(self.inputs(), Self::with_capacity(0, 0, 0))
     }
 
-    /// A graph of so many inputs and nothing else, in the memory of this one.
+    /// A graph of this many inputs and nothing else, in the memory of this one.
     fn emptied(mut self, inputs: usize) -> Self {
         self.nodes.clear();
         self.operands.clear();
@@ -396,7 +375,7 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// # Panics
     ///
-    /// Where there are not so many.
+    /// Where there are at most `position` inputs.
     #[track_caller]
     pub fn input(&self, position: usize) -> DenseId {
         assert!(
@@ -551,11 +530,8 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// Linear in the graph, with constant stack.
     pub fn needed_for(&self, outputs: &[DenseId]) -> Self {
-        let producers = self.producers();
-        let producer = |value| producers.of(value);
-        let room = Self::with_capacity(0, self.operation_count(), self.operand_count());
-        let extracted = extract(self, self.inputs(), outputs, producer, room);
-        extracted.expect("every input is given")
+        let part = self.part(self.inputs(), outputs);
+        part.expect("every input is given")
     }
 
     /// What `outputs` compute of `inputs`, which may be any values, each once; if these have types, so has the new
@@ -573,10 +549,17 @@ impl<Op: GraphOperation> DenseGraph<Op> {
     ///
     /// Linear in the graph, with constant stack.
     pub fn cut(&self, inputs: &[DenseId], outputs: &[DenseId]) -> Result<Self, DenseId> {
+        self.part(inputs.iter().copied(), outputs)
+    }
+
+    fn part(
+        &self,
+        inputs: impl ExactSizeIterator<Item = DenseId> + Clone,
+        outputs: &[DenseId],
+    ) -> Result<Self, DenseId> {
         let producers = self.producers();
-        let producer = |value| producers.of(value);
         let room = Self::with_capacity(0, self.operation_count(), self.operand_count());
-        extract(self, inputs.iter().copied(), outputs, producer, room)
+        extract(self, inputs, outputs, |value| producers.of(value), room)
     }
 
     /// Adds another graph's operations, applied to these values, and returns what its outputs are here.
@@ -735,27 +718,11 @@ mod tests {
     //! A graph that nobody could build.
 
     use super::*;
-
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Nothing;
-
-    impl GraphOperation for Nothing {
-        type Operand = ();
-        type Context = ();
-        type InputKey = ();
-
-        fn input_count(&self) -> usize {
-            0
-        }
-
-        fn output_count(&self) -> usize {
-            0
-        }
-    }
+    use crate::operation::toy::Toy;
 
     #[test]
     fn an_output_that_is_no_value_is_found() {
-        let mut graph: DenseGraph<Nothing> = DenseGraph::new(1);
+        let mut graph: DenseGraph<Toy> = DenseGraph::new(1);
         graph.outputs = vec![DenseId(0), DenseId(1)];
         assert_eq!(
             graph.verify().to_string(),

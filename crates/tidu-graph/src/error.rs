@@ -250,14 +250,12 @@ impl CallError {
         found: usize,
         names: impl FnOnce() -> String,
     ) -> Result<(), Self> {
-        if found == expected {
-            return Ok(());
-        }
-        Err(Self::WrongInputCount {
+        let wrong = || Self::WrongInputCount {
             expected,
             found,
             known: names(),
-        })
+        };
+        (found == expected).then_some(()).ok_or_else(wrong)
     }
 
     /// Fails for room for another number of outputs than the program has; `names` lists those that it has.
@@ -267,14 +265,12 @@ impl CallError {
         found: usize,
         names: impl FnOnce() -> String,
     ) -> Result<(), Self> {
-        if found == expected {
-            return Ok(());
-        }
-        Err(Self::WrongOutputCount {
+        let wrong = || Self::WrongOutputCount {
             expected,
             found,
             known: names(),
-        })
+        };
+        (found == expected).then_some(()).ok_or_else(wrong)
     }
 }
 

@@ -112,10 +112,10 @@ impl<'a, Op: GraphOperation> Closing<'a, Op> {
 
     /// The place of an operand that is named by key.
     fn operand(&mut self, operation: &Op, operand: usize, key: &'a ValueKey<Op>) -> Place {
-        match (self.places.get(key).copied(), key) {
-            (Some(known), _) => known,
-            (None, ValueKey::Input(_)) => self.find(key),
-            (None, ValueKey::Derived { .. }) => self.cause(GraphError::UndefinedValue {
+        match self.places.get(key) {
+            Some(known) => *known,
+            None if key.maker().is_none() => self.find(key),
+            None => self.cause(GraphError::UndefinedValue {
                 operation: describe_operation(operation),
                 operand,
                 key: describe_key(key),

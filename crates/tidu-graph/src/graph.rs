@@ -28,6 +28,16 @@ pub enum ValueRef<Op: GraphOperation> {
     External(ValueKey<Op>),
 }
 
+impl<Op: GraphOperation> ValueRef<Op> {
+    /// Its place, unless another graph owns it.
+    pub(crate) fn local(&self) -> Option<LocalValueId> {
+        match self {
+            ValueRef::Local(id) => Some(*id),
+            ValueRef::External(_) => None,
+        }
+    }
+}
+
 impl<Op: GraphOperation> From<ValueKey<Op>> for ValueRef<Op> {
     fn from(key: ValueKey<Op>) -> Self {
         ValueRef::External(key)
@@ -59,10 +69,7 @@ impl<Op: GraphOperation> ValueNode<Op> {
         count: usize,
     ) -> impl Iterator<Item = Self> {
         (0..count).map(move |slot| Self {
-            key: ValueKey::Derived {
-                operation: Arc::clone(key),
-                output_slot: slot as u8,
-            },
+            key: ValueKey::result(key, slot),
             producer: Some((operation, slot)),
         })
     }
@@ -74,18 +81,18 @@ impl<Op: GraphOperation> ValueNode<Op> {
 /// live in the shared key, so that a graph stores them once. A graph makes these when someone asks for
 /// them; [`Step`] says the same without.
 #[derive(Clone)]
-pub struct OperationNode<Op: GraphOperation> {
+pub struct OperationNode<Op: GraphOperation, Operand = ValueRef<Op>> {
     /// What it is applied to.
-    pub inputs: InlineSlice<ValueRef<Op>>,
+    pub inputs: InlineSlice<Operand>,
     /// The local values that it makes, by output slot.
     pub outputs: InlineSlice<LocalValueId>,
     key: Arc<OperationKey<Op>>,
 }
 
-impl<Op: GraphOperation> OperationNode<Op> {
+impl<Op: GraphOperation, Operand> OperationNode<Op, Operand> {
     pub(crate) fn new(
         key: Arc<OperationKey<Op>>,
-        inputs: InlineSlice<ValueRef<Op>>,
+        inputs: InlineSlice<Operand>,
         outputs: InlineSlice<LocalValueId>,
     ) -> Self {
         Self {
@@ -101,7 +108,7 @@ impl<Op: GraphOperation> OperationNode<Op> {
     }
 }
 
-impl<Op: GraphOperation> Deref for OperationNode<Op> {
+impl<Op: GraphOperation, Operand> Deref for OperationNode<Op, Operand> {
     type Target = OperationSpec<Op>;
 
     fn deref(&self) -> &OperationSpec<Op> {
@@ -109,9 +116,9 @@ impl<Op: GraphOperation> Deref for OperationNode<Op> {
     }
 }
 
-impl<Op: GraphOperation> Debug for OperationNode<Op> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OperationNode")
+impl<Op: GraphOperation, Operand: Debug> OperationNode<Op, Operand> {
+    pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
             .field("operation", &self.operation)
             .field("role", &self.role)
             .field("inputs", &self.inputs)
@@ -120,11 +127,18 @@ impl<Op: GraphOperation> Debug for OperationNode<Op> {
     }
 }
 
+impl<Op: GraphOperation> Debug for OperationNode<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("OperationNode", f)
+    }
+}
+
 /// An immutable computation graph, made by a [`GraphBuilder`](crate::GraphBuilder).
 ///
 /// Values and operations are in topological order: an operation comes after everything that it
 /// uses. A graph may refer to values of other graphs by key; its *parents* are graphs that are to
 /// be looked at together with it. The content is shared: cloning a graph is O(1).
+#[derive(Clone)]
 pub struct Graph<Op: GraphOperation> {
     content: Arc<Content<Op>>,
 }
@@ -191,6 +205,7 @@ impl Place {
 }
 
 /// An operation of a graph, as passes read it.
+#[derive(Clone)]
 pub struct Step<'a, Op: GraphOperation> {
     /// What is computed of which values, in which role.
     pub key: &'a Arc<OperationKey<Op>>,
@@ -200,7 +215,7 @@ pub struct Step<'a, Op: GraphOperation> {
 }
 
 /// An operand of a [`Step`]: like a [`ValueRef`], borrowed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StepOperand<'a, Op: GraphOperation> {
     /// A value of the same graph.
     Local(LocalValueId),
@@ -254,19 +269,7 @@ impl<Op: GraphOperation> Debug for Step<'_, Op> {
 
 impl<Op: GraphOperation> Copy for Step<'_, Op> {}
 
-impl<Op: GraphOperation> Clone for Step<'_, Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
 impl<Op: GraphOperation> Copy for StepOperand<'_, Op> {}
-
-impl<Op: GraphOperation> Clone for StepOperand<'_, Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
 
 impl<Op: GraphOperation> Steps<Op> {
     pub fn with_capacity(operations: usize, operands: usize) -> Self {
@@ -307,17 +310,11 @@ impl<Op: GraphOperation> Steps<Op> {
     }
 
     fn place_of(&mut self, key: &ValueKey<Op>) -> Place {
-        let ValueKey::Derived { operation, .. } = key else {
+        let Some(born) = key.maker().and_then(|(made, _)| made.birthplace()) else {
             return Place::UNKNOWN;
         };
-        let Some(born) = operation.birthplace() else {
-            return Place::UNKNOWN;
-        };
-        let known = self
-            .neighbours
-            .iter()
-            .position(|known| *known == born.graph);
-        match known {
+        let mut neighbours = self.neighbours.iter();
+        match neighbours.position(|known| *known == born.graph) {
             Some(neighbour) => Place::born(neighbour, born.operation),
             None if self.neighbours.len() == Place::NEIGHBOURS => Place::UNKNOWN,
             None => {
@@ -406,7 +403,7 @@ impl<Op: GraphOperation> Graph<Op> {
     ///
     /// # Panics
     ///
-    /// Where there are not so many.
+    /// For an id that the graph does not have.
     #[inline]
     pub fn step(&self, id: LocalOperationId) -> Step<'_, Op> {
         self.content.steps.get(id)
@@ -460,14 +457,6 @@ impl<Op: GraphOperation> Graph<Op> {
     /// What tells shared content apart. Only compared, never shown.
     fn address(&self) -> usize {
         Arc::as_ptr(&self.content).addr()
-    }
-}
-
-impl<Op: GraphOperation> Clone for Graph<Op> {
-    fn clone(&self) -> Self {
-        Self {
-            content: Arc::clone(&self.content),
-        }
     }
 }
 

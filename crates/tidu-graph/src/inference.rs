@@ -65,10 +65,9 @@ impl ValueTypes {
     /// Those of the first values.
     pub fn of(types: impl IntoIterator<Item = ValueType>) -> Self {
         let mut values = Self::default();
-        for value_type in types {
-            let id = values.intern(value_type);
-            values.push(id);
-        }
+        types
+            .into_iter()
+            .for_each(|value_type| values.add(value_type));
         values
     }
 
@@ -102,7 +101,13 @@ impl ValueTypes {
         self.by_value.push(id);
     }
 
-    pub fn intern(&mut self, value_type: ValueType) -> TypeId {
+    /// [`push`](Self::push), of a type that may be new.
+    pub fn add(&mut self, value_type: ValueType) {
+        let id = self.intern(value_type);
+        self.push(id);
+    }
+
+    fn intern(&mut self, value_type: ValueType) -> TypeId {
         // A graph has few, and the one that came last comes again.
         if let Some(last) = self.distinct.last()
             && *last == value_type
@@ -140,10 +145,7 @@ impl ValueTypes {
             .collect();
         let results = known_result_types(operation, &operands)?;
         drop(operands);
-        for result in results {
-            let id = self.intern(result);
-            self.push(id);
-        }
+        results.into_iter().for_each(|result| self.add(result));
         Ok(())
     }
 }

@@ -151,18 +151,36 @@ impl<Op: GraphOperation> ValueKey<Op> {
         }
     }
 
-    /// Fails for a result that the operation does not have.
+    /// A result of an operation.
     #[inline]
-    pub(crate) fn check_slot(&self) -> Result<(), GraphError> {
+    pub(crate) fn result(operation: &Arc<OperationKey<Op>>, slot: usize) -> Self {
+        ValueKey::Derived {
+            operation: Arc::clone(operation),
+            output_slot: slot as u8,
+        }
+    }
+
+    /// The operation that this is a result of, and which of them; `None` for an input.
+    #[inline]
+    pub(crate) fn maker(&self) -> Option<(&Arc<OperationKey<Op>>, usize)> {
         match self {
+            ValueKey::Input(_) => None,
             ValueKey::Derived {
                 operation,
                 output_slot,
-            } if usize::from(*output_slot) >= operation.operation().output_count() => {
+            } => Some((operation, usize::from(*output_slot))),
+        }
+    }
+
+    /// Fails for a result that the operation does not have.
+    #[inline]
+    pub(crate) fn check_slot(&self) -> Result<(), GraphError> {
+        match self.maker() {
+            Some((key, slot)) if slot >= key.operation().output_count() => {
                 Err(GraphError::UnknownOutputSlot {
-                    operation: describe_operation(operation.operation()),
-                    slot: usize::from(*output_slot),
-                    outputs: operation.operation().output_count(),
+                    operation: describe_operation(key.operation()),
+                    slot,
+                    outputs: key.operation().output_count(),
                 })
             }
             _ => Ok(()),
@@ -172,22 +190,17 @@ impl<Op: GraphOperation> ValueKey<Op> {
 
 /// A key as an error names it.
 pub fn describe_key<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
-    match key {
-        ValueKey::Input(input) => format!("input {}", describe_operation(input)),
-        ValueKey::Derived {
-            operation,
-            output_slot,
-        } => {
-            let role = match operation.role() {
-                OperationRole::Primary => "",
-                OperationRole::Linearized { .. } => "linearized ",
-            };
-            format!(
-                "output {output_slot} of {role}{}",
-                describe_operation(operation.operation())
-            )
-        }
-    }
+    let Some((key, slot)) = key.maker() else {
+        return format!("input {}", describe_operation(key.input()));
+    };
+    let role = match key.role() {
+        OperationRole::Primary => "",
+        OperationRole::Linearized { .. } => "linearized ",
+    };
+    format!(
+        "output {slot} of {role}{}",
+        describe_operation(key.operation())
+    )
 }
 
 /// The hasher behind fingerprints and interning tables: fixed seed, so that nothing depends on the
@@ -212,18 +225,9 @@ fn fingerprint<Op: GraphOperation>(
 
 impl<Op: GraphOperation> PartialEq for ValueKey<Op> {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (ValueKey::Input(a), ValueKey::Input(b)) => a == b,
-            (
-                ValueKey::Derived {
-                    operation: a,
-                    output_slot: i,
-                },
-                ValueKey::Derived {
-                    operation: b,
-                    output_slot: j,
-                },
-            ) => i == j && (Arc::ptr_eq(a, b) || a == b),
+        match (self.maker(), other.maker()) {
+            (None, None) => self.input() == other.input(),
+            (Some((a, i)), Some((b, j))) => i == j && (Arc::ptr_eq(a, b) || a == b),
             _ => false,
         }
     }
@@ -233,18 +237,15 @@ impl<Op: GraphOperation> Eq for ValueKey<Op> {}
 
 impl<Op: GraphOperation> Hash for ValueKey<Op> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            ValueKey::Input(key) => {
+        match self.maker() {
+            None => {
                 state.write_u8(0);
-                key.hash(state);
+                self.input().hash(state);
             }
-            ValueKey::Derived {
-                operation,
-                output_slot,
-            } => {
+            Some((key, slot)) => {
                 state.write_u8(1);
-                state.write_u64(operation.fingerprint);
-                state.write_u8(*output_slot);
+                state.write_u64(key.fingerprint);
+                state.write_u8(slot as u8);
             }
         }
     }
@@ -299,18 +300,11 @@ impl<Op: GraphOperation> Debug for OperationKey<Op> {
 /// Shallow: an input's name, or the head of the operation with its fingerprint.
 impl<Op: GraphOperation> Debug for ValueKey<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ValueKey::Input(key) => write!(f, "Input({key:?})"),
-            ValueKey::Derived {
-                operation,
-                output_slot,
-            } => write!(
-                f,
-                "{}@{:016x}.{output_slot}",
-                describe_operation(operation.operation()),
-                operation.fingerprint
-            ),
-        }
+        let Some((key, slot)) = self.maker() else {
+            return write!(f, "Input({:?})", self.input());
+        };
+        let operation = describe_operation(key.operation());
+        write!(f, "{operation}@{:016x}.{slot}", key.fingerprint)
     }
 }
 
@@ -351,19 +345,10 @@ fn same_structure<Op: GraphOperation>(a: &OperationKey<Op>, b: &OperationKey<Op>
         if !same_head {
             return false;
         }
-        for operands in a.inputs.iter().zip(&b.inputs) {
-            match operands {
-                (ValueKey::Input(a), ValueKey::Input(b)) if a == b => {}
-                (
-                    ValueKey::Derived {
-                        operation: a,
-                        output_slot: i,
-                    },
-                    ValueKey::Derived {
-                        operation: b,
-                        output_slot: j,
-                    },
-                ) if i == j => {
+        for (a, b) in a.inputs.iter().zip(&b.inputs) {
+            match (a.maker(), b.maker()) {
+                (None, None) if a.input() == b.input() => {}
+                (Some((a, i)), Some((b, j))) if i == j => {
                     if !Arc::ptr_eq(a, b) && merged.unite(&**a, &**b) {
                         pairs.push((a, b));
                     }

@@ -9,11 +9,11 @@ use hashbrown::HashMap;
 use crate::base::{DenseId, OperationId, ValueId, unwrap_or_panic};
 use crate::dense::DenseGraph;
 use crate::error::{GraphError, describe_operation};
-use crate::graph::ValueNode;
+use crate::graph::{OperationNode, ValueNode};
 use crate::key::{FixedState, OperationKey, ValueKey, describe_key};
 use crate::table::ValueOrigin;
 use crate::view::ResolvedView;
-use crate::{GraphOperation, InlineSlice, OperationRole, OperationSpec};
+use crate::{GraphOperation, OperationRole};
 
 /// One flat graph of what chosen outputs need: no parents, no duplicates, no dead operations.
 ///
@@ -44,30 +44,14 @@ pub struct MaterializedLists<Op: GraphOperation> {
 /// A value of a flat graph: `producer` is an index into the graph's operations.
 pub type MaterializedValue<Op> = ValueNode<Op>;
 
-/// An operation of a flat graph. Reads like a structure that also has the fields `operation` and
-/// `role`.
-#[derive(Clone)]
-pub struct MaterializedOperation<Op: GraphOperation> {
-    /// The indices of its operands among the values.
-    pub inputs: InlineSlice<usize>,
-    /// The indices of its results.
-    pub outputs: InlineSlice<usize>,
-    key: Arc<OperationKey<Op>>,
-}
+/// An operation of a flat graph: its operands and results are indices of values.
+pub type MaterializedOperation<Op> = OperationNode<Op, usize>;
 
 impl<Op: GraphOperation> Deref for MaterializedGraph<Op> {
     type Target = MaterializedLists<Op>;
 
     fn deref(&self) -> &MaterializedLists<Op> {
         self.lists.get_or_init(|| self.list())
-    }
-}
-
-impl<Op: GraphOperation> Deref for MaterializedOperation<Op> {
-    type Target = OperationSpec<Op>;
-
-    fn deref(&self) -> &OperationSpec<Op> {
-        self.key.spec()
     }
 }
 
@@ -127,15 +111,11 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         let mut closed =
             DenseGraph::with_capacity(inputs, dense.operation_count(), dense.operand_count());
         let arguments = self.inputs.iter().map(|key| {
-            let listed = match key {
-                ValueKey::Input(input) => position(input),
-                ValueKey::Derived { .. } => None,
-            };
-            let listed = listed.filter(|position| *position < inputs);
-            let position = listed.ok_or_else(|| GraphError::UnlistedInput {
+            let listed = position(key.input()).filter(|position| *position < inputs);
+            let listed = listed.ok_or_else(|| GraphError::UnlistedInput {
                 key: describe_key(key),
-            })?;
-            Ok(closed.input(position))
+            });
+            listed.map(|position| closed.input(position))
         });
         let arguments = arguments.collect::<Result<Vec<_>, GraphError>>()?;
         let outputs = closed.inline(dense, &arguments);
@@ -155,11 +135,9 @@ impl<Op: GraphOperation> MaterializedGraph<Op> {
         let nodes = self.dense.nodes().zip(&self.keys).enumerate();
         let operations = nodes.map(|(index, (node, key))| {
             values.extend(ValueNode::results(key, index, node.results.len()));
-            MaterializedOperation {
-                inputs: node.operands.iter().map(|id| id.index()).collect(),
-                outputs: node.results.indices().collect(),
-                key: Arc::clone(key),
-            }
+            let operands = node.operands.iter().map(|id| id.index());
+            let results = node.results.indices();
+            OperationNode::new(Arc::clone(key), operands.collect(), results.collect())
         });
         let operations = operations.collect();
         MaterializedLists { values, operations }
@@ -336,11 +314,6 @@ impl<Op: GraphOperation> Debug for MaterializedGraph<Op> {
 
 impl<Op: GraphOperation> Debug for MaterializedOperation<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MaterializedOperation")
-            .field("operation", &self.operation)
-            .field("role", &self.role)
-            .field("inputs", &self.inputs)
-            .field("outputs", &self.outputs)
-            .finish()
+        self.fmt_as("MaterializedOperation", f)
     }
 }

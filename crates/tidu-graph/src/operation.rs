@@ -305,6 +305,16 @@ pub enum OperationRole {
     },
 }
 
+impl OperationRole {
+    /// The flags, of which a primary operation has none.
+    pub(crate) fn active_mask(&self) -> &[bool] {
+        match self {
+            OperationRole::Primary => &[],
+            OperationRole::Linearized { active_mask } => active_mask,
+        }
+    }
+}
+
 /// Fails for an operation that is not applied to as many operands as it takes, or that holds a function of other numbers
 /// of inputs and outputs than it says.
 #[inline]
@@ -313,14 +323,15 @@ pub(crate) fn check_arity<Op: GraphOperation>(
     operands: usize,
 ) -> Result<(), GraphError> {
     check_functions(operation)?;
-    match operation.input_count() {
-        expected if expected != operands => Err(GraphError::WrongArity {
-            operation: describe_operation(operation),
-            expected,
-            found: operands,
-        }),
-        _ => Ok(()),
+    let expected = operation.input_count();
+    if expected == operands {
+        return Ok(());
     }
+    Err(GraphError::WrongArity {
+        operation: describe_operation(operation),
+        expected,
+        found: operands,
+    })
 }
 
 /// Fails for a function of other numbers of inputs and outputs than its operation says.
@@ -366,5 +377,42 @@ pub(crate) fn count_outputs<Op: GraphOperation>(operation: &Op) -> Result<usize,
             limit: MAX_OUTPUTS,
         }),
         found => Ok(found),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod toy {
+    //! What unit tests build graphs of.
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub enum Toy {
+        Neg,
+        Sin,
+        Cos,
+        /// Calls a function, and takes two operands.
+        Call(SubFunction<Toy>),
+    }
+
+    impl GraphOperation for Toy {
+        type Operand = f64;
+        type Context = ();
+        type InputKey = &'static str;
+
+        fn input_count(&self) -> usize {
+            1 + self.functions().len()
+        }
+
+        fn output_count(&self) -> usize {
+            1
+        }
+
+        fn functions(&self) -> &[SubFunction<Self>] {
+            match self {
+                Toy::Call(function) => std::slice::from_ref(function),
+                _ => &[],
+            }
+        }
     }
 }

@@ -6,12 +6,12 @@ use crate::base::{OperationId, Packed};
 
 /// Where operations are, by what they apply to what.
 ///
-/// Each hangs from the youngest of its operands: work that belongs together lies together in memory, and
+/// Each is in the list of the youngest of its operands: work that belongs together lies together in memory, and
 /// is found without a hash. Past a few, and where there are no operands, a table takes the rest, so that a
-/// look-up is O(1) however many operations share an operand. Which operation was last hung from a value
+/// look-up is O(1) however many operations share an operand. Which operation is the last in the list of a value
 /// is kept by whoever keeps the values.
 pub(crate) struct OperationIndex {
-    /// By operation: the one that was hung from the same value before it.
+    /// By operation: the one before it in the same list.
     before: Vec<Packed<OperationId>>,
     rest: HashTable<Hashed>,
 }
@@ -26,13 +26,13 @@ struct Hashed {
 /// Where an operation belongs that is not there yet.
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
-    /// It hangs from the youngest of its operands.
-    Hanging,
+    /// In the list of the youngest of its operands.
+    List,
     /// It is in the table, by this hash.
     Table(u64),
 }
 
-/// At most this many operations hang from a value.
+/// At most this many operations are in the list of a value.
 const MOST: usize = 8;
 
 impl OperationIndex {
@@ -43,13 +43,9 @@ impl OperationIndex {
         }
     }
 
-    pub fn reserve(&mut self, operations: usize) {
-        self.before.reserve(operations);
-    }
-
     /// The operation for which `is_same` holds, or where to put it.
     ///
-    /// `last` is the one that was last hung from the youngest operand, if there is an operand.
+    /// `last` is the last one in the list of the youngest operand, if there is an operand.
     #[inline]
     pub fn find(
         &self,
@@ -58,16 +54,16 @@ impl OperationIndex {
         hash: impl FnOnce() -> u64,
     ) -> Result<OperationId, Place> {
         if let Some(mut last) = last {
-            let mut hanging = 0;
+            let mut listed = 0;
             while let Some(operation) = last.get() {
                 if is_same(operation) {
                     return Ok(operation);
                 }
-                hanging += 1;
+                listed += 1;
                 last = self.before[operation.index()];
             }
-            if hanging < MOST {
-                return Err(Place::Hanging);
+            if listed < MOST {
+                return Err(Place::List);
             }
         }
         let hash = hash();
@@ -85,10 +81,10 @@ impl OperationIndex {
         last: Option<&mut Packed<OperationId>>,
     ) {
         match (place, last) {
-            (Place::Hanging, Some(last)) => {
+            (Place::List, Some(last)) => {
                 self.before.push(std::mem::replace(last, operation.into()));
             }
-            (Place::Hanging, None) => unreachable!("what has no operands is in the table"),
+            (Place::List, None) => unreachable!("what has no operands is in the table"),
             (Place::Table(hash), _) => {
                 self.before.push(Packed::NONE);
                 let known = Hashed { hash, operation };

@@ -1,15 +1,14 @@
 //! Graphs as pictures: Graphviz DOT and Mermaid.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 
 use hashbrown::HashMap;
 
 use crate::base::{GraphKind, OperationId, ValueId};
 use crate::dense::{DenseGraph, DenseRange};
 use crate::graph::{Graph, ValueRef, with_parents};
-use crate::key::{FixedState, ValueKey, describe_key};
+use crate::key::{FixedState, OperationKey, ValueKey, describe_key};
 use crate::materialize::MaterializedGraph;
 use crate::program::CompiledProgram;
 use crate::table::ValueTable;
@@ -95,32 +94,6 @@ enum EdgeStyle {
     Function,
 }
 
-/// Which nodes stand for operations that hold functions.
-struct Holders<'a, Op: GraphOperation> {
-    definitions: &'a Definitions<Op>,
-    /// A node, and the position of a function among the definitions.
-    uses: Vec<(usize, usize)>,
-}
-
-impl<'a, Op: GraphOperation> Holders<'a, Op> {
-    fn new(definitions: &'a Definitions<Op>) -> Self {
-        let uses = Vec::new();
-        Self { definitions, uses }
-    }
-
-    fn label(&self, operation: &Op, results: impl Iterator<Item = usize>, prefix: &str) -> String {
-        let results: Vec<String> = results.map(|id| format!("{prefix}{id}")).collect();
-        let name = self.definitions.operation_name(operation);
-        format!("{name}\n{}", results.join(", "))
-    }
-
-    fn note(&mut self, node: usize, operation: &Op) {
-        let functions = operation.functions().iter();
-        let positions = functions.filter_map(|function| self.definitions.position(function));
-        self.uses.extend(positions.map(|function| (node, function)));
-    }
-}
-
 impl Picture {
     /// More nodes than this are not drawn: no layout is readable beyond. See
     /// [`around`](Self::around) for how to choose.
@@ -144,8 +117,7 @@ impl Picture {
             scene.add_graph(title, *kind, graph);
         }
         scene.join_residuals();
-        scene.picture.add_functions(scene.holders);
-        scene.picture
+        scene.drawing.finish()
     }
 
     /// A graph by positions. If its values have types, [`with_types`](Self::with_types) shows them.
@@ -168,14 +140,11 @@ impl Picture {
         graph: &DenseGraph<Op>,
         input_names: impl IntoIterator<Item = String>,
     ) -> Self {
-        let mut picture = Self::default();
         let definitions = Definitions::of(graph.nodes().map(|node| node.operation));
-        let mut holders = Holders::new(&definitions);
-        let cluster = picture.add_cluster(title, GraphKind::Primal);
-        let place = |_| (cluster, [].as_slice());
-        picture.add_dense(graph, input_names, cluster, &mut holders, place);
-        picture.add_functions(holders);
-        picture
+        let mut drawing = Drawing::new(&definitions);
+        let cluster = drawing.add_cluster(title, GraphKind::Primal);
+        drawing.add_dense(graph, input_names, cluster, |_| (cluster, &[]));
+        drawing.finish()
     }
 
     /// A graph with all its parents, each a cluster called by its kind.
@@ -184,117 +153,45 @@ impl Picture {
     ///
     /// Linear in the graphs.
     pub fn with_parents<Op: GraphOperation>(graph: &Graph<Op>) -> Self {
-        let graphs: Vec<_> = with_parents([graph])
-            .into_iter()
-            .map(|graph| (graph.kind().as_str(), graph.kind(), graph))
-            .collect();
-        Self::of_graphs(&graphs)
+        let graphs = with_parents([graph]).into_iter();
+        let graphs = graphs.map(|graph| (graph.kind().as_str(), graph.kind(), graph));
+        Self::of_graphs(&graphs.collect::<Vec<_>>())
     }
 
     /// A flat graph; linearized operations are filled as such.
     pub fn of_flat<Op: GraphOperation>(graph: &MaterializedGraph<Op>) -> Self {
-        let mut picture = Self::default();
-        let primal = picture.add_cluster("primal", GraphKind::Primal);
-        let linear = picture.add_cluster("linearized", GraphKind::Linear);
+        let dense = graph.as_dense();
+        let definitions = Definitions::of(dense.nodes().map(|node| node.operation));
+        let mut drawing = Drawing::new(&definitions);
+        let primal = drawing.add_cluster("primal", GraphKind::Primal);
+        let linear = drawing.add_cluster("linearized", GraphKind::Linear);
         let roles: Vec<&OperationRole> = graph.roles().collect();
         let names = graph.inputs.iter().map(key_label);
-        let graph = graph.as_dense();
-        let definitions = Definitions::of(graph.nodes().map(|node| node.operation));
-        let mut holders = Holders::new(&definitions);
-        picture.add_dense(graph, names, primal, &mut holders, |operation| match roles
-            [operation.index()]
-        {
-            OperationRole::Primary => (primal, &[]),
-            OperationRole::Linearized { active_mask } => (linear, active_mask),
-        });
-        picture.add_functions(holders);
-        picture
-    }
-
-    /// Adds each function, once, as a cluster. Edges lead to its first output from the operations that hold it.
-    fn add_functions<Op: GraphOperation>(&mut self, mut holders: Holders<'_, Op>) {
-        let definitions = holders.definitions;
-        let mut ends = Vec::new();
-        for (function, name) in definitions.iter() {
-            let start = self.nodes.len();
-            let cluster = self.add_cluster(&format!("function {name}"), GraphKind::Primal);
-            let graph = function.graph();
-            let names = graph.inputs().map(|id| format!("{id:?}"));
-            let place = |_| (cluster, [].as_slice());
-            self.add_dense(graph, names, cluster, &mut holders, place);
-            let (end, outputs) = (self.nodes.len(), graph.outputs().len());
-            ends.push((end > start).then(|| (end - outputs).min(end - 1)));
-        }
-        let edges = holders.uses.iter().filter_map(|&(from, function)| {
-            Some(Edge {
-                from,
-                to: ends[function]?,
-                label: String::new(),
-                style: EdgeStyle::Function,
-            })
-        });
-        self.edges.extend(edges);
-    }
-
-    /// Adds a graph by positions, inputs and outputs to a cluster; `place` says of each operation to which, and
-    /// which of its operands are active.
-    fn add_dense<'a, Op: GraphOperation>(
-        &mut self,
-        graph: &DenseGraph<Op>,
-        input_names: impl IntoIterator<Item = String>,
-        own_cluster: usize,
-        holders: &mut Holders<'_, Op>,
-        place: impl Fn(OperationId) -> (usize, &'a [bool]),
-    ) {
-        let type_names = |values: DenseRange| {
-            let types = values.iter().filter_map(|value| graph.type_of(value));
-            types.map(type_name).collect::<Vec<_>>().join(", ")
+        let place = |operation: OperationId| match roles[operation.index()] {
+            OperationRole::Primary => (primal, &[][..]),
+            role => (linear, role.active_mask()),
         };
-        let mut made_by = Vec::with_capacity(graph.value_count());
-        for (value, name) in graph.inputs().zip(input_names) {
-            let id = self.add_node(own_cluster, NodeKind::Input, name);
-            self.nodes[id].types = type_names(DenseRange::of(value));
-            made_by.push((id, 0));
-        }
-        assert_eq!(made_by.len(), graph.input_count(), "one name per input");
-        for operation in graph.operation_ids() {
-            let node = graph.node(operation);
-            let (cluster, mask) = place(operation);
-            let label = holders.label(node.operation, node.results.indices(), "%");
-            let id = self.add_node(cluster, NodeKind::Operation, label);
-            holders.note(id, node.operation);
-            self.nodes[id].types = type_names(node.results);
-            for (at, value) in node.operands.iter().enumerate() {
-                self.add_use(made_by[value.index()], id, mask.get(at) == Some(&true));
-            }
-            made_by.extend((0..node.results.len()).map(|slot| (id, slot)));
-        }
-        for value in graph.outputs() {
-            let id = self.add_node(own_cluster, NodeKind::Output, format!("{value:?}"));
-            self.add_use(made_by[value.index()], id, false);
-        }
+        drawing.add_dense(dense, names, primal, place);
+        drawing.finish()
     }
 
     /// A program; edges follow what its slots hold.
     pub fn of_program<Op: GraphOperation>(program: &CompiledProgram<Op>) -> Self {
-        let mut picture = Self::default();
         let operations = program.instructions.iter().map(|at| &at.operation);
         let definitions = Definitions::of(operations);
-        let mut holders = Holders::new(&definitions);
-        let cluster = picture.add_cluster("program", GraphKind::Primal);
+        let mut drawing = Drawing::new(&definitions);
+        let cluster = drawing.add_cluster("program", GraphKind::Primal);
         let mut held_by = vec![(0, 0); program.n_slots];
         for &slot in &program.input_slots {
-            let id = picture.add_node(cluster, NodeKind::Input, format!("s{slot}"));
+            let id = drawing.add_node(cluster, NodeKind::Input, format!("s{slot}"));
             held_by[slot] = (id, 0);
         }
         for instruction in &program.instructions {
             let results: Vec<Option<usize>> = program.result_slots(instruction).collect();
-            let slots = results.iter().copied().flatten();
-            let label = holders.label(&instruction.operation, slots, "s");
-            let id = picture.add_node(cluster, NodeKind::Operation, label);
-            holders.note(id, &instruction.operation);
+            let names = results.iter().flatten().map(|slot| format!("s{slot}"));
+            let id = drawing.add_operation(cluster, &instruction.operation, names);
             for slot in program.operand_slots(instruction) {
-                picture.add_use(held_by[slot], id, false);
+                drawing.add_edge(held_by[slot], id, EdgeStyle::Plain);
             }
             for (result, slot) in results.into_iter().enumerate() {
                 if let Some(slot) = slot {
@@ -303,11 +200,9 @@ impl Picture {
             }
         }
         for &slot in &program.output_slots {
-            let id = picture.add_node(cluster, NodeKind::Output, format!("s{slot}"));
-            picture.add_use(held_by[slot], id, false);
+            drawing.add_output(cluster, format!("s{slot}"), held_by[slot]);
         }
-        picture.add_functions(holders);
-        picture
+        drawing.finish()
     }
 
     /// Writes under each input and operation the types of what it makes, as far as they are known.
@@ -334,19 +229,17 @@ impl Picture {
 
     /// The picture in the language of Graphviz; `dot -Tsvg` draws it.
     pub fn to_dot(&self) -> String {
-        self.limited()
-            .write(|picture, text| picture.write_dot(text))
+        self.write(Self::write_dot)
     }
 
     /// The picture as a Mermaid flow chart.
     pub fn to_mermaid(&self) -> String {
-        self.limited()
-            .write(|picture, text| picture.write_mermaid(text))
+        self.write(Self::write_mermaid)
     }
 
     fn write(&self, writer: impl FnOnce(&Self, &mut String) -> fmt::Result) -> String {
         let mut text = String::new();
-        writer(self, &mut text).expect("writing to a string does not fail");
+        writer(&self.limited(), &mut text).expect("writing to a string does not fail");
         text
     }
 
@@ -356,16 +249,16 @@ impl Picture {
         writeln!(text, "    node [fontname=\"monospace\", style=filled];")?;
         writeln!(text, "    edge [fontname=\"monospace\"];")?;
         if let Some(note) = self.hidden_note() {
-            writeln!(text, "    label={};", DotString(&note))?;
+            writeln!(text, "    label={};", dot_string(&note))?;
         }
         for (index, cluster) in self.clusters.iter().enumerate() {
             writeln!(text, "    subgraph cluster_{index} {{")?;
-            writeln!(text, "        label={};", DotString(&cluster.title))?;
+            writeln!(text, "        label={};", dot_string(&cluster.title))?;
             for (id, node) in self.nodes_of(index) {
                 writeln!(
                     text,
                     "        n{id} [label={}, shape={}, fillcolor=\"{}\"];",
-                    DotString(&self.label_of(node)),
+                    dot_string(&self.label_of(node)),
                     dot_shape(node.kind),
                     fill(node.kind, cluster.kind)
                 )?;
@@ -383,7 +276,7 @@ impl Picture {
             let (from, to) = (edge.from, edge.to);
             write!(text, "    n{from} -> n{to} [{style}")?;
             if !edge.label.is_empty() {
-                write!(text, ", label={}", DotString(&edge.label))?;
+                write!(text, ", label={}", dot_string(&edge.label))?;
             }
             writeln!(text, "];")?;
         }
@@ -418,14 +311,14 @@ impl Picture {
             writeln!(
                 text,
                 "    subgraph c{index}[{}]",
-                MermaidString(&cluster.title)
+                mermaid_string(&cluster.title)
             )?;
             for (id, node) in self.nodes_of(index) {
                 let (open, close) = mermaid_shape(node.kind);
                 writeln!(
                     text,
                     "        n{id}{open}{}{close}",
-                    MermaidString(&self.label_of(node))
+                    mermaid_string(&self.label_of(node))
                 )?;
                 // The fills are light, so the words are dark on a dark page too.
                 let fill = fill(node.kind, cluster.kind);
@@ -441,12 +334,12 @@ impl Picture {
             };
             let label = match edge.label.as_str() {
                 "" => String::new(),
-                label => format!("|{}|", MermaidString(label)),
+                label => format!("|{}|", mermaid_string(label)),
             };
             writeln!(text, "    n{} {arrow}{label} n{}", edge.from, edge.to)?;
         }
         match self.hidden_note() {
-            Some(note) => writeln!(text, "    hidden[{}]", MermaidString(&note)),
+            Some(note) => writeln!(text, "    hidden[{}]", mermaid_string(&note)),
             None => Ok(()),
         }
     }
@@ -460,11 +353,11 @@ impl Picture {
         Some(format!("cut to a neighbourhood: {what} not shown"))
     }
 
-    fn label_of<'a>(&self, node: &'a Node) -> Cow<'a, str> {
+    fn label_of(&self, node: &Node) -> String {
         if self.shows_types && !node.types.is_empty() {
-            Cow::Owned(format!("{}\n{}", node.label, node.types))
+            format!("{}\n{}", node.label, node.types)
         } else {
-            Cow::Borrowed(&node.label)
+            node.label.clone()
         }
     }
 
@@ -491,11 +384,9 @@ impl Picture {
     fn neighbourhood(&self, start: VecDeque<usize>, radius: usize, limit: usize) -> Self {
         let neighbours = self.neighbours();
         let mut distance = vec![None; self.nodes.len()];
-        for &id in start.iter().take(limit) {
-            distance[id] = Some(0);
-        }
-        let mut kept = start.len().min(limit);
         let mut queue: VecDeque<usize> = start.into_iter().take(limit).collect();
+        queue.iter().for_each(|&id| distance[id] = Some(0));
+        let mut kept = queue.len();
         while let Some(id) = queue.pop_front() {
             let further = distance[id].map(|distance| distance + 1);
             if further > Some(radius) {
@@ -543,47 +434,150 @@ impl Picture {
             shows_types: self.shows_types,
         }
     }
+}
+
+impl EdgeStyle {
+    fn into_operand(mask: &[bool], operand: usize) -> Self {
+        if mask.get(operand) == Some(&true) {
+            Self::Active
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// A picture in the making.
+struct Drawing<'a, Op: GraphOperation> {
+    picture: Picture,
+    definitions: &'a Definitions<Op>,
+    /// A node that stands for an operation, and the position among the definitions of a function that it holds.
+    uses: Vec<(usize, usize)>,
+}
+
+impl<'a, Op: GraphOperation> Drawing<'a, Op> {
+    fn new(definitions: &'a Definitions<Op>) -> Self {
+        Self {
+            picture: Picture::default(),
+            definitions,
+            uses: Vec::new(),
+        }
+    }
 
     fn add_cluster(&mut self, title: &str, kind: GraphKind) -> usize {
         // Neither language has a way to write control characters; names come with them escaped.
         let title = title.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
-        self.clusters.push(Cluster { title, kind });
-        self.clusters.len() - 1
+        self.picture.clusters.push(Cluster { title, kind });
+        self.picture.clusters.len() - 1
     }
 
     fn add_node(&mut self, cluster: usize, kind: NodeKind, label: String) -> usize {
-        self.nodes.push(Node {
+        self.picture.nodes.push(Node {
             cluster,
             kind,
             label,
             types: String::new(),
         });
-        self.nodes.len() - 1
+        self.picture.nodes.len() - 1
     }
 
     /// An edge from a result to its use; the slot is named if it is not the first.
-    fn add_use(&mut self, (from, slot): (usize, usize), to: usize, active: bool) {
+    fn add_edge(&mut self, (from, slot): (usize, usize), to: usize, style: EdgeStyle) {
         let label = match slot {
             0 => String::new(),
             slot => format!(".{slot}"),
         };
-        let style = match active {
-            true => EdgeStyle::Active,
-            false => EdgeStyle::Plain,
-        };
-        self.edges.push(Edge {
+        self.picture.edges.push(Edge {
             from,
             to,
             label,
             style,
         });
     }
+
+    fn add_output(&mut self, cluster: usize, label: String, from: (usize, usize)) {
+        let id = self.add_node(cluster, NodeKind::Output, label);
+        self.add_edge(from, id, EdgeStyle::Plain);
+    }
+
+    fn add_operation(
+        &mut self,
+        cluster: usize,
+        operation: &Op,
+        results: impl Iterator<Item = String>,
+    ) -> usize {
+        let results = results.collect::<Vec<_>>().join(", ");
+        let label = format!("{}\n{results}", self.definitions.operation_name(operation));
+        let id = self.add_node(cluster, NodeKind::Operation, label);
+        let functions = operation.functions().iter();
+        let positions = functions.filter_map(|function| self.definitions.position(function));
+        self.uses.extend(positions.map(|function| (id, function)));
+        id
+    }
+
+    /// Adds a graph by positions, inputs and outputs to a cluster; `place` says of each operation to which, and
+    /// which of its operands are active.
+    fn add_dense<'m>(
+        &mut self,
+        graph: &DenseGraph<Op>,
+        input_names: impl IntoIterator<Item = String>,
+        own_cluster: usize,
+        place: impl Fn(OperationId) -> (usize, &'m [bool]),
+    ) {
+        let type_names = |values: DenseRange| {
+            let types = values.iter().filter_map(|value| graph.type_of(value));
+            types.map(type_name).collect::<Vec<_>>().join(", ")
+        };
+        let mut made_by = Vec::with_capacity(graph.value_count());
+        for (value, name) in graph.inputs().zip(input_names) {
+            let id = self.add_node(own_cluster, NodeKind::Input, name);
+            self.picture.nodes[id].types = type_names(DenseRange::of(value));
+            made_by.push((id, 0));
+        }
+        assert_eq!(made_by.len(), graph.input_count(), "one name per input");
+        for operation in graph.operation_ids() {
+            let node = graph.node(operation);
+            let (cluster, mask) = place(operation);
+            let names = node.results.iter().map(|id| format!("{id:?}"));
+            let id = self.add_operation(cluster, node.operation, names);
+            self.picture.nodes[id].types = type_names(node.results);
+            for (at, value) in node.operands.iter().enumerate() {
+                let style = EdgeStyle::into_operand(mask, at);
+                self.add_edge(made_by[value.index()], id, style);
+            }
+            made_by.extend((0..node.results.len()).map(|slot| (id, slot)));
+        }
+        for value in graph.outputs() {
+            let from = made_by[value.index()];
+            self.add_output(own_cluster, format!("{value:?}"), from);
+        }
+    }
+
+    /// Adds each function, once, as a cluster. Edges lead to its first output from the operations that hold it.
+    fn finish(mut self) -> Picture {
+        let definitions = self.definitions;
+        let mut ends = Vec::new();
+        for (function, name) in definitions.iter() {
+            let start = self.picture.nodes.len();
+            let title = format!("function {name}");
+            let cluster = self.add_cluster(&title, GraphKind::Primal);
+            let graph = function.graph();
+            let names = graph.inputs().map(|id| format!("{id:?}"));
+            self.add_dense(graph, names, cluster, |_| (cluster, &[]));
+            let (end, outputs) = (self.picture.nodes.len(), graph.outputs().len());
+            ends.push((end > start).then(|| (end - outputs).min(end - 1)));
+        }
+        for (from, function) in std::mem::take(&mut self.uses) {
+            if let Some(to) = ends[function] {
+                self.add_edge((from, 0), to, EdgeStyle::Function);
+            }
+        }
+        self.picture
+    }
 }
 
 /// A picture of several graphs in the making: knows which node makes which value.
 struct Scene<'a, Op: GraphOperation> {
-    picture: Picture,
-    holders: Holders<'a, Op>,
+    drawing: Drawing<'a, Op>,
     table: ValueTable<Op>,
     /// By value of the table: the first node that makes it, and the output slot.
     made_by: Vec<Option<(usize, usize)>>,
@@ -596,8 +590,7 @@ struct Scene<'a, Op: GraphOperation> {
 impl<'a, Op: GraphOperation> Scene<'a, Op> {
     fn new(definitions: &'a Definitions<Op>) -> Self {
         Self {
-            picture: Picture::default(),
-            holders: Holders::new(definitions),
+            drawing: Drawing::new(definitions),
             table: ValueTable::new(),
             made_by: Vec::new(),
             residuals: Vec::new(),
@@ -606,27 +599,24 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
     }
 
     fn add_graph(&mut self, title: &str, kind: GraphKind, graph: &Graph<Op>) {
-        let cluster = self.picture.add_cluster(title, kind);
+        let cluster = self.drawing.add_cluster(title, kind);
         let listing = Listing::new("graph", graph);
         self.stand_in.clear();
         let mut node_of = vec![(0, 0); graph.values().len()];
         for &id in graph.inputs() {
             let key = &graph.values()[id].key;
-            let node = self
-                .picture
-                .add_node(cluster, NodeKind::Input, key_label(key));
-            node_of[id] = (node, 0);
+            node_of[id] = (
+                self.drawing
+                    .add_node(cluster, NodeKind::Input, key_label(key)),
+                0,
+            );
             self.define(key, node_of[id]);
         }
         for operation in graph.operations() {
-            let mask: &[bool] = match &operation.role {
-                OperationRole::Primary => &[],
-                OperationRole::Linearized { active_mask } => active_mask,
-            };
-            let results = operation.outputs.iter().copied();
-            let label = self.holders.label(&operation.operation, results, "%");
-            let node = self.picture.add_node(cluster, NodeKind::Operation, label);
-            self.holders.note(node, &operation.operation);
+            let names = operation.outputs.iter().map(|id| format!("%{id}"));
+            let node = self
+                .drawing
+                .add_operation(cluster, &operation.operation, names);
             for (operand, input) in operation.inputs.iter().enumerate() {
                 let from = match input {
                     ValueRef::Local(id) => node_of[*id],
@@ -635,8 +625,8 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
                         (self.residual(cluster, key, label), 0)
                     }
                 };
-                self.picture
-                    .add_use(from, node, mask.get(operand) == Some(&true));
+                let style = EdgeStyle::into_operand(operation.role.active_mask(), operand);
+                self.drawing.add_edge(from, node, style);
             }
             for (slot, &id) in operation.outputs.iter().enumerate() {
                 node_of[id] = (node, slot);
@@ -644,10 +634,8 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
             }
         }
         for &id in graph.outputs() {
-            let node = self
-                .picture
-                .add_node(cluster, NodeKind::Output, format!("%{id}"));
-            self.picture.add_use(node_of[id], node, false);
+            self.drawing
+                .add_output(cluster, format!("%{id}"), node_of[id]);
         }
     }
 
@@ -669,7 +657,7 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
         if let Some(&node) = self.stand_in.get(&id) {
             return node;
         }
-        let node = self.picture.add_node(cluster, NodeKind::Residual, label);
+        let node = self.drawing.add_node(cluster, NodeKind::Residual, label);
         self.stand_in.insert(id, node);
         self.residuals.push((id, node));
         node
@@ -677,37 +665,27 @@ impl<'a, Op: GraphOperation> Scene<'a, Op> {
 
     fn join_residuals(&mut self) {
         for &(id, node) in &self.residuals {
-            if let Some((from, slot)) = self.made_by[id.index()] {
-                self.picture.add_use((from, slot), node, false);
-                if let Some(edge) = self.picture.edges.last_mut() {
-                    edge.style = EdgeStyle::Residual;
-                }
+            if let Some(from) = self.made_by[id.index()] {
+                self.drawing.add_edge(from, node, EdgeStyle::Residual);
             }
         }
     }
 }
 
 fn key_label<Op: GraphOperation>(key: &ValueKey<Op>) -> String {
-    match key {
-        ValueKey::Input(key) => input_name::<Op>(key),
-        derived => describe_key(derived),
+    match key.maker() {
+        None => input_name::<Op>(key.input()),
+        Some(_) => describe_key(key),
     }
 }
 
 /// The name that the text of the graph has for the value, below what makes it.
 fn residual_label<Op: GraphOperation>(key: &ValueKey<Op>, name: String) -> String {
-    match key {
-        ValueKey::Input(_) => name,
-        ValueKey::Derived {
-            operation,
-            output_slot,
-        } => {
-            let maker = operation_name(operation.operation());
-            match output_slot {
-                0 => format!("{maker}\n{name}"),
-                slot => format!("{maker} .{slot}\n{name}"),
-            }
-        }
+    let maker = |key: &OperationKey<Op>| operation_name(key.operation());
+    match key.maker() {
+        None => name,
+        Some((key, 0)) => format!("{}\n{name}", maker(key)),
+        Some((key, slot)) => format!("{} .{slot}\n{name}", maker(key)),
     }
 }
 
@@ -722,13 +700,11 @@ fn dot_shape(kind: NodeKind) -> &'static str {
 
 fn mermaid_shape(kind: NodeKind) -> (&'static str, &'static str) {
     match kind {
-        NodeKind::Input => "([ ])",
-        NodeKind::Operation => "[ ]",
-        NodeKind::Residual => "[/ /]",
-        NodeKind::Output => "(( ))",
+        NodeKind::Input => ("([", "])"),
+        NodeKind::Operation => ("[", "]"),
+        NodeKind::Residual => ("[/", "/]"),
+        NodeKind::Output => ("((", "))"),
     }
-    .split_once(' ')
-    .expect("every shape has two ends")
 }
 
 fn fill(node: NodeKind, graph: GraphKind) -> &'static str {
@@ -741,43 +717,26 @@ fn fill(node: NodeKind, graph: GraphKind) -> &'static str {
     }
 }
 
-/// A string as Graphviz quotes it.
-struct DotString<'a>(&'a str);
-
-impl Display for DotString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                // Graphviz reads character entities wherever there is text.
-                '&' => f.write_str("&amp;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
-    }
+/// A string as Graphviz quotes it, which reads character entities wherever there is text.
+fn dot_string(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    let text = text.replace('\n', "\\n").replace('&', "&amp;");
+    format!("\"{text}\"")
 }
 
 /// A string as Mermaid quotes it: anything that could be markup becomes a character code.
-struct MermaidString<'a>(&'a str);
-
-impl Display for MermaidString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        let mut last = '"';
-        for c in self.0.chars() {
-            match c {
-                '\n' => f.write_str("<br>")?,
-                // Two of them may start a directive, even between quotes.
-                '%' if last == '%' => f.write_str("#37;")?,
-                '"' | '#' | '<' | '>' | '&' | ';' | '\\' | '`' => write!(f, "#{};", u32::from(c))?,
-                c => f.write_char(c)?,
+fn mermaid_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '\n' => quoted.push_str("<br>"),
+            // Two of them may start a directive, even between quotes.
+            '%' if quoted.ends_with('%') => quoted.push_str("#37;"),
+            '"' | '#' | '<' | '>' | '&' | ';' | '\\' | '`' => {
+                quoted.push_str(&format!("#{};", u32::from(c)));
             }
-            last = c;
+            c => quoted.push(c),
         }
-        f.write_char('"')
     }
+    quoted + "\""
 }

@@ -249,7 +249,7 @@ impl<Op: EvaluableGraphOperation> CompiledProgram<Op> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`try_eval`](Self::try_eval).
     pub fn try_eval_in(
         &self,
         workspace: &mut Workspace<Op::Operand>,

@@ -46,7 +46,7 @@ struct Held {
 }
 
 impl Registers {
-    /// For so many values, by what each instruction reads; those that are `kept` stay to the end.
+    /// For this many values, by what each instruction reads; those that are `kept` stay to the end.
     pub fn new<Reads: IntoIterator<Item = u32>>(
         values: usize,
         instructions: impl IntoIterator<Item = Reads>,

@@ -38,6 +38,7 @@ use crate::key::FixedState;
 /// assert_eq!((square.name(), square.depth()), ("square", 1));
 /// # Ok::<(), tidu_graph::GraphError>(())
 /// ```
+#[derive(Clone)]
 pub struct SubFunction<Op: GraphOperation> {
     content: Arc<Content<Op>>,
 }
@@ -101,6 +102,10 @@ impl<Op: GraphOperation> SubFunction<Op> {
         SubFunctions::of(operations).list
     }
 
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.content).addr()
+    }
+
     /// Whether the two are clones.
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.content, &other.content)
@@ -152,8 +157,9 @@ pub(crate) fn can_be_rebuilt<Op: GraphOperation>(operation: &Op) -> bool {
 /// Distinct functions, in the order in which they were first met: each after those that it holds.
 pub(crate) struct SubFunctions<Op: GraphOperation> {
     list: Vec<SubFunction<Op>>,
-    /// The position in the list of each one that was met, which may be one that is equal.
-    positions: HashMap<ByIdentity<Op>, usize, FixedState>,
+    /// By address: each one that was met, so that no other one takes its place in memory, and its position in the list,
+    /// where it may be one that is equal.
+    positions: HashMap<usize, (SubFunction<Op>, usize), FixedState>,
     /// By fingerprint: positions in the list.
     alike: HashMap<u64, Vec<usize>, FixedState>,
     /// Into the functions of which operations to go.
@@ -194,7 +200,8 @@ impl<Op: GraphOperation> SubFunctions<Op> {
 
     /// Where a function that was met stands in the list, or one that is equal.
     pub fn position(&self, function: &SubFunction<Op>) -> Option<usize> {
-        self.positions.get(&ByIdentity(function.clone())).copied()
+        let met = self.positions.get(&function.address());
+        met.map(|(_, position)| *position)
     }
 
     /// Adds a function and all that it holds, those first.
@@ -246,7 +253,8 @@ impl<Op: GraphOperation> SubFunctions<Op> {
             alike.or_default().push(position);
             self.list.push(function.clone());
         }
-        self.positions.insert(ByIdentity(function), position);
+        let met = (function.address(), (function, position));
+        self.positions.extend([met]);
     }
 
     /// Whether two functions are equal, given which of those that they hold are.
@@ -285,31 +293,6 @@ impl<Op: GraphOperation> SubFunctions<Op> {
         });
         // With the same clones on both sides, comparing operations does not look into functions.
         are_same && rebuilt(b, held.to_vec()).is_some_and(|b| *a == b)
-    }
-}
-
-/// A function that is equal to its clones only. It is kept, so that no other one takes its place in memory.
-struct ByIdentity<Op: GraphOperation>(SubFunction<Op>);
-
-impl<Op: GraphOperation> PartialEq for ByIdentity<Op> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is(&other.0)
-    }
-}
-
-impl<Op: GraphOperation> Eq for ByIdentity<Op> {}
-
-impl<Op: GraphOperation> Hash for ByIdentity<Op> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0.content).hash(state);
-    }
-}
-
-impl<Op: GraphOperation> Clone for SubFunction<Op> {
-    fn clone(&self) -> Self {
-        Self {
-            content: Arc::clone(&self.content),
-        }
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) struct ValueTable<Op: GraphOperation> {
 struct Value {
     /// An operation, or an index into the inputs that is marked with `INPUT`.
     origin: u32,
-    /// The operation that was last hung from it.
+    /// The last operation in its list.
     last: Packed<OperationId>,
 }
 
@@ -122,28 +122,23 @@ enum Operands {
 
 impl<Op: GraphOperation> ValueTable<Op> {
     pub fn new() -> Self {
+        Self::with_capacity(0)
+    }
+
+    /// A table for about this many operations.
+    pub fn with_capacity(operations: usize) -> Self {
         Self {
-            values: Vec::new(),
+            values: Vec::with_capacity(operations),
             inputs: Vec::new(),
-            operations: Vec::new(),
-            operands: Vec::new(),
+            operations: Vec::with_capacity(operations),
+            operands: Vec::with_capacity(operations),
             inputs_by_hash: HashTable::new(),
-            index: OperationIndex::with_capacity(0),
+            index: OperationIndex::with_capacity(operations),
             graphs: HashMap::default(),
             by_fingerprint: HashTable::new(),
             twins: Twins::default(),
             kept: Vec::new(),
         }
-    }
-
-    /// A table for about this many operations.
-    pub fn with_capacity(operations: usize) -> Self {
-        let mut table = Self::new();
-        table.values.reserve(operations);
-        table.operations.reserve(operations);
-        table.operands.reserve(operations);
-        table.index.reserve(operations);
-        table
     }
 
     /// Adds all values of a graph, and what they refer to; by local id, the ids of the former.
@@ -217,10 +212,9 @@ impl<Op: GraphOperation> ValueTable<Op> {
                 let index = self.values[id.index()].origin & !INPUT;
                 ValueKey::Input(self.inputs[index as usize].clone())
             }
-            ValueOrigin::Output { operation, slot } => ValueKey::Derived {
-                operation: Arc::clone(self.operation(operation).key),
-                output_slot: slot as u8,
-            },
+            ValueOrigin::Output { operation, slot } => {
+                ValueKey::result(self.operation(operation).key, slot)
+            }
         }
     }
 
@@ -266,12 +260,8 @@ impl<Op: GraphOperation> ValueTable<Op> {
     }
 
     fn find_with(&self, key: &ValueKey<Op>, verdicts: &mut Verdicts) -> Option<ValueId> {
-        let (target, slot) = match key {
-            ValueKey::Input(input) => return self.find_input(input),
-            ValueKey::Derived {
-                operation,
-                output_slot,
-            } => (operation, usize::from(*output_slot)),
+        let Some((target, slot)) = key.maker() else {
+            return self.find_input(key.input());
         };
         key.check_slot().ok()?;
         let mut pending = vec![target];
@@ -293,12 +283,8 @@ impl<Op: GraphOperation> ValueTable<Op> {
 
     /// The id of a key, which is added if the table does not have its structure.
     pub fn intern(&mut self, key: &ValueKey<Op>) -> Result<ValueId, GraphError> {
-        let (target, slot) = match key {
-            ValueKey::Input(input) => return Ok(self.intern_input(input)),
-            ValueKey::Derived {
-                operation,
-                output_slot,
-            } => (operation, usize::from(*output_slot)),
+        let Some((target, slot)) = key.maker() else {
+            return Ok(self.intern_input(key.input()));
         };
         key.check_slot()?;
         // As a rule, the key was taken from a graph that is in the table.
@@ -391,7 +377,7 @@ impl<Op: GraphOperation> ValueTable<Op> {
         id
     }
 
-    /// The operand that an operation hangs from: the youngest; or, if that is an input, which may be an
+    /// The operand in whose list an operation is: the youngest; or, if that is an input, which may be an
     /// operand of many, the youngest result.
     fn youngest(&self, operands: &[ValueId]) -> Option<ValueId> {
         let is_result = |id: &ValueId| self.values[id.index()].origin & INPUT == 0;
@@ -418,16 +404,10 @@ impl<Op: GraphOperation> ValueTable<Op> {
 
     /// Finds a value by where its key was made, without a look into the key, whose slot must be right.
     fn find_born(&self, key: &ValueKey<Op>, birthplace: Option<Birthplace>) -> Option<ValueId> {
-        let ValueKey::Derived {
-            operation,
-            output_slot,
-        } = key
-        else {
-            return None;
-        };
+        let (operation, slot) = key.maker()?;
         let id = self.find_made(operation, birthplace?)?;
         let first = self.operations[id.index()].first_output;
-        Some(ValueId(first.0 + u32::from(*output_slot)))
+        Some(ValueId(first.0 + slot as u32))
     }
 
     /// Where an operation is, if a graph that was added made its key in this place.
@@ -505,18 +485,13 @@ impl<Op: GraphOperation> ValueTable<Op> {
         let already_pending = pending.len();
         let mut unknown = false;
         for operand in key.inputs() {
-            match operand {
-                ValueKey::Input(input) => match self.find_input(input) {
+            match operand.maker() {
+                None => match self.find_input(operand.input()) {
                     Some(id) => ids.push(id),
                     None => unknown = true,
                 },
-                ValueKey::Derived {
-                    operation,
-                    output_slot,
-                } => match known(operation) {
-                    Some(Some(id)) => {
-                        ids.push(self.operation(id).output(usize::from(*output_slot)));
-                    }
+                Some((operation, slot)) => match known(operation) {
+                    Some(Some(id)) => ids.push(self.operation(id).output(slot)),
                     Some(None) => unknown = true,
                     None => pending.push(operation),
                 },

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::dense::{DenseGraph, DenseNode};
+use crate::error::counted;
 use crate::graph::{Graph, OperationNode, ValueRef};
 use crate::inference::known_result_types;
-use crate::key::{FixedState, describe_key, hash_one};
+use crate::key::{FixedState, describe_key};
 use crate::operation::check_functions;
 use crate::text::{Definitions, Line, Listing, input_name};
 use crate::view::resolve;
@@ -183,14 +184,9 @@ impl Report {
         help: &'static str,
     ) {
         self.findings.push(Finding {
-            check,
-            message,
-            function: None,
             operation: Some(operation),
             operands: operands.to_vec(),
-            line: Line::default(),
-            note: None,
-            help,
+            ..Finding::about(check, message, Line::default(), help)
         });
     }
 
@@ -202,19 +198,10 @@ impl Report {
         text: String,
         help: &'static str,
     ) {
-        self.findings.push(Finding {
-            check,
-            message,
-            function: None,
-            operation: None,
-            operands: Vec::new(),
-            line: Line {
-                text,
-                operands: Vec::new(),
-            },
-            note: None,
-            help,
-        });
+        let operands = Vec::new();
+        let line = Line { text, operands };
+        self.findings
+            .push(Finding::about(check, message, line, help));
     }
 
     /// Prints the lines of operations that findings are about. The listing is only made if there
@@ -237,6 +224,21 @@ impl Report {
     }
 }
 
+impl Finding {
+    fn about(check: &'static str, message: String, line: Line, help: &'static str) -> Self {
+        Self {
+            check,
+            message,
+            function: None,
+            operation: None,
+            operands: Vec::new(),
+            line,
+            note: None,
+            help,
+        }
+    }
+}
+
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
@@ -244,8 +246,7 @@ impl Display for Report {
         }
         match self.findings.len() {
             0 => write!(f, "no findings"),
-            1 => write!(f, "1 finding"),
-            many => write!(f, "{many} findings"),
+            some => f.write_str(&counted(some, "finding")),
         }
     }
 }
@@ -274,23 +275,17 @@ const OUT_OF_ORDER: &str = "topological-order";
 const TYPES: &str = "types";
 
 fn check_inputs<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
-    let mut seen: HashMap<u64, Vec<usize>, FixedState> = HashMap::default();
+    let mut first_of: HashMap<&Op::InputKey, LocalValueId, FixedState> = HashMap::default();
     for &id in graph.inputs() {
-        let key = &graph.values()[id].key;
-        let alike = seen.entry(hash_one(key)).or_default();
-        if let Some(first) = alike
-            .iter()
-            .find(|&&first| graph.values()[first].key == *key)
-        {
-            let name = input_name::<Op>(graph.input_key(id));
+        let key = graph.input_key(id);
+        let first = *first_of.entry(key).or_insert(id);
+        if first != id {
             report.push_line(
                 "duplicate-input",
                 format!("input %{id} has the name of input %{first}"),
-                format!("input %{id} = {name}"),
+                format!("input %{id} = {}", input_name::<Op>(key)),
                 "use one input, or give each a name of its own",
             );
-        } else {
-            alike.push(id);
         }
     }
 }
@@ -303,10 +298,7 @@ fn check_node<Op: GraphOperation>(
 ) {
     let first = node.outputs.first().copied();
     let first = first.unwrap_or(graph.values().len());
-    let operands = node.inputs.iter().map(|operand| match operand {
-        ValueRef::Local(value) => Some(*value),
-        ValueRef::External(_) => None,
-    });
+    let operands = node.inputs.iter().map(ValueRef::local);
     let results = first..first + node.outputs.len();
     check_operation((id, &node.operation), operands, results, report);
     if let OperationRole::Linearized { active_mask } = &node.role
@@ -398,22 +390,25 @@ fn check_types<Op: GraphOperation>(
 fn check_externals<Op: GraphOperation>(graph: &Graph<Op>, report: &mut Report) {
     // A graph may name its own values by key. One that is out of order cannot be resolved.
     let mut findings = report.findings.iter();
-    let view = resolve(match findings.any(|found| found.check == OUT_OF_ORDER) {
-        true => graph.parents().to_vec(),
-        false => vec![Arc::new(graph.clone())],
+    let view = resolve(if findings.any(|found| found.check == OUT_OF_ORDER) {
+        graph.parents().to_vec()
+    } else {
+        vec![Arc::new(graph.clone())]
     });
-    let mut places = Vec::new();
-    let mut keys = Vec::new();
-    for (id, node) in graph.operations().iter().enumerate() {
-        for (operand, input) in node.inputs.iter().enumerate() {
-            if let ValueRef::External(key) = input {
-                places.push((id, operand));
-                keys.push(key.clone());
-            }
-        }
-    }
-    let found = view.find_all(&keys);
-    for (((id, operand), key), found) in places.into_iter().zip(&keys).zip(found) {
+    let operands = graph
+        .operations()
+        .iter()
+        .enumerate()
+        .flat_map(|(id, node)| {
+            let operands = node.inputs.iter().enumerate();
+            operands.map(move |(at, operand)| (id, at, operand))
+        });
+    let externals = operands.filter_map(|(id, at, operand)| match operand {
+        ValueRef::External(key) => Some(((id, at), key.clone())),
+        ValueRef::Local(_) => None,
+    });
+    let (places, keys): (Vec<_>, Vec<_>) = externals.unzip();
+    for (((id, operand), key), found) in places.into_iter().zip(&keys).zip(view.find_all(&keys)) {
         if found.is_none() {
             let key = describe_key(key);
             report.push(
@@ -435,29 +430,14 @@ mod tests {
     use crate::builder::GraphBuilder;
     use crate::graph::{Content, Steps};
     use crate::key::{OperationKey, ValueKey};
+    use crate::operation::toy::Toy;
+    use crate::sub_function::SubFunction;
 
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Neg;
-
-    impl GraphOperation for Neg {
-        type Operand = f64;
-        type Context = ();
-        type InputKey = &'static str;
-
-        fn input_count(&self) -> usize {
-            1
-        }
-
-        fn output_count(&self) -> usize {
-            1
-        }
-    }
-
-    fn broken(inputs: Vec<ValueRef<Neg>>, outputs: Vec<usize>) -> Graph<Neg> {
+    fn broken(inputs: Vec<ValueRef<Toy>>, outputs: Vec<usize>) -> Graph<Toy> {
         let mut builder = GraphBuilder::new();
         let x = builder.add_input("x");
-        builder.add_operation(Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
-        let key = OperationKey::new(Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
+        builder.add_operation(Toy::Neg, vec![ValueRef::Local(x)], OperationRole::Primary);
+        let key = OperationKey::new(Toy::Neg, vec![ValueKey::Input("x")], OperationRole::Primary);
         let operation = OperationNode::new(Arc::new(key), inputs.into(), outputs.into());
         let graph = builder.build();
         let mut content = Content::with_capacity(0, 0, 0);
@@ -482,9 +462,9 @@ mod tests {
     fn what_push_would_refuse_is_found_in_a_dense_graph() {
         let mut graph = DenseGraph::new(1);
         let x = graph.input(0);
-        graph.push_unchecked(Neg, [x, DenseId::new(2)], 1);
-        graph.push_unchecked(Neg, [DenseId::new(2)], 2);
-        graph.push_unchecked(Neg, [x], 0);
+        graph.push_unchecked(Toy::Neg, [x, DenseId::new(2)], 1);
+        graph.push_unchecked(Toy::Neg, [DenseId::new(2)], 2);
+        graph.push_unchecked(Toy::Neg, [x], 0);
         assert_eq!(
             graph.verify().to_string(),
             "\
@@ -526,41 +506,20 @@ error[arity]: this operation has 1 operands and 0 results, its type says 1 and 1
         assert_eq!(report.findings.len(), 1);
         assert_eq!(report.findings[0].check, "arity");
     }
-    /// Calls a function, and takes two operands.
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    struct Call(crate::SubFunction<Call>);
-
-    impl GraphOperation for Call {
-        type Operand = f64;
-        type Context = ();
-        type InputKey = &'static str;
-
-        fn input_count(&self) -> usize {
-            2
-        }
-
-        fn output_count(&self) -> usize {
-            1
-        }
-
-        fn functions(&self) -> &[crate::SubFunction<Self>] {
-            std::slice::from_ref(&self.0)
-        }
-    }
 
     #[test]
     fn what_is_wrong_in_a_function_is_found_once_and_says_in_which() {
         let identity = |inputs: usize| {
             let mut graph = DenseGraph::new(inputs);
             graph.set_outputs(vec![graph.input(0)]);
-            crate::SubFunction::new("f", graph)
+            SubFunction::new("f", graph)
         };
         let mut inner = DenseGraph::new(2);
         let [x, y] = [inner.input(0), inner.input(1)];
-        inner.push(Call(identity(2)), &[x, y]).unwrap();
-        inner.push_unchecked(Call(identity(1)), [x, DenseId::new(9)], 1);
+        inner.push(Toy::Call(identity(2)), &[x, y]).unwrap();
+        inner.push_unchecked(Toy::Call(identity(1)), [x, DenseId::new(9)], 1);
         inner.set_outputs(vec![x]);
-        let inner = Call(crate::SubFunction::new("f", inner));
+        let inner = Toy::Call(SubFunction::new("f", inner));
         let mut outer = DenseGraph::new(2);
         let first = outer.push(inner.clone(), &[x, y]).unwrap().start();
         outer.push(inner, &[first, y]).unwrap();

@@ -150,16 +150,16 @@ impl<Op: GraphOperation> ResolvedView<Op> {
     }
 
     fn definition(&self, id: ValueId) -> ValueDef<Op> {
-        match (self.key(id), self.origin(id)) {
-            (ValueKey::Input(key), _) => ValueDef::Input { key },
-            (ValueKey::Derived { operation, .. }, origin) => ValueDef::Produced {
-                operation: operation.operation().clone(),
-                input_keys: operation.inputs().to_vec(),
-                role: operation.role().clone(),
-                output_slot: match origin {
-                    ValueOrigin::Output { slot, .. } => slot,
-                    ValueOrigin::Input => unreachable!("a derived value is an output"),
-                },
+        let key = self.key(id);
+        match key.maker() {
+            None => ValueDef::Input {
+                key: key.input().clone(),
+            },
+            Some((made, output_slot)) => ValueDef::Produced {
+                operation: made.operation().clone(),
+                input_keys: made.inputs().to_vec(),
+                role: made.role().clone(),
+                output_slot,
             },
         }
     }

@@ -21,7 +21,7 @@ impl<T> Workspace<T> {
         }
     }
 
-    /// So many operands in a row, whatever they are: for back ends whose registers are plain numbers.
+    /// This many operands in a row, whatever they are: for back ends whose registers are plain numbers.
     pub fn plain(&mut self, count: usize) -> &mut [T]
     where
         T: Clone + Default,

@@ -1,11 +1,8 @@
 //! Functions applied: to values of a graph that is being built, and by rules.
 
-use std::sync::Arc;
-
 use tidu_graph::text::name_list;
 use tidu_graph::{
-    CallError, DenseId, DenseNode, GraphBuilder, GraphOperation, LocalValueId, OperationRole,
-    ValueKey, ValueRef,
+    CallError, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
 };
 
 use super::linear::{Partial, depends_on};
@@ -37,29 +34,6 @@ impl<Op: GraphOperation> Function<Op> {
             names,
         )?)
     }
-
-    /// The function with some operations replaced by functions: `body` says by which.
-    pub(super) fn replaced(
-        &self,
-        mut body: impl FnMut(DenseNode<'_, Op>) -> Result<Option<Self>, FunctionError>,
-    ) -> Result<Self, FunctionError> {
-        let from = self.as_dense();
-        let mut dense = from.inputs_alone();
-        let mut here: Vec<DenseId> = dense.inputs().collect();
-        for node in from.nodes() {
-            let operands = node.operands.iter().map(|id| here[id.index()]);
-            let operands: Vec<DenseId> = operands.collect();
-            match body(node)? {
-                Some(body) => here.extend(dense.inline(body.as_dense(), &operands)),
-                None => here.extend(dense.push(node.operation.clone(), &operands)?.iter()),
-            }
-        }
-        let outputs = from.outputs().iter().map(|id| here[id.index()]);
-        dense.set_outputs(outputs.collect());
-        let names = Arc::clone(&self.content.output_names);
-        let replaced = Self::settle(dense, self.input_keys(), names, None)?;
-        replaced.typed_like(self)
-    }
 }
 
 /// Emits a function as a rule would: applied to `operands`, the work that depends on those that are
@@ -84,7 +58,7 @@ pub(super) fn emit_call<Op: Primitive>(
         assert_eq!(
             results.len(),
             node.results.len(),
-            "a builder returns one id a result"
+            "a builder returns one id per result"
         );
         here.extend(results.into_iter().map(PrimitiveValue::Local));
     }

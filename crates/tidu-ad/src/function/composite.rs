@@ -1,13 +1,14 @@
 //! Functions as operations, with derivative rules of their own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::{self, Debug, Display};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use tidu_graph::{
-    CompiledProgram, DenseId, EvalError, EvaluableGraphOperation, Exactness, GraphOperation,
-    LocalValueId, OperationKey, OperationRole, SubFunction, ValueKey,
+    CompiledProgram, DenseGraph, DenseId, EvalError, EvaluableGraphOperation, Exactness,
+    GraphOperation, LocalValueId, OperationId, OperationKey, OperationRole, SubFunction, ValueKey,
 };
 
 use super::call::emit_call;
@@ -316,68 +317,24 @@ impl<Op: Primitive> Function<Op> {
     /// None in practice: those of a derivative that cannot go forward, which stands in no function that
     /// the library makes.
     pub fn expanded(&self) -> Result<Self, FunctionError> {
-        let mut expanded = Expanded::default();
-        // The stack of a walk in depth: functions, whose bodies they are, and of the composites in them those to come.
-        let mut open = vec![(None, self.clone(), composites_of(self).collect::<Vec<_>>())];
-        while let Some((_, _, held)) = open.last_mut() {
-            if let Some(composite) = held.pop() {
-                if expanded.body_of(&composite).is_none() {
-                    let body = composite.body()?;
-                    let held = composites_of(&body).collect();
-                    open.push((Some(composite), body, held));
-                }
-            } else if let Some((composite, body, _)) = open.pop() {
-                let body = body
-                    .expand(|composite| Ok(expanded.body_of(composite).cloned()))?
-                    .unwrap_or(body);
-                match composite {
-                    Some(composite) => expanded.put(composite, body),
-                    None => return Ok(body),
-                }
-            }
-        }
-        unreachable!("the walk ends with the function that it began with")
+        let expanded = self.written_out(&[], |_, _| true)?;
+        Ok(expanded.unwrap_or_else(|| self.clone()))
     }
 
     /// The function with the bodies of those composites in their place that are given what depends on these
     /// inputs: for a function that is linear in them. As a linear map it is what it computes, whatever rules
     /// the functions that it calls have.
     pub(super) fn written_out_for(&self, inputs: &[usize]) -> Result<Self, FunctionError> {
-        let mut function = self.clone();
-        while let Some(next) = function.written_out_once(inputs)? {
-            function = next;
-        }
-        Ok(function)
-    }
-
-    /// `None` if there was nothing to replace.
-    fn written_out_once(&self, inputs: &[usize]) -> Result<Option<Self>, FunctionError> {
-        let dense = self.as_dense();
-        let value_of = |operation: &Op| {
-            let composite = operation.as_composite();
-            let composite = composite.filter(|composite| composite.content.part == Part::Value);
-            composite.map(|composite| composite.content.definition.value.clone())
-        };
-        if !dense.nodes().any(|node| value_of(node.operation).is_some()) {
-            return Ok(None);
-        }
-        let depends = depends_on(dense, inputs);
-        let mut any = false;
-        let written_out = self.replaced(|node| {
-            let is_given_some = node.operands.iter().any(|id| depends[id.index()]);
-            let body = value_of(node.operation).filter(|_| is_given_some);
-            any |= body.is_some();
-            Ok(body)
+        let written_out = self.written_out(inputs, |composite, is_given_some| {
+            is_given_some && composite.content.part == Part::Value
         })?;
-        Ok(any.then_some(written_out))
+        Ok(written_out.unwrap_or_else(|| self.clone()))
     }
 
     /// The function with every composite's tangent replaced by what computes it.
     pub(crate) fn without_tangents(self, level: Option<Exactness>) -> Result<Self, FunctionError> {
-        let expanded = self.expand(|composite| match composite.content.part {
-            Part::Value => Ok(None),
-            Part::Tangent { .. } => composite.body().map(Some),
-        })?;
+        let expanded =
+            self.written_out(&[], |composite, _| composite.content.part != Part::Value)?;
         match (expanded, level) {
             (None, _) => Ok(self),
             (Some(expanded), None) => Ok(expanded),
@@ -385,53 +342,103 @@ impl<Op: Primitive> Function<Op> {
         }
     }
 
-    /// `None` if there was nothing to replace.
-    fn expand(
+    /// The function with the bodies of those composites in their place that are `chosen`, given whether an operand
+    /// depends on these inputs; so it is within bodies. `None` if none of its own is.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the operations of the calls that are written out, however deep they stand in one another; calls of one
+    /// function on the same operands are one.
+    fn written_out(
         &self,
-        body: impl Fn(&Composite<Op>) -> Result<Option<Function<Op>>, FunctionError>,
+        inputs: &[usize],
+        chosen: impl Fn(&Composite<Op>, bool) -> bool,
     ) -> Result<Option<Self>, FunctionError> {
-        let mut nodes = self.as_dense().nodes();
-        if !nodes.any(|node| node.operation.as_composite().is_some()) {
+        if !composites_of(self).any(|composite| chosen(&composite, true)) {
             return Ok(None);
         }
+        let mut whole = DenseGraph::new(self.as_dense().input_count());
+        // By value of the whole.
+        let mut depends = vec![false; whole.input_count()];
+        inputs.iter().for_each(|&at| depends[at] = true);
+        let mut results_of: HashMap<Application<Op>, Vec<DenseId>> = HashMap::new();
+        let mut bodies: HashMap<Op, Self> = HashMap::new();
         let mut any = false;
-        let expanded = self.replaced(|node| {
-            let body = node.operation.as_composite().map(&body);
-            let body = body.transpose()?.flatten();
-            any |= body.is_some();
-            Ok(body)
-        })?;
-        Ok(any.then_some(expanded))
+        let mut calls = vec![Call::new(self.clone(), whole.inputs().collect(), None)];
+        while let Some(call) = calls.last_mut() {
+            let dense = call.function.as_dense();
+            // A call that is done says what its operation results in: whoever made it looks there.
+            let Some(&next) = call.to_come.last() else {
+                let outputs = dense.outputs().iter().map(|id| call.here[id.index()]);
+                let outputs: Vec<DenseId> = outputs.collect();
+                match calls.pop().and_then(|done| done.of) {
+                    Some(application) => results_of.insert(application, outputs),
+                    None => {
+                        whole.set_outputs(outputs);
+                        break;
+                    }
+                };
+                continue;
+            };
+            // What has been met on the same operands is there.
+            let node = dense.node(next);
+            let operands = node.operands.iter().map(|id| call.here[id.index()]);
+            let application = (node.operation.clone(), operands.collect::<Vec<_>>());
+            if let Some(results) = results_of.get(&application) {
+                call.here.extend(results);
+                call.to_come.pop();
+                continue;
+            }
+            // All else is made: by the operation, or by what it is written out to.
+            let (operation, operands) = &application;
+            let is_given_some = operands.iter().any(|id| depends[id.index()]);
+            let composite = operation.as_composite();
+            match composite.filter(|composite| chosen(composite, is_given_some)) {
+                Some(composite) => {
+                    any = true;
+                    let body = match bodies.entry(operation.clone()) {
+                        Entry::Occupied(known) => known.get().clone(),
+                        Entry::Vacant(new) => new.insert(composite.body()?).clone(),
+                    };
+                    calls.push(Call::new(body, operands.clone(), Some(application)));
+                }
+                None => {
+                    let results = whole.push(operation.clone(), operands)?;
+                    depends.resize(whole.value_count(), is_given_some);
+                    results_of.insert(application, results.iter().collect());
+                }
+            }
+        }
+        if !any {
+            return Ok(None);
+        }
+        let names = Arc::clone(&self.content.output_names);
+        let written_out = Self::settle(whole, self.input_keys(), names, None)?;
+        written_out.typed_like(self).map(Some)
     }
 }
 
-/// What composites are expanded to, each once, by definition and part. They are kept, so that no other definition takes
-/// the place of theirs in memory.
-struct Expanded<Op: GraphOperation> {
-    bodies: HashMap<(usize, Part), (Composite<Op>, Function<Op>)>,
+/// An operation and what it is applied to.
+type Application<Op> = (Op, Vec<DenseId>);
+
+/// A function that is being written out, in the place of an operation.
+struct Call<Op: GraphOperation> {
+    function: Function<Op>,
+    /// By value, as far as it has been gone through: what it is in the whole.
+    here: Vec<DenseId>,
+    /// The operations that are left, the next one last.
+    to_come: Vec<OperationId>,
+    of: Option<Application<Op>>,
 }
 
-impl<Op: GraphOperation> Default for Expanded<Op> {
-    fn default() -> Self {
-        let bodies = HashMap::new();
-        Self { bodies }
-    }
-}
-
-impl<Op: GraphOperation> Expanded<Op> {
-    fn place(composite: &Composite<Op>) -> (usize, Part) {
-        let Content { definition, part } = &*composite.content;
-        (Arc::as_ptr(definition).addr(), part.clone())
-    }
-
-    fn body_of(&self, composite: &Composite<Op>) -> Option<&Function<Op>> {
-        let known = self.bodies.get(&Self::place(composite));
-        known.map(|(_, body)| body)
-    }
-
-    fn put(&mut self, composite: Composite<Op>, body: Function<Op>) {
-        self.bodies
-            .insert(Self::place(&composite), (composite, body));
+impl<Op: GraphOperation> Call<Op> {
+    fn new(function: Function<Op>, operands: Vec<DenseId>, of: Option<Application<Op>>) -> Self {
+        Self {
+            to_come: function.as_dense().operation_ids().rev().collect(),
+            here: operands,
+            function,
+            of,
+        }
     }
 }
 

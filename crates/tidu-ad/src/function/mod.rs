@@ -27,7 +27,7 @@ use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use tidu_graph::text::{
-    Listing, ListingOutput, ParseError, ParseNames, input_label, input_name, parse,
+    Listing, ListingOutput, ParseError, ParseNames, input_label, input_name, parse_function,
 };
 use tidu_graph::{
     DenseGraph, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId, MaterializedGraph,
@@ -401,48 +401,48 @@ impl<Op: Primitive> Function<Op> {
         Derive::new(self, ctx)
     }
 
-    /// See [`Derive::jvp`].
+    /// Forward mode: (x, ẋ) ↦ (f(x), J(x)·ẋ), with a tangent for each of `wrt`. More in [`Derive::jvp`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::jvp`].
     pub fn jvp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).jvp(wrt)
     }
 
-    /// See [`Derive::jvp_to_order`].
+    /// Forward mode to order n: (x, v) ↦ (f(x), ∂ᵥf(x), …, ∂ᵥⁿf(x)). More in [`Derive::jvp_to_order`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::jvp_to_order`].
     pub fn jvp_to_order(&self, order: usize, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default())
             .jvp_to_order(order, wrt)
     }
 
-    /// See [`Derive::linearize`].
+    /// The derivative split into what can be computed from x, once, and what remains to be computed for each ẋ. More in [`Derive::linearize`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::linearize`].
     pub fn linearize(&self, wrt: impl Into<Wrt>) -> Result<Linearization<Op>, FunctionError> {
         self.within(&mut Op::ADContext::default()).linearize(wrt)
     }
 
-    /// See [`Derive::transpose`].
+    /// The transpose of a function that is linear in `wrt`. More in [`Derive::transpose`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::transpose`].
     pub fn transpose(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).transpose(wrt)
     }
 
-    /// See [`Derive::missing_rules`].
+    /// The rules that derivatives in a mode need and that are not there, each once. More in [`Derive::missing_rules`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::missing_rules`].
     pub fn missing_rules(
         &self,
         wrt: impl Into<Wrt>,
@@ -452,67 +452,67 @@ impl<Op: Primitive> Function<Op> {
             .missing_rules(wrt, mode)
     }
 
-    /// See [`Derive::vjp`].
+    /// Reverse mode: (x, ȳ) ↦ (f(x), J(x)ᵀ·ȳ), with a cotangent for each of `wrt`. More in [`Derive::vjp`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::vjp`].
     pub fn vjp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).vjp(wrt)
     }
 
-    /// See [`Derive::grad`].
+    /// The gradient x ↦ ∇f(x) of a function of one output: one output for each of `wrt`. More in [`Derive::grad`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::grad`].
     pub fn grad(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).grad(wrt)
     }
 
-    /// See [`Derive::value_and_grad`].
+    /// Value and gradient of a function of one output. More in [`Derive::value_and_grad`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::value_and_grad`].
     pub fn value_and_grad(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default())
             .value_and_grad(wrt)
     }
 
-    /// See [`Derive::hvp`].
+    /// The Hessian-vector product (x, v) ↦ ∇²f(x)·v of a function of one output, forward over reverse. More in [`Derive::hvp`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::hvp`].
     pub fn hvp(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).hvp(wrt)
     }
 
-    /// See [`Derive::jacobian`].
+    /// All first derivatives: output (i, j), in the order of rows, is ∂fᵢ/∂xⱼ for j in `wrt`. More in [`Derive::jacobian`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::jacobian`].
     pub fn jacobian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).jacobian(wrt)
     }
 
-    /// See [`Derive::value_and_jacobian`].
+    /// Values and all first derivatives, which share their work. More in [`Derive::value_and_jacobian`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::value_and_jacobian`].
     pub fn value_and_jacobian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default())
             .value_and_jacobian(wrt)
     }
 
-    /// See [`Derive::hessian`].
+    /// All second derivatives of a function of one output: the Jacobian of its gradient. More in [`Derive::hessian`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Derive::hessian`].
     pub fn hessian(&self, wrt: impl Into<Wrt>) -> Result<Self, FunctionError> {
         self.within(&mut Op::ADContext::default()).hessian(wrt)
     }
@@ -560,26 +560,10 @@ impl<Op: ParseNames> FromStr for Function<Op> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let listing = parse::<Op>(text, &["function", "graph"])?;
-        let graph = listing.graph;
-        let outputs = listing.outputs.iter().enumerate();
-        let outputs = outputs.map(|(position, output)| {
-            let zero = || output.expected("a local value", "`zero`");
-            let id = output.value.ok_or_else(zero)?;
-            let label = output.label.clone();
-            let name = label.unwrap_or_else(|| format!("out{position}"));
-            Ok((graph.values()[id].key.clone(), name))
-        });
-        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-        let inputs = graph.inputs().iter();
-        let inputs: Vec<_> = inputs.map(|&id| graph.input_key(id).clone()).collect();
-        let closed =
-            Self::close(vec![Arc::new(graph)], &inputs, outputs, None).and_then(|function| {
-                match listing.input_types {
-                    Some(types) => Ok(function.of_types(types)?),
-                    None => Ok(function),
-                }
-            });
-        closed.map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
+        let read = parse_function::<Op>(text)?;
+        let labels = read.output_labels.into_iter().enumerate();
+        let names = labels.map(|(at, label)| label.unwrap_or_else(|| format!("out{at}")));
+        Self::from_dense(read.graph, read.input_keys, names.collect())
+            .map_err(|error| ParseError::new(1, 1, "a closed function", error.to_string()))
     }
 }

@@ -1,12 +1,17 @@
 //! Functions of a hundred thousand operations through every transform, on a stack of 2 MiB; and their
 //! cost, counted: calls of rules, comparisons and hashes an operation.
 
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::support::{Calls, Counts, Key, Probe, apply, counted, on_small_stack, output_keys};
-use tidu_ad::{Function, Mode, Primitive, Rules};
-use tidu_graph::{Exactness, Graph, GraphBuilder, ValueKey};
-use tidu_scalar::{ScalarKey, ScalarOp};
+use tidu_ad::{Composite, Function, Mode, Primitive, PrimitiveBuilder, Rules, StringKey};
+use tidu_graph::{
+    EvaluableGraphOperation, Exactness, Graph, GraphBuilder, GraphOperation, LocalValueId,
+    OperationRole, ValueKey, ValueRef,
+};
+use tidu_scalar::{Expr, ScalarKey, ScalarOp};
 use tidu_testkit::cases;
 
 fn of<Op: Primitive>(graph: Graph<Op>) -> Function<Op> {
@@ -225,4 +230,214 @@ fn operations_are_compared_in_proportion() {
             );
         }
     }
+}
+
+thread_local! {
+    /// How often an operation was hashed or cloned.
+    static TOUCHED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Sums, and functions with rules of their own.
+#[derive(Debug, PartialEq, Eq)]
+enum Sum {
+    Add,
+    Call(Composite<Sum>),
+}
+
+impl Clone for Sum {
+    fn clone(&self) -> Self {
+        TOUCHED.set(TOUCHED.get() + 1);
+        match self {
+            Sum::Add => Sum::Add,
+            Sum::Call(function) => Sum::Call(function.clone()),
+        }
+    }
+}
+
+impl Hash for Sum {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        TOUCHED.set(TOUCHED.get() + 1);
+        match self {
+            Sum::Add => state.write_u8(0),
+            Sum::Call(function) => function.hash(state),
+        }
+    }
+}
+
+impl GraphOperation for Sum {
+    type Operand = f64;
+    type Context = ();
+    type InputKey = StringKey;
+
+    fn input_count(&self) -> usize {
+        match self {
+            Sum::Add => 2,
+            Sum::Call(function) => function.input_count(),
+        }
+    }
+
+    fn output_count(&self) -> usize {
+        match self {
+            Sum::Add => 1,
+            Sum::Call(function) => function.output_count(),
+        }
+    }
+}
+
+impl EvaluableGraphOperation for Sum {
+    fn eval(&self, ctx: &mut (), x: &[&f64]) -> Vec<f64> {
+        match self {
+            Sum::Add => vec![x[0] + x[1]],
+            Sum::Call(function) => function.eval(ctx, x),
+        }
+    }
+}
+
+impl Primitive for Sum {
+    type ADContext = ();
+
+    fn add() -> Self {
+        Sum::Add
+    }
+
+    fn composite(function: Composite<Self>) -> Option<Self> {
+        Some(Sum::Call(function))
+    }
+
+    fn as_composite(&self) -> Option<&Composite<Self>> {
+        match self {
+            Sum::Add => None,
+            Sum::Call(function) => Some(function),
+        }
+    }
+
+    fn jvp_rule(
+        &self,
+        builder: &mut impl PrimitiveBuilder<Self>,
+        inputs: &[ValueKey<Self>],
+        _: &[ValueKey<Self>],
+        tangents: &[Option<LocalValueId>],
+        ctx: &mut (),
+    ) -> Vec<Option<LocalValueId>> {
+        match self {
+            Sum::Add => match *tangents {
+                [Some(a), Some(b)] => {
+                    let operands = [a, b].map(ValueRef::Local).to_vec();
+                    let role = OperationRole::Linearized {
+                        active_mask: vec![true; 2],
+                    };
+                    let sum = builder.add_primitive(Sum::Add, operands, role);
+                    vec![Some(sum[0])]
+                }
+                _ => vec![tangents.iter().find_map(|tangent| *tangent)],
+            },
+            Sum::Call(function) => function
+                .try_jvp_rule(builder, inputs, tangents, ctx)
+                .expect("a sum is linear"),
+        }
+    }
+}
+
+/// The function of `names` that is an operation on two of them, or on one.
+fn of_one(names: &[&str], operation: Sum, operands: &[usize]) -> Function<Sum> {
+    let mut builder = GraphBuilder::new();
+    let ids: Vec<usize> = names
+        .iter()
+        .map(|&name| builder.add_input(name.into()))
+        .collect();
+    let operands: Vec<usize> = operands.iter().map(|&at| ids[at]).collect();
+    let outputs = apply(&mut builder, operation, &operands);
+    builder.set_outputs(outputs);
+    of(builder.build())
+}
+
+fn operation_of(function: &Function<Sum>) -> Sum {
+    let node = function.as_dense().nodes().next();
+    node.expect("it is one operation").operation.clone()
+}
+
+/// t ↦ (depth + 2)·t: each level calls the one below, and adds t. `twice` calls it once more, on the same.
+fn nested(depth: usize, twice: bool) -> Function<Sum> {
+    let rule = || Rules::jvp(of_one(&["t", "dt"], Sum::Add, &[1, 1]));
+    let innermost = of_one(&["t"], Sum::Add, &[0, 0]);
+    let innermost = innermost.with_rules("level", rule()).unwrap();
+    (0..depth).fold(innermost, |inner, _| {
+        let mut builder = GraphBuilder::new();
+        let t = builder.add_input("t".into());
+        let inner = operation_of(&inner);
+        let below = apply(&mut builder, inner.clone(), &[t])[0];
+        let mut sum = apply(&mut builder, Sum::Add, &[below, t])[0];
+        if twice {
+            // Another function of the same sum, on what it does not know to be the same.
+            let pair = of_one(&["u", "v"], inner, &[0]);
+            let again = pair.with_rules(
+                "again",
+                Rules::jvp(of_one(&["u", "v", "du", "dv"], Sum::Add, &[2, 3])),
+            );
+            let again = apply(&mut builder, operation_of(&again.unwrap()), &[t, below])[0];
+            sum = apply(&mut builder, Sum::Add, &[sum, again])[0];
+        }
+        builder.set_outputs(vec![sum]);
+        of(builder.build()).with_rules("level", rule()).unwrap()
+    })
+}
+
+/// A rule that is told what depends on a tangent is written out as deep as it calls functions with rules.
+#[test]
+fn rules_that_call_rules_are_written_out_in_proportion() {
+    on_small_stack(|| {
+        let at = |depth: usize, twice: bool| {
+            let called = operation_of(&nested(depth, twice));
+            let jvp = of_one(&["x", "dx"], called, &[1]);
+            let double = of_one(&["x"], Sum::Add, &[0, 0]);
+            TOUCHED.set(0);
+            let f = double.with_rules("double", Rules::jvp(jvp)).unwrap();
+            let touched = TOUCHED.get();
+            let tangent = f.jvp(..).unwrap().compile().call(&[1.0, 1.0]).unwrap();
+            (touched, tangent)
+        };
+        for (depth, more) in [(100, 1_000), (1_000, 10_000)] {
+            let (few, tangent) = at(cases(depth), false);
+            assert_eq!(tangent, [2.0, cases(depth) as f64 + 2.0]);
+            let (many, tangent) = at(cases(more), false);
+            assert_eq!(tangent, [2.0, cases(more) as f64 + 2.0]);
+            // Tables grow now and then.
+            assert!(many <= 15 * few, "{few}, then {many}");
+        }
+        // 1, 2, 4, 8 and so on times the innermost one, if nobody saw that calls are the same.
+        let (few, tangent) = at(20, true);
+        // f(t) = 2·f(t) of the level below + t
+        let slope = (0..20).fold(2.0, |slope, _| 2.0 * slope + 1.0);
+        assert_eq!(tangent, [2.0, slope]);
+        let (many, _) = at(40, true);
+        assert!(many <= 3 * few, "{few}, then {many}");
+    });
+}
+
+/// A rule calls one function for its tangent and another one for its coefficient, which depends on no tangent though it
+/// comes from the first one: as a derivative of the rule, the rules of the other one count.
+#[test]
+fn rules_of_what_depends_on_no_tangent_count() {
+    let half = tidu_scalar::function(["x"], |[x]| [0.5 * x]).unwrap();
+    // They say that its slope is 1.
+    let slope = tidu_scalar::function(["x", "dx"], |[_, dx]| [1.0 * dx]).unwrap();
+    let half = half.with_rules("half", Rules::jvp(slope)).unwrap();
+    let pair = tidu_scalar::function(["x", "t"], |[x, t]| [x.sin(), 1.0 * t]).unwrap();
+    let slopes = tidu_scalar::function(["x", "t", "dx", "dt"], |[x, _, dx, dt]| {
+        [x.cos() * dx, 1.0 * dt]
+    });
+    let pair = pair
+        .with_rules("pair", Rules::jvp(slopes.unwrap()))
+        .unwrap();
+    // g'(x) = half(sin x)
+    let rule = tidu_scalar::function(["x", "dx"], |[x, dx]| {
+        let pair = Expr::call(&pair, &[x, dx]).unwrap();
+        let coefficient = Expr::call(&half, &pair[..1]).unwrap();
+        [&coefficient[0] * &pair[1]]
+    });
+    let g = tidu_scalar::function(["x"], |[x]| [1.0 * x]).unwrap();
+    let g = g.with_rules("g", Rules::jvp(rule.unwrap())).unwrap();
+    let first = g.grad("x").unwrap();
+    assert_close(&call(&first, &[X]), &[0.5 * X.sin()]);
+    assert_close(&call(&first.grad("x").unwrap(), &[X]), &[X.cos()]);
 }

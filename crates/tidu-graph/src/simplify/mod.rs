@@ -73,7 +73,7 @@ fn simplified<Op: GraphOperation>(
 ///
 /// # Errors
 ///
-/// As there.
+/// Those of [`try_simplify`].
 ///
 /// # Panics
 ///

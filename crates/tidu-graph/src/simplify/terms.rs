@@ -34,6 +34,7 @@ pub enum Exactness {
 /// A rule of an operation set: what an operation may be replaced by.
 ///
 /// See [`GraphOperation::rewrites`].
+#[derive(Clone)]
 pub struct Rewrite<Op: GraphOperation> {
     /// The equation, as a reader would write it: `x·1 = x`.
     pub equation: &'static str,
@@ -142,9 +143,20 @@ struct Value {
     producer: Packed<OperationId>,
     /// How many operands and outputs it is of what was made, and of what is still to come.
     uses: u32,
-    /// The operation that was last hung from it. See [`OperationIndex`].
+    /// The last operation in its list. See [`OperationIndex`].
     last: Packed<OperationId>,
     is_constant: bool,
+}
+
+impl Value {
+    fn new(producer: Packed<OperationId>, is_constant: bool) -> Self {
+        Self {
+            producer,
+            uses: 0,
+            last: Packed::NONE,
+            is_constant,
+        }
+    }
 }
 
 /// What stands for the results of an operation.
@@ -216,19 +228,15 @@ impl<Op: GraphOperation> Terms<Op> {
 
 /// For the pass.
 impl<Op: GraphOperation> Terms<Op> {
-    /// A graph of nothing but inputs, with room for this many operations.
-    pub(super) fn new(graph: DenseGraph<Op>, operations: usize, level: Option<Exactness>) -> Self {
+    /// As a pass over `graph` begins.
+    pub(super) fn of(graph: &DenseGraph<Op>, level: Option<Exactness>) -> Self {
+        let (operations, operands) = (graph.operation_count(), graph.operand_count());
+        let room = DenseGraph::with_capacity(0, operations, operands);
         let inputs = graph.input_count();
-        let input = Value {
-            producer: Packed::NONE,
-            uses: 0,
-            last: Packed::NONE,
-            is_constant: false,
-        };
         let mut values = Vec::with_capacity(inputs + operations);
-        values.resize(inputs, input);
+        values.resize(inputs, Value::new(Packed::NONE, false));
         Self {
-            graph,
+            graph: graph.of_inputs_like(graph.inputs(), room),
             values,
             index: OperationIndex::with_capacity(operations),
             level,
@@ -239,17 +247,6 @@ impl<Op: GraphOperation> Terms<Op> {
             types: Vec::new(),
             error: None,
         }
-    }
-
-    /// As a pass over `graph` begins.
-    pub(super) fn of(graph: &DenseGraph<Op>, level: Option<Exactness>) -> Self {
-        let (operations, operands) = (graph.operation_count(), graph.operand_count());
-        let room = DenseGraph::with_capacity(0, operations, operands);
-        Self::new(
-            graph.of_inputs_like(graph.inputs(), room),
-            operations,
-            level,
-        )
     }
 
     pub(super) fn logged(mut self) -> Self {
@@ -320,14 +317,14 @@ impl<Op: GraphOperation> Terms<Op> {
             AppliedRewrite {
                 equation: step.equation,
                 exactness: step.exactness,
-                before: ValueKey::Derived {
-                    operation: Arc::new(OperationKey::primary(
+                before: ValueKey::result(
+                    &Arc::new(OperationKey::primary(
                         &step.operation,
                         operands.collect(),
                         None,
                     )),
-                    output_slot: step.slot as u8,
-                },
+                    step.slot,
+                ),
                 after: key_of(step.after),
             }
         });
@@ -343,12 +340,7 @@ impl<Op: GraphOperation> Terms<Op> {
     }
 
     fn add_values(&mut self, producer: Packed<OperationId>, values: DenseRange, is_constant: bool) {
-        let value = Value {
-            producer,
-            uses: 0,
-            last: Packed::NONE,
-            is_constant,
-        };
+        let value = Value::new(producer, is_constant);
         self.values.resize(values.indices().end, value);
     }
 
@@ -596,12 +588,6 @@ fn count_uses<Op: GraphOperation>(graph: &DenseGraph<Op>) -> Vec<u32> {
 }
 
 impl<Op: GraphOperation> Copy for Rewrite<Op> {}
-
-impl<Op: GraphOperation> Clone for Rewrite<Op> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
 
 impl<Op: GraphOperation> Debug for Rewrite<Op> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

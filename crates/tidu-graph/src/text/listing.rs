@@ -62,23 +62,19 @@ pub struct Line {
 impl<'a, Op: GraphOperation> Listing<'a, Op> {
     /// Prepares a graph with its own outputs.
     pub fn new(header: &'a str, graph: &'a Graph<Op>) -> Self {
-        let name = |id: &LocalValueId| (*id, Some(input_name::<Op>(graph.input_key(*id))));
         let externals = Externals::of(graph);
         let of_others = externals.table.operation_ids();
         let of_others = of_others.map(|id| externals.table.operation(id).key().operation());
         let own = graph.operations().iter().map(|node| &node.operation);
         let definitions = Definitions::of(of_others.chain(own));
+        let names = graph.inputs().iter().map(|&id| graph.input_key(id));
+        let outputs = graph.outputs().iter().copied();
         Self {
-            header,
-            body: Body::Keyed(graph),
-            inputs: graph.inputs().iter().map(name).collect(),
-            outputs: unlabelled(graph.outputs().iter().copied()),
+            inputs: graph.inputs().iter().map(|&id| (id, None)).collect(),
             externals,
-            direct_uses: "external",
-            roles: Vec::new(),
-            shows_types: false,
-            definitions: Arc::new(definitions),
+            ..Self::of(header, Body::Keyed(graph), outputs, Arc::new(definitions))
         }
+        .with_inputs(names)
     }
 
     /// Prepares a graph by positions with its own outputs and inputs without names.
@@ -93,11 +89,29 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         graph: &'a DenseGraph<Op>,
         definitions: Arc<Definitions<Op>>,
     ) -> Self {
+        let outputs = graph.outputs().iter().map(|id| id.index());
+        Self {
+            inputs: graph.inputs().map(|id| (id.index(), None)).collect(),
+            ..Self::of(header, Body::Dense(graph), outputs, definitions)
+        }
+    }
+
+    /// Without inputs and values of other graphs.
+    fn of(
+        header: &'a str,
+        body: Body<'a, Op>,
+        outputs: impl Iterator<Item = LocalValueId>,
+        definitions: Arc<Definitions<Op>>,
+    ) -> Self {
+        let outputs = outputs.map(|id| ListingOutput {
+            value: Some(id),
+            label: None,
+        });
         Self {
             header,
-            body: Body::Dense(graph),
-            inputs: graph.inputs().map(|id| (id.index(), None)).collect(),
-            outputs: unlabelled(graph.outputs().iter().map(|id| id.index())),
+            body,
+            inputs: Vec::new(),
+            outputs: outputs.collect(),
             externals: Externals::none(),
             direct_uses: "external",
             roles: Vec::new(),
@@ -188,12 +202,9 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
             Body::Keyed(graph) => &graph.operations()[operation],
             Body::Dense(graph) => return graph.input_count(),
         };
-        let operands = node.inputs.iter().map(|operand| match operand {
-            ValueRef::Local(id) => id + 1,
-            ValueRef::External(_) => 0,
-        });
+        let operands = node.inputs.iter().filter_map(ValueRef::local);
         let first_result = node.outputs.first().copied();
-        first_result.unwrap_or_else(|| operands.max().unwrap_or(0))
+        first_result.unwrap_or_else(|| operands.max().map_or(0, |last| last + 1))
     }
 
     /// An operand as it is printed, without its activity.
@@ -247,7 +258,9 @@ impl<'a, Op: GraphOperation> Listing<'a, Op> {
         let entry = externals.table.operation(id);
         let slots = entry.key().operation().output_count();
         let named = (0..slots).map(|slot| entry.output(slot));
-        let named: Vec<ValueId> = named.filter(|id| externals.is_named(*id)).collect();
+        let named: Vec<ValueId> = named
+            .filter(|id| externals.number[id.index()].is_some())
+            .collect();
         let is_direct = |id: &&ValueId| externals.is_direct[id.index()];
         let all_direct = named.iter().all(|id| is_direct(&id));
         let word = if all_direct {
@@ -338,15 +351,6 @@ pub(super) fn write_definitions<Op: GraphOperation>(
     Ok(())
 }
 
-/// Outputs as they stand where nobody says what they are.
-fn unlabelled(outputs: impl Iterator<Item = LocalValueId>) -> Vec<ListingOutput> {
-    let outputs = outputs.map(|id| ListingOutput {
-        value: Some(id),
-        label: None,
-    });
-    outputs.collect()
-}
-
 /// An operation applied to operands, as all listings write it.
 pub(crate) fn application(
     results: impl Iterator<Item = String>,
@@ -360,19 +364,18 @@ pub(crate) fn application(
     }
     text.push_str(" = ");
     let count = operands.len();
-    let mask: &[bool] = match role {
-        OperationRole::Primary => &[],
-        OperationRole::Linearized { active_mask } => {
-            if active_mask.len() != count {
-                text.push_str("masked ");
-                push_bits(&mut text, active_mask);
-            } else if !active_mask.contains(&true) {
-                text.push_str("fixed ");
-            }
-            active_mask
-        }
-    };
+    let mask = role.active_mask();
     let spelled_out = mask.len() != count;
+    if *role != OperationRole::Primary {
+        if spelled_out {
+            let bits = mask.iter().map(|&bit| if bit { '1' } else { '0' });
+            let bits: String = bits.collect();
+            let bits = if bits.is_empty() { "-" } else { &bits };
+            text.push_str(&format!("masked {bits} "));
+        } else if !mask.contains(&true) {
+            text.push_str("fixed ");
+        }
+    }
     text.push_str(name);
     let mut spans = Vec::with_capacity(count);
     for (position, operand) in operands.enumerate() {
@@ -388,14 +391,6 @@ pub(crate) fn application(
         text,
         operands: spans,
     }
-}
-
-fn push_bits(text: &mut String, mask: &[bool]) {
-    if mask.is_empty() {
-        text.push('-');
-    }
-    text.extend(mask.iter().map(|&bit| if bit { '1' } else { '0' }));
-    text.push(' ');
 }
 
 /// The values of other graphs that a graph needs, with what they are made of.
@@ -478,10 +473,6 @@ impl<Op: GraphOperation> Externals<Op> {
                 }
             }
         }
-    }
-
-    fn is_named(&self, id: ValueId) -> bool {
-        self.number[id.index()].is_some()
     }
 
     fn slot_name(&self, id: ValueId) -> String {

@@ -85,4 +85,6 @@ pub(crate) use definitions::Definitions;
 pub use listing::{Line, Listing, ListingOutput};
 pub(crate) use name::type_name;
 pub use name::{input_label, input_name, name_list, operation_label, operation_name, shortened};
-pub use parse::{ParseError, ParseNames, ParsedListing, ParsedOutput, parse};
+pub use parse::{
+    ParseError, ParseNames, ParsedFunction, ParsedListing, ParsedOutput, parse, parse_function,
+};

@@ -1,6 +1,6 @@
 //! Names of operations and inputs in print: plain where they can be read back, quoted otherwise.
 
-use std::fmt::{self, Debug, Display};
+use std::fmt::{self, Display};
 
 use crate::GraphOperation;
 use crate::error::describe_operation;
@@ -35,7 +35,8 @@ pub(crate) fn type_name(value_type: &ValueType) -> String {
 
 /// The name of an operation as messages give it: not quoted, on one line, cut where it gets long.
 pub fn operation_label<Op: GraphOperation>(operation: &Op) -> String {
-    describe_operation(&NameOf(|f: &mut fmt::Formatter<'_>| operation.fmt_name(f)))
+    let name = NameOf(|f: &mut fmt::Formatter<'_>| operation.fmt_name(f));
+    describe_operation(&format_args!("{name}"))
 }
 
 /// The name of an input, not quoted.
@@ -126,12 +127,6 @@ fn quoted(text: &str) -> String {
 struct NameOf<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Display for NameOf<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (self.0)(f)
-    }
-}
-
-impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Debug for NameOf<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (self.0)(f)
     }

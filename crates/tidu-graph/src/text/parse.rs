@@ -5,19 +5,22 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::name::{KEYWORDS, is_word_char, shortened, type_name};
 use crate::base::DenseId;
 use crate::builder::GraphBuilder;
 use crate::dense::DenseGraph;
-use crate::error::{TypeError, counted};
+use crate::error::{GraphError, TypeError, counted};
 use crate::graph::{Graph, ValueRef};
 use crate::inference::ValueTypes;
 use crate::key::{FixedState, OperationKey, ValueKey};
+use crate::materialize::try_materialize_merge;
 use crate::operation::check_functions;
 use crate::sub_function::SubFunction;
 use crate::value_type::ValueType;
+use crate::view::resolve;
 use crate::{GraphOperation, LocalValueId, OperationRole};
 
 /// An operation set that can read the names it prints.
@@ -133,21 +136,69 @@ pub fn parse<Op: ParseNames>(
     text: &str,
     headers: &[&str],
 ) -> Result<ParsedListing<Op>, ParseError> {
-    let mut read = Parser::read(text, headers, GraphBuilder::new())?;
+    let mut read = Parser::<Op, GraphBuilder<Op>>::read(text, headers)?;
     let values = read.outputs.iter().filter_map(|output| output.value);
     read.target.set_outputs(values.collect());
-    let graph = read.target.build();
-    let input_types = read.types.map(|types| {
-        let inputs = graph.inputs().iter();
-        let inputs = inputs.map(|&id| types.get(types.id_of(id)).clone());
-        inputs.collect()
-    });
     Ok(ParsedListing {
         header: read.header,
-        graph,
+        graph: read.target.build(),
         outputs: read.outputs,
-        input_types,
+        input_types: read.has_types.then_some(read.input_types),
     })
+}
+
+/// What the listing of a function says.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ParsedFunction<Op: GraphOperation> {
+    /// What it computes; of a listing with types, each value has one.
+    pub graph: DenseGraph<Op>,
+    /// The names of the inputs, of which two may be the same.
+    pub input_keys: Vec<Op::InputKey>,
+    /// By output: what stands after the arrow.
+    pub output_labels: Vec<Option<String>>,
+}
+
+/// Reads a `function` or `graph` listing as a closed computation by positions, without roles.
+///
+/// # Errors
+///
+/// A [`ParseError`] for the first place where `text` is not such a listing, for an output that is `zero`, and for what the
+/// outputs need of other graphs.
+///
+/// # Complexity
+///
+/// Linear in the text.
+pub fn parse_function<Op: ParseNames>(text: &str) -> Result<ParsedFunction<Op>, ParseError> {
+    const HEADERS: &[&str] = &[FUNCTION, "graph"];
+    let read = Parser::<Op, Positions<Op>>::read(text, HEADERS)?;
+    if let Some(zero) = read.outputs.iter().find(|output| output.value.is_none()) {
+        return Err(zero.expected("a local value", "`zero`"));
+    }
+    let labels = read.outputs.iter().map(|output| output.label.clone());
+    Ok(ParsedFunction {
+        output_labels: labels.collect(),
+        input_keys: read.target.keys.clone(),
+        graph: if read.target.names_by_key {
+            closed_by_keys(&parse(text, HEADERS)?.graph).map_err(not_closed)?
+        } else {
+            read.graph()?
+        },
+    })
+}
+
+/// What a graph computes that names some of its operands by key: they have to be its own values.
+fn closed_by_keys<Op: GraphOperation>(graph: &Graph<Op>) -> Result<DenseGraph<Op>, GraphError> {
+    let outputs = graph.outputs().iter();
+    let outputs: Vec<_> = outputs.map(|&id| graph.values()[id].key.clone()).collect();
+    let inputs = graph.inputs().iter();
+    let inputs: Vec<_> = inputs.map(|&id| graph.input_key(id).clone()).collect();
+    let view = resolve(vec![Arc::new(graph.clone())]);
+    try_materialize_merge(&view, &outputs)?.closed_over(&inputs)
+}
+
+fn not_closed(error: impl Display) -> ParseError {
+    ParseError::new(1, 1, "a closed function", error.to_string())
 }
 
 /// Reads a `dense` listing. If inputs have types, all values have, as after [`with_types`](Self::with_types).
@@ -155,7 +206,7 @@ impl<Op: ParseNames> FromStr for DenseGraph<Op> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        Ok(Parser::read(text, &[DENSE], Self::new(0))?.graph())
+        Parser::<Op, Positions<Op>>::read(text, &[DENSE])?.graph()
     }
 }
 
@@ -175,7 +226,7 @@ impl<Op: ParseNames> FromStr for Graph<Op> {
     }
 }
 
-fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseError> {
+fn parse_header<'t>(mut line: Cursor<'t>, headers: &[&str]) -> Result<&'t str, ParseError> {
     let start = line;
     let word = line.word();
     if !headers.contains(&word) {
@@ -183,12 +234,9 @@ fn parse_header(mut line: Cursor<'_>, headers: &[&str]) -> Result<String, ParseE
         error.found.push_str(other_reader(word, headers));
         return Err(error);
     }
-    line.skip_blanks();
-    if !line.eat("{") {
-        return Err(line.expected("`{`"));
-    }
+    line.expect("{")?;
     line.expect_end()?;
-    Ok(word.to_owned())
+    Ok(word)
 }
 
 /// What to do with a text under another header, if that leads from a dense graph to one of the others or back.
@@ -218,16 +266,13 @@ fn definition_name(mut line: Cursor<'_>) -> Result<Option<(String, Cursor<'_>)>,
         return Ok(None);
     }
     let name = line.function_name()?;
-    line.skip_blanks();
-    if !line.eat("{") {
-        return Err(line.expected("`{`"));
-    }
+    line.expect("{")?;
     line.expect_end()?;
     Ok(Some((name, at)))
 }
 
 /// The lines of a text that say something.
-fn lines(text: &str) -> impl Iterator<Item = Cursor<'_>> {
+fn lines(text: &str) -> impl Iterator<Item = Cursor<'_>> + Clone {
     text.lines().enumerate().filter_map(|(index, text)| {
         let mut cursor = Cursor::new(index + 1, text);
         cursor.skip_blanks();
@@ -255,145 +300,139 @@ const FUNCTION: &str = "function";
 
 /// What a listing is read into.
 trait Target<Op: ParseNames> {
-    /// What may begin an item.
-    const ITEMS: &'static str;
-    /// What an operand may be.
-    const OPERAND: &'static str;
-    /// Whether values have keys: there are values of other graphs then, and outputs say what they are.
-    const HAS_KEYS: bool;
+    /// To be given this many inputs.
+    fn of_inputs(count: usize) -> Self;
 
-    fn value_count(&self) -> usize;
-
-    /// Reads what stands behind the value of an input, and adds it.
-    fn read_input(&mut self, line: &mut Cursor<'_>) -> Result<(), ParseError>;
+    /// Adds an input of this name, if inputs have names.
+    fn add_input(&mut self, key: Option<Op::InputKey>);
 
     /// Adds an operation of a checked number of operands.
-    fn add(&mut self, application: Application<'_, Op>) -> Result<(), ParseError>;
-
-    /// Infers the types of all values so far, unless there are inputs among them, or they use other graphs.
-    fn infer_all(&self, types: &mut ValueTypes) -> Result<bool, TypeError>;
+    fn add(&mut self, application: Application<'_, Op>) -> Result<(), GraphError>;
 }
 
 impl<Op: ParseNames> Target<Op> for GraphBuilder<Op> {
-    const ITEMS: &'static str = "`input`, `external`, `residual`, an operation, `output` or `}`";
-    const OPERAND: &'static str = "an operand: `%` or `@`";
-    const HAS_KEYS: bool = true;
-
-    fn value_count(&self) -> usize {
-        self.values().len()
+    fn of_inputs(_: usize) -> Self {
+        Self::new()
     }
 
-    fn read_input(&mut self, line: &mut Cursor<'_>) -> Result<(), ParseError> {
-        line.expect_equals()?;
-        let key = parse_key::<Op>(line)?;
-        line.expect_end()?;
-        self.add_input(key);
-        Ok(())
+    fn add_input(&mut self, key: Option<Op::InputKey>) {
+        if let Some(key) = key {
+            Self::add_input(self, key);
+        }
     }
 
-    fn add(&mut self, application: Application<'_, Op>) -> Result<(), ParseError> {
+    fn add(&mut self, application: Application<'_, Op>) -> Result<(), GraphError> {
         let operands = application.operands.into_iter().map(|(operand, _)| operand);
         self.try_add_operation(application.operation, operands.collect(), application.role)
-            .map_err(|error| application.name_at.wrong(&error))?;
-        Ok(())
-    }
-
-    fn infer_all(&self, types: &mut ValueTypes) -> Result<bool, TypeError> {
-        let operations = self.operations();
-        let mut operands = operations.iter().flat_map(|node| node.inputs.iter());
-        let has_external = operands.any(|operand| matches!(operand, ValueRef::External(_)));
-        if has_external || !self.inputs().is_empty() {
-            return Ok(false);
-        }
-        for node in operations {
-            infer(types, &node.operation, node.inputs.iter())?;
-        }
-        Ok(true)
+            .map(drop)
     }
 }
 
-impl<Op: ParseNames> Target<Op> for DenseGraph<Op> {
-    const ITEMS: &'static str = "`input`, an operation, `output` or `}`";
-    const OPERAND: &'static str = "an operand: `%`";
-    const HAS_KEYS: bool = false;
+/// A graph by positions, as it is read.
+struct Positions<Op: GraphOperation> {
+    graph: DenseGraph<Op>,
+    /// How many of its inputs have been read: they may stand among operations.
+    inputs: usize,
+    /// The names of these, if inputs have names.
+    keys: Vec<Op::InputKey>,
+    /// By value of the listing: what it is in the graph.
+    here: Vec<DenseId>,
+    /// Whether an operation names an operand by key. It is left out, and what follows is of no use.
+    names_by_key: bool,
+}
 
-    fn value_count(&self) -> usize {
-        self.value_count()
+impl<Op: ParseNames> Target<Op> for Positions<Op> {
+    fn of_inputs(count: usize) -> Self {
+        Self {
+            graph: DenseGraph::new(count),
+            inputs: 0,
+            keys: Vec::new(),
+            here: Vec::new(),
+            names_by_key: false,
+        }
     }
 
-    fn read_input(&mut self, line: &mut Cursor<'_>) -> Result<(), ParseError> {
-        if self.operation_count() > 0 {
-            return Err(line
-                .at_start()
-                .expected("an operation, as inputs come first"));
+    fn add_input(&mut self, key: Option<Op::InputKey>) {
+        self.keys.extend(key);
+        self.here.push(self.graph.input(self.inputs));
+        self.inputs += 1;
+    }
+
+    fn add(&mut self, application: Application<'_, Op>) -> Result<(), GraphError> {
+        let operands = application.operands.iter();
+        let here = |(operand, _): &(ValueRef<Op>, _)| self.here.get(operand.local()?).copied();
+        match operands
+            .map(here)
+            .collect::<Option<SmallVec<[DenseId; 4]>>>()
+        {
+            Some(operands) => {
+                let results = self.graph.push(application.operation, &operands)?;
+                self.here.extend(results.iter());
+            }
+            None => self.names_by_key = true,
         }
-        line.expect_end()?;
-        self.add_input();
         Ok(())
-    }
-
-    fn add(&mut self, application: Application<'_, Op>) -> Result<(), ParseError> {
-        let at = application.name_at;
-        if application.role != OperationRole::Primary {
-            return Err(at.expected("no mark, as operations of a dense graph have no roles"));
-        }
-        let operands = application
-            .operands
-            .iter()
-            .filter_map(|(operand, _)| match operand {
-                ValueRef::Local(id) => Some(DenseId::new(*id)),
-                ValueRef::External(_) => None,
-            });
-        let operands: Vec<DenseId> = operands.collect();
-        self.push(application.operation, &operands)
-            .map_err(|error| at.wrong(&error))?;
-        Ok(())
-    }
-
-    fn infer_all(&self, types: &mut ValueTypes) -> Result<bool, TypeError> {
-        if self.input_count() > 0 {
-            return Ok(false);
-        }
-        for node in self.nodes() {
-            types.infer(node.operation, node.operands.iter().map(|id| id.index()))?;
-        }
-        Ok(true)
     }
 }
 
 struct Parser<Op: ParseNames, T> {
     header: String,
     target: T,
+    /// Whether values have keys: inputs have names then, outputs say what they are, operations have roles, and there
+    /// are values of other graphs.
+    has_keys: bool,
+    /// How many values there are so far.
+    values: usize,
+    has_operations: bool,
     /// By number.
     externals: Vec<ValueKey<Op>>,
     functions: Functions<Op>,
+    /// The name of the function that is being defined, if one is.
+    defined: Option<String>,
     outputs: Vec<ParsedOutput>,
     may_have_types: bool,
-    /// Those of all values, from the first type on that was read.
-    types: Option<ValueTypes>,
+    /// Whether a type was read.
+    has_types: bool,
+    /// Those of all values so far, or why they have none: that of an operation cannot be inferred, or that of an input
+    /// or of what another graph computes was not said.
+    types: Result<ValueTypes, Option<TypeError>>,
+    input_types: Vec<ValueType>,
 }
 
-/// The functions that were defined so far.
-struct Functions<Op: ParseNames> {
-    by_name: HashMap<String, SubFunction<Op>, FixedState>,
-    /// The name of the one that is being defined.
-    open: Option<String>,
-}
+/// The functions that were defined so far, by name.
+type Functions<Op> = HashMap<String, SubFunction<Op>, FixedState>;
 
 impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
-    fn new(header: String, target: T, functions: Functions<Op>) -> Self {
+    /// To read the items that follow.
+    fn new<'t>(
+        header: &str,
+        defined: Option<String>,
+        functions: Functions<Op>,
+        lines: &(impl Iterator<Item = Cursor<'t>> + Clone),
+    ) -> Self {
+        let items = lines
+            .clone()
+            .take_while(|line| !line.rest().starts_with('}'));
+        let words = items.map(|mut line| line.word());
+        let may_have_types = header == FUNCTION || header == DENSE;
         Self {
-            may_have_types: header == FUNCTION || header == DENSE,
-            header,
-            target,
+            header: header.to_owned(),
+            target: T::of_inputs(words.filter(|word| *word == "input").count()),
+            has_keys: defined.is_none() && header != DENSE,
+            values: 0,
+            has_operations: false,
             externals: Vec::new(),
             functions,
+            defined,
             outputs: Vec::new(),
-            types: None,
+            may_have_types,
+            has_types: false,
+            types: may_have_types.then(ValueTypes::default).ok_or(None),
+            input_types: Vec::new(),
         }
     }
 
-    fn read(text: &str, headers: &[&str], target: T) -> Result<Self, ParseError> {
+    fn read(text: &str, headers: &[&str]) -> Result<Self, ParseError> {
         let mut lines = lines(text);
         let mut functions = Functions::default();
         loop {
@@ -401,19 +440,22 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
             let line = line.ok_or_else(|| missing(text, &expected_header(headers)))?;
             let Some((name, at)) = definition_name(line)? else {
                 let header = parse_header(line, headers)?;
-                let mut listing = Self::new(header, target, functions);
+                let mut listing = Self::new(header, None, functions, &lines);
                 listing.parse_items(text, &mut lines)?;
                 return match lines.next() {
                     None => Ok(listing),
                     Some(after) => Err(after.expected("the end of the text")),
                 };
             };
-            if functions.by_name.contains_key(&name) {
+            if functions.contains_key(&name) {
                 return Err(at.expected("a name that no function before has"));
             }
-            functions.open = Some(name);
-            let body = Parser::new(FUNCTION.to_owned(), DenseGraph::new(0), functions);
-            functions = body.define(text, &mut lines)?;
+            let known = std::mem::take(&mut functions);
+            let mut body =
+                Parser::<Op, Positions<Op>>::new(FUNCTION, Some(name.clone()), known, &lines);
+            body.parse_items(text, &mut lines)?;
+            functions = std::mem::take(&mut body.functions);
+            functions.insert(name.clone(), SubFunction::new(name, body.graph()?));
         }
     }
 
@@ -437,36 +479,56 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         match line.word() {
             "input" => self.parse_input(line),
             "output" => self.parse_output(line),
-            "external" | "residual" if T::HAS_KEYS => self.parse_external(line),
+            "external" | "residual" if self.has_keys => self.parse_external(line),
             "_" => self.parse_operation(start),
             "" if start.rest().starts_with('%') => self.parse_operation(start),
-            _ => Err(start.expected(T::ITEMS)),
+            _ => Err(start.expected(if self.has_keys {
+                "`input`, `external`, `residual`, an operation, `output` or `}`"
+            } else {
+                "`input`, an operation, `output` or `}`"
+            })),
         }
     }
 
     fn parse_input(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         line.skip_blanks();
-        self.expect_next_local(&mut line, 0)?;
+        self.expect_local(&mut line, self.values)?;
         let written = self.parse_type(&mut line)?;
-        if let Some(types) = &mut self.types {
-            let (value_type, _) =
-                written.ok_or_else(|| line.expected("`:` and a type, as other values have one"))?;
-            let id = types.intern(value_type);
-            types.push(id);
+        if self.has_types && written.is_none() {
+            return Err(line.expected("`:` and a type, as other values have one"));
         }
-        self.target.read_input(&mut line)
+        if !self.has_keys && self.has_operations {
+            let start = line.at_start();
+            return Err(start.expected("an operation, as inputs come first"));
+        }
+        let key = self.has_keys.then(|| {
+            line.expect("=")?;
+            parse_key::<Op>(&mut line)
+        });
+        let key = key.transpose()?;
+        line.expect_end()?;
+        match (&mut self.types, written) {
+            (Ok(types), Some((value_type, _))) => {
+                types.add(value_type.clone());
+                self.input_types.push(value_type);
+            }
+            _ => self.types = Err(None),
+        }
+        self.values += 1;
+        self.target.add_input(key);
+        Ok(())
     }
 
     fn parse_output(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         line.skip_blanks();
         let place = line;
-        let value = if T::HAS_KEYS && line.eat("zero") {
+        let value = if self.has_keys && line.eat("zero") {
             None
         } else {
             Some(self.parse_local(&mut line)?)
         };
         line.skip_blanks();
-        let label = if T::HAS_KEYS && line.eat("->") {
+        let label = if self.has_keys && line.eat("->") {
             line.skip_blanks();
             let start = line;
             let label = line.text()?;
@@ -493,20 +555,18 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
             return line.expect_end();
         }
         let start = line;
-        let slots = parse_slots(&mut line)?;
+        let slots = line.separated(parse_slot)?;
         if let [Some((_, at))] = slots[..]
             && line.rest().is_empty()
         {
-            let mut line = at;
-            self.parse_external_value(&mut line)?;
-            return line.expect_end();
+            return self.parse_external_value(&mut { at }).map(drop);
         }
         for (next, (number, at)) in (self.externals.len()..).zip(slots.iter().flatten()) {
             if *number != next {
                 return Err(at.expected(&format!("`@{next}`")));
             }
         }
-        line.expect_equals()?;
+        line.expect("=")?;
         let application = self.parse_application(&mut line)?;
         line.expect_end()?;
         let operation = application.operation;
@@ -514,22 +574,17 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         if slots.len() != count {
             return Err(start.wrong_count(count, "name", slots.len()));
         }
-        let inputs = application
-            .operands
-            .into_iter()
-            .map(|operand| match operand {
-                (ValueRef::External(key), _) => Ok(key),
-                (ValueRef::Local(_), at) => Err(at.expected("a value of another graph")),
-            });
+        let inputs = application.operands.into_iter();
+        let inputs = inputs.map(|operand| match operand {
+            (ValueRef::External(key), _) => Ok(key),
+            (ValueRef::Local(_), at) => Err(at.expected("a value of another graph")),
+        });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let key = OperationKey::try_new(operation, inputs, application.role)
             .map_err(|error| application.name_at.wrong(&error))?;
         let key = Arc::new(key);
         for (slot, _) in slots.iter().enumerate().filter(|(_, name)| name.is_some()) {
-            self.externals.push(ValueKey::Derived {
-                operation: Arc::clone(&key),
-                output_slot: slot as u8,
-            });
+            self.externals.push(ValueKey::result(&key, slot));
         }
         Ok(())
     }
@@ -537,19 +592,17 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
     fn parse_operation(&mut self, mut line: Cursor<'_>) -> Result<(), ParseError> {
         let start = line;
         // By result: its type, as far as it is written.
-        let mut results = Vec::new();
-        if !line.eat("_") {
-            loop {
-                self.expect_next_local(&mut line, results.len())?;
-                results.push(self.parse_type(&mut line)?);
-                line.skip_blanks();
-                if !line.eat(",") {
-                    break;
-                }
-                line.skip_blanks();
-            }
-        }
-        line.expect_equals()?;
+        let results = if line.eat("_") {
+            Vec::new()
+        } else {
+            let mut next = self.values;
+            line.separated(|line| {
+                self.expect_local(line, next)?;
+                next += 1;
+                self.parse_type(line)
+            })?
+        };
+        line.expect("=")?;
         let application = self.parse_application(&mut line)?;
         line.expect_end()?;
         let count = application.operation.output_count();
@@ -557,7 +610,14 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
             return Err(start.wrong_count(count, "result", results.len()));
         }
         self.infer_types(&application, &results)?;
-        self.target.add(application)
+        self.values += results.len();
+        self.has_operations = true;
+        let at = application.name_at;
+        if !self.has_keys && application.role != OperationRole::Primary {
+            return Err(at.expected("no mark, as operations of a dense graph have no roles"));
+        }
+        let added = self.target.add(application);
+        added.map_err(|error| at.wrong(&error))
     }
 
     /// Infers the types of the results of what is about to be added, if values have types, and holds those that are
@@ -567,14 +627,26 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         application: &Application<'_, Op>,
         written: &[Option<WrittenType<'_>>],
     ) -> Result<(), ParseError> {
-        let Some(types) = &mut self.types else {
+        let Ok(types) = &mut self.types else {
             return Ok(());
         };
-        let operands = application.operands.iter().map(|(operand, _)| operand);
-        infer(types, &application.operation, operands)
-            .map_err(|error| application.name_at.wrong(&error))?;
-        let first = self.target.value_count();
-        for (id, written) in (first..).zip(written) {
+        let operands = application.operands.iter();
+        let operands = operands.map(|(operand, _)| operand.local());
+        let inferred = match operands.collect::<Option<SmallVec<[usize; 4]>>>() {
+            Some(ids) => types
+                .infer(&application.operation, ids.into_iter())
+                .map_err(Some),
+            None => Err(None),
+        };
+        match inferred {
+            Ok(()) => {}
+            Err(Some(error)) if self.has_types => return Err(application.name_at.wrong(&error)),
+            Err(reason) => {
+                self.types = Err(reason);
+                return Ok(());
+            }
+        }
+        for (id, written) in (self.values..).zip(written) {
             let inferred = types.get(types.id_of(id));
             if let Some((found, at)) = written
                 && found != inferred
@@ -592,7 +664,7 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         line: &mut Cursor<'t>,
     ) -> Result<Application<'t, Op>, ParseError> {
         line.skip_blanks();
-        let prefix = self.parse_prefix(line)?;
+        let prefix = parse_prefix(line)?;
         let name_at = *line;
         let name = line.name()?;
         let operation = match Op::parse_name(&name) {
@@ -622,14 +694,16 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         if operands.len() != count {
             return Err(name_at.wrong_count(count, "operand", operands.len()));
         }
+        let is_linear = mask.contains(&true);
         let role = match prefix {
-            Prefix::Fixed | Prefix::Masked(_) if mask.contains(&true) => {
+            Some(_) if is_linear => {
                 return Err(name_at.expected("no `~` after `fixed` or `masked`"));
             }
-            Prefix::Masked(active_mask) => OperationRole::Linearized { active_mask },
-            Prefix::Fixed => OperationRole::Linearized { active_mask: mask },
-            Prefix::None if mask.contains(&true) => OperationRole::Linearized { active_mask: mask },
-            Prefix::None => OperationRole::Primary,
+            Some(given) => OperationRole::Linearized {
+                active_mask: given.unwrap_or(mask),
+            },
+            None if is_linear => OperationRole::Linearized { active_mask: mask },
+            None => OperationRole::Primary,
         };
         Ok(Application {
             operation,
@@ -646,59 +720,52 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         name_at: Cursor<'_>,
         name: &str,
     ) -> Result<Op, ParseError> {
-        let no_operation = || no_operation::<Op>(name_at, name, T::OPERAND);
+        let no_operation = || no_operation::<Op>(name_at, name, self.an_operand());
         line.skip_blanks();
-        let known = &self.functions;
-        let may_hold = !T::HAS_KEYS || !known.by_name.is_empty();
+        let may_hold = !self.has_keys || !self.functions.is_empty();
         if !may_hold || !line.rest().starts_with('@') {
             return Err(no_operation());
         }
         let at = *line;
-        let mut functions = vec![known.parse(line)?];
-        line.skip_blanks();
-        while line.eat(",") {
-            line.skip_blanks();
-            functions.push(known.parse(line)?);
-            line.skip_blanks();
-        }
+        let functions = line.separated(|line| self.parse_function(line))?;
         let operation = Op::parse_with_functions(name, functions).ok_or_else(no_operation)?;
         check_functions(&operation).map_err(|error| at.wrong(&error))?;
         Ok(operation)
     }
 
-    fn parse_prefix(&self, line: &mut Cursor<'_>) -> Result<Prefix, ParseError> {
+    /// The function that is named here.
+    fn parse_function(&self, line: &mut Cursor<'_>) -> Result<SubFunction<Op>, ParseError> {
+        const KNOWN: &str = "a function that was defined before";
         let start = *line;
-        let word = line.word();
-        if !KEYWORDS.contains(&word) {
-            *line = start;
-            return Ok(Prefix::None);
-        }
-        line.skip_blanks();
-        if word == "fixed" {
-            return Ok(Prefix::Fixed);
-        }
-        let at = *line;
-        let bits = line.word();
-        line.skip_blanks();
-        match bits {
-            "-" => Ok(Prefix::Masked(Vec::new())),
-            bits if !bits.is_empty() && bits.chars().all(|c| matches!(c, '0' | '1')) => {
-                Ok(Prefix::Masked(bits.chars().map(|c| c == '1').collect()))
+        let name = line.function_name()?;
+        let known = self.functions.get(&name).cloned();
+        known.ok_or_else(|| match &self.defined {
+            Some(defined) if *defined == name => {
+                start.error(KNOWN, format!("`@{name}`, which this is a part of"))
             }
-            _ => Err(at.expected("an active mask such as `101` or `-`")),
-        }
+            _ => start.expected(KNOWN),
+        })
     }
 
     fn parse_operand(&self, line: &mut Cursor<'_>) -> Result<ValueRef<Op>, ParseError> {
-        if T::HAS_KEYS && line.rest().starts_with('@') {
-            if self.types.is_some() {
+        if self.has_keys && line.rest().starts_with('@') {
+            if self.has_types {
                 return Err(line.expected("an operand with a type: `%`"));
             }
             self.parse_external_value(line).map(ValueRef::External)
         } else if line.rest().starts_with('%') {
             self.parse_local(line).map(ValueRef::Local)
         } else {
-            Err(line.expected(T::OPERAND))
+            Err(line.expected(self.an_operand()))
+        }
+    }
+
+    /// What an operand may be.
+    fn an_operand(&self) -> &'static str {
+        if self.has_keys {
+            "an operand: `%` or `@`"
+        } else {
+            "an operand: `%`"
         }
     }
 
@@ -715,25 +782,17 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
 
     fn parse_local(&self, line: &mut Cursor<'_>) -> Result<LocalValueId, ParseError> {
         let start = *line;
-        let known = self.target.value_count();
-        let id = if line.eat("%") { line.number() } else { None };
-        id.filter(|id| *id < known)
+        let id = line.eat("%").then(|| line.number()).flatten();
+        id.filter(|id| *id < self.values)
             .ok_or_else(|| start.expected("a local value that was defined before"))
     }
 
-    fn expect_next_local(
-        &self,
-        line: &mut Cursor<'_>,
-        already_defined: usize,
-    ) -> Result<(), ParseError> {
+    fn expect_local(&self, line: &mut Cursor<'_>, id: usize) -> Result<(), ParseError> {
         let start = *line;
-        let next = self.target.value_count() + already_defined;
-        let id = if line.eat("%") { line.number() } else { None };
-        if id == Some(next) {
-            Ok(())
-        } else {
-            Err(start.expected(&format!("`%{next}`")))
+        if line.eat("%") && line.number() == Some(id) {
+            return Ok(());
         }
+        Err(start.expected(&format!("`%{id}`")))
     }
 
     /// The type of a value that is being defined, if one stands here.
@@ -755,69 +814,28 @@ impl<Op: ParseNames, T: Target<Op>> Parser<Op, T> {
         Ok(Some((ValueType::new(kind, dims), start)))
     }
 
-    /// Values have types from here on. Those before are inferred, unless there are inputs among them, or they use other
-    /// graphs.
+    /// Values have types from here on, as have those before.
     fn start_types(&mut self, at: Cursor<'_>) -> Result<(), ParseError> {
-        if self.types.is_some() {
-            return Ok(());
+        match &self.types {
+            Ok(_) => self.has_types = true,
+            Err(None) => return Err(at.expected("no type, as values before have none")),
+            Err(Some(error)) => return Err(at.error("no type", error.to_string())),
         }
-        let mut types = ValueTypes::default();
-        let inferred = self.target.infer_all(&mut types);
-        let inferred = inferred.map_err(|error| at.error("no type", error.to_string()))?;
-        if !inferred {
-            return Err(at.expected("no type, as values before have none"));
-        }
-        self.types = Some(types);
         Ok(())
     }
 }
 
-impl<Op: ParseNames> Parser<Op, DenseGraph<Op>> {
-    /// Reads what is left of the function that is open, and adds it.
-    fn define<'t>(
-        mut self,
-        text: &str,
-        lines: &mut impl Iterator<Item = Cursor<'t>>,
-    ) -> Result<Functions<Op>, ParseError> {
-        self.parse_items(text, lines)?;
-        let mut functions = std::mem::take(&mut self.functions);
-        if let Some(name) = functions.open.take() {
-            let function = SubFunction::new(name.clone(), self.graph());
-            functions.by_name.insert(name, function);
-        }
-        Ok(functions)
-    }
-
-    fn graph(mut self) -> DenseGraph<Op> {
+impl<Op: ParseNames> Parser<Op, Positions<Op>> {
+    fn graph(self) -> Result<DenseGraph<Op>, ParseError> {
+        let Positions {
+            mut graph, here, ..
+        } = self.target;
         let outputs = self.outputs.iter().filter_map(|output| output.value);
-        let outputs = outputs.map(DenseId::new).collect();
-        self.target.set_outputs(outputs);
-        self.target.of_values(self.types)
-    }
-}
-
-impl<Op: ParseNames> Default for Functions<Op> {
-    fn default() -> Self {
-        Self {
-            by_name: HashMap::default(),
-            open: None,
+        graph.set_outputs(outputs.map(|id| here[id]).collect());
+        if self.has_types {
+            return graph.with_types(self.input_types).map_err(not_closed);
         }
-    }
-}
-
-impl<Op: ParseNames> Functions<Op> {
-    /// The function that is named here.
-    fn parse(&self, line: &mut Cursor<'_>) -> Result<SubFunction<Op>, ParseError> {
-        const DEFINED: &str = "a function that was defined before";
-        let start = *line;
-        let name = line.function_name()?;
-        let known = self.by_name.get(&name).cloned();
-        known.ok_or_else(|| match &self.open {
-            Some(open) if *open == name => {
-                start.error(DEFINED, format!("`@{name}`, which this is a part of"))
-            }
-            _ => start.expected(DEFINED),
-        })
+        Ok(graph)
     }
 }
 
@@ -825,19 +843,6 @@ fn parse_key<Op: ParseNames>(line: &mut Cursor<'_>) -> Result<Op::InputKey, Pars
     let start = *line;
     let key = line.text()?.and_then(|text| Op::parse_input_name(&text));
     key.ok_or_else(|| start.expected("the name of an input"))
-}
-
-/// Notes the types of an operation's results. All operands are values of the listing.
-fn infer<'a, Op: GraphOperation>(
-    types: &mut ValueTypes,
-    operation: &Op,
-    operands: impl Iterator<Item = &'a ValueRef<Op>>,
-) -> Result<(), TypeError> {
-    let operands = operands.filter_map(|operand| match operand {
-        ValueRef::Local(id) => Some(*id),
-        ValueRef::External(_) => None,
-    });
-    types.infer(operation, operands)
 }
 
 /// What is wrong where a name is none of an operation.
@@ -863,24 +868,38 @@ fn no_operation<Op: ParseNames>(at: Cursor<'_>, name: &str, an_operand: &str) ->
     at.expected("an operation")
 }
 
-/// The names of an external operation's results: `@N`, or `_` for one that nothing uses.
-fn parse_slots<'t>(line: &mut Cursor<'t>) -> Result<Vec<Option<(usize, Cursor<'t>)>>, ParseError> {
-    let mut slots = Vec::new();
-    loop {
-        let at = *line;
-        if line.eat("_") {
-            slots.push(None);
-        } else {
-            let number = if line.eat("@") { line.number() } else { None };
-            let number = number.ok_or_else(|| at.expected("`@` and a number or name, or `_`"))?;
-            slots.push(Some((number, at)));
-        }
-        line.skip_blanks();
-        if !line.eat(",") {
-            return Ok(slots);
-        }
-        line.skip_blanks();
+/// The name of an external operation's result: `@N`, or `_` for one that nothing uses.
+fn parse_slot<'t>(line: &mut Cursor<'t>) -> Result<Option<(usize, Cursor<'t>)>, ParseError> {
+    let at = *line;
+    if line.eat("_") {
+        return Ok(None);
     }
+    let number = line.eat("@").then(|| line.number()).flatten();
+    let number = number.ok_or_else(|| at.expected("`@` and a number or name, or `_`"))?;
+    Ok(Some((number, at)))
+}
+
+/// What says that an operation is linear, before its name: `fixed` has no mask, `masked` has one.
+fn parse_prefix(line: &mut Cursor<'_>) -> Result<Option<Option<Vec<bool>>>, ParseError> {
+    let start = *line;
+    let word = line.word();
+    if !KEYWORDS.contains(&word) {
+        *line = start;
+        return Ok(None);
+    }
+    line.skip_blanks();
+    if word == "fixed" {
+        return Ok(Some(None));
+    }
+    let at = *line;
+    let bits = line.word();
+    line.skip_blanks();
+    let is_mask = !bits.is_empty() && bits.chars().all(|c| matches!(c, '0' | '1'));
+    if !is_mask && bits != "-" {
+        return Err(at.expected("an active mask such as `101` or `-`"));
+    }
+    let bits = bits.chars().filter(|_| is_mask);
+    Ok(Some(Some(bits.map(|c| c == '1').collect())))
 }
 
 struct Application<'t, Op: GraphOperation> {
@@ -892,12 +911,6 @@ struct Application<'t, Op: GraphOperation> {
 
 /// A type, and where it stands.
 type WrittenType<'t> = (ValueType, Cursor<'t>);
-
-enum Prefix {
-    None,
-    Fixed,
-    Masked(Vec<bool>),
-}
 
 /// A place in a line.
 #[derive(Clone, Copy)]
@@ -943,20 +956,36 @@ impl<'t> Cursor<'t> {
 
     /// The word at this place, which may be empty.
     fn word(&mut self) -> &'t str {
+        self.run_of(is_word_char)
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        let start = *self;
+        let number = self.run_of(|c| c.is_ascii_digit()).parse();
+        number.inspect_err(|_| *self = start).ok()
+    }
+
+    fn run_of(&mut self, is_part: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
-        let end = rest.find(|c| !is_word_char(c)).unwrap_or(rest.len());
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         self.at += end;
         &rest[..end]
     }
 
-    fn number(&mut self) -> Option<usize> {
-        let rest = self.rest();
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let number = rest[..end].parse().ok()?;
-        self.at += end;
-        Some(number)
+    /// Items with commas between them, one at least.
+    fn separated<I>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<I, ParseError>,
+    ) -> Result<Vec<I>, ParseError> {
+        let mut items = Vec::new();
+        loop {
+            items.push(item(self)?);
+            self.skip_blanks();
+            if !self.eat(",") {
+                return Ok(items);
+            }
+            self.skip_blanks();
+        }
     }
 
     /// `@` and the name of a function.
@@ -977,23 +1006,19 @@ impl<'t> Cursor<'t> {
 
     /// The sizes of the axes of a type, none if no bracket stands here.
     fn dims(&mut self) -> Result<Vec<usize>, ParseError> {
-        let mut dims = Vec::new();
         self.skip_blanks();
         if !self.eat("[") {
-            return Ok(dims);
+            return Ok(Vec::new());
         }
-        loop {
-            self.skip_blanks();
-            let size = self.number();
-            dims.push(size.ok_or_else(|| self.expected("the size of an axis"))?);
-            self.skip_blanks();
-            if self.eat("]") {
-                return Ok(dims);
-            }
-            if !self.eat(",") {
-                return Err(self.expected("`,` or `]`"));
-            }
+        self.skip_blanks();
+        let dims = self.separated(|line| {
+            let size = line.number();
+            size.ok_or_else(|| line.expected("the size of an axis"))
+        })?;
+        if !self.eat("]") {
+            return Err(self.expected("`,` or `]`"));
         }
+        Ok(dims)
     }
 
     /// Words up to the first operand, or a string.
@@ -1002,7 +1027,7 @@ impl<'t> Cursor<'t> {
             return self.string();
         }
         let start = *self;
-        let mut name = self.word().to_owned();
+        let mut words = Vec::new();
         loop {
             let before = *self;
             self.skip_blanks();
@@ -1011,13 +1036,12 @@ impl<'t> Cursor<'t> {
                 *self = before;
                 break;
             }
-            name.push(' ');
-            name.push_str(word);
+            words.push(word);
         }
-        if name.is_empty() {
+        if words.is_empty() {
             return Err(start.expected("an operation"));
         }
-        Ok(name)
+        Ok(words.join(" "))
     }
 
     fn string(&mut self) -> Result<String, ParseError> {
@@ -1060,10 +1084,10 @@ impl<'t> Cursor<'t> {
         Some(c)
     }
 
-    fn expect_equals(&mut self) -> Result<(), ParseError> {
+    fn expect(&mut self, token: &str) -> Result<(), ParseError> {
         self.skip_blanks();
-        if !self.eat("=") {
-            return Err(self.expected("`=`"));
+        if !self.eat(token) {
+            return Err(self.expected(&format!("`{token}`")));
         }
         self.skip_blanks();
         Ok(())

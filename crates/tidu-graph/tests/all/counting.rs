@@ -7,6 +7,7 @@ use std::ops::Sub;
 use std::sync::Arc;
 
 use crate::support::{apply, output_keys, shared};
+use tidu_graph::text::{ParseNames, parse_function};
 use tidu_graph::{
     DenseGraph, EvaluableGraphOperation, Graph, GraphBuilder, GraphOperation, MaterializedGraph,
     OperationRole, ValueKey, ValueKeyInterner, ValueRef, compile, materialize_merge, merge,
@@ -208,6 +209,26 @@ impl EvaluableGraphOperation for Op {
     }
 }
 
+impl ParseNames for Op {
+    fn parse_name(text: &str) -> Option<Self> {
+        match text {
+            "Add" => Some(Op::Add),
+            "Mul" => Some(Op::Mul),
+            "Sin" => Some(Op::Sin),
+            "SinCos" => Some(Op::SinCos),
+            text => {
+                let terms = text.strip_prefix("Sum(")?.strip_suffix(')')?;
+                terms.parse().ok().map(Op::Sum)
+            }
+        }
+    }
+
+    fn parse_input_name(text: &str) -> Option<Key> {
+        let number = text.strip_prefix("Key(")?.strip_suffix(')')?;
+        number.parse().ok().map(Key)
+    }
+}
+
 type Program = fn(usize) -> Graph<Op>;
 
 /// v = v + y·sin v, of at least `operations` operations in all.
@@ -319,6 +340,49 @@ fn build_hashes_each_operation_once() {
 }
 
 /// Constants have nothing to hang from, so a table holds them; a large one is not hashed when that grows.
+/// Inputs may stand among operations, as those of `wide` do.
+#[test]
+fn the_text_of_a_function_is_read_without_keys() {
+    let bound = Counts {
+        op_questions: 6.0,
+        ..Counts::default()
+    };
+    check_flat("read", bound, |program, operations| {
+        let graph = program(operations);
+        let text = graph.to_string();
+        let (read, counts) = counted(|| parse_function::<Op>(&text).unwrap());
+        let inputs = graph.inputs().iter().map(|&id| graph.input_key(id));
+        assert!(read.input_keys.iter().eq(inputs));
+        let x = (0..read.input_keys.len()).map(|at| Operand::new(0.1 * at as f64));
+        let x: Vec<Operand> = x.collect();
+        let x: Vec<&Operand> = x.iter().collect();
+        let found = read.graph.compile().eval(&mut Vec::new(), &x);
+        assert_eq!(found[0].0, value_of(&graph, &x));
+        counts
+    });
+}
+
+/// The output of a graph, operation by operation.
+fn value_of(graph: &Graph<Op>, x: &[&Operand]) -> f64 {
+    let mut values = vec![f64::NAN; graph.values().len()];
+    for (&id, x) in graph.inputs().iter().zip(x) {
+        values[id] = x.0;
+    }
+    for node in graph.operations() {
+        let operands = node.inputs.iter().map(|operand| match operand {
+            ValueRef::Local(id) => Operand::new(values[*id]),
+            ValueRef::External(_) => unreachable!("it is closed"),
+        });
+        let operands: Vec<Operand> = operands.collect();
+        let operands: Vec<&Operand> = operands.iter().collect();
+        let results = node.operation.eval(&mut Vec::new(), &operands);
+        for (&id, result) in node.outputs.iter().zip(results) {
+            values[id] = result.0;
+        }
+    }
+    values[graph.outputs()[0]]
+}
+
 #[test]
 fn merging_hashes_each_constant_once() {
     for n in [1, 100, 10_000] {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 use crate::support::{on_small_stack, panic_text};
-use tidu_graph::text::ParseNames;
+use tidu_graph::text::{ParseNames, parse_function};
 use tidu_graph::{
     CallError, CompiledProgram, DenseGraph, DenseId, EvaluableGraphOperation, Exactness, Graph,
     GraphError, GraphOperation, Picture, Rewrite, SubFunction, ValueType, merge, try_simplify,
@@ -384,6 +384,33 @@ dense {
         .parse()
         .unwrap_or_else(|error| panic!("{error}\n{keyed}"));
     assert_eq!(graph.to_string().replace("@floor", "@f"), keyed);
+}
+
+/// What a function names by key has to be a value of its own, wherever it stands.
+#[test]
+fn operands_of_a_function_may_be_named_by_key() {
+    let text = "graph {
+        external @0 = neg @x
+        %0 = const 3
+        input %1 = x
+        %2 = neg %1
+        %3 = mul %2, @0
+        %4 = mul %3, %0
+        output %4 -> f
+        output %1
+    }";
+    let read = parse_function::<Op>(text).unwrap();
+    // 3·(-5)·(-5)
+    assert_eq!(value(&read.graph, &[5]), [75, 5]);
+    assert_eq!(read.input_keys, ["x"]);
+    assert_eq!(read.output_labels, [Some("f".to_owned()), None]);
+    let straight = text.replace("external @0 = neg @x", "").replace("@0", "%2");
+    let straight = parse_function::<Op>(&straight).unwrap();
+    assert_eq!(value(&straight.graph, &[5]), [75, 5]);
+    let foreign = text.replace("neg @x", "neg @y");
+    let error = parse_function::<Op>(&foreign).unwrap_err().to_string();
+    let expected = "line 1, column 1: expected a closed function, found operand 1 of Mul is output 0 of Neg, which no graph";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 #[test]
