@@ -106,7 +106,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Storage<Op> {
     }
 
     /// Adds a call with its active operands and residuals, and returns the index of its first result.
-    #[inline]
+    #[inline(always)]
     pub fn push_call(
         &mut self,
         template: u32,

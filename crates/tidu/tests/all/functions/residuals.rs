@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use tidu::eager::{Dual, Tape};
 use tidu::graph::{
     EvaluableGraphOperation, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
 };
-use tidu::eager::{Dual, Tape};
 use tidu::rules::{Arithmetic, Work};
 use tidu::{
     ADRuleError, Function, FunctionError, Mode, Primitive, PrimitiveBuilder, PrimitiveValue,
