@@ -112,6 +112,8 @@ struct Known<Op: GraphOperation> {
     signature: Signature,
     template: u32,
     outputs: u32,
+    /// How many of these a caller is given.
+    visible: u32,
     residuals: Box<[Residual]>,
     /// What was applied after it, the last time and another time. Programs repeat themselves, so one of
     /// the two nearly always comes again.
@@ -422,17 +424,21 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             },
         };
         self.last = known;
-        if self.known[known].extended.is_some() {
-            return self.run_extended(known, operands, single, location);
-        }
-        self.evaluate(operation, operands, location)?;
         let known = &self.known[known];
+        let applied = known.extended.as_ref().unwrap_or(operation);
+        evaluate(
+            applied,
+            operands,
+            location,
+            &mut self.ctx,
+            &mut self.results,
+        )?;
         let found = self.results.len();
-        if found != known.outputs as usize || (single && found != 1) {
-            return Err(self.result_fault(operation, single));
+        if found != known.outputs as usize || (single && known.visible != 1) {
+            return Err(self.result_fault(applied, single.then(|| operation)));
         }
         if self.watch.is_some() {
-            self.check_results(|| operation_label(operation), found, location)?;
+            self.check_results(|| operation_label(applied), found, location)?;
         }
         let results = &self.results;
         let storage = &mut self.storage;
@@ -443,43 +449,10 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             operands,
             results,
         );
-        self.annotate(operands, location);
-        Ok(first)
-    }
-
-    /// [`run`](Self::run) of an operation for which another one stands in that returns residuals besides.
-    #[cold]
-    fn run_extended(
-        &mut self,
-        known: usize,
-        operands: &[&Var<Op>],
-        single: bool,
-        location: &'static Location<'static>,
-    ) -> Result<u32, EagerError> {
-        let Known {
-            operation,
-            extended: Some(extended),
-            template,
-            ..
-        } = &self.known[known]
-        else {
-            unreachable!("asked where there is one");
-        };
-        let (visible, template) = (operation.output_count(), *template);
-        if single && visible != 1 {
-            return Err(not_one_result(operation, visible));
+        if known.visible != known.outputs {
+            self.results.truncate(known.visible as usize);
         }
-        let extended = extended.clone();
-        self.evaluate(&extended, operands, location)?;
-        let label = || operation_label(&extended);
-        self.check_results(label, extended.output_count(), location)?;
-        let known = &self.known[known];
-        let (outputs, residuals) = (known.outputs, &known.residuals);
-        let first = self
-            .storage
-            .push_call(template, outputs, residuals, operands, &self.results);
         self.annotate(operands, location);
-        self.results.truncate(visible);
         Ok(first)
     }
 
@@ -497,30 +470,15 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         if single && outputs != 1 {
             return Err(not_one_result(operation, outputs));
         }
-        self.evaluate(operation, operands, location)?;
+        evaluate(
+            operation,
+            operands,
+            location,
+            &mut self.ctx,
+            &mut self.results,
+        )?;
         self.check_results(|| operation_label(operation), outputs, location)?;
         Ok(CONSTANT)
-    }
-
-    #[inline(always)]
-    fn evaluate(
-        &mut self,
-        operation: &Op,
-        operands: &[&Var<Op>],
-        location: &'static Location<'static>,
-    ) -> Result<(), EagerError> {
-        self.results.clear();
-        let (ctx, results) = (&mut self.ctx, &mut self.results);
-        // The usual numbers of operands need no list.
-        let evaluated = match *operands {
-            [x] => operation.try_eval_into(ctx, &[&x.value], results),
-            [x, y] => operation.try_eval_into(ctx, &[&x.value, &y.value], results),
-            _ => {
-                let values: Vec<&Op::Operand> = values_of(operands).collect();
-                operation.try_eval_into(ctx, &values, results)
-            }
-        };
-        evaluated.map_err(|source| failed(operation, Some(location), source))
     }
 
     /// Which operands are active, and whether any is; `None` if one is no variable of this tape.
@@ -635,6 +593,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
             signature,
             template: self.templates.len() as u32,
             outputs: template.outputs,
+            visible: template.visible,
             residuals: template.residuals.as_slice().into(),
             next: [at; 2],
         });
@@ -669,12 +628,13 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
 
     /// What is wrong with the number of results.
     #[cold]
-    fn result_fault(&self, operation: &Op, single: bool) -> EagerError {
-        let expected = operation.output_count();
-        if single && expected != 1 {
-            return not_one_result(operation, expected);
+    fn result_fault(&self, applied: &Op, single: Option<&Op>) -> EagerError {
+        match single {
+            Some(operation) if operation.output_count() != 1 => {
+                not_one_result(operation, operation.output_count())
+            }
+            _ => wrong_results(applied, applied.output_count(), self.results.len()),
         }
-        wrong_results(operation, expected, self.results.len())
     }
 
     #[track_caller]
@@ -890,6 +850,28 @@ impl Place {
         tape: 0,
         epoch: 0,
     };
+}
+
+/// Computes the results of an operation into a list.
+#[inline(always)]
+fn evaluate<Op: EvaluableGraphOperation>(
+    operation: &Op,
+    operands: &[&Var<Op>],
+    location: &'static Location<'static>,
+    ctx: &mut Op::Context,
+    results: &mut Vec<Op::Operand>,
+) -> Result<(), EagerError> {
+    results.clear();
+    // The usual numbers of operands need no list.
+    let evaluated = match *operands {
+        [x] => operation.try_eval_into(ctx, &[&x.value], results),
+        [x, y] => operation.try_eval_into(ctx, &[&x.value, &y.value], results),
+        _ => {
+            let values: Vec<&Op::Operand> = values_of(operands).collect();
+            operation.try_eval_into(ctx, &values, results)
+        }
+    };
+    evaluated.map_err(|source| failed(operation, Some(location), source))
 }
 
 fn values_of<'a, Op: GraphOperation>(
