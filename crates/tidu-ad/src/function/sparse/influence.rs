@@ -13,7 +13,7 @@ use crate::sparse::lists::Lists;
 
 /// How tangents go through a function.
 pub(super) struct Influence {
-    /// By value: the operation that it is a result of.
+    /// By value: the operation that it is a result of, if that depends on what is differentiated by.
     pub makers: Vec<Option<OperationId>>,
     /// By value: the values that its tangent is made of.
     pub sources: Lists,
@@ -64,10 +64,14 @@ impl Influence {
                 sources.end_list();
             }
         }
-        let producers = dense.producers();
-        let values = (0..dense.value_count()).map(|at| producers.of(dense.value(at)));
+        let mut makers = vec![None; dense.value_count()];
+        for (id, at) in dense.operation_ids().zip(activity.derivatives()) {
+            if at.is_some() {
+                makers[dense.node(id).results.indices()].fill(Some(id));
+            }
+        }
         Ok(Self {
-            makers: values.collect(),
+            makers,
             sources,
             flows,
         })

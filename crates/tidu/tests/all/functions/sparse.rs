@@ -1,0 +1,3 @@
+//! Sparse derivatives: patterns, entries and receipts, against dual numbers and closed forms.
+
+mod random;
