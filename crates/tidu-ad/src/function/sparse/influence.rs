@@ -216,8 +216,8 @@ impl<'a> Cones<'a> {
         }
     }
 
-    /// Finds everything that these values lead to, themselves included.
-    pub fn find(&mut self, from: impl IntoIterator<Item = u32>) {
+    /// Finds everything that these values lead to, themselves included, through values of which this holds.
+    pub fn find(&mut self, from: impl IntoIterator<Item = u32>, within: impl Fn(u32) -> bool) {
         self.search += 1;
         self.values.clear();
         for value in from {
@@ -226,7 +226,8 @@ impl<'a> Cones<'a> {
         let mut next = 0;
         while let Some(&value) = self.values.get(next) {
             next += 1;
-            for &neighbour in self.neighbours.get(value as usize) {
+            let neighbours = self.neighbours.get(value as usize).iter();
+            for &neighbour in neighbours.filter(|&&neighbour| within(neighbour)) {
                 self.meet(neighbour);
             }
         }
@@ -236,6 +237,11 @@ impl<'a> Cones<'a> {
         self.operations.extend(made);
         self.operations.sort_unstable();
         self.operations.dedup();
+    }
+
+    /// Whether the last search met a value.
+    pub fn is_met(&self, value: usize) -> bool {
+        self.met[value] == self.search
     }
 
     fn meet(&mut self, value: u32) {
