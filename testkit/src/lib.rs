@@ -8,6 +8,7 @@ mod pipeline;
 mod programs;
 mod random;
 mod reprojection;
+mod sparse;
 mod stack;
 
 pub use arithmetic::{
@@ -21,4 +22,5 @@ pub use programs::{
 };
 pub use random::{Random, cases};
 pub use reprojection::{observations, residual};
+pub use sparse::{arrowhead, bratu, bratu_energy, clnlbeam, rosenbrock};
 pub use stack::on_small_stack;

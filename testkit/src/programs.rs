@@ -8,7 +8,7 @@ use tidu_graph::{
 use tidu_scalar::{ScalarKey, ScalarOp};
 
 use crate::arithmetic::{Arithmetic, Building, Calls, Counting, Keys, Numbers, Recording};
-use crate::reprojection;
+use crate::{reprojection, sparse};
 
 /// A function of named inputs, with a point to evaluate it at.
 #[derive(Clone)]
@@ -25,11 +25,16 @@ pub struct Workload {
 }
 
 #[derive(Clone, Copy)]
-enum Program {
+pub(crate) enum Program {
     Chain { steps: usize },
     Wide,
     Square { depth: usize },
     BundleAdjustment,
+    Rosenbrock,
+    Arrowhead,
+    Bratu { side: usize },
+    BratuEnergy { side: usize },
+    Clnlbeam { steps: usize },
 }
 
 /// v = x; n/3 times v = v + y·sin v. The gradient stays near 1 at any depth.
@@ -65,7 +70,11 @@ pub fn bundle_adjustment() -> Workload {
 }
 
 impl Workload {
-    fn new(name: &'static str, inputs: Vec<(ScalarKey, f64)>, program: Program) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        inputs: Vec<(ScalarKey, f64)>,
+        program: Program,
+    ) -> Self {
         let mut workload = Self {
             name,
             operations: 0,
@@ -86,6 +95,11 @@ impl Workload {
             Program::Wide => write_wide(a, inputs),
             Program::Square { depth } => write_square(a, &inputs[0], depth),
             Program::BundleAdjustment => reprojection::write(a, inputs),
+            Program::Rosenbrock => sparse::write_rosenbrock(a, inputs),
+            Program::Arrowhead => sparse::write_arrowhead(a, inputs),
+            Program::Bratu { side } => sparse::write_bratu(a, inputs, side),
+            Program::BratuEnergy { side } => sparse::write_bratu_energy(a, inputs, side),
+            Program::Clnlbeam { steps } => sparse::write_clnlbeam(a, inputs, steps),
         }
     }
 

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use tidu_eager::{EvalExecutor, KeySource, Tape, Var, try_backward};
 use tidu_scalar::{ScalarKey, ScalarOp};
 use tidu_testkit::{
-    Arithmetic, Calls, Expressions, Numbers, Pipeline, Workload, bundle_adjustment, chain,
-    observations, residual, squares, wide,
+    Arithmetic, Calls, Expressions, Numbers, Pipeline, Workload, arrowhead, bratu, bratu_energy,
+    bundle_adjustment, chain, clnlbeam, observations, residual, rosenbrock, squares, wide,
 };
 
 fn all() -> Vec<Workload> {
-    vec![chain(99), wide(35), squares(9), bundle_adjustment()]
+    let mut all = vec![chain(99), wide(35), squares(9), bundle_adjustment()];
+    for size in [0, 1, 2, 5] {
+        all.extend([rosenbrock(size), arrowhead(size), bratu(size), bratu_energy(size)]);
+    }
+    all.extend([clnlbeam(1), clnlbeam(6)]);
+    all
 }
 
 #[test]
@@ -60,6 +65,56 @@ fn bundle_adjustment_is_the_reprojection_error() {
                 "{found} instead of {expected}"
             );
         }
+    }
+}
+
+fn assert_all_near(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+    }
+}
+
+#[test]
+fn sparse_workloads_compute_what_they_say() {
+    let x = [0.5, -1.5, 2.0];
+    let banana = |a: f64, b: f64| 100.0 * (b - a * a).powi(2) + (1.0 - a).powi(2);
+    let sum = banana(x[0], x[1]) + banana(x[1], x[2]);
+    assert_all_near(&rosenbrock(3).values(&x), &[sum]);
+    let sum = (x[0] * x[2]).cos() + (x[1] * x[2]).cos();
+    assert_all_near(&arrowhead(3).values(&x), &[sum]);
+
+    // [a b; c d], with zeros around: h = 1/3.
+    let u = [0.1, -0.4, 0.3, 0.7];
+    let load = 5.0 / 9.0;
+    let residual = |at: usize, [p, q]: [usize; 2]| 4.0 * u[at] - u[p] - u[q] - load * u[at].exp();
+    let residuals = [(0, [1, 2]), (1, [0, 3]), (2, [0, 3]), (3, [1, 2])];
+    let residuals = residuals.map(|(at, around)| residual(at, around));
+    assert_all_near(&bratu(2).values(&u), &residuals);
+    let energy = bratu_energy(2);
+    let inner = [(0, 1), (0, 2), (1, 3), (2, 3)].map(|(p, q): (usize, usize)| (u[p] - u[q]).powi(2));
+    let edge: f64 = u.iter().map(|u| 2.0 * u * u).sum();
+    let bends = 0.5 * (inner.iter().sum::<f64>() + edge);
+    let sources: f64 = u.iter().map(|u| u.exp()).sum();
+    assert_all_near(&energy.values(&u), &[bends - load * sources]);
+
+    // t, x and u of one step.
+    let [t, x, u] = [[0.1, 0.3], [0.2, 0.5], [-0.6, 0.4]];
+    let found = clnlbeam(1).values(&[t, x, u].concat());
+    let objective =
+        0.5 * (u[1] * u[1] + u[0] * u[0]) + 0.5 * 350.0 * (t[1].cos() + t[0].cos());
+    let on_x = x[1] - x[0] - 0.5 * (t[1].sin() + t[0].sin());
+    let on_t = t[1] - t[0] - 0.5 * (u[1] + u[0]);
+    assert_all_near(&found, &[objective, on_x, on_t]);
+}
+
+/// At every size: the residuals are the gradient of the energy.
+#[test]
+fn the_energy_of_bratu_leads_to_its_residuals() {
+    for side in [1, 2, 3, 6] {
+        let point = bratu(side).point();
+        let gradient = jacobian_by_duals(&bratu_energy(side), &point);
+        assert_all_near(&gradient[0], &bratu(side).values(&point));
     }
 }
 

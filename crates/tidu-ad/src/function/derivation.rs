@@ -493,20 +493,17 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
         Ok(Some(found.value))
     }
 
-    /// How many linear operations it takes to go back through an operation, all of whose results have cotangents.
-    pub fn reverse_weight(&mut self, derivative: usize) -> Result<u32, FunctionError> {
-        let live = self.operations.derived[derivative].derivatives.live();
-        let seeds = live
-            .iter()
-            .map(|&live| if live { Seed::Full } else { Seed::Zero });
-        let seeds: Vec<Seed> = seeds.collect();
+    /// How many linear operations it takes to go back through an operation from cotangents of these results, and one more
+    /// for each cotangent that comes of it, which is added to what an operand has.
+    pub fn reverse_weight(&mut self, derivative: usize, seeds: &[Seed]) -> Result<u32, FunctionError> {
         let vjp = self
             .operations
-            .vjp(derivative, &seeds, self.ctx, &mut self.graph);
+            .vjp(derivative, seeds, self.ctx, &mut self.graph);
         let at = vjp.map_err(|error| self.locate(error))?;
         let (_, vjp, _) = &self.operations.derived[derivative].vjps[at];
         let seeds = seeds.iter().filter(|seed| seed.is_there()).count();
-        Ok(linear_operations(vjp.function.as_dense(), seeds))
+        let added = vjp.cotangents.iter().flatten().count() as u32;
+        Ok(linear_operations(vjp.function.as_dense(), seeds) + added)
     }
 
     /// How many linear operations it takes to go forward through an operation, all of whose active operands have

@@ -22,5 +22,6 @@ mod selection;
 mod series;
 mod shapes;
 mod simplify;
+mod sparse;
 mod values;
 mod ways;

@@ -13,7 +13,7 @@ use crate::sparse::lists::Lists;
 
 /// How tangents go through a function.
 pub(super) struct Influence {
-    /// By value: the operation that it is a result of.
+    /// By value: the operation that it is a result of, if that depends on what is differentiated by.
     pub makers: Vec<Option<OperationId>>,
     /// By value: the values that its tangent is made of.
     pub sources: Lists,
@@ -64,10 +64,14 @@ impl Influence {
                 sources.end_list();
             }
         }
-        let producers = dense.producers();
-        let values = (0..dense.value_count()).map(|at| producers.of(dense.value(at)));
+        let mut makers = vec![None; dense.value_count()];
+        for (id, at) in dense.operation_ids().zip(activity.derivatives()) {
+            if at.is_some() {
+                makers[dense.node(id).results.indices()].fill(Some(id));
+            }
+        }
         Ok(Self {
-            makers: values.collect(),
+            makers,
             sources,
             flows,
         })
@@ -212,8 +216,8 @@ impl<'a> Cones<'a> {
         }
     }
 
-    /// Finds everything that these values lead to, themselves included.
-    pub fn find(&mut self, from: impl IntoIterator<Item = u32>) {
+    /// Finds everything that these values lead to, themselves included, through values of which this holds.
+    pub fn find(&mut self, from: impl IntoIterator<Item = u32>, within: impl Fn(u32) -> bool) {
         self.search += 1;
         self.values.clear();
         for value in from {
@@ -222,7 +226,8 @@ impl<'a> Cones<'a> {
         let mut next = 0;
         while let Some(&value) = self.values.get(next) {
             next += 1;
-            for &neighbour in self.neighbours.get(value as usize) {
+            let neighbours = self.neighbours.get(value as usize).iter();
+            for &neighbour in neighbours.filter(|&&neighbour| within(neighbour)) {
                 self.meet(neighbour);
             }
         }
@@ -232,6 +237,11 @@ impl<'a> Cones<'a> {
         self.operations.extend(made);
         self.operations.sort_unstable();
         self.operations.dedup();
+    }
+
+    /// Whether the last search met a value.
+    pub fn is_met(&self, value: usize) -> bool {
+        self.met[value] == self.search
     }
 
     fn meet(&mut self, value: u32) {

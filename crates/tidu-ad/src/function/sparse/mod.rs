@@ -142,7 +142,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.square() + &y, 3.0 * y])?;
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.powi(2) + &y, 3.0 * y])?;
     /// let jacobian = f.sparse_jacobian(..)?;
     /// assert_eq!(jacobian.function.output_names(), ["d.out0.x", "d.out0.y", "d.out1.y"]);
     /// assert_eq!(jacobian.constant, [false, true, true]);
@@ -170,7 +170,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x", "y", "z"], |[x, y, z]| [x.square() * &y + z])?;
+    /// let f = tidu_scalar::function(["x", "y", "z"], |[x, y, z]| [x.powi(2) * &y + z])?;
     /// let hessian = f.sparse_hessian(..)?;
     /// let entries: Vec<_> = hessian.pattern.entries().collect();
     /// assert_eq!(entries, [(0, 0), (1, 0)]);
@@ -201,7 +201,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.square(), &x * &y])?;
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.powi(2), &x * &y])?;
     /// let hessian = f.lagrangian_hessian(..)?;
     /// let entries: Vec<_> = hessian.pattern.entries().collect();
     /// assert_eq!(entries, [(0, 0), (1, 0)]);
@@ -276,9 +276,10 @@ impl<Op: Primitive> Derive<'_, Op> {
     ) -> Result<SparseDerivative<Op>, FunctionError> {
         let wrt = self.checked(wrt.into())?;
         let rows = self.function.output_names().to_vec();
+        let mode = self.mode;
         let mut sparse = self.begin(&wrt)?;
         let pattern = sparse.pattern()?;
-        sparse.finish(pattern, None, &rows)
+        sparse.finish(pattern, None, &rows, mode)
     }
 
     /// [`Function::sparse_hessian`] with these choices.
@@ -335,8 +336,8 @@ impl<Op: Primitive> Derive<'_, Op> {
 
     fn begin<'b>(&'b mut self, wrt: &'b [usize]) -> Result<Sparse<'b, Op>, FunctionError> {
         let map = LinearMap::Derivative;
+        let mode = self.mode.or(Some(Mode::Reverse));
         let again = self.again(self.function);
-        let mode = Some(Mode::Reverse);
         let mut derivation = Derivation::new(again.function, again.choices(), wrt, &[], map, mode)?;
         let activity = derivation.activity()?;
         let influence = Influence::of(&mut derivation, &activity)?;
@@ -356,9 +357,10 @@ impl<Op: Primitive> Derive<'_, Op> {
     ) -> Result<SparseDerivative<Op>, FunctionError> {
         let names = self.function.input_names();
         let rows: Vec<String> = wrt.iter().map(|&at| names[at].clone()).collect();
+        let mode = self.mode;
         let mut of_gradient = self.again(gradient);
         let sparse = of_gradient.begin(&wrt)?;
-        sparse.finish(pattern.lower_triangle(), Some(pattern), &rows)
+        sparse.finish(pattern.lower_triangle(), Some(pattern), &rows, mode)
     }
 }
 
@@ -493,6 +495,7 @@ impl<Op: Primitive> Sparse<'_, Op> {
         pattern: Pattern,
         whole: Option<&Pattern>,
         rows: &[String],
+        mode: Option<Mode>,
     ) -> Result<SparseDerivative<Op>, FunctionError> {
         self.check_numbers()?;
         let (values, receipt) = Ways {
@@ -501,6 +504,7 @@ impl<Op: Primitive> Sparse<'_, Op> {
             influence: &self.influence,
             pattern: &pattern,
             whole,
+            mode,
         }
         .write()?;
         let names = self.derivation.function.input_names();

@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Display};
 
-use tidu_graph::DenseId;
+use smallvec::SmallVec;
 use tidu_graph::text::counted;
+use tidu_graph::{DenseGraph, DenseId, DenseNode, OperationId};
 
-use super::super::FunctionError;
 use super::super::derivation::{Activity, Derivation, PushedCotangents};
+use super::super::{FunctionError, Mode};
 use super::influence::{Cones, Influence};
-use crate::cotangents::MaskedCotangent;
+use crate::cotangents::{MaskedCotangent, Seed};
 use crate::rules::Primitive;
 use crate::sparse::lists::Lists;
 use crate::sparse::{Coloring, Order, Pattern};
@@ -29,7 +30,9 @@ pub enum Way {
 
 /// What ways there were to come by the entries of a sparse matrix.
 ///
-/// A cost is how many linear operations are put in, before equal ones are merged and others simplified. Rows and columns
+/// A cost is how many linear operations are put in, before equal ones are merged and others simplified, and without those
+/// that masks take ([`Masking`](crate::rules::Masking)); where an operation has more than three operands or results that
+/// matter, at most this many. Rows and columns
 /// are gone through only where they lead, so that columns that share no row together cost what each costs alone, and a
 /// compressed Jacobian is never cheaper than the same columns one by one: an operation between an input and an output
 /// is on the way of one column of a group at most.
@@ -72,7 +75,8 @@ impl Display for SparseReceipt {
             f.write_str("; dense")?;
         }
         for (way, cost) in &self.costs {
-            write!(f, "\n  {:<16} {cost} operations", way.to_string())?;
+            let cost = counted(*cost as usize, "operation");
+            write!(f, "\n  {:<16} {cost}", way.to_string())?;
         }
         Ok(())
     }
@@ -97,6 +101,8 @@ pub(super) struct Ways<'s, 'a, Op: Primitive> {
     pub pattern: &'s Pattern,
     /// The symmetric pattern of which that is the lower triangle, if there is one.
     pub whole: Option<&'s Pattern>,
+    /// The only direction to go in, if one is asked for.
+    pub mode: Option<Mode>,
 }
 
 /// Which products are made.
@@ -111,8 +117,8 @@ struct Plan {
     read_at: Vec<u32>,
 }
 
-/// By operation: how many linear operations it takes in a direction; an error if it cannot be gone in that.
-type Weights = Result<Vec<u32>, FunctionError>;
+/// What it costs in a direction; an error if it cannot be gone in that.
+type Weighed = Result<Weights, FunctionError>;
 
 impl<Op: Primitive> Ways<'_, '_, Op> {
     /// The entries, in the order of the pattern.
@@ -143,40 +149,42 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
 
     /// The cheapest way, and what each costs.
     fn choose(&mut self, users: &Lists) -> Result<(Way, Plan, Vec<(Way, u64)>), FunctionError> {
-        let (reverse, forward) = self.weights();
-        let mut plans = Vec::with_capacity(3);
-        let mut race = Race::new(self.influence, users);
+        let [reverse, forward] = match self.mode {
+            None => [self.reverse_weights(), self.forward_weights()].map(Some),
+            Some(Mode::Reverse) => [Some(self.reverse_weights()), None],
+            Some(Mode::Forward) => [None, Some(self.forward_weights())],
+        };
+        let [reverse, forward] = match [reverse, forward].map(Option::transpose) {
+            [Ok(None), Err(error)] | [Err(error), Ok(None) | Err(_)] => return Err(error),
+            either => either.map(|weights| weights.ok().flatten()),
+        };
+        let mut race = Race {
+            backward: reverse.map(|weights| Counter::new(&self.influence.sources, self, weights)),
+            forward: forward.map(|weights| Counter::new(users, self, weights)),
+        };
         let (rows, columns) = (self.by_rows(), self.by_columns());
-        let outputs = self.outputs_of(&rows.rows);
-        let inputs = self.inputs_of(&columns.columns.items);
-        let (of_rows, of_columns) = race.run(&outputs, &reverse, &inputs, &forward);
+        let (of_rows, of_columns) = race.run(self, &rows, &columns);
+        let mut plans = Vec::with_capacity(3);
         plans.extend(of_rows.map(|cost| (Way::Rows, cost, rows)));
         plans.extend(of_columns.map(|cost| (Way::Columns, cost, columns)));
         let simple = plans.iter().map(|(_, cost, _)| *cost).min();
-        let Some(simple) = simple else {
-            return Err(reverse
-                .err()
-                .or(forward.err())
-                .expect("one direction fails"));
-        };
-        if let Ok(forward) = &forward {
-            let all: u64 = forward.iter().map(|&weight| u64::from(weight)).sum();
-            if simple > 2 * (all + self.pattern.len() as u64) {
-                if let Some(whole) = self.whole {
+        let simple = simple.expect("some direction is open, and one is counted to the end");
+        let least = race.forward.as_ref().map(|forward| 2 * (forward.weights.all() + self.pattern.len() as u64));
+        if least.is_some_and(|least| simple > least) {
+            let other = match self.whole {
+                Some(whole) => {
                     let coloring = Coloring::star(whole, Order::BEST)?;
-                    let cost = all * coloring.group_count() as u64;
-                    plans.push((Way::Star, cost, self.by_colors(whole, &coloring)));
-                } else if let Ok(reverse) = &reverse {
-                    let plan = self.by_rows_and_columns()?;
-                    let outputs = self.outputs_of(&plan.rows);
-                    let inputs = self.inputs_of(&plan.columns.items);
-                    let cost = race
-                        .backward
-                        .cost(&outputs, reverse, simple)
-                        .and_then(|cost| Some(cost + race.forward.cost(&inputs, forward, simple)?));
-                    plans.extend(cost.map(|cost| (Way::RowsAndColumns, cost, plan)));
+                    Some((Way::Star, self.by_colors(whole, &coloring)))
                 }
-            }
+                None if race.backward.is_some() => {
+                    Some((Way::RowsAndColumns, self.by_rows_and_columns()?))
+                }
+                None => None,
+            };
+            plans.extend(other.and_then(|(way, plan)| {
+                let cost = race.cost(self, &plan, simple)?;
+                Some((way, cost, plan))
+            }));
         }
         let costs = plans.iter().map(|(way, cost, _)| (*way, *cost)).collect();
         let cheapest = plans.into_iter().min_by_key(|(_, cost, _)| *cost);
@@ -184,20 +192,76 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
         Ok((way, plan, costs))
     }
 
-    fn weights(&mut self) -> (Weights, Weights) {
-        let derivatives: Vec<Option<u32>> = self.activity.derivatives().collect();
-        let derivation = &mut *self.derivation;
-        (
-            by_operation(&derivatives, |at| derivation.reverse_weight(at)),
-            by_operation(&derivatives, |at| derivation.forward_weight(at)),
-        )
+    fn reverse_weights(&mut self) -> Weighed {
+        self.weights(|derivation, node, at| {
+            let live = derivation.live(at);
+            let slots: Vec<usize> = (0..live.len()).filter(|&slot| live[slot]).collect();
+            let values = node.results.indices();
+            let parts = slots.iter().map(|&slot| Part::Result(slot));
+            let weight = |parts: &[bool]| {
+                let mut seeds = vec![Seed::Zero; values.len()];
+                for (&slot, &there) in slots.iter().zip(parts) {
+                    if there {
+                        seeds[slot] = Seed::Full;
+                    }
+                }
+                derivation.reverse_weight(at, &seeds)
+            };
+            Weight::of(parts.collect(), weight)
+        })
     }
 
-    fn outputs_of(&self, rows: &[usize]) -> Vec<u32> {
-        let outputs = self.derivation.function.as_dense().outputs();
-        rows.iter()
-            .map(|&row| outputs[row].index() as u32)
-            .collect()
+    fn forward_weights(&mut self) -> Weighed {
+        let activity = self.activity;
+        self.weights(|derivation, node, _| {
+            let operands = node.operands;
+            let active = (0..operands.len()).filter(|&at| activity.is_active(operands[at]));
+            let active: Vec<usize> = active.collect();
+            let parts = active.iter().map(|&at| Part::Operand(at));
+            let weight = |parts: &[bool]| {
+                let mut tangents = vec![false; operands.len()];
+                for (&operand, &there) in active.iter().zip(parts) {
+                    tangents[operand] = there;
+                }
+                let at = derivation.find(node, &tangents)?;
+                derivation.forward_weight(at)
+            };
+            Weight::of(parts.collect(), weight)
+        })
+    }
+
+    /// By operation: what it costs to go through it, which is asked once for those with the same derivative.
+    fn weights(
+        &mut self,
+        mut weight: impl FnMut(
+            &mut Derivation<'_, Op>,
+            DenseNode<'_, Op>,
+            usize,
+        ) -> Result<Weight, FunctionError>,
+    ) -> Weighed {
+        let function = self.derivation.function.clone();
+        let mut known: Vec<Option<Weight>> = Vec::new();
+        let mut of_operation = Vec::with_capacity(function.as_dense().operation_count());
+        for (node, at) in function.as_dense().nodes().zip(self.activity.derivatives()) {
+            of_operation.push(at);
+            let Some(at) = at.map(|at| at as usize) else {
+                continue;
+            };
+            if known.len() <= at {
+                known.resize_with(at + 1, || None);
+            }
+            if known[at].is_none() {
+                known[at] = Some(weight(self.derivation, node, at)?);
+            }
+        }
+        Ok(Weights {
+            of_operation,
+            known,
+        })
+    }
+
+    fn output_of(&self, row: usize) -> u32 {
+        self.derivation.function.as_dense().outputs()[row].index() as u32
     }
 
     fn inputs_of(&self, columns: &[u32]) -> Vec<u32> {
@@ -206,6 +270,16 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
             .iter()
             .map(|&column| wrt[column as usize] as u32)
             .collect()
+    }
+
+    /// By value: whether an output depends on it that is not among these rows. Columns are not gone any further.
+    fn needed_beside(&self, rows: &[usize]) -> Vec<bool> {
+        let outputs = self.derivation.function.as_dense().outputs();
+        let mut is_read = vec![true; outputs.len()];
+        rows.iter().for_each(|&row| is_read[row] = false);
+        let read = (0..outputs.len()).filter(|&row| is_read[row]);
+        self.influence
+            .needed_for(read.map(|row| outputs[row].index()))
     }
 
     fn by_rows(&self) -> Plan {
@@ -302,7 +376,7 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
         let mut cotangents = PushedCotangents::new(dense.value_count(), Vec::new());
         for &row in &plan.rows {
             let output = dense.outputs()[row].index();
-            cones.find([output as u32]);
+            cones.find([output as u32], |_| true);
             let seed = self.derivation.basis_of_output(row)?.vectors()[0];
             cotangents.set(
                 output,
@@ -338,6 +412,7 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
         let function = self.derivation.function.clone();
         let dense = function.as_dense();
         let names = function.input_names();
+        let needed = self.needed_beside(&plan.rows);
         let mut cones = Cones::new(users, &self.influence.makers);
         let mut tangents = vec![None; dense.value_count()];
         for (product, columns) in plan.columns.iter().enumerate() {
@@ -347,7 +422,7 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
                 let basis = self.derivation.basis_of_input(input, &names[input])?;
                 tangents[input] = Some(basis.vectors()[0]);
             }
-            cones.find(inputs);
+            cones.find(inputs, |value| needed[value as usize]);
             let nodes = cones.operations.iter().map(|&id| dense.node(id));
             self.derivation.push_forward_along(nodes, &mut tangents)?;
             let range = plan.entries.range(product);
@@ -359,106 +434,185 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
             for &value in &cones.values {
                 tangents[value as usize] = None;
             }
+            // An operation gives all its results tangents, also those that are not needed.
+            for &id in &cones.operations {
+                tangents[dense.node(id).results.indices()].fill(None);
+            }
         }
         Ok(())
     }
 }
 
-/// The weights of all operations, of which those with the same derivative are asked for once.
-fn by_operation(
-    derivatives: &[Option<u32>],
-    mut weight: impl FnMut(usize) -> Result<u32, FunctionError>,
-) -> Weights {
-    let mut known: Vec<Option<u32>> = Vec::new();
-    let weights = derivatives.iter().map(|at| {
-        let Some(at) = at.map(|at| at as usize) else {
-            return Ok(0);
-        };
-        if known.len() <= at {
-            known.resize(at + 1, None);
-        }
-        let found = match known[at] {
-            Some(known) => known,
-            None => weight(at)?,
-        };
-        known[at] = Some(found);
-        Ok(found)
-    });
-    weights.collect()
+/// What it costs to go through operations in one direction.
+struct Weights {
+    /// By operation: which of the others its weight is; `None` if it is not gone through.
+    of_operation: Vec<Option<u32>>,
+    known: Vec<Option<Weight>>,
 }
 
-/// Adds up what it costs to go from values one after another, each for itself.
+/// What it costs to go through an operation, by the parts of it that there are tangents or cotangents of.
+struct Weight {
+    parts: SmallVec<[Part; 2]>,
+    /// By parts, of which the first is the lowest bit; of many, only with all of them.
+    by_parts: SmallVec<[u32; 4]>,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Operand(usize),
+    Result(usize),
+}
+
+impl Part {
+    fn value_in<Op: Primitive>(self, node: DenseNode<'_, Op>) -> usize {
+        match self {
+            Self::Operand(at) => node.operands[at].index(),
+            Self::Result(at) => node.results.start().index() + at,
+        }
+    }
+}
+
+impl Weights {
+    fn of(&self, operation: OperationId) -> Option<&Weight> {
+        let at = self.of_operation[operation.index()]?;
+        self.known[at as usize].as_ref()
+    }
+
+    /// Of all operations, all of whose parts are there.
+    fn all(&self) -> u64 {
+        let of_operation = self.of_operation.iter().flatten();
+        let weights = of_operation.filter_map(|&at| self.known[at as usize].as_ref());
+        weights.map(|weight| u64::from(weight.most())).sum()
+    }
+}
+
+impl Weight {
+    /// Beyond this many parts, all are taken to be there.
+    const FEW: usize = 3;
+
+    fn of(
+        parts: SmallVec<[Part; 2]>,
+        mut weight: impl FnMut(&[bool]) -> Result<u32, FunctionError>,
+    ) -> Result<Self, FunctionError> {
+        let count = parts.len();
+        let by_parts = if count > Self::FEW {
+            SmallVec::from_slice(&[weight(&vec![true; count])?])
+        } else {
+            let subsets = 1..1_u32 << count;
+            let of_subset = |subset: u32| {
+                let there = (0..count).map(|part| subset >> part & 1 == 1);
+                weight(&there.collect::<Vec<_>>())
+            };
+            let weights = std::iter::once(Ok(0)).chain(subsets.map(of_subset));
+            weights.collect::<Result<_, _>>()?
+        };
+        Ok(Self { parts, by_parts })
+    }
+
+    fn most(&self) -> u32 {
+        self.by_parts.last().copied().unwrap_or(0)
+    }
+
+    fn at<Op: Primitive>(&self, node: DenseNode<'_, Op>, is_met: impl Fn(usize) -> bool) -> u32 {
+        if self.parts.len() > Self::FEW {
+            return self.most();
+        }
+        let parts = self.parts.iter().enumerate();
+        let bits = parts.map(|(bit, part)| usize::from(is_met(part.value_in(node))) << bit);
+        self.by_parts[bits.sum::<usize>()]
+    }
+}
+
+/// Adds up what it costs to go from values.
 struct Counter<'a> {
     cones: Cones<'a>,
+    weights: Weights,
 }
 
-impl Counter<'_> {
-    /// What it costs; `None` if that is more than `most`.
-    fn cost(&mut self, from: &[u32], weights: &[u32], most: u64) -> Option<u64> {
+impl<'a> Counter<'a> {
+    fn new<Op: Primitive>(
+        neighbours: &'a Lists,
+        ways: &Ways<'a, '_, Op>,
+        weights: Weights,
+    ) -> Self {
+        Self {
+            cones: Cones::new(neighbours, &ways.influence.makers),
+            weights,
+        }
+    }
+
+    /// What it costs to go from these values together.
+    fn step<Op: Primitive>(
+        &mut self,
+        function: &DenseGraph<Op>,
+        from: impl IntoIterator<Item = u32>,
+        within: impl Fn(u32) -> bool,
+    ) -> u64 {
+        self.cones.find(from, within);
+        let costs = self.cones.operations.iter().map(|&id| {
+            let weight = self.weights.of(id);
+            let node = function.node(id);
+            weight.map_or(0, |weight| weight.at(node, |value| self.cones.is_met(value)))
+        });
+        costs.map(u64::from).sum()
+    }
+}
+
+/// Both directions, or that which is open.
+struct Race<'a> {
+    backward: Option<Counter<'a>>,
+    forward: Option<Counter<'a>>,
+}
+
+impl Race<'_> {
+    /// What a plan costs; `None` if that is more than `most`, or it cannot be gone.
+    fn cost<Op: Primitive>(
+        &mut self,
+        ways: &Ways<'_, '_, Op>,
+        plan: &Plan,
+        most: u64,
+    ) -> Option<u64> {
         let mut cost = 0;
-        for &value in from {
-            // To look at an operation that costs nothing takes time, too.
-            cost += self.step(value, weights);
-            if cost > most {
-                return None;
+        let within = |cost| (cost <= most).then_some(cost);
+        let dense = ways.derivation.function.as_dense();
+        for &row in &plan.rows {
+            let backward = self.backward.as_mut()?;
+            let step = backward.step(dense, [ways.output_of(row)], |_| true);
+            // Each value but the output is reached by a cotangent, and all others are added to that.
+            let first = backward.cones.values.len() as u64 - 1;
+            cost = within(cost + step.saturating_sub(first))?;
+        }
+        if plan.columns.len() > 0 {
+            let needed = ways.needed_beside(&plan.rows);
+            for columns in plan.columns.iter() {
+                let forward = self.forward.as_mut()?;
+                let inputs = ways.inputs_of(columns);
+                cost = within(cost + forward.step(dense, inputs, |value| needed[value as usize]))?;
             }
         }
         Some(cost)
     }
 
-    fn step(&mut self, value: u32, weights: &[u32]) -> u64 {
-        self.cones.find([value]);
-        let operations = self.cones.operations.iter();
-        operations.map(|id| u64::from(weights[id.index()])).sum()
-    }
-}
-
-/// Both directions, of which neither is counted for much longer than the other takes.
-struct Race<'a> {
-    backward: Counter<'a>,
-    forward: Counter<'a>,
-}
-
-impl<'a> Race<'a> {
-    fn new(influence: &'a Influence, users: &'a Lists) -> Self {
-        let counter = |neighbours| Counter {
-            cones: Cones::new(neighbours, &influence.makers),
-        };
-        Self {
-            backward: counter(&influence.sources),
-            forward: counter(users),
-        }
-    }
-
-    /// The cost of going back from these outputs and of going forward from these inputs; `None` for what cannot be gone, or
-    /// costs more than four times the other.
-    fn run(
+    /// The costs of two plans, one for each direction, of which neither is counted for much longer than the other takes;
+    /// `None` for what cannot be gone, or costs more than four times the other.
+    fn run<Op: Primitive>(
         &mut self,
-        outputs: &[u32],
-        reverse: &Weights,
-        inputs: &[u32],
-        forward: &Weights,
+        ways: &Ways<'_, '_, Op>,
+        rows: &Plan,
+        columns: &Plan,
     ) -> (Option<u64>, Option<u64>) {
-        let (Ok(reverse_weights), Ok(forward_weights)) = (reverse, forward) else {
-            let backward = reverse.as_ref().ok();
-            let backward =
-                backward.and_then(|weights| self.backward.cost(outputs, weights, u64::MAX));
-            let forward = forward.as_ref().ok();
-            let forward = forward.and_then(|weights| self.forward.cost(inputs, weights, u64::MAX));
-            return (backward, forward);
+        let [is_backward, is_forward] = [self.backward.is_some(), self.forward.is_some()];
+        let mut most = match &self.backward {
+            Some(backward) if is_forward => backward.weights.all() + 1,
+            _ => u64::MAX,
         };
-        let mut most = reverse_weights
-            .iter()
-            .map(|&weight| u64::from(weight))
-            .sum::<u64>()
-            + 1;
         loop {
-            let backward = self.backward.cost(outputs, reverse_weights, most);
-            let forward = self.forward.cost(inputs, forward_weights, most);
+            let backward = is_backward.then(|| self.cost(ways, rows, most)).flatten();
+            let forward = is_forward.then(|| self.cost(ways, columns, most)).flatten();
             if backward.is_some() || forward.is_some() {
                 return (backward, forward);
             }
-            most *= 4;
+            most = most.saturating_mul(4);
         }
     }
 }

@@ -27,7 +27,7 @@ thread_local! {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Odd {
+pub(super) enum Odd {
     /// A quarter of it.
     Number(i8),
     Add,
@@ -52,7 +52,7 @@ enum Odd {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Fault {
+pub(super) enum Fault {
     NoJvp,
     NoTranspose,
     JvpFails,
@@ -402,7 +402,7 @@ fn bad_transpose(fault: Fault, ct: &[Option<LocalValueId>]) -> ADRuleResult<Ids>
 }
 
 /// The outputs of a sketch, over any numbers.
-fn over<N: Coefficients>(f: &Sketch<Odd>, x: &[N]) -> Vec<N> {
+pub(super) fn over<N: Coefficients>(f: &Sketch<Odd>, x: &[N]) -> Vec<N> {
     let mut values = x.to_vec();
     for step in &f.steps {
         let operands: Vec<N> = step.operands.iter().map(|&at| values[at]).collect();
@@ -413,7 +413,7 @@ fn over<N: Coefficients>(f: &Sketch<Odd>, x: &[N]) -> Vec<N> {
 
 /// A function of a few inputs all of whose values at x are moderate, and of any number of outputs,
 /// some of which may be inputs, or stand twice.
-fn random_function(random: &mut Random) -> (Sketch<Odd>, Vec<f64>) {
+pub(super) fn random_function(random: &mut Random) -> (Sketch<Odd>, Vec<f64>) {
     let inputs = 1 + random.below(4);
     let x: Vec<f64> = (0..inputs).map(|_| 2.0 * random.unit()).collect();
     let names = ["a", "b", "c", "d"];
@@ -460,7 +460,7 @@ fn random_function(random: &mut Random) -> (Sketch<Odd>, Vec<f64>) {
     (f, x)
 }
 
-fn function_of<Op: TestOp>(f: &Sketch<Op>) -> Function<Op> {
+pub(super) fn function_of<Op: TestOp>(f: &Sketch<Op>) -> Function<Op> {
     let (graphs, keys) = f.graphs(&Layout::single());
     let outputs: Vec<_> = f.outputs.iter().map(|&at| keys[at].clone()).collect();
     Function::from_graphs(graphs, &f.inputs, &outputs).unwrap()
@@ -477,14 +477,14 @@ const MODES: [Option<Mode>; 3] = [None, Some(Mode::Forward), Some(Mode::Reverse)
 
 /// The choices that there are: the way, the level, the mode.
 #[derive(Clone, Copy, Debug)]
-struct Choices {
-    in_place: bool,
-    level: Option<Exactness>,
-    mode: Option<Mode>,
+pub(super) struct Choices {
+    pub in_place: bool,
+    pub level: Option<Exactness>,
+    pub mode: Option<Mode>,
 }
 
 impl Choices {
-    fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         let ways = [false, true].into_iter();
         let levels = ways.flat_map(|way| LEVELS.map(|level| (way, level)));
         levels.flat_map(|(in_place, level)| {
@@ -496,7 +496,7 @@ impl Choices {
         })
     }
 
-    fn derive<'a, Op: Primitive<ADContext = ()>>(
+    pub fn derive<'a, Op: Primitive<ADContext = ()>>(
         self,
         f: &'a Function<Op>,
         ctx: &'a mut (),
@@ -516,24 +516,24 @@ impl Choices {
     }
 }
 
-fn call<Op: TestOp<Operand = f64>>(f: &Function<Op>, x: &[f64]) -> Vec<f64> {
+pub(super) fn call<Op: TestOp<Operand = f64>>(f: &Function<Op>, x: &[f64]) -> Vec<f64> {
     f.compile().call(x).unwrap()
 }
 
 /// Derivatives by dual numbers: of outputs, by all inputs.
-struct Witness {
-    value: Vec<f64>,
+pub(super) struct Witness {
+    pub value: Vec<f64>,
     /// By output, then by input.
-    jacobian: Vec<Vec<f64>>,
+    pub jacobian: Vec<Vec<f64>>,
     /// By output: by rows.
-    hessian: Vec<Vec<Vec<f64>>>,
+    pub hessian: Vec<Vec<Vec<f64>>>,
 }
 
 fn basis(len: usize, at: usize) -> Vec<f64> {
     (0..len).map(|i| f64::from(u8::from(i == at))).collect()
 }
 
-fn witness(x: &[f64], over: impl Fn(&[Dual<Dual<f64>>]) -> Vec<Dual<Dual<f64>>>) -> Witness {
+pub(super) fn witness(x: &[f64], over: impl Fn(&[Dual<Dual<f64>>]) -> Vec<Dual<Dual<f64>>>) -> Witness {
     let n = x.len();
     let along = |i: usize, j: usize| {
         let (t, u) = (basis(n, i), basis(n, j));
@@ -572,7 +572,7 @@ fn witness(x: &[f64], over: impl Fn(&[Dual<Dual<f64>>]) -> Vec<Dual<Dual<f64>>>)
 }
 
 /// Some of so many inputs, in any order.
-fn some_of(random: &mut Random, inputs: usize) -> Vec<usize> {
+pub(super) fn some_of(random: &mut Random, inputs: usize) -> Vec<usize> {
     let mut all: Vec<usize> = (0..inputs).collect();
     for at in (1..inputs).rev() {
         all.swap(at, random.below(at + 1));
