@@ -142,7 +142,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.square() + &y, 3.0 * y])?;
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.powi(2) + &y, 3.0 * y])?;
     /// let jacobian = f.sparse_jacobian(..)?;
     /// assert_eq!(jacobian.function.output_names(), ["d.out0.x", "d.out0.y", "d.out1.y"]);
     /// assert_eq!(jacobian.constant, [false, true, true]);
@@ -170,7 +170,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x", "y", "z"], |[x, y, z]| [x.square() * &y + z])?;
+    /// let f = tidu_scalar::function(["x", "y", "z"], |[x, y, z]| [x.powi(2) * &y + z])?;
     /// let hessian = f.sparse_hessian(..)?;
     /// let entries: Vec<_> = hessian.pattern.entries().collect();
     /// assert_eq!(entries, [(0, 0), (1, 0)]);
@@ -201,7 +201,7 @@ impl<Op: Primitive> Function<Op> {
     /// # Example
     ///
     /// ```
-    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.square(), &x * &y])?;
+    /// let f = tidu_scalar::function(["x", "y"], |[x, y]| [x.powi(2), &x * &y])?;
     /// let hessian = f.lagrangian_hessian(..)?;
     /// let entries: Vec<_> = hessian.pattern.entries().collect();
     /// assert_eq!(entries, [(0, 0), (1, 0)]);
