@@ -98,6 +98,93 @@ def wide(library, size, x):
 WORKLOADS = {"chain": (chain, chain_point), "wide": (wide, wide_point)}
 
 
+# Sparse programs: a list of outputs each.
+
+
+def rosenbrock_point(size):
+    return [-1.2 if i % 2 == 0 else 1.0 for i in range(size)]
+
+
+def rosenbrock(library, size, x):
+    total = 0.0
+    for i in range(size - 1):
+        off = x[i + 1] - x[i] * x[i]
+        rest = 1.0 - x[i]
+        total = total + 100.0 * (off * off)
+        total = total + rest * rest
+    return [total]
+
+
+def arrowhead_point(size):
+    return [0.2 + 0.1 * (i % 7) for i in range(size)]
+
+
+def arrowhead(library, size, x):
+    total = 0.0
+    for i in range(size - 1):
+        total = total + library.cos(x[i] * x[size - 1])
+    return [total]
+
+
+def bratu_point(side):
+    h = 1.0 / (side + 1)
+    point = []
+    for row in range(side):
+        for column in range(side):
+            a, b = (column + 1) * h, (row + 1) * h
+            point.append(2.0 * a * (1.0 - a) * b * (1.0 - b) - 0.1 * a * a)
+    return point
+
+
+def bratu(library, side, u):
+    load = 5.0 / ((side + 1) * (side + 1))
+    residuals = []
+    for row in range(side):
+        for column in range(side):
+            at = side * row + column
+            residual = 4.0 * u[at]
+            if row > 0:
+                residual = residual - u[at - side]
+            if column > 0:
+                residual = residual - u[at - 1]
+            if column + 1 < side:
+                residual = residual - u[at + 1]
+            if row + 1 < side:
+                residual = residual - u[at + side]
+            residuals.append(residual - load * library.exp(u[at]))
+    return residuals
+
+
+def clnlbeam_point(steps):
+    angles = [0.05 * np.cos(i / steps) for i in range(steps + 1)]
+    return angles + angles + [0.01] * (steps + 1)
+
+
+def clnlbeam(library, steps, v):
+    half, alpha = 0.5 / steps, 350.0
+    t, x, u = v[: steps + 1], v[steps + 1 : 2 * steps + 2], v[2 * steps + 2 :]
+    squares = [value * value for value in u]
+    cosines = [library.cos(value) for value in t]
+    sines = [library.sin(value) for value in t]
+    cost = 0.0
+    for i in range(steps):
+        cost = cost + half * (squares[i + 1] + squares[i])
+        cost = cost + alpha * half * (cosines[i + 1] + cosines[i])
+    outputs = [cost]
+    for of, by in ((x, sines), (t, u)):
+        for i in range(steps):
+            outputs.append(of[i + 1] - of[i] - half * (by[i + 1] + by[i]))
+    return outputs
+
+
+SPARSE = {
+    "rosenbrock": (rosenbrock, rosenbrock_point),
+    "arrowhead": (arrowhead, arrowhead_point),
+    "bratu": (bratu, bratu_point),
+    "clnlbeam": (clnlbeam, clnlbeam_point),
+}
+
+
 def dot(x, y):
     return x[0] * y[0] + x[1] * y[1] + x[2] * y[2]
 
@@ -162,6 +249,8 @@ def casadi(stage, workload, size):
         parameters = np.ascontiguousarray(points[:, :15]).ravel()
         pixels = np.ascontiguousarray(points[:, 15:]).ravel()
         return measure(size, casadi_evaluation(many, parameters, pixels))
+    if stage.startswith("sparse-"):
+        return casadi_sparse(ca, library, stage, workload, size)
     write, point = WORKLOADS[workload]
     point = np.array(point(size))
     x = ca.SX.sym("x", len(point))
@@ -174,6 +263,32 @@ def casadi(stage, workload, size):
         return measure(size, derive)
     if stage == "evaluate-scalar":
         return measure(size, casadi_evaluation(derive(), point))
+    return None
+
+
+def casadi_sparse(ca, library, stage, workload, size):
+    """Jacobian, and lower triangle of the Hessian of the Lagrangian."""
+    write, point = SPARSE[workload]
+    point = np.array(point(size))
+    x = ca.SX.sym("x", len(point))
+    value = ca.vertcat(*write(library, size, ca.vertsplit(x)))
+    factors = ca.SX.sym("l", value.numel())
+
+    def derive():
+        lagrangian = ca.dot(factors, value)
+        hessian = ca.tril(ca.hessian(lagrangian, x)[0])
+        return (
+            ca.Function("j", [x], [ca.jacobian(value, x)]),
+            ca.Function("h", [x, factors], [hessian]),
+        )
+
+    if stage == "sparse-derive":
+        return measure(len(point), derive)
+    if stage == "sparse-evaluate":
+        jacobian, hessian = derive()
+        first = casadi_evaluation(jacobian, point)
+        second = casadi_evaluation(hessian, point, np.full(value.numel(), 0.5))
+        return measure(len(point), lambda: (first(), second()))
     return None
 
 

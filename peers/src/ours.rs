@@ -72,6 +72,43 @@ fn scalar_program(function: &Function<ScalarOp>) -> ScalarProgram {
     program.expect("it fits into the registers")
 }
 
+/// From a function that exists to scalar programs for its Jacobian and the Hessian of its Lagrangian, sparse both.
+pub fn sparse_derive(workload: &Workload) -> Measurement {
+    let function = workload.function();
+    measure(workload.inputs.len(), 1, || sparse_programs(&function))
+}
+
+/// The entries of both, by these programs.
+pub fn sparse_evaluate(workload: &Workload) -> Measurement {
+    let programs = sparse_programs(&workload.function());
+    let mut point = workload.point();
+    point.resize(programs[1].input_names().len(), 0.5);
+    let mut outputs = programs
+        .each_ref()
+        .map(|program| vec![0.0; program.output_names().len()]);
+    let mut workspace = Workspace::default();
+    measure(workload.inputs.len(), 1, || {
+        for (program, outputs) in programs.iter().zip(&mut outputs) {
+            let inputs = black_box(&point[..program.input_names().len()]);
+            program
+                .eval_into(&mut workspace, inputs, outputs)
+                .expect("as many inputs and outputs as it has");
+        }
+        black_box(outputs[1].first().copied())
+    })
+}
+
+fn sparse_programs(function: &Function<ScalarOp>) -> [ScalarProgram; 2] {
+    let jacobian = function.sparse_jacobian(..);
+    let hessian = function.lagrangian_hessian(..);
+    [jacobian, hessian].map(|derived| {
+        let derived = derived.expect("the set has all rules").function;
+        derived
+            .compile_scalar()
+            .expect("it fits into the registers")
+    })
+}
+
 /// Recording on a tape that has been used before, and going backward.
 pub fn tape(workload: &Workload) -> Measurement {
     let mut tape = Tape::new(Names(0));

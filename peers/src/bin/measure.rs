@@ -4,7 +4,7 @@ use std::process::exit;
 
 use tidu_peers::clock::Measurement;
 use tidu_peers::{ancestor, candle, float, ours, tensors};
-use tidu_testkit::{Workload, chain, wide};
+use tidu_testkit::{Workload, arrowhead, bratu, chain, clnlbeam, rosenbrock, wide};
 
 fn main() {
     // The ancestor walks and drops its graphs recursively.
@@ -47,6 +47,10 @@ fn run(words: &[&str]) -> Option<Measurement> {
     let workload = match workload {
         "chain" => chain(size),
         "wide" => wide(size),
+        "rosenbrock" => rosenbrock(size),
+        "arrowhead" => arrowhead(size),
+        "bratu" => bratu(size),
+        "clnlbeam" => clnlbeam(size),
         _ => return None,
     };
     Some(stage_of(library, stage)?(&workload))
@@ -62,6 +66,8 @@ fn stage_of(library: &str, stage: &str) -> Option<fn(&Workload) -> Measurement> 
         ("tidu", "evaluate-scalar") => ours::evaluate_scalar,
         ("tidu", "recorder") => ours::suite::recorder,
         ("tidu", "tape") => ours::tape,
+        ("tidu", "sparse-derive") => ours::sparse_derive,
+        ("tidu", "sparse-evaluate") => ours::sparse_evaluate,
         ("tidu-0.1", "pipeline") => ancestor::suite::pipeline,
         ("tidu-0.1", "derive") => ancestor::suite::derive,
         ("tidu-0.1", "evaluate" | "evaluate-returned") => ancestor::suite::evaluate,

@@ -78,6 +78,42 @@ const ROWS: &[Row] = &[
         peers: &[("casadi", 10_000), ("echidna", 10_000), ("jax", 10_000)],
     },
     Row {
+        stage: "sparse-derive",
+        workloads: &["rosenbrock"],
+        sizes: &[1_000, 100_000, 1_000_000],
+        peers: &[("casadi", 100_000)],
+    },
+    Row {
+        stage: "sparse-derive",
+        workloads: &["arrowhead", "clnlbeam"],
+        sizes: &[1_000, 10_000],
+        peers: &[("casadi", 10_000)],
+    },
+    Row {
+        stage: "sparse-derive",
+        workloads: &["bratu"],
+        sizes: &[30, 300],
+        peers: &[("casadi", 300)],
+    },
+    Row {
+        stage: "sparse-evaluate",
+        workloads: &["rosenbrock"],
+        sizes: &[1_000, 100_000],
+        peers: &[("casadi", 100_000)],
+    },
+    Row {
+        stage: "sparse-evaluate",
+        workloads: &["arrowhead", "clnlbeam"],
+        sizes: &[1_000, 10_000],
+        peers: &[("casadi", 10_000)],
+    },
+    Row {
+        stage: "sparse-evaluate",
+        workloads: &["bratu"],
+        sizes: &[30, 300],
+        peers: &[("casadi", 300)],
+    },
+    Row {
         stage: "train",
         workloads: &["network"],
         sizes: &[32, 1_024],

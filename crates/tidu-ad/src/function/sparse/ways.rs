@@ -169,7 +169,10 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
         plans.extend(of_columns.map(|cost| (Way::Columns, cost, columns)));
         let simple = plans.iter().map(|(_, cost, _)| *cost).min();
         let simple = simple.expect("some direction is open, and one is counted to the end");
-        let least = race.forward.as_ref().map(|forward| 2 * (forward.weights.all() + self.pattern.len() as u64));
+        let least = race
+            .forward
+            .as_ref()
+            .map(|forward| 2 * (forward.weights.all() + self.pattern.len() as u64));
         if least.is_some_and(|least| simple > least) {
             let other = match self.whole {
                 Some(whole) => {
@@ -552,7 +555,9 @@ impl<'a> Counter<'a> {
         let costs = self.cones.operations.iter().map(|&id| {
             let weight = self.weights.of(id);
             let node = function.node(id);
-            weight.map_or(0, |weight| weight.at(node, |value| self.cones.is_met(value)))
+            weight.map_or(0, |weight| {
+                weight.at(node, |value| self.cones.is_met(value))
+            })
         });
         costs.map(u64::from).sum()
     }
