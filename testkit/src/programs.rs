@@ -70,11 +70,7 @@ pub fn bundle_adjustment() -> Workload {
 }
 
 impl Workload {
-    pub(crate) fn new(
-        name: &'static str,
-        inputs: Vec<(ScalarKey, f64)>,
-        program: Program,
-    ) -> Self {
+    pub(crate) fn new(name: &'static str, inputs: Vec<(ScalarKey, f64)>, program: Program) -> Self {
         let mut workload = Self {
             name,
             operations: 0,

@@ -12,7 +12,12 @@ use tidu_testkit::{
 fn all() -> Vec<Workload> {
     let mut all = vec![chain(99), wide(35), squares(9), bundle_adjustment()];
     for size in [0, 1, 2, 5] {
-        all.extend([rosenbrock(size), arrowhead(size), bratu(size), bratu_energy(size)]);
+        all.extend([
+            rosenbrock(size),
+            arrowhead(size),
+            bratu(size),
+            bratu_energy(size),
+        ]);
     }
     all.extend([clnlbeam(1), clnlbeam(6)]);
     all
@@ -92,7 +97,8 @@ fn sparse_workloads_compute_what_they_say() {
     let residuals = residuals.map(|(at, around)| residual(at, around));
     assert_all_near(&bratu(2).values(&u), &residuals);
     let energy = bratu_energy(2);
-    let inner = [(0, 1), (0, 2), (1, 3), (2, 3)].map(|(p, q): (usize, usize)| (u[p] - u[q]).powi(2));
+    let inner =
+        [(0, 1), (0, 2), (1, 3), (2, 3)].map(|(p, q): (usize, usize)| (u[p] - u[q]).powi(2));
     let edge: f64 = u.iter().map(|u| 2.0 * u * u).sum();
     let bends = 0.5 * (inner.iter().sum::<f64>() + edge);
     let sources: f64 = u.iter().map(|u| u.exp()).sum();
@@ -101,8 +107,7 @@ fn sparse_workloads_compute_what_they_say() {
     // t, x and u of one step.
     let [t, x, u] = [[0.1, 0.3], [0.2, 0.5], [-0.6, 0.4]];
     let found = clnlbeam(1).values(&[t, x, u].concat());
-    let objective =
-        0.5 * (u[1] * u[1] + u[0] * u[0]) + 0.5 * 350.0 * (t[1].cos() + t[0].cos());
+    let objective = 0.5 * (u[1] * u[1] + u[0] * u[0]) + 0.5 * 350.0 * (t[1].cos() + t[0].cos());
     let on_x = x[1] - x[0] - 0.5 * (t[1].sin() + t[0].sin());
     let on_t = t[1] - t[0] - 0.5 * (u[1] + u[0]);
     assert_all_near(&found, &[objective, on_x, on_t]);

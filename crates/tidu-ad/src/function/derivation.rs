@@ -495,7 +495,11 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 
     /// How many linear operations it takes to go back through an operation from cotangents of these results, and one more
     /// for each cotangent that comes of it, which is added to what an operand has.
-    pub fn reverse_weight(&mut self, derivative: usize, seeds: &[Seed]) -> Result<u32, FunctionError> {
+    pub fn reverse_weight(
+        &mut self,
+        derivative: usize,
+        seeds: &[Seed],
+    ) -> Result<u32, FunctionError> {
         let vjp = self
             .operations
             .vjp(derivative, seeds, self.ctx, &mut self.graph);
