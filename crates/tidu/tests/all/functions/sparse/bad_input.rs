@@ -115,7 +115,7 @@ fn names_that_do_not_fit() {
         );
     }
     let two = function(["x"], |[x]| [x.sin(), x.cos()]).unwrap();
-    insta::assert_snapshot!(two.sparse_hessian(..).unwrap_err(), @"");
+    insta::assert_snapshot!(two.sparse_hessian(..).unwrap_err(), @"`grad` needs a function of one output, this one has 2 (out0, out1): `select` one of them first, or use `jacobian` for the derivatives of all, `vjp` for those of a weighted sum");
     let jacobian = f.sparse_jacobian(..).unwrap();
     assert!(jacobian.depends_on("z").is_err());
 }
