@@ -100,6 +100,17 @@ impl Pattern {
         Ok(Self::sorted(rows, columns, &row_indices, &column_indices))
     }
 
+    /// The pattern of rows whose columns are listed in ascending order.
+    pub(crate) fn of_rows(columns: usize, mut by_row: Lists) -> Self {
+        by_row.items.shrink_to_fit();
+        let row_indices = indices_of_lists(&by_row);
+        Self {
+            columns,
+            by_row,
+            row_indices,
+        }
+    }
+
     /// The pattern without zeros.
     ///
     /// # Errors
@@ -330,13 +341,7 @@ impl Pattern {
             }
             by_row.end_list();
         }
-        by_row.items.shrink_to_fit();
-        let row_indices = indices_of_lists(&by_row);
-        Self {
-            columns,
-            by_row,
-            row_indices,
-        }
+        Self::of_rows(columns, by_row)
     }
 
     fn positions_by_column(&self) -> Lists {

@@ -168,11 +168,22 @@ impl Flow {
             None => node.operation.linearity(),
             Some(_) => Linearity::Undeclared,
         };
+        // Of a rule of which nothing is known, a slope may depend on an operand by which it has none.
+        let is_known = !matches!(linearity, Linearity::Undeclared);
+        let meet = |one: &[bool], other: &[bool]| {
+            let mut both = one.iter().zip(other);
+            both.any(|(one, other)| {
+                if is_known {
+                    *one && *other
+                } else {
+                    *one || *other
+                }
+            })
+        };
         let mut pairs = SmallVec::new();
         for (at, (one, reached)) in reaches.iter().enumerate() {
             for (other, too) in &reaches[at..] {
-                let mut both = reached.iter().zip(too.iter());
-                if both.any(|(one, other)| *one && *other) && bends(linearity, *one, *other) {
+                if meet(reached, too) && bends(linearity, *one, *other) {
                     pairs.push([*one, *other]);
                 }
             }

@@ -10,8 +10,9 @@ use super::derivation::{Activity, Derivation};
 use super::{Derive, Function, FunctionError, Mode, Wrt};
 use crate::derivatives::LinearMap;
 use crate::rules::Primitive;
+use crate::sparse::lists::Lists;
 use crate::sparse::{Pattern, SparsityError};
-use domains::domains;
+use domains::{BLOCK, Domains, meet_blocks, meet_sets};
 use influence::Influence;
 use ways::Ways;
 
@@ -364,6 +365,9 @@ impl<Op: Primitive> Derive<'_, Op> {
     }
 }
 
+/// As much work as nobody minds: pairs of inputs that meet.
+const CHEAP: u64 = 1 << 20;
+
 /// A function whose sparse derivatives are in the making.
 struct Sparse<'a, Op: Primitive> {
     derivation: Derivation<'a, Op>,
@@ -384,51 +388,98 @@ impl<Op: Primitive> Sparse<'_, Op> {
     fn pattern(&mut self) -> Result<Pattern, FunctionError> {
         let outputs = self.derivation.function.as_dense().outputs().iter();
         let outputs: Vec<u32> = outputs.map(|id| id.index() as u32).collect();
-        let (sets, of_output) = domains(&self.influence.sources, &self.columns(), &outputs);
-        let entries = (0..).zip(&of_output).flat_map(|(row, &set)| {
-            let columns = sets.get(set).iter();
-            columns.map(move |&column| (row, column as usize))
-        });
         let columns = self.derivation.wrt.len();
-        Ok(Pattern::from_entries(outputs.len(), columns, entries)?)
+        let mut domains = Domains::new(&self.influence.sources, &self.columns());
+        let too_many = || self.too_many_entries(outputs.len());
+        let most = u64::from(u32::MAX);
+        let bound = domains.known_sizes(&outputs, columns as u64);
+        if bound.iter().sum::<u64>() > most {
+            domains.sizes(&outputs, most).ok_or_else(too_many)?;
+        }
+        let mut rows = Lists::with_capacity(outputs.len());
+        for set in domains.find(&outputs) {
+            rows.items.extend_from_slice(domains.sets.get(set));
+            rows.end_list();
+        }
+        Ok(Pattern::of_rows(columns, rows))
     }
 
     fn second_pattern(&mut self) -> Result<Pattern, FunctionError> {
-        let pairs = self.pairs();
-        let mut values: Vec<u32> = pairs.iter().flat_map(|&[a, b, _]| [a, b]).collect();
+        let pairs = self.pairs().into_iter().map(|[a, b, _]| [a, b]);
+        let mut pairs: Vec<[u32; 2]> = pairs.collect();
+        pairs.dedup();
+        let size = self.derivation.wrt.len();
+        let rows = self.meetings(&pairs);
+        let rows = rows.ok_or_else(|| self.too_many_entries(size))?;
+        Ok(Pattern::of_rows(size, rows))
+    }
+
+    /// The inputs that pairs of values make meet, by row; `None` if there are too many.
+    fn meetings(&self, pairs: &[[u32; 2]]) -> Option<Lists> {
+        let sources = &self.influence.sources;
+        let wrt = self.derivation.wrt;
+        let mut values: Vec<u32> = pairs.iter().flatten().copied().collect();
         values.sort_unstable();
         values.dedup();
-        let (sets, found) = domains(&self.influence.sources, &self.columns(), &values);
-        let set_of = |value: u32| {
+        let place_of = |value: u32| {
             let place = values.binary_search(&value);
-            found[place.expect("it was asked for")]
+            place.expect("it is among all values of pairs")
         };
-        let meetings = pairs.iter().map(|&[a, b, _]| [set_of(a), set_of(b)]);
-        let mut meetings: Vec<[u32; 2]> = meetings.collect();
+        let places: Vec<[usize; 2]> = pairs.iter().map(|pair| pair.map(place_of)).collect();
+        let products = |sizes: &[u64]| {
+            let of_pairs = places.iter();
+            let products: Vec<u64> = of_pairs
+                .map(|&[a, b]| sizes[a].saturating_mul(sizes[b]))
+                .collect();
+            products
+        };
+        let work = |products: &[u64]| {
+            let all = products.iter();
+            all.fold(0_u64, |sum, product| {
+                sum.saturating_add(product.saturating_mul(2))
+            })
+        };
+        let mut domains = Domains::new(sources, &self.columns());
+        let by_blocks =
+            wrt.len().div_ceil(BLOCK) as u64 * (sources.items.len() + pairs.len()) as u64;
+        let most = by_blocks.max(CHEAP);
+        let is_too_much = |sizes: &[u64]| {
+            let members: u64 = sizes.iter().sum();
+            work(&products(sizes)) > most || members > u64::from(u32::MAX)
+        };
+        let mut sizes = domains.known_sizes(&values, wrt.len() as u64);
+        if is_too_much(&sizes) && domains.large_among(&values) <= wrt.len() {
+            let known = domains.sizes(&values, u64::MAX);
+            sizes = known.expect("nothing is too much");
+            if products(&sizes)
+                .iter()
+                .any(|&product| product > u64::from(u32::MAX))
+            {
+                return None;
+            }
+        }
+        if is_too_much(&sizes) {
+            return meet_blocks(sources, wrt, pairs);
+        }
+        let sets = domains.find(&values);
+        let mut meetings: Vec<[u32; 2]> = places
+            .iter()
+            .map(|&[a, b]| [sets[a].min(sets[b]), sets[a].max(sets[b])])
+            .collect();
         meetings.sort_unstable();
         meetings.dedup();
-        let sizes = meetings.iter();
-        let sizes = sizes.map(|&[a, b]| 2 * sets.get(a).len() as u64 * sets.get(b).len() as u64);
-        let size = self.derivation.wrt.len();
-        if sizes.sum::<u64>() > u64::from(u32::MAX) {
-            return Err(SparsityError::TooManyEntries {
-                rows: size,
-                columns: size,
-                limit: u32::MAX as usize,
-            }
-            .into());
+        meet_sets(&domains.sets, &meetings, wrt.len())
+    }
+
+    fn too_many_entries(&self, rows: usize) -> FunctionError {
+        let columns = self.derivation.wrt.len();
+        let limit = u32::MAX as usize;
+        SparsityError::TooManyEntries {
+            rows,
+            columns,
+            limit,
         }
-        let sets = &sets;
-        let entries = meetings.iter().flat_map(|&[a, b]| {
-            sets.get(a).iter().flat_map(move |&one| {
-                let others = sets.get(b).iter();
-                others.flat_map(move |&other| {
-                    let [one, other] = [one as usize, other as usize];
-                    [(one, other), (other, one)]
-                })
-            })
-        });
-        Ok(Pattern::from_entries(size, size, entries)?)
+        .into()
     }
 
     fn linear_parts(&mut self) -> Result<LinearParts, FunctionError> {

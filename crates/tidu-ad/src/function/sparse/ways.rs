@@ -43,8 +43,8 @@ pub enum Way {
 pub struct SparseReceipt {
     /// The way that was gone.
     pub way: Way,
-    /// What each way that was looked at costs. One that costs more than four times another may not have been counted to the end,
-    /// and is not listed; nor are those by colours where a simple one is within twice what is least.
+    /// What each way that was looked at costs. One that costs, or leads through, more than four times as many operations as
+    /// another may not have been counted to the end, and is not listed; nor are those by colours where a simple one is within twice what is least.
     pub costs: Vec<(Way, u64)>,
     /// The number of products: rows, columns or groups that have entries.
     pub products: usize,
@@ -570,32 +570,39 @@ struct Race<'a> {
 }
 
 impl Race<'_> {
-    /// What a plan costs; `None` if that is more than `most`, or it cannot be gone.
+    /// What a plan costs; `None` if that is more than `most`, or it cannot be gone, or leads through more than `most`
+    /// operations: one that costs nothing, as a sum with one tangent, takes time all the same.
     fn cost<Op: Primitive>(
         &mut self,
         ways: &Ways<'_, '_, Op>,
         plan: &Plan,
         most: u64,
     ) -> Option<u64> {
-        let mut cost = 0;
-        let within = |cost| (cost <= most).then_some(cost);
+        let (mut cost, mut visits) = (0, 0);
+        let mut within = |more: u64, counter: &Counter| {
+            cost += more;
+            visits += counter.cones.operations.len() as u64;
+            (cost <= most && visits <= most).then_some(cost)
+        };
+        let mut sum = 0;
         let dense = ways.derivation.function.as_dense();
         for &row in &plan.rows {
             let backward = self.backward.as_mut()?;
             let step = backward.step(dense, [ways.output_of(row)], |_| true);
             // Each value but the output is reached by a cotangent, and all others are added to that.
             let first = backward.cones.values.len() as u64 - 1;
-            cost = within(cost + step.saturating_sub(first))?;
+            sum = within(step.saturating_sub(first), backward)?;
         }
         if plan.columns.len() > 0 {
             let needed = ways.needed_beside(&plan.rows);
             for columns in plan.columns.iter() {
                 let forward = self.forward.as_mut()?;
                 let inputs = ways.inputs_of(columns);
-                cost = within(cost + forward.step(dense, inputs, |value| needed[value as usize]))?;
+                let step = forward.step(dense, inputs, |value| needed[value as usize]);
+                sum = within(step, forward)?;
             }
         }
-        Some(cost)
+        Some(sum)
     }
 
     /// The costs of two plans, one for each direction, of which neither is counted for much longer than the other takes;
@@ -607,8 +614,9 @@ impl Race<'_> {
         columns: &Plan,
     ) -> (Option<u64>, Option<u64>) {
         let [is_backward, is_forward] = [self.backward.is_some(), self.forward.is_some()];
+        let operations = ways.derivation.function.as_dense().operation_count() as u64;
         let mut most = match &self.backward {
-            Some(backward) if is_forward => backward.weights.all() + 1,
+            Some(backward) if is_forward => backward.weights.all() + operations + 1,
             _ => u64::MAX,
         };
         loop {

@@ -533,7 +533,10 @@ fn basis(len: usize, at: usize) -> Vec<f64> {
     (0..len).map(|i| f64::from(u8::from(i == at))).collect()
 }
 
-pub(super) fn witness(x: &[f64], over: impl Fn(&[Dual<Dual<f64>>]) -> Vec<Dual<Dual<f64>>>) -> Witness {
+pub(super) fn witness(
+    x: &[f64],
+    over: impl Fn(&[Dual<Dual<f64>>]) -> Vec<Dual<Dual<f64>>>,
+) -> Witness {
     let n = x.len();
     let along = |i: usize, j: usize| {
         let (t, u) = (basis(n, i), basis(n, j));

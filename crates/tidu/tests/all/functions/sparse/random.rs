@@ -97,7 +97,10 @@ impl Draft {
         let [va, vb, vc] = of.map(|at| self.values[at]);
         let kinds = if taste == Taste::Smooth { 13 } else { 20 };
         let (op, operands) = match random.below(kinds) {
-            0 => (ScalarOp::constant(random.below(9) as f64 / 4.0 - 1.0), vec![]),
+            0 => (
+                ScalarOp::constant(random.below(9) as f64 / 4.0 - 1.0),
+                vec![],
+            ),
             1 if (va + vb).abs() < 3.0 => (ScalarOp::Add, vec![a, b]),
             2 if (va - vb).abs() < 3.0 => (ScalarOp::Sub, vec![a, b]),
             3 | 4 if (va * vb).abs() < 2.0 => (ScalarOp::Mul, vec![a, b]),
@@ -188,7 +191,9 @@ fn summed(f: &Sketch<ScalarOp>, x: &[f64], random: &mut Random) -> Sketch<Scalar
 fn random_hubs(random: &mut Random, is_single: bool) -> (Sketch<ScalarOp>, Vec<f64>) {
     let most = if is_single { 25 } else { 10 };
     let [hubs, leaves] = [1 + random.below(2), most + random.below(10)];
-    let x: Vec<f64> = (0..hubs + leaves).map(|_| 0.2 + random.unit().abs()).collect();
+    let x: Vec<f64> = (0..hubs + leaves)
+        .map(|_| 0.2 + random.unit().abs())
+        .collect();
     let mut draft = Draft::of_inputs(&x);
     let length = 40 + random.below(40);
     let of_hubs: Vec<usize> = (0..hubs).map(|hub| draft.chain(hub, length)).collect();
@@ -202,7 +207,11 @@ fn random_hubs(random: &mut Random, is_single: bool) -> (Sketch<ScalarOp>, Vec<f
         let result = [draft.values.len() - 2, product][random.below(4).min(1)];
         met.push(draft.push(ScalarOp::Cos, vec![result]));
     }
-    let of = if is_single { met.clone() } else { (hubs..x.len()).collect() };
+    let of = if is_single {
+        met.clone()
+    } else {
+        (hubs..x.len()).collect()
+    };
     let mut sum = draft.push(ScalarOp::constant(0.1), vec![]);
     for term in of {
         sum = draft.push(ScalarOp::Add, vec![sum, term]);
@@ -351,7 +360,9 @@ fn check_entries<Op>(
     assert_eq!(call(&changing, &x), expected.collect::<Vec<f64>>());
     assert_eq!(
         positions,
-        (0..pattern.len()).filter(|&at| !constant[at]).collect::<Vec<_>>()
+        (0..pattern.len())
+            .filter(|&at| !constant[at])
+            .collect::<Vec<_>>()
     );
     for input in 0..x.len() {
         let depends = derivative.depends_on(input).unwrap();
@@ -478,7 +489,10 @@ fn sparse_derivatives_of_random_functions() {
         "Hessian by star colouring",
         "Lagrangian by star colouring",
     ] {
-        assert!(gone.get(way).is_some_and(|times| *times > 5), "{way}: {gone:?}");
+        assert!(
+            gone.get(way).is_some_and(|times| *times > 5),
+            "{way}: {gone:?}"
+        );
     }
 }
 

@@ -42,7 +42,10 @@ fn by_groups(f: &F, groups: &[Vec<usize>]) -> u64 {
 
 fn cost_of(receipt: &SparseReceipt, way: Way) -> Option<u64> {
     let costs = receipt.costs.iter();
-    costs.filter(|(of, _)| *of == way).map(|(_, cost)| *cost).next()
+    costs
+        .filter(|(of, _)| *of == way)
+        .map(|(_, cost)| *cost)
+        .next()
 }
 
 /// A function whose derivatives have no two equal operations within a product: a sine comes after each operation.
@@ -124,7 +127,10 @@ fn the_cost_of_a_star_colouring_is_that_of_its_products() {
         members.map(|&column| column as usize).collect()
     });
     let groups: Vec<Vec<usize>> = groups.collect();
-    assert_eq!(cost_of(receipt, Way::Star), Some(by_groups(&gradient, &groups)));
+    assert_eq!(
+        cost_of(receipt, Way::Star),
+        Some(by_groups(&gradient, &groups))
+    );
 }
 
 /// A row that is long to go forward to, a column that is long to go back to, and a diagonal.
@@ -157,7 +163,10 @@ fn structural_zeros_are_counted() {
     assert_eq!(hessian.pattern.len(), 2);
     assert_eq!(hessian.receipt.zeros, 1);
     assert_eq!(hessian.constant, [true, true]);
-    assert_eq!(hessian.function.compile().call(&[-3.0, 5.0]), Ok(vec![0.0, 2.0]));
+    assert_eq!(
+        hessian.function.compile().call(&[-3.0, 5.0]),
+        Ok(vec![0.0, 2.0])
+    );
     insta::assert_snapshot!(hessian.receipt, @r"
     2 entries, 1 of them zero, by 2 products: rows
       rows             1 operation

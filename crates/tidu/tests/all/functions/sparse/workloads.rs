@@ -75,7 +75,9 @@ fn along(workload: &Workload, x: &[f64], i: usize, j: usize) -> Vec<[f64; 2]> {
     };
     let x: Vec<Hyper> = x.iter().enumerate().map(lift).collect();
     let outputs = workload.write(&mut Hypers, &x).into_iter();
-    outputs.map(|y| [y.value.tangent, y.tangent.tangent]).collect()
+    outputs
+        .map(|y| [y.value.tangent, y.tangent.tangent])
+        .collect()
 }
 
 /// Every entry is as a matrix by columns has it, and what is no entry is zero there.
@@ -95,7 +97,9 @@ fn assert_matrix(
             } else {
                 (row, column)
             };
-            let found = pattern.position_of(row, column).map_or(0.0, |at| values[at]);
+            let found = pattern
+                .position_of(row, column)
+                .map_or(0.0, |at| values[at]);
             assert!(
                 (found - expected).abs() < 1e-12 * scale,
                 "({row}, {column}) is {found}, not {expected}"
@@ -109,7 +113,11 @@ fn all_small() -> Vec<Workload> {
     let mut all: Vec<Workload> = sizes
         .flat_map(|size| [rosenbrock(size), arrowhead(size), clnlbeam(size)])
         .collect();
-    all.extend([1, 2, 4].into_iter().flat_map(|side| [bratu(side), bratu_energy(side)]));
+    all.extend(
+        [1, 2, 4]
+            .into_iter()
+            .flat_map(|side| [bratu(side), bratu_energy(side)]),
+    );
     all
 }
 
@@ -248,7 +256,7 @@ fn patterns_of_known_problems() {
 fn a_spy_plot_by_star_colouring() {
     let pattern = arrowhead(5).function().hessian_sparsity(..).unwrap();
     let coloring = Coloring::star(&pattern, Order::BEST).unwrap();
-    insta::assert_snapshot!(pattern.to_svg(Some(&coloring)), @r#"
+    insta::assert_snapshot!(pattern.to_svg(Some(&coloring)), @r##"
     <svg xmlns="http://www.w3.org/2000/svg" width="112" height="112" viewBox="-1 -1 7 7">
     <title>5 by 5, 13 nonzeros; 2 groups of columns, direct, natural order</title>
     <rect x="-1" y="-1" width="7" height="7" fill="#f4f4f0"/>
@@ -267,7 +275,7 @@ fn a_spy_plot_by_star_colouring() {
     <rect x="3" y="4" width="1" height="1" fill="hsl(347,70%,45%)"/>
     <rect x="4" y="4" width="1" height="1" fill="hsl(347,70%,45%)"/>
     </svg>
-    "#);
+    "##);
 }
 
 /// What was recorded on a tape, as a function.
