@@ -56,7 +56,8 @@ impl Derivatives {
     /// f(x).
     pub fn objective(&mut self, x: &[f64]) -> Result<f64, Error> {
         let mut value = [0.0];
-        self.objective.eval_into(&mut self.workspace, x, &mut value)?;
+        self.objective
+            .eval_into(&mut self.workspace, x, &mut value)?;
         Ok(value[0])
     }
 
@@ -90,10 +91,18 @@ impl Entries {
         let (rest, changing) = derivative.without_constants()?;
         let program = rest.compile_scalar()?;
         let mut constant = derivative.constant.iter();
-        let constant: Vec<usize> = (0..).zip(&mut constant).filter(|(_, is)| **is).map(|(at, _)| at).collect();
+        let constant: Vec<usize> = (0..)
+            .zip(&mut constant)
+            .filter(|(_, is)| **is)
+            .map(|(at, _)| at)
+            .collect();
         // What is constant may be evaluated anywhere.
         let anywhere = vec![0.0; derivative.function.input_names().len()];
-        let found = derivative.function.select_at(&constant)?.compile_scalar()?.call(&anywhere)?;
+        let found = derivative
+            .function
+            .select_at(&constant)?
+            .compile_scalar()?
+            .call(&anywhere)?;
         let mut values = vec![0.0; derivative.pattern.len()];
         for (at, value) in constant.into_iter().zip(found) {
             values[at] = value;
@@ -109,7 +118,8 @@ impl Entries {
     }
 
     fn at(&mut self, workspace: &mut Workspace, inputs: &[f64]) -> Result<&[f64], Error> {
-        self.program.eval_into(workspace, inputs, &mut self.changed)?;
+        self.program
+            .eval_into(workspace, inputs, &mut self.changed)?;
         for (&at, &value) in self.changing.iter().zip(&self.changed) {
             self.values[at] = value;
         }

@@ -5,13 +5,17 @@ use std::cell::RefCell;
 use pounce_rs::prelude::Nlp;
 use tidu::scalar::{CompileScalar, ScalarProgram, Workspace};
 
+use crate::exact::FIRST_BARRIER;
 use crate::{Error, Outcome, Problem};
 
 /// Solves with the same method as [`solve`](crate::solve), which has to find out about derivatives by itself: the first ones by differences, in a
 /// matrix that is full as it knows no pattern, the second ones from how the first change (L-BFGS).
 pub fn solve_by_differences(problem: &Problem) -> Result<Outcome, Error> {
     let bounds = |bounds: &[[f64; 2]]| -> (Vec<f64>, Vec<f64>) {
-        bounds.iter().map(|&[least, greatest]| (least, greatest)).unzip()
+        bounds
+            .iter()
+            .map(|&[least, greatest]| (least, greatest))
+            .unzip()
     };
     let (least, greatest) = bounds(&problem.variables);
     let (lower, upper) = bounds(&problem.constraints);
@@ -25,6 +29,7 @@ pub fn solve_by_differences(problem: &Problem) -> Result<Outcome, Error> {
         .constraint_bounds(&lower, &upper)
         .x0(&problem.start)
         .option_int("print_level", 0)
+        .option_num("mu_init", FIRST_BARRIER)
         .try_solve()
         .map_err(Error::of_solver)?;
     if !found.success {

@@ -8,6 +8,9 @@ use tidu::sparse::Pattern;
 
 use crate::{Derivatives, Error, Problem};
 
+/// How strongly bounds repel at first: little, as where we begin is not far from where we go.
+pub(crate) const FIRST_BARRIER: f64 = 1e-3;
+
 /// What a solver found.
 pub struct Outcome {
     /// The variables.
@@ -25,11 +28,14 @@ pub struct Outcome {
 /// Solves with an interior-point method, to nine digits.
 pub fn solve(problem: &Problem, derivatives: Derivatives) -> Result<Outcome, Error> {
     let mut solver = IpoptApplication::new();
-    solver.initialize().map_err(|error| Error::of_solver(error.message))?;
+    solver
+        .initialize()
+        .map_err(|error| Error::of_solver(error.message))?;
     let options = solver.options_mut();
     let set = [
         options.set_integer_value("print_level", 0, true, true),
         options.set_numeric_value("tol", 1e-9, true, true),
+        options.set_numeric_value("mu_init", FIRST_BARRIER, true, true),
     ];
     for option in set {
         option.map_err(|error| Error::of_solver(error.message))?;

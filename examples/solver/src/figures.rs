@@ -32,12 +32,19 @@ pub fn beam_solution(steps: usize) -> Result<String, Error> {
     let found = solve(&problem, Derivatives::of(&problem)?)?;
     let part = |at: usize| {
         let values = found.x.iter().skip(at).step_by(3);
-        values.enumerate().map(move |(node, &value)| (node as f64 / steps as f64, value))
+        values
+            .enumerate()
+            .map(move |(node, &value)| (node as f64 / steps as f64, value))
     };
     picture((760, 300), |area| {
         let parts = area.split_evenly((1, 2));
         let walls = [-0.05, 0.05].map(|wall| vec![(0.0, wall), (1.0, wall)]);
-        draw_line(&parts[0], "deflection x, and the walls", part(1).collect(), &walls)?;
+        draw_line(
+            &parts[0],
+            "deflection x, and the walls",
+            part(1).collect(),
+            &walls,
+        )?;
         draw_line(&parts[1], "bending u", part(2).collect(), &[])
     })
 }
@@ -73,7 +80,9 @@ fn picture(
     {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
         let drawn = area.fill(&WHITE).map_err(Into::into);
-        drawn.and_then(|()| draw(&area)).map_err(Error::of_picture)?;
+        drawn
+            .and_then(|()| draw(&area))
+            .map_err(Error::of_picture)?;
         area.present()?;
     }
     Ok(text)
@@ -86,7 +95,13 @@ fn draw_line(
     line: Vec<(f64, f64)>,
     beside: &[Vec<(f64, f64)>],
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let values = || beside.iter().flatten().chain(&line).map(|&(_, value)| value);
+    let values = || {
+        beside
+            .iter()
+            .flatten()
+            .chain(&line)
+            .map(|&(_, value)| value)
+    };
     let (bottom, top) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
     let room = 0.08 * (top - bottom);
     let mut chart = ChartBuilder::on(area)
@@ -103,7 +118,12 @@ fn draw_line(
         .label_style(font(13))
         .draw()?;
     for wall in beside {
-        chart.draw_series(DashedLineSeries::new(wall.iter().copied(), 6, 4, INK.into()))?;
+        chart.draw_series(DashedLineSeries::new(
+            wall.iter().copied(),
+            6,
+            4,
+            INK.into(),
+        ))?;
     }
     chart.draw_series(LineSeries::new(line, BLUE.stroke_width(2)))?;
     Ok(())

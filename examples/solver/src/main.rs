@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tidu_solver::{
-    Derivatives, Entries, Error, Outcome, Problem, beam, bratu, figures, solve, solve_by_differences,
+    Derivatives, Entries, Error, Outcome, Problem, beam, bratu, figures, solve,
+    solve_by_differences,
 };
 
 fn main() -> Result<(), Error> {
@@ -12,16 +13,26 @@ fn main() -> Result<(), Error> {
         exact(&format!("beam of {steps} steps"), &beam(steps)?)?;
     }
     for side in [50, 100] {
-        exact(&format!("Bratu's fold on {side} by {side}"), &bratu(side)?.problem)?;
+        exact(
+            &format!("Bratu's fold on {side} by {side}"),
+            &bratu(side)?.problem,
+        )?;
     }
     println!("with exact derivatives, and with differences:");
     for steps in [50, 100, 200] {
         beside(&format!("beam of {steps} steps"), &beam(steps)?)?;
     }
     for side in [8, 12, 16] {
-        beside(&format!("Bratu's fold on {side} by {side}"), &bratu(side)?.problem)?;
+        beside(
+            &format!("Bratu's fold on {side} by {side}"),
+            &bratu(side)?.problem,
+        )?;
     }
-    draw(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pictures").as_path())
+    draw(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/pictures")
+            .as_path(),
+    )
 }
 
 /// Solves, and says what it took.
@@ -32,7 +43,11 @@ fn exact(name: &str, problem: &Problem) -> Result<(), Error> {
     print_entries("Jacobian", &derivatives.jacobian);
     print_entries("Hessian", &derivatives.hessian);
     let (found, to_solve) = timed(|| solve(problem, derivatives))?;
-    let Outcome { objective, iterations, .. } = found;
+    let Outcome {
+        objective,
+        iterations,
+        ..
+    } = found;
     println!(
         "  derived and compiled in {to_derive:.1?}, solved in {to_solve:.1?} by {iterations} iterations: {objective:.10}\n"
     );
@@ -41,7 +56,10 @@ fn exact(name: &str, problem: &Problem) -> Result<(), Error> {
 
 fn print_entries(name: &str, entries: &Entries) {
     let constant = entries.pattern.len() - entries.changing.len();
-    println!("  {name}: {}; {constant} of them constant", entries.receipt.to_string().replace('\n', "\n  "));
+    println!(
+        "  {name}: {}; {constant} of them constant",
+        entries.receipt.to_string().replace('\n', "\n  ")
+    );
 }
 
 /// Solves both ways, and puts a line beside the other.
@@ -56,7 +74,12 @@ fn beside(name: &str, problem: &Problem) -> Result<(), Error> {
 }
 
 fn print_line(name: &str, way: &str, found: &Outcome, time: Duration) {
-    let Outcome { objective, iterations, evaluations, .. } = found;
+    let Outcome {
+        objective,
+        iterations,
+        evaluations,
+        ..
+    } = found;
     println!(
         "{name:<26}{way:<12}{iterations:>5} iterations {evaluations:>8} evaluations {:>9} {objective:.8}",
         format!("{time:.1?}")
@@ -74,7 +97,7 @@ fn draw(folder: &Path) -> Result<(), Error> {
     for (name, picture) in [
         ("beam_jacobian", figures::beam_jacobian()?),
         ("bratu_hessian", figures::bratu_hessian()?),
-        ("beam", figures::beam_solution(400)?),
+        ("beam", figures::beam_solution(120)?),
         ("bratu", figures::bratu_solution(31)?),
     ] {
         std::fs::write(folder.join(name).with_extension("svg"), picture)?;

@@ -12,7 +12,8 @@ pub fn to_faer(pattern: &Pattern, values: &[f64]) -> SparseColMat<u32, f64> {
     assert_eq!(values.len(), pattern.len(), "a value per entry");
     let (starts, rows, positions) = pattern.to_csc();
     let by_column = positions.iter().map(|&at| values[at as usize]);
-    let symbolic = SymbolicSparseColMat::new_checked(pattern.rows(), pattern.columns(), starts, None, rows);
+    let symbolic =
+        SymbolicSparseColMat::new_checked(pattern.rows(), pattern.columns(), starts, None, rows);
     SparseColMat::new(symbolic, by_column.collect())
 }
 
@@ -22,7 +23,9 @@ pub fn to_faer(pattern: &Pattern, values: &[f64]) -> SparseColMat<u32, f64> {
 ///
 /// More entries than a pattern can have.
 pub fn from_faer(matrix: &SparseColMat<u32, f64>) -> Result<(Pattern, Vec<f64>), SparsityError> {
-    let entries = matrix.triplet_iter().map(|it| (it.row as usize, it.col as usize));
+    let entries = matrix
+        .triplet_iter()
+        .map(|it| (it.row as usize, it.col as usize));
     let entries: Vec<(usize, usize)> = entries.collect();
     let pattern = Pattern::from_entries(matrix.nrows(), matrix.ncols(), entries)?;
     // Entries of the matrix are by column, as those of `to_csc` are.

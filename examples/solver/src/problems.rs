@@ -17,7 +17,7 @@ const LOAD: f64 = 350.0;
 /// The clamped beam under a load that bends it, between walls that it must not touch (`clnlbeam`): Maurer, Mittelmann, The nonlinear beam via optimal
 /// control with bounded state variables, 1991, as CUTEst discretises it.
 ///
-/// Minimise ∫ ½u² + 350·cos t over 0 ≤ s ≤ 1, where t′ = u, x′ = sin t, |x| ≤ 0.05, |t| ≤ 1, and t = x = 0 at both ends: by the
+/// Minimise ∫ u² + 350·cos t over 0 ≤ s ≤ 1, where t′ = u, x′ = sin t, |x| ≤ 0.05, |t| ≤ 1, and t = x = 0 at both ends: by the
 /// trapezoidal rule, in `steps` steps. The variables are angle t, deflection x and bending u of each node.
 pub fn beam(steps: usize) -> Result<Problem, FunctionError> {
     let nodes = || 0..=steps;
@@ -27,7 +27,7 @@ pub fn beam(steps: usize) -> Result<Problem, FunctionError> {
         let part = |at: usize| variables.iter().skip(at).step_by(3);
         let [angles, deflections, bendings] = [0, 1, 2].map(part);
         let energies: Vec<Expr> = zip(angles.clone(), bendings.clone())
-            .map(|(angle, bending)| 0.5 * bending.powi(2) + LOAD * angle.cos())
+            .map(|(angle, bending)| bending.powi(2) + LOAD * angle.cos())
             .collect();
         let angles: Vec<&Expr> = angles.collect();
         let bendings: Vec<&Expr> = bendings.collect();
