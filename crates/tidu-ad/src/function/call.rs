@@ -5,7 +5,8 @@ use tidu_graph::{
     CallError, GraphBuilder, GraphOperation, LocalValueId, OperationRole, ValueKey, ValueRef,
 };
 
-use super::linear::{Partial, depends_on};
+use super::dependence::depends_on;
+use super::linear::Partial;
 use super::{Function, FunctionError};
 use crate::rules::{Primitive, PrimitiveBuilder, PrimitiveValue};
 

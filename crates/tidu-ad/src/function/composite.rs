@@ -12,7 +12,8 @@ use tidu_graph::{
 };
 
 use super::call::emit_call;
-use super::linear::{Partial, check_linear, depends_on};
+use super::dependence::depends_on;
+use super::linear::{Partial, check_linear};
 use super::unit::{Unit, emit_unit};
 use super::{Function, FunctionError, FunctionProgram};
 use crate::rules::{

@@ -12,8 +12,8 @@ use tidu_graph::{
     describe_key,
 };
 
+use super::dependence::depends_on;
 use super::error::check_distinct;
-use super::linear::depends_on;
 use super::missing::{Mode, explain};
 use super::operations::Operations;
 use super::residuals::with_residuals;

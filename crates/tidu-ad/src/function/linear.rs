@@ -9,6 +9,7 @@ use tidu_graph::{
     try_simplify,
 };
 
+use super::dependence::depends_on;
 use super::derivation::{Derivation, Linear};
 use super::derive::names_apart;
 use super::saving::Saving;
@@ -16,7 +17,6 @@ use super::unit::{Unit, unit_graph};
 use super::{Derive, Function, FunctionError, Nonzero, Wrt};
 use crate::derivatives::LinearMap;
 use crate::rules::{ADKey, Primitive, note_same_type};
-use crate::walk;
 
 /// A function at a point, split from its linear map there. See [`Derive::linearize`].
 #[derive(Clone, Debug)]
@@ -491,15 +491,6 @@ fn check_zeros<Op: Primitive>(
     }
 }
 
-/// By value: whether it depends on some of the inputs.
-pub(super) fn depends_on<Op: GraphOperation>(
-    dense: &DenseGraph<Op>,
-    inputs: &[usize],
-) -> Vec<bool> {
-    let inputs = inputs.iter().map(|&at| dense.input(at).index());
-    walk::depends_on(dense.nodes(), dense.value_count(), inputs)
-}
-
 /// Fails for an operation that is not linear in its active operands, in a function that is to be.
 fn check_permitted<Op: Primitive>(
     function: &Function<Op>,
@@ -528,14 +519,4 @@ fn list_inputs<Op: Primitive>(function: &Function<Op>, inputs: &[usize]) -> Stri
     let names = function.names();
     let names: Vec<String> = inputs.iter().map(|&at| names[at].clone()).collect();
     name_list(&names)
-}
-
-impl<Op: GraphOperation> Function<Op> {
-    /// By output: whether it depends on some of these inputs, given by position.
-    pub(super) fn outputs_that_depend_on(&self, inputs: &[usize]) -> Vec<bool> {
-        let dense = self.as_dense();
-        let depends = depends_on(dense, inputs);
-        let outputs = dense.outputs().iter();
-        outputs.map(|id| depends[id.index()]).collect()
-    }
 }

@@ -3,6 +3,7 @@
 mod arrange;
 mod call;
 mod composite;
+mod dependence;
 mod derivation;
 mod derive;
 mod error;

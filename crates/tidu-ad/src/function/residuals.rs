@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidu_graph::{DenseId, describe_operation};
 
-use super::linear::depends_on;
+use super::dependence::depends_on;
 use super::{Function, FunctionError};
 use crate::rules::{ADRuleError, ADRuleKind, Primitive, checked_with_residuals};
 
