@@ -174,20 +174,22 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
             .as_ref()
             .map(|forward| 2 * (forward.weights.all() + self.pattern.len() as u64));
         if least.is_some_and(|least| simple > least) {
-            let other = match self.whole {
+            let others = match self.whole {
                 Some(whole) => {
                     let coloring = Coloring::star(whole, Order::BEST)?;
-                    Some((Way::Star, self.by_colors(whole, &coloring)))
+                    vec![(Way::Star, self.by_colors(whole, &coloring))]
                 }
                 None if race.backward.is_some() => {
-                    Some((Way::RowsAndColumns, self.by_rows_and_columns()?))
+                    let plans = [self.by_rows_and_columns()?, self.by_long_rows()];
+                    plans.map(|plan| (Way::RowsAndColumns, plan)).into()
                 }
-                None => None,
+                None => Vec::new(),
             };
-            plans.extend(other.and_then(|(way, plan)| {
+            let costed = others.into_iter().filter_map(|(way, plan)| {
                 let cost = race.cost(self, &plan, simple)?;
                 Some((way, cost, plan))
-            }));
+            });
+            plans.extend(costed.min_by_key(|(_, cost, _)| *cost));
         }
         let costs = plans.iter().map(|(way, cost, _)| (*way, *cost)).collect();
         let cheapest = plans.into_iter().min_by_key(|(_, cost, _)| *cost);
@@ -337,6 +339,14 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
             .collect();
         let columns = coloring.column_colors();
         Ok(self.by_lines(&rows, |column| columns[column] > 0))
+    }
+
+    /// The rows that are much longer than others, and all columns for what these do not have.
+    fn by_long_rows(&self) -> Plan {
+        let starts = self.pattern.row_starts().windows(2);
+        let mean = self.pattern.len() / self.pattern.rows().max(1);
+        let is_long = |ends: &[u32]| (ends[1] - ends[0]) as usize > 2 * mean;
+        self.by_lines(&starts.map(is_long).collect::<Vec<bool>>(), |_| true)
     }
 
     fn by_colors(&self, whole: &Pattern, coloring: &Coloring) -> Plan {
