@@ -428,3 +428,21 @@ fn an_operation_that_takes_or_returns_something_else_is_refused() {
         "{too_few}"
     );
 }
+
+/// Sparse derivatives take what comes with a result, too.
+#[test]
+fn sparse_derivatives_of_roots() {
+    for residuals in [Residuals::None, Residuals::Slope] {
+        let f = f(residuals);
+        for x in [-30.0, 0.3, 2.0] {
+            let jacobian = f.sparse_jacobian(..).unwrap();
+            let (found, counts) = call(&jacobian.function, &[x]);
+            assert_near(found[0], expected(x)[1]);
+            assert_eq!(counts.roots, 1);
+            let hessian = f.sparse_hessian(..).unwrap();
+            let (found, counts) = call(&hessian.function, &[x]);
+            assert_near(found[0], expected(x)[2]);
+            assert_eq!(counts.roots, 1);
+        }
+    }
+}
