@@ -107,7 +107,9 @@ impl<Op: Primitive> Function<Op> {
     /// outputs.
     ///
     /// Second derivatives begin where two values meet in an operation that is not linear in them together, and reach the inputs that these
-    /// depend on (Walther: Computing sparse Hessians with automatic differentiation, 2008).
+    /// depend on (Walther: Computing sparse Hessians with automatic differentiation, 2008). Rules that are not those of any
+    /// function may have second derivatives that are not symmetric; then it is left open which of two mirrored entries
+    /// one is.
     ///
     /// # Errors
     ///
@@ -115,7 +117,8 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// # Complexity
     ///
-    /// That of [`sparsity`](Self::sparsity), of operands of operations that are not linear in place of outputs.
+    /// That of [`sparsity`](Self::sparsity), of operands of operations that are not linear in place of outputs; or, where
+    /// inputs meet too often for that, linear in the function for each 256 inputs.
     ///
     /// # Example
     ///
@@ -134,7 +137,8 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// # Errors
     ///
-    /// Those of [`sparsity`](Self::sparsity) and [`jacobian`](Self::jacobian).
+    /// Those of [`sparsity`](Self::sparsity) and [`jacobian`](Self::jacobian). [`FunctionError::SparseArray`] for inputs and
+    /// outputs that have axes.
     ///
     /// # Complexity
     ///
@@ -266,7 +270,7 @@ impl<Op: Primitive> Derive<'_, Op> {
         self.begin(&wrt)?.second_pattern()
     }
 
-    /// [`Function::sparse_jacobian`] with these choices.
+    /// [`Function::sparse_jacobian`] with these choices: in a [`mode`](Self::mode) that is asked for, whatever it costs.
     ///
     /// # Errors
     ///
@@ -564,7 +568,7 @@ impl<Op: Primitive> Sparse<'_, Op> {
             format!("d.{}.{column}", rows[row])
         });
         let outputs: Vec<_> = values.into_iter().zip(named).collect();
-        let function = self.derivation.finish(outputs)?;
+        let function = self.derivation.finish_without(&[], outputs)?;
         let inputs: Vec<usize> = (0..function.as_dense().input_count()).collect();
         let changes = function.outputs_that_depend_on(&inputs);
         Ok(SparseDerivative {

@@ -7,7 +7,7 @@ use tidu::graph::{
 use tidu::scalar::ScalarKey;
 use tidu::{
     ADRuleError, ADRuleKind, ADRuleResult, Composite, Function, FunctionError, MissingRule, Mode,
-    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand::Active, Rules,
+    Primitive, PrimitiveBuilder, PrimitiveValue, RuleOperand::Active, Rules, Way,
 };
 use tidu_testkit::apply;
 
@@ -628,4 +628,34 @@ fn missing_rules_inside_functions_with_rules() {
             FunctionError::MissingRules { missing }
         );
     }
+}
+
+/// Sparse derivatives, too, list all rules that are missing; where only one direction lacks some, they go the other way.
+#[test]
+fn sparse_derivatives_without_all_rules() {
+    let ctx = &mut full();
+    let f = gaps();
+    let expected = FunctionError::MissingRules {
+        missing: f.missing_rules("x", Mode::Reverse).unwrap(),
+    };
+    for error in [
+        f.within(ctx).sparsity("x").err(),
+        f.within(ctx).hessian_sparsity("x").err(),
+        f.within(ctx).linear_parts("x").err(),
+        f.within(ctx).sparse_jacobian("x").err(),
+        f.within(ctx).lagrangian_hessian("x").err(),
+    ] {
+        assert_eq!(error.as_ref(), Some(&expected));
+    }
+
+    let f = chain(&[Own::OneWay("first"), Own::Mul]);
+    let jacobian = f.within(ctx).sparse_jacobian(..).unwrap();
+    assert_eq!(jacobian.receipt.way, Way::Columns);
+    assert_eq!(jacobian.function.compile().call(&[3.0, 1.0]), Ok(vec![6.0]));
+    let derive = f.within(ctx).mode(Mode::Reverse);
+    let missing = missing(&[("first", TRANSPOSE)]);
+    assert_eq!(
+        derive.sparse_jacobian(..).unwrap_err(),
+        FunctionError::MissingRules { missing }
+    );
 }

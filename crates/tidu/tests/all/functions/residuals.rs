@@ -507,3 +507,21 @@ fn what_a_tape_recorded_becomes_a_function_with_residuals() {
     let gradient = f.grad(0).unwrap();
     assert_near(call(&gradient, &[5.0]).0[0], slope(root(5.0)));
 }
+
+/// Sparse derivatives take what comes with a result, too.
+#[test]
+fn sparse_derivatives_of_roots() {
+    for residuals in [Residuals::None, Residuals::Slope] {
+        let f = f(residuals);
+        for x in [-30.0, 0.3, 2.0] {
+            let jacobian = f.sparse_jacobian(..).unwrap();
+            let (found, counts) = call(&jacobian.function, &[x]);
+            assert_near(found[0], expected(x)[1]);
+            assert_eq!(counts.roots, 1);
+            let hessian = f.sparse_hessian(..).unwrap();
+            let (found, counts) = call(&hessian.function, &[x]);
+            assert_near(found[0], expected(x)[2]);
+            assert_eq!(counts.roots, 1);
+        }
+    }
+}

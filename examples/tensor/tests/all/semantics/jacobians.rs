@@ -116,3 +116,50 @@ fn jacobians_by_complex_numbers_are_refused() {
     assert!(matches!(error, FunctionError::NoBasis { .. }), "{error}");
     assert!(error.to_string().contains("x: c128[2]"), "{error}");
 }
+
+/// Patterns are between whole values; entries are of numbers.
+#[test]
+fn sparse_derivatives_of_arrays_are_patterns() {
+    let f = mixed();
+    let entries: Vec<_> = f.sparsity(..).unwrap().entries().collect();
+    assert_eq!(entries, [(0, 0), (1, 0), (1, 1), (2, 1)]);
+    let second: Vec<_> = f.hessian_sparsity(..).unwrap().entries().collect();
+    assert_eq!(second, [(0, 0), (0, 1), (1, 0), (1, 1)]);
+    let linear = f.linear_parts("s").unwrap();
+    assert_eq!(linear.inputs, [false]);
+    for error in [
+        f.sparse_jacobian("x").unwrap_err(),
+        f.sparse_jacobian("s").unwrap_err(),
+        f.lagrangian_hessian("x").unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, FunctionError::SparseArray { .. }),
+            "{error}"
+        );
+    }
+}
+
+/// Σᵢ sin (s·xᵢ) + t², by the numbers s and t, with an array between them.
+#[test]
+fn sparse_derivatives_of_numbers_through_arrays() {
+    let inputs = [
+        ("x", types::real([3])),
+        ("s", types::real([])),
+        ("t", types::real([])),
+    ];
+    let f = function(inputs, |[x, s, t]| [(x * &s).sin().sum([0]) + &t * &t]).unwrap();
+    let hessian = f.sparse_hessian(["s", "t"]).unwrap();
+    let entries: Vec<_> = hessian.pattern.entries().collect();
+    assert_eq!(entries, [(0, 0), (1, 1)]);
+    assert_eq!(hessian.constant, [false, true]);
+    let x = [0.3, -0.5, 0.7_f64];
+    let point = [Tensor::from(x), Tensor::from(2.0), Tensor::from(5.0)];
+    let found = call(&hessian.function, &point);
+    let found = found
+        .iter()
+        .map(|entry| entry.elements::<f64>().unwrap()[0]);
+    let expected: f64 = x.iter().map(|x| -x * x * (2.0 * x).sin()).sum();
+    for (found, expected) in found.zip([expected, 2.0]) {
+        assert!((found - expected).abs() < 1e-14, "{found} for {expected}");
+    }
+}

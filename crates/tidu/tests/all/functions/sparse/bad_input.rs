@@ -181,3 +181,15 @@ fn a_rule_of_one_direction() {
         .sparse_jacobian(..);
     insta::assert_snapshot!(forward.unwrap_err(), @"the function is not linear in c: max (%3) is not linear in those of its operands that depend on them; it is clipped's VJP, which forward mode has to transpose");
 }
+
+/// What is taken for a constant is one in all derivatives: in x·stop(y), y is linear, and so is x.
+#[test]
+fn what_is_stopped_is_constant() {
+    let f = function(["x", "y"], |[x, y]| x * y.stop_gradient()).unwrap();
+    let pattern = f.sparsity(..).unwrap();
+    assert_eq!(entries(&pattern), [(0, 0)]);
+    assert!(f.hessian_sparsity(..).unwrap().is_empty());
+    assert_eq!(f.linear_parts(..).unwrap().inputs, [true, true]);
+    let stopped = f.stop_gradient("x").unwrap();
+    assert!(stopped.sparsity(..).unwrap().is_empty());
+}
