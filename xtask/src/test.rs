@@ -108,12 +108,7 @@ pub fn run(extent: Extent) -> Result<(), String> {
         }
     };
     println!("\n{report}");
-    shell::all([
-        ran,
-        documentation,
-        more,
-        snapshots::check(files::root()),
-    ])
+    shell::all([ran, documentation, more, snapshots::check(files::root())])
 }
 
 /// A test program.
