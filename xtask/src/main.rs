@@ -32,8 +32,8 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   test       Run every test: unit, integration, examples, documentation; with `--full`, random ones over ten
-             times as many cases, and what optimisation changes also as it ships. Rewrites no snapshot, and
-             fails if one is pending or belongs to no test.
+             times as many cases, what optimisation changes also as it ships, and the solver example. Rewrites
+             no snapshot, and fails if one is pending or belongs to no test.
   lint       Check format, clippy, rustdoc, links, licences, public items, which crate may depend on which, and that
              no modules use each other in a circle.
   api        Write the public items of each library to its `api.txt`, which `lint` compares.

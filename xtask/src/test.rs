@@ -51,12 +51,22 @@ const OPTIMISED: Cargo = Cargo {
     environment: COMPARE_SNAPSHOTS,
 };
 
+/// What is outside of the workspace, with a solver that takes minutes to compile.
+const SOLVER: Cargo = Cargo {
+    arguments: &[
+        "test",
+        "--locked",
+        "--manifest-path=examples/solver/Cargo.toml",
+    ],
+    environment: COMPARE_SNAPSHOTS,
+};
+
 /// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
     /// Everything, random functions over a tenth of the cases, large graphs of a tenth of the operations.
     Short,
-    /// Everything over all cases, and what optimisation changes as it ships: before a change goes in.
+    /// Everything over all cases, what optimisation changes as it ships, and the solver example: before a change goes in.
     Full,
 }
 
@@ -77,26 +87,28 @@ pub fn run(extent: Extent) -> Result<(), String> {
         let status = report.watch("", DOCUMENTATION.announced());
         succeeded(&DOCUMENTATION.line(), status)
     });
-    let optimised = match extent {
-        Extent::Full => report.timed("build and run what optimisation changes", |report| {
-            let status = report.watch("tidu-scalar, optimised", OPTIMISED.announced());
-            succeeded(&OPTIMISED.line(), status)
-        }),
+    let more = match extent {
+        Extent::Full => shell::all([
+            report.timed("build and run what optimisation changes", |report| {
+                let status = report.watch("tidu-scalar, optimised", OPTIMISED.announced());
+                succeeded(&OPTIMISED.line(), status)
+            }),
+            report.timed("build and run the solver example", |report| {
+                let mut command = SOLVER.announced();
+                command.current_dir(files::root());
+                succeeded(&SOLVER.line(), report.watch("tidu-solver", command))
+            }),
+        ]),
         Extent::Short => {
             report.skip(
-                "nine of ten cases of random tests and operations of large graphs, and what optimisation changes \
-                 as it ships: `cargo xtask test --full` runs them",
+                "nine of ten cases of random tests and operations of large graphs, what optimisation changes \
+                 as it ships, and the solver example: `cargo xtask test --full` runs them",
             );
             Ok(())
         }
     };
     println!("\n{report}");
-    shell::all([
-        ran,
-        documentation,
-        optimised,
-        snapshots::check(files::root()),
-    ])
+    shell::all([ran, documentation, more, snapshots::check(files::root())])
 }
 
 /// A test program.

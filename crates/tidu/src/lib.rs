@@ -105,6 +105,10 @@ mod functions {}
 mod higher_order {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/sparse.md")]
+mod sparse_derivatives {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/types.md")]
 mod types {}
 

@@ -1,6 +1,7 @@
 //! The solver, with values alone.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use pounce_rs::prelude::Nlp;
 use tidu::scalar::{CompileScalar, ScalarProgram, Workspace};
@@ -8,8 +9,10 @@ use tidu::scalar::{CompileScalar, ScalarProgram, Workspace};
 use crate::exact::FIRST_BARRIER;
 use crate::{Error, Outcome, Problem};
 
-/// Solves with the same method as [`solve`](crate::solve), which has to find out about derivatives by itself: the first ones by differences, in a
-/// matrix that is full as it knows no pattern, the second ones from how the first change (L-BFGS).
+/// Solves with the same method as [`solve`](crate::solve), which has to find out about derivatives by itself: the first ones
+/// by differences, in a matrix that is full as it knows no pattern, the second ones from how the first change (L-BFGS).
+///
+/// To five digits: what differences are off by is too much for more.
 pub fn solve_by_differences(problem: &Problem) -> Result<Outcome, Error> {
     let bounds = |bounds: &[[f64; 2]]| -> (Vec<f64>, Vec<f64>) {
         bounds
@@ -23,13 +26,16 @@ pub fn solve_by_differences(problem: &Problem) -> Result<Outcome, Error> {
         objective: problem.objective()?.compile_scalar()?,
         constraints: problem.constraint_function()?.compile_scalar()?,
         workspace: RefCell::default(),
+        evaluations: Rc::default(),
     };
+    let evaluations = values.evaluations.clone();
     let found = Nlp::new(values)
         .var_bounds(&least, &greatest)
         .constraint_bounds(&lower, &upper)
         .x0(&problem.start)
         .option_int("print_level", 0)
         .option_num("mu_init", FIRST_BARRIER)
+        .option_num("tol", 1e-5)
         .try_solve()
         .map_err(Error::of_solver)?;
     if !found.success {
@@ -40,7 +46,7 @@ pub fn solve_by_differences(problem: &Problem) -> Result<Outcome, Error> {
         lambda: found.multipliers,
         objective: found.objective,
         iterations: found.stats.iteration_count as usize,
-        evaluations: found.stats.num_constr_evals as usize,
+        evaluations: evaluations.get(),
     })
 }
 
@@ -48,6 +54,8 @@ struct Values {
     objective: ScalarProgram,
     constraints: ScalarProgram,
     workspace: RefCell<Workspace>,
+    /// Of the constraints.
+    evaluations: Rc<Cell<usize>>,
 }
 
 impl Values {
@@ -72,6 +80,7 @@ impl pounce_rs::Problem for Values {
     }
 
     fn constraints(&self, x: &[f64], into: &mut [f64]) {
+        self.evaluations.set(self.evaluations.get() + 1);
         self.write(&self.constraints, x, into);
     }
 }

@@ -21,7 +21,7 @@ pub struct Outcome {
     pub objective: f64,
     /// How many iterations it took.
     pub iterations: usize,
-    /// How often the constraints were evaluated.
+    /// How often the constraints were evaluated, be it for differences.
     pub evaluations: usize,
 }
 

@@ -19,10 +19,10 @@ fn main() -> Result<(), Error> {
         )?;
     }
     println!("with exact derivatives, and with differences:");
-    for steps in [50, 100, 200] {
+    for steps in [20, 50, 100] {
         beside(&format!("beam of {steps} steps"), &beam(steps)?)?;
     }
-    for side in [8, 12, 16] {
+    for side in [8, 16, 24] {
         beside(
             &format!("Bratu's fold on {side} by {side}"),
             &bratu(side)?.problem,
@@ -56,10 +56,8 @@ fn exact(name: &str, problem: &Problem) -> Result<(), Error> {
 
 fn print_entries(name: &str, entries: &Entries) {
     let constant = entries.pattern.len() - entries.changing.len();
-    println!(
-        "  {name}: {}; {constant} of them constant",
-        entries.receipt.to_string().replace('\n', "\n  ")
-    );
+    let receipt = entries.receipt.to_string().replace('\n', "\n  ");
+    println!("  {name}, of which {constant} are constant: {receipt}");
 }
 
 /// Solves both ways, and puts a line beside the other.

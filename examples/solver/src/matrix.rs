@@ -23,9 +23,7 @@ pub fn to_faer(pattern: &Pattern, values: &[f64]) -> SparseColMat<u32, f64> {
 ///
 /// More entries than a pattern can have.
 pub fn from_faer(matrix: &SparseColMat<u32, f64>) -> Result<(Pattern, Vec<f64>), SparsityError> {
-    let entries = matrix
-        .triplet_iter()
-        .map(|it| (it.row as usize, it.col as usize));
+    let entries = matrix.triplet_iter().map(|it| (it.row, it.col));
     let entries: Vec<(usize, usize)> = entries.collect();
     let pattern = Pattern::from_entries(matrix.nrows(), matrix.ncols(), entries)?;
     // Entries of the matrix are by column, as those of `to_csc` are.

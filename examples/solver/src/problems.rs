@@ -93,7 +93,7 @@ pub fn bratu(side: usize) -> Result<Bratu, FunctionError> {
                 if let (Some(row), Some(column)) = (row, column)
                     && row.max(column) < side
                 {
-                    balance = balance - at(row, column);
+                    balance -= at(row, column);
                 }
             }
             balance
