@@ -23,6 +23,14 @@ fn patterns_of_the_book_are_up_to_date() -> Result<(), Error> {
     Ok(())
 }
 
+/// What the chapter says of them.
+#[test]
+fn four_products_are_enough_for_the_beam_and_two_for_the_fold() -> Result<(), Error> {
+    assert!(figures::beam_jacobian()?.contains("20 by 33, 80 nonzeros; 4 groups of columns"));
+    assert!(figures::bratu_hessian()?.contains("26 by 26, 75 nonzeros; 2 groups of columns"));
+    Ok(())
+}
+
 /// Pictures of solutions depend on last digits, and are not compared.
 #[test]
 fn solutions_are_drawn() -> Result<(), Error> {
