@@ -90,7 +90,7 @@ fn sparse_workloads_compute_what_they_say() {
     assert_all_near(&arrowhead(3).values(&x), &[sum]);
 
     // [a b; c d], with zeros around: h = 1/3.
-    let u = [0.1, -0.4, 0.3, 0.7];
+    let u = [0.1, -0.4, 0.3, 0.7_f64];
     let load = 5.0 / 9.0;
     let residual = |at: usize, [p, q]: [usize; 2]| 4.0 * u[at] - u[p] - u[q] - load * u[at].exp();
     let residuals = [(0, [1, 2]), (1, [0, 3]), (2, [0, 3]), (3, [1, 2])];
@@ -105,7 +105,7 @@ fn sparse_workloads_compute_what_they_say() {
     assert_all_near(&energy.values(&u), &[bends - load * sources]);
 
     // t, x and u of one step.
-    let [t, x, u] = [[0.1, 0.3], [0.2, 0.5], [-0.6, 0.4]];
+    let [t, x, u] = [[0.1, 0.3], [0.2, 0.5], [-0.6, 0.4_f64]];
     let found = clnlbeam(1).values(&[t, x, u].concat());
     let objective = 0.5 * (u[1] * u[1] + u[0] * u[0]) + 0.5 * 350.0 * (t[1].cos() + t[0].cos());
     let on_x = x[1] - x[0] - 0.5 * (t[1].sin() + t[0].sin());
