@@ -435,7 +435,7 @@ impl<Op: Primitive + EvaluableGraphOperation> Tape<Op> {
         )?;
         let found = self.results.len();
         if found != known.outputs as usize || (single && known.visible != 1) {
-            return Err(self.result_fault(applied, single.then(|| operation)));
+            return Err(self.result_fault(applied, single.then_some(operation)));
         }
         if self.watch.is_some() {
             self.check_results(|| operation_label(applied), found, location)?;
