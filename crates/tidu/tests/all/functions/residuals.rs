@@ -481,14 +481,14 @@ fn tangents_that_ride_along_use_residuals() {
     let mut tape = tape();
     let x = tape.leaf(0.7);
     let moving = Dual {
-        primal: x.clone(),
+        primal: x,
         tangent: Some(tape.constant(1.0)),
     };
     let root_of = Op::Root(Residuals::Slope);
     let found = tape.apply_forward(root_of, &[&moving]).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(tape.context().slopes, 0);
-    let slope_of = found[0].tangent.clone().unwrap();
+    let slope_of = found[0].tangent.unwrap();
     assert_near(*slope_of.value(), slope(root(0.7)));
     // And backward from it: y'' = -6y / (3y² + 1)³
     let gradient = tape.backward(&[(&slope_of, 1.0)], &[&x]).unwrap();
