@@ -80,13 +80,13 @@ impl WrtKeys {
             let labels = self.0.labels();
             let first = labels.first().map_or("", String::as_str);
             let name = format!("{first}, which is a key of another type than those of its inputs");
-            return Err(unknown_input(name, &names()));
+            return Err(unknown_input(name, names()));
         };
         let inputs = function.content.input_keys.iter();
         let known: HashMap<&Op::InputKey, usize, FixedState> = inputs.zip(0..).collect();
         let found = wanted.iter().map(|key| match known.get(key) {
             Some(position) => Ok(*position),
-            None => Err(unknown_input(input_label::<Op>(key), &names())),
+            None => Err(unknown_input(input_label::<Op>(key), names())),
         });
         found.collect()
     }
@@ -108,10 +108,10 @@ impl Wrt {
         let inputs = function.as_dense().input_count();
         let positions = match self {
             Wrt::All => (0..inputs).collect(),
-            Wrt::Named(wanted) => positions_of(wanted, &names())?,
+            Wrt::Named(wanted) => positions_of(wanted, names())?,
             Wrt::At(positions) => {
                 if let Some(unknown) = positions.iter().find(|at| **at >= inputs) {
-                    return Err(unknown_input(format!("at position {unknown}"), &names()));
+                    return Err(unknown_input(format!("at position {unknown}"), names()));
                 }
                 positions.clone()
             }

@@ -169,7 +169,7 @@ impl<'a> Domains<'a> {
         for block in large.chunks(BLOCK) {
             let mut members = vec![Vec::new(); block.len()];
             search.block(values, block, &self.sets, |at, input| {
-                members[at].push(input)
+                members[at].push(input);
             });
             for (&at, members) in block.iter().zip(members) {
                 found[at] = self.sets.intern(&members);

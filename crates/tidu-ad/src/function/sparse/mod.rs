@@ -255,7 +255,7 @@ impl<Op: Primitive> Derive<'_, Op> {
     ///
     /// Those of [`Function::sparsity`].
     pub fn sparsity(mut self, wrt: impl Into<Wrt>) -> Result<Pattern, FunctionError> {
-        let wrt = self.checked(wrt.into())?;
+        let wrt = self.checked(&wrt.into())?;
         let mut sparse = self.begin(&wrt)?;
         sparse.pattern()
     }
@@ -266,7 +266,7 @@ impl<Op: Primitive> Derive<'_, Op> {
     ///
     /// Those of [`Function::hessian_sparsity`].
     pub fn hessian_sparsity(mut self, wrt: impl Into<Wrt>) -> Result<Pattern, FunctionError> {
-        let wrt = self.checked(wrt.into())?;
+        let wrt = self.checked(&wrt.into())?;
         self.begin(&wrt)?.second_pattern()
     }
 
@@ -279,7 +279,7 @@ impl<Op: Primitive> Derive<'_, Op> {
         mut self,
         wrt: impl Into<Wrt>,
     ) -> Result<SparseDerivative<Op>, FunctionError> {
-        let wrt = self.checked(wrt.into())?;
+        let wrt = self.checked(&wrt.into())?;
         let rows = self.function.output_names().to_vec();
         let mode = self.mode;
         let mut sparse = self.begin(&wrt)?;
@@ -296,10 +296,10 @@ impl<Op: Primitive> Derive<'_, Op> {
         mut self,
         wrt: impl Into<Wrt>,
     ) -> Result<SparseDerivative<Op>, FunctionError> {
-        let wrt = self.checked(wrt.into())?;
+        let wrt = self.checked(&wrt.into())?;
         let pattern = self.again(self.function).hessian_sparsity(wrt.clone())?;
         let gradient = self.again(self.function).grad(wrt.clone())?;
-        self.of_gradient(&gradient, wrt, &pattern)
+        self.of_gradient(&gradient, &wrt, &pattern)
     }
 
     /// [`Function::lagrangian_hessian`] with these choices.
@@ -311,13 +311,13 @@ impl<Op: Primitive> Derive<'_, Op> {
         mut self,
         wrt: impl Into<Wrt>,
     ) -> Result<SparseDerivative<Op>, FunctionError> {
-        let wrt = self.checked(wrt.into())?;
+        let wrt = self.checked(&wrt.into())?;
         let pattern = self.again(self.function).hessian_sparsity(wrt.clone())?;
         let gradient = self.again(self.function).vjp(wrt.clone())?;
         let outputs = self.function.output_names().len();
         let cotangents: Vec<usize> = (outputs..gradient.output_names().len()).collect();
         let gradient = gradient.select_at(&cotangents)?;
-        self.of_gradient(&gradient, wrt, &pattern)
+        self.of_gradient(&gradient, &wrt, &pattern)
     }
 
     /// [`Function::linear_parts`] with these choices.
@@ -326,12 +326,12 @@ impl<Op: Primitive> Derive<'_, Op> {
     ///
     /// Those of [`Function::linear_parts`].
     pub fn linear_parts(mut self, wrt: impl Into<Wrt>) -> Result<LinearParts, FunctionError> {
-        let wrt = self.checked(wrt.into())?;
+        let wrt = self.checked(&wrt.into())?;
         self.begin(&wrt)?.linear_parts()
     }
 
     /// The positions of what is differentiated by.
-    fn checked(&mut self, wrt: Wrt) -> Result<Vec<usize>, FunctionError> {
+    fn checked(&mut self, wrt: &Wrt) -> Result<Vec<usize>, FunctionError> {
         let wrt = wrt.positions(self.function)?;
         self.function.note_types(self.ctx)?;
         self.function.check_inputs(&wrt, self.ctx)?;
@@ -357,14 +357,14 @@ impl<Op: Primitive> Derive<'_, Op> {
     fn of_gradient(
         mut self,
         gradient: &Function<Op>,
-        wrt: Vec<usize>,
+        wrt: &[usize],
         pattern: &Pattern,
     ) -> Result<SparseDerivative<Op>, FunctionError> {
         let names = self.function.input_names();
         let rows: Vec<String> = wrt.iter().map(|&at| names[at].clone()).collect();
         let mode = self.mode;
         let mut of_gradient = self.again(gradient);
-        let sparse = of_gradient.begin(&wrt)?;
+        let sparse = of_gradient.begin(wrt)?;
         sparse.finish(pattern.lower_triangle(), Some(pattern), &rows, mode)
     }
 }

@@ -117,6 +117,13 @@ struct Plan {
     read_at: Vec<u32>,
 }
 
+/// The cheapest way, and what each costs.
+struct Choice {
+    way: Way,
+    plan: Plan,
+    costs: Vec<(Way, u64)>,
+}
+
 /// What it costs in a direction; an error if it cannot be gone in that.
 type Weighed = Result<Weights, FunctionError>;
 
@@ -124,7 +131,7 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
     /// The entries, in the order of the pattern.
     pub fn write(mut self) -> Result<(Vec<DenseId>, SparseReceipt), FunctionError> {
         let users = self.influence.users();
-        let (way, plan, costs) = self.choose(&users)?;
+        let Choice { way, plan, costs } = self.choose(&users)?;
         let mut entries = vec![None; self.pattern.len()];
         self.write_rows(&plan, &mut entries)?;
         self.write_columns(&plan, &users, &mut entries)?;
@@ -148,7 +155,7 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
     }
 
     /// The cheapest way, and what each costs.
-    fn choose(&mut self, users: &Lists) -> Result<(Way, Plan, Vec<(Way, u64)>), FunctionError> {
+    fn choose(&mut self, users: &Lists) -> Result<Choice, FunctionError> {
         let [reverse, forward] = match self.mode {
             None => [self.reverse_weights(), self.forward_weights()].map(Some),
             Some(Mode::Reverse) => [Some(self.reverse_weights()), None],
@@ -194,7 +201,7 @@ impl<Op: Primitive> Ways<'_, '_, Op> {
         let costs = plans.iter().map(|(way, cost, _)| (*way, *cost)).collect();
         let cheapest = plans.into_iter().min_by_key(|(_, cost, _)| *cost);
         let (way, _, plan) = cheapest.expect("some way is open");
-        Ok((way, plan, costs))
+        Ok(Choice { way, plan, costs })
     }
 
     fn reverse_weights(&mut self) -> Weighed {

@@ -23,7 +23,7 @@ fn random_function(random: &mut Random, inputs: usize, operations: usize) -> F {
         for run in x.chunks(1 + random.below(200)) {
             let mut sum = run[0].clone();
             for x in &run[1..] {
-                sum = sum + x;
+                sum += x;
                 values.push(sum.clone());
             }
         }
@@ -99,7 +99,7 @@ fn pairs_that_meet_often_are_one_entry() {
         for run in x.chunks(half) {
             let mut sum = run[0].clone();
             for x in &run[1..] {
-                sum = sum + x;
+                sum += x;
                 waves.push(sum.sin());
             }
         }
