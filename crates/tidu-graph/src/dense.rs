@@ -486,22 +486,6 @@ impl<Op: GraphOperation> DenseGraph<Op> {
         (0..self.nodes.len() as u32).map(OperationId)
     }
 
-    /// The value of this number: inputs come first, then results in the order of operations.
-    ///
-    /// # Panics
-    ///
-    /// Where there are not as many.
-    #[inline]
-    #[track_caller]
-    pub fn value(&self, index: usize) -> DenseId {
-        assert!(
-            index < self.value_count(),
-            "there is no value {index}: there are {}",
-            self.value_count()
-        );
-        DenseId(index as u32)
-    }
-
     /// All operations, each after those that it uses.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = DenseNode<'_, Op>> + DoubleEndedIterator {
         (0..self.nodes.len()).map(|index| self.node_at(index))

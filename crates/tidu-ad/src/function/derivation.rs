@@ -12,7 +12,6 @@ use tidu_graph::{
     describe_key,
 };
 
-use super::dependence::depends_on;
 use super::error::check_distinct;
 use super::missing::{Mode, explain};
 use super::operations::Operations;
@@ -26,7 +25,7 @@ use crate::operation_derivative::OperationNames;
 use crate::rules::{
     ADKey, ADRuleResult, Masking, Primitive, checked_add, note_mask_type, note_same_type,
 };
-use crate::walk::{WalkStep, pull_back, push_forward};
+use crate::walk::{WalkStep, depends_on, pull_back, push_forward};
 
 /// A function, and a derivative of it in the making.
 pub(super) struct Derivation<'a, Op: Primitive> {
@@ -691,7 +690,8 @@ impl<'a, Op: Primitive> Derivation<'a, Op> {
 /// The number of operations that depend on some of the last inputs.
 fn linear_operations<Op: Primitive>(derivative: &DenseGraph<Op>, last: usize) -> u32 {
     let inputs = derivative.input_count();
-    let depends = depends_on(derivative, &(inputs - last..inputs).collect::<Vec<_>>());
+    let values = derivative.value_count();
+    let depends = depends_on(derivative.nodes(), values, inputs - last..inputs);
     let linear = derivative.nodes().filter(|node| {
         let mut results = node.results.indices();
         results.any(|value| depends[value])

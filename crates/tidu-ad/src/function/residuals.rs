@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tidu_graph::{DenseId, describe_operation};
 
-use super::dependence::depends_on;
 use super::{Function, FunctionError};
 use crate::rules::{ADRuleError, ADRuleKind, Primitive, checked_with_residuals};
+use crate::walk::depends_on;
 
 /// A function in which operations that depend on some inputs, by position, return what derivatives by these can use
 /// besides, if they know how to.
@@ -18,7 +18,7 @@ pub(super) fn with_residuals<Op: Primitive>(
     if !from.nodes().any(|node| may_have_residuals(node.operation)) {
         return Ok(function.clone());
     }
-    let depends = depends_on(from, wrt);
+    let depends = depends_on(from.nodes(), from.value_count(), wrt.iter().copied());
     let mut active = Vec::new();
     let mut extended = Vec::new();
     for (at, node) in from.nodes().enumerate() {
