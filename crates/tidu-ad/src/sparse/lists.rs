@@ -9,8 +9,8 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// The positions of `keys` by key, each list in ascending order: a counting sort. Each key is below `count`, and there
-    /// are at most `u32::MAX` of them.
+    /// The positions of `keys` by key, each list in ascending order: a counting sort. Each key is below `count`, and
+    /// there are at most `u32::MAX` of them.
     pub fn by_key(keys: &[u32], count: usize) -> Self {
         let mut starts = vec![0; count + 1];
         for &key in keys {

@@ -23,8 +23,8 @@
 //! | Hessian | [`Coloring::star`], [`Coloring::acyclic`] | H·s | direct, by substitution |
 //!
 //! A row of k entries makes k columns differ, so there are at least k products, and so it is for columns. Substitution
-//! needs fewer products than direct recovery, if not always with these algorithms, and subtractions; rounding errors add
-//! up along it. Colourings are cheap beside derivatives: to know which is best, count.
+//! needs fewer products than direct recovery, if not always with these algorithms, and subtractions; rounding errors
+//! add up along it. Colourings are cheap beside derivatives: to know which is best, count.
 //!
 //! # Literature
 //!

@@ -10,8 +10,8 @@ use super::lists::Lists;
 /// Where a matrix may be nonzero: its *structural* nonzeros, sorted by row, then by column.
 ///
 /// The position of an entry in this order is its number: position k is that of the value that belongs to row
-/// `row_indices()[k]` and column `column_indices()[k]`. Positions, sizes and single indices are `usize`; slices of indices
-/// are of `u32`, as sparse solvers take them.
+/// `row_indices()[k]` and column `column_indices()[k]`. Positions, sizes and single indices are `usize`; slices of
+/// indices are of `u32`, as sparse solvers take them.
 ///
 /// | form | slices |
 /// |---|---|
@@ -23,8 +23,8 @@ use super::lists::Lists;
 ///
 /// # Complexity
 ///
-/// Eight bytes for an entry and four for a row. Methods are linear in rows, columns and entries, but for those that look at one
-/// row or one entry.
+/// Eight bytes for an entry and four for a row. Methods are linear in rows, columns and entries, but for those that
+/// look at one row or one entry.
 ///
 /// # Example
 ///
@@ -252,8 +252,8 @@ impl Pattern {
         self.mirrors().is_ok()
     }
 
-    /// The first entry that `other` lacks, as row and column. Where `other` was written by hand and this was derived, it is
-    /// what was forgotten.
+    /// The first entry that `other` lacks, as row and column. Where `other` was written by hand and this was derived,
+    /// it is what was forgotten.
     pub fn missing_from(&self, other: &Self) -> Option<(usize, usize)> {
         let mut of_other = other.entries().peekable();
         self.entries().find(|entry| {
@@ -296,8 +296,8 @@ impl Pattern {
         Err(SparsityError::NotSymmetric { row, column })
     }
 
-    /// The symmetric pattern of \[0 Jᵀ; J 0\], J being this: first come the columns of J, then its rows. Its first half of
-    /// entries are those of J by columns, its second half those by rows.
+    /// The symmetric pattern of \[0 Jᵀ; J 0\], J being this: first come the columns of J, then its rows. Its first half
+    /// of entries are those of J by columns, its second half those by rows.
     ///
     /// # Errors
     ///

@@ -15,10 +15,10 @@ const SQUARES: usize = 64;
 impl Pattern {
     /// A spy plot as an SVG: a mark per entry, row 0 on top.
     ///
-    /// With a colouring of this pattern, the marks have the colour of the group from whose product they are read, so that the
-    /// marks of one colour are had from one product. A pattern with more than 256 rows or columns, or
-    /// more than 4096 entries, is drawn on a grid of at most 64 by 64 squares, one mark for all entries in a square,
-    /// which is darker the more there are, and in the colour of the first; the title of the figure says so.
+    /// With a colouring of this pattern, the marks have the colour of the group from whose product they are read, so
+    /// that the marks of one colour are had from one product. A pattern with more than 256 rows or columns, or more
+    /// than 4096 entries, is drawn on a grid of at most 64 by 64 squares, one mark for all entries in a square, which
+    /// is darker the more there are, and in the colour of the first; the title of the figure says so.
     ///
     /// The same pattern gives the same text.
     ///

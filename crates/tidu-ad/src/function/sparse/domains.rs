@@ -1,7 +1,7 @@
 //! On which inputs values depend.
 //!
-//! Sets of few inputs are handed on from value to value, each distinct one kept once. What depends on more is found going
-//! back from the values that are asked for, some of them at a time, each of these being a bit.
+//! Sets of few inputs are handed on from value to value, each distinct one kept once. What depends on more is found
+//! going back from the values that are asked for, some of them at a time, each of these being a bit.
 
 use std::hash::BuildHasher;
 
@@ -238,8 +238,8 @@ pub(super) fn meet_sets(sets: &Sets, meetings: &[[u32; 2]], size: usize) -> Opti
     Some(rows)
 }
 
-/// The same of pairs of values whose sets are large, without these: forward from a block of inputs, across the pairs, and
-/// back.
+/// The same of pairs of values whose sets are large, without these: forward from a block of inputs, across the pairs,
+/// and back.
 ///
 /// # Complexity
 ///

@@ -118,8 +118,8 @@ impl Influence {
         from
     }
 
-    /// The pairs of values by which operations that matter have second derivatives; `matters` says of which results that
-    /// is true. With each, the operation's first result.
+    /// The pairs of values by which operations that matter have second derivatives; `matters` says of which results
+    /// that is true. With each, the operation's first result.
     pub fn pairs<Op: Primitive>(
         &self,
         derivation: &Derivation<'_, Op>,

@@ -71,10 +71,12 @@ impl<Op: GraphOperation> SparseDerivative<Op> {
 
 /// Sparse derivatives.
 ///
-/// Rows and columns are counted as outputs and as inputs that are named are listed. An entry is in the pattern if it may be other
-/// than zero somewhere, as far as rules and declarations tell: a rule that returns a symbolic zero says that a result does not depend on an
-/// operand, and [`Primitive::linearity`] that a second derivative is zero. So no entry is ever missing, and some may be
-/// zero after all. Of values with axes an entry is a block: the derivative of an output by an input as [`jacobian`](Self::jacobian) shapes it.
+/// Rows and columns are counted as outputs and as inputs that are named are listed. An entry is in the pattern if it
+/// may be other than zero somewhere, as far as rules and declarations tell: a rule that returns a symbolic zero says
+/// that a result does not depend on an operand, and [`Primitive::linearity`] that a second derivative is zero. So no
+/// entry is ever missing, and some may be zero after all. A value with axes is one row or
+/// column of a pattern; sparse derivatives of such values are an error
+/// ([`FunctionError::SparseArray`]).
 impl<Op: Primitive> Function<Op> {
     /// Where the Jacobian may be nonzero: rows are outputs, columns are `wrt`.
     ///
@@ -83,7 +85,8 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// # Errors
     ///
-    /// Those of [`jacobian`](Self::jacobian), but for zeros and bases; [`FunctionError::Sparsity`] for more than `u32::MAX` entries.
+    /// Those of [`jacobian`](Self::jacobian), but for zeros and bases; [`FunctionError::Sparsity`] for more than
+    /// `u32::MAX` entries.
     ///
     /// # Complexity
     ///
@@ -106,10 +109,10 @@ impl<Op: Primitive> Function<Op> {
     /// Where the second derivatives of the outputs may be nonzero: a symmetric pattern, the union of those of all
     /// outputs.
     ///
-    /// Second derivatives begin where two values meet in an operation that is not linear in them together, and reach the inputs that these
-    /// depend on (Walther: Computing sparse Hessians with automatic differentiation, 2008). Rules that are not those of any
-    /// function may have second derivatives that are not symmetric; then it is left open which of two mirrored entries
-    /// one is.
+    /// Second derivatives begin where two values meet in an operation that is not linear in them together, and reach
+    /// the inputs that these depend on (Walther: Computing sparse Hessians with automatic differentiation, 2008). Rules
+    /// that are not those of any function may have second derivatives that are not symmetric; then it is left open
+    /// which of two mirrored entries one is.
     ///
     /// # Errors
     ///
@@ -117,8 +120,8 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// # Complexity
     ///
-    /// That of [`sparsity`](Self::sparsity), of operands of operations that are not linear in place of outputs; or, where
-    /// inputs meet too often for that, linear in the function for each 256 inputs.
+    /// That of [`sparsity`](Self::sparsity), of operands of operations that are not linear in place of outputs; or,
+    /// where inputs meet too often for that, linear in the function for each 256 inputs.
     ///
     /// # Example
     ///
@@ -137,8 +140,8 @@ impl<Op: Primitive> Function<Op> {
     ///
     /// # Errors
     ///
-    /// Those of [`sparsity`](Self::sparsity) and [`jacobian`](Self::jacobian). [`FunctionError::SparseArray`] for inputs and
-    /// outputs that have axes.
+    /// Those of [`sparsity`](Self::sparsity) and [`jacobian`](Self::jacobian). [`FunctionError::SparseArray`] for
+    /// inputs and outputs that have axes.
     ///
     /// # Complexity
     ///
@@ -162,7 +165,8 @@ impl<Op: Primitive> Function<Op> {
             .sparse_jacobian(wrt)
     }
 
-    /// The Hessian's entries that may be nonzero, of its lower triangle; of a function of one output, which is a single number.
+    /// The Hessian's entries that may be nonzero, of its lower triangle; of a function of one output, which is a single
+    /// number.
     ///
     /// # Errors
     ///
@@ -190,8 +194,8 @@ impl<Op: Primitive> Function<Op> {
             .sparse_hessian(wrt)
     }
 
-    /// The lower triangle of the Hessian of Σᵢ λᵢ·yᵢ, of all outputs yᵢ: for a solver of nonlinear programmes, the first output being the objective,
-    /// whose factor is λ₀, and the others constraints, whose multipliers follow.
+    /// The lower triangle of the Hessian of Σᵢ λᵢ·yᵢ, of all outputs yᵢ: for a solver of nonlinear programmes, the
+    /// first output being the objective, whose factor is λ₀, and the others constraints, whose multipliers follow.
     ///
     /// Inputs: those of the function, then a factor for each output.
     ///
@@ -222,8 +226,8 @@ impl<Op: Primitive> Function<Op> {
             .lagrangian_hessian(wrt)
     }
 
-    /// Which of `wrt` and of the outputs are linear, as solvers ask: as far as rules and declarations tell, a linear one may be missed,
-    /// and none that is not linear is listed.
+    /// Which of `wrt` and of the outputs are linear, as solvers ask: as far as rules and declarations tell, a linear
+    /// one may be missed, and none that is not linear is listed.
     ///
     /// # Errors
     ///
@@ -270,7 +274,8 @@ impl<Op: Primitive> Derive<'_, Op> {
         self.begin(&wrt)?.second_pattern()
     }
 
-    /// [`Function::sparse_jacobian`] with these choices: in a [`mode`](Self::mode) that is asked for, whatever it costs.
+    /// [`Function::sparse_jacobian`] with these choices: in a [`mode`](Self::mode) that is asked for, whatever it
+    /// costs.
     ///
     /// # Errors
     ///

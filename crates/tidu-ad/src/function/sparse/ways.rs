@@ -30,12 +30,11 @@ pub enum Way {
 
 /// What ways there were to come by the entries of a sparse matrix.
 ///
-/// A cost is how many linear operations are put in, before equal ones are merged and others simplified, and without those
-/// that masks take ([`Masking`](crate::rules::Masking)); where an operation has more than three operands or results that
-/// matter, at most this many. Rows and columns
-/// are gone through only where they lead, so that columns that share no row together cost what each costs alone, and a
-/// compressed Jacobian is never cheaper than the same columns one by one: an operation between an input and an output
-/// is on the way of one column of a group at most.
+/// A cost is how many linear operations are put in, before equal ones are merged and others simplified, and without
+/// those that masks take ([`Masking`](crate::rules::Masking)); where an operation has more than three operands or
+/// results that matter, at most this many. Rows and columns are gone through only where they lead, so that columns that
+/// share no row together cost what each costs alone, and a compressed Jacobian is never cheaper than the same columns
+/// one by one: an operation between an input and an output is on the way of one column of a group at most.
 ///
 /// Prints as a small table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +42,9 @@ pub enum Way {
 pub struct SparseReceipt {
     /// The way that was gone.
     pub way: Way,
-    /// What each way that was looked at costs. One that costs, or leads through, more than four times as many operations as
-    /// another may not have been counted to the end, and is not listed; nor are those by colours where a simple one is within twice what is least.
+    /// What each way that was looked at costs. One that costs, or leads through, more than four times as many
+    /// operations as another may not have been counted to the end, and is not listed; nor are those by colours where a
+    /// simple one is within twice what is least.
     pub costs: Vec<(Way, u64)>,
     /// The number of products: rows, columns or groups that have entries.
     pub products: usize,
@@ -622,8 +622,8 @@ impl Race<'_> {
         Some(sum)
     }
 
-    /// The costs of two plans, one for each direction, of which neither is counted for much longer than the other takes;
-    /// `None` for what cannot be gone, or costs more than four times the other.
+    /// The costs of two plans, one for each direction, of which neither is counted for much longer than the other
+    /// takes; `None` for what cannot be gone, or costs more than four times the other.
     fn run<Op: Primitive>(
         &mut self,
         ways: &Ways<'_, '_, Op>,
