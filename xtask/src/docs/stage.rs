@@ -29,6 +29,11 @@ pub const OUTSIDE: &[Outside] = &[
         "tensor-set.md",
         "The tensor set",
     ),
+    Outside::new(
+        "examples/solver/README.md",
+        "solver-example.md",
+        "The solver example",
+    ),
     Outside::new("ARCHITECTURE.md", "ARCHITECTURE.md", "Architecture"),
     Outside::new("CONTRIBUTING.md", "CONTRIBUTING.md", "Contributing"),
     Outside::new("CHANGELOG.md", "CHANGELOG.md", "Changelog"),
