@@ -464,7 +464,7 @@ fn check_scalars(
 fn sparse_derivatives_of_random_functions() {
     let mut random = Random(0x59a4);
     let mut gone = Gone::new();
-    for case in 0..cases(3000) {
+    for case in 0..cases(800) {
         let taste = [Taste::Smooth, Taste::Any, Taste::Long][case % 3];
         let (f, x) = random_scalars(&mut random, taste);
         let wrt = some_of(&mut random, x.len());
@@ -501,7 +501,7 @@ fn sparse_derivatives_of_random_functions() {
 fn sparse_derivatives_over_odd_operations() {
     let mut random = Random(0x0dd5);
     let mut gone = Gone::new();
-    for _ in 0..cases(1500) {
+    for _ in 0..cases(800) {
         let (f, x) = random_function(&mut random);
         let wrt = some_of(&mut random, x.len());
         let truth = Truth::new(&x, &wrt, &mut random, |x| witness(x, |x| over(&f, x)));
@@ -547,7 +547,7 @@ fn sparse_derivatives_of_functions_with_rules_of_their_own() {
 #[test]
 fn poison_stays_within_the_patterns() {
     let mut random = Random(0x9015);
-    for _ in 0..cases(2000) {
+    for _ in 0..cases(1000) {
         let (f, x) = random_scalars(&mut random, Taste::Smooth);
         let f = function_of(&f);
         let columns = some_of(&mut random, x.len());

@@ -77,7 +77,7 @@ fn random_function(random: &mut Random) -> F {
 fn costs_are_the_operations_of_dense_products() {
     let mut random = Random(0xc057);
     let mut seen = [0; 3];
-    for _ in 0..cases(2000) {
+    for _ in 0..cases(1000) {
         let f = random_function(&mut random);
         let wrt: Vec<usize> = (0..f.input_names().len()).collect();
         let columns: Vec<Vec<usize>> = wrt.iter().map(|&at| vec![at]).collect();
